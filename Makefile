@@ -1,0 +1,29 @@
+PYTHON ?= python3
+
+.PHONY: demo test slow lint clean
+
+demo: .venv/installed          ## clean digits with wrong labels and train on them: about a minute
+	.venv/bin/python INCV_main.py --noise_pattern sym --noise_ratio 0.5
+
+test: .venv/tested             ## the tests
+	.venv/bin/python -m pytest
+
+slow: .venv/tested             ## the long ones: fuzzing, kills, whole recipes
+	.venv/bin/python -m pytest -m slow
+
+lint: .venv/tested
+	.venv/bin/ruff check .
+
+clean:
+	rm -rf .venv
+
+.venv/installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
+	  || (echo 'Python 3.10 to 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)'; exit 1)
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/tested: .venv/installed requirements-dev.txt
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

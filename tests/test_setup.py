@@ -1,0 +1,45 @@
+"""The set-up: pinned requirements that install on every Python named in the README, and no network but the download."""
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = [path for folder in (".", "methods", "models", "benchmarks") for path in sorted((ROOT / folder).glob("*.py"))]
+NETWORK = {"urllib", "http", "socket", "ssl", "requests", "urllib3", "ftplib", "smtplib", "aiohttp", "httpx"}
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_requirement_is_pinned_with_hashes(name):
+    text = (ROOT / name).read_text().replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert lines
+    for line in lines:
+        assert re.match(r"[\w.-]+(\[[\w,-]+\])?==\S+", line), line
+        assert "--hash=sha256:" in line, line
+
+
+def test_only_the_download_can_reach_the_network():
+    found = {}
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else (
+                [node.module or ""] if isinstance(node, ast.ImportFrom) else [])
+            if NETWORK & {name.split(".")[0] for name in names}:
+                found[path.name] = names
+    assert set(found) == {"download.py"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_python_of_the_readme_finds_its_packages(version, name, tmp_path):
+    """Resolved for that version against the registry, hashes checked, nothing installed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--no-deps", "--require-hashes",
+         "--ignore-installed", "--only-binary=:all:", "--python-version", version, "--target", str(tmp_path),
+         "-r", str(ROOT / name)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
