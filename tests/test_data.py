@@ -1,0 +1,303 @@
+"""The loaders: what they return for good files and what they say of bad ones; hostile ones are in test_fuzz_loaders."""
+
+import hashlib
+import os
+import pickle
+import struct
+import subprocess
+import sys
+import tracemalloc
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import utils
+from utils import LAYOUTS, UserError, load_dataset
+
+ROOT = Path(__file__).resolve().parent.parent
+REAL = ROOT.parent / "shared" / "cifar10" / "unpack.py"
+
+# The published layouts with images of 2x2 pixels and few rows; everything else is as it is for the real files.
+TINY = {
+    "cifar10": replace(
+        LAYOUTS["cifar10"], train={"data_batch_1": 4, "data_batch_2": 3}, test={"test_batch": 5}, image=(3, 2, 2)
+    ),
+    "cifar100": replace(LAYOUTS["cifar100"], train={"train": 30}, test={"test": 6}, image=(3, 2, 2)),
+}
+COARSE = """
+aquatic_mammals fish flowers food_containers fruit_and_vegetables household_electrical_devices household_furniture
+insects large_carnivores large_man-made_outdoor_things large_natural_outdoor_scenes large_omnivores_and_herbivores
+medium_mammals non-insect_invertebrates people reptiles small_mammals trees vehicles_1 vehicles_2
+"""
+
+
+# -------------------------------------------------------------------------------------- files as Python 2 wrote them
+
+
+def python2_pickle(value):
+    """`value` as Python 2's cPickle wrote it at protocol 2, opcode by opcode, memo included."""
+    return b"\x80\x02" + _python2(value, count(1)) + b"."
+
+
+def _python2(value, memo):
+    def put():
+        k = next(memo)
+        return b"q" + bytes([k]) if k < 256 else b"r" + struct.pack("<I", k)
+
+    match value:
+        case bytes():
+            short = len(value) < 256
+            return (b"U" + bytes([len(value)]) if short else b"T" + struct.pack("<I", len(value))) + value + put()
+        case int():
+            if 0 <= value < 65536:
+                return b"K" + bytes([value]) if value < 256 else b"M" + struct.pack("<H", value)
+            return b"J" + struct.pack("<i", value)
+        case list():
+            return b"]" + put() + b"(" + b"".join(_python2(item, memo) for item in value) + b"e"
+        case dict():
+            return b"}" + put() + b"(" + b"".join(_python2(x, memo) for item in value.items() for x in item) + b"u"
+        case np.ndarray():
+            start = b"cnumpy.core.multiarray\n_reconstruct\n" + put() + b"cnumpy\nndarray\n" + put()
+            start += b"K\x00\x85U\x01b\x87R" + put() + b"(K\x01"
+            shape = b"".join(_python2(n, memo) for n in value.shape) + bytes([0x84 + value.ndim])
+            dtype = b"cnumpy\ndtype\n" + put() + b"U\x02" + value.dtype.str[1:].encode() + b"K\x00K\x01\x87R" + put()
+            dtype += b"(K\x03U\x01" + value.dtype.str[:1].encode() + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+            fortran = value.flags.f_contiguous and not value.flags.c_contiguous
+            return (
+                start + shape + dtype + (b"\x88" if fortran else b"\x89") + _python2(value.tobytes("A"), memo) + b"tb"
+            )
+    raise TypeError(type(value))
+
+
+def contents(layout, seed=0):
+    """File name -> the dictionary in it, with random images and labels."""
+    rng = np.random.default_rng(seed)
+    files = {layout.meta: {layout.names: [name.encode() for name in layout.classes]}}
+    for file, rows in (layout.train | layout.test).items():
+        files[file] = {
+            b"batch_label": b"of a test",
+            layout.labels: rng.integers(len(layout.classes), size=rows).tolist(),
+            b"data": rng.integers(256, size=(rows, int(np.prod(layout.image))), dtype=np.uint8),
+            b"filenames": [b"%05d.png" % i for i in range(rows)],
+        }
+    return files
+
+
+def write_tiny(data_dir, name):
+    """Write the tiny version of a data set in its published layout; its folder and its contents()."""
+    folder, files = data_dir / TINY[name].folder, contents(TINY[name])
+    folder.mkdir(parents=True)
+    for file, content in files.items():
+        (folder / file).write_bytes(python2_pickle(content))
+    return folder, files
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """The folder and contents of a tiny CIFAR-10, with utils told of its size; load it from tmp_path."""
+    monkeypatch.setattr(utils, "LAYOUTS", TINY)
+    return write_tiny(tmp_path, "cifar10")
+
+
+def complaint(data_dir, name="cifar10"):
+    """The one line with which loading fails."""
+    with pytest.raises(UserError) as error:
+        load_dataset(name, data_dir)
+    message = str(error.value)
+    assert message and len(message.splitlines()) == 1 and len(message) < 600
+    return message
+
+
+# -------------------------------------------------------------------------------------------------------- good files
+
+
+def test_digits():
+    data = load_dataset("digits", "no such folder")
+    assert (data.name, data.n_classes, data.input_shape) == ("digits", 10, (8, 8, 1))
+    assert data.classes == tuple("0123456789")
+    assert data.x_train.shape == (1437, 8, 8, 1) and data.x_test.shape == (360, 8, 8, 1)
+    for x, y in ((data.x_train, data.y_train), (data.x_test, data.y_test)):
+        assert x.dtype == np.uint8 and y.dtype == np.int64 and len(x) == len(y)
+        assert x.min() == 0 and x.max() == 255
+    shares = [np.bincount(y) / len(y) for y in (data.y_train, data.y_test)]
+    assert np.abs(shares[0] - shares[1]).max() < 1 / 360  # stratified
+
+
+def test_digits_split_is_the_recorded_one():
+    """Results are only comparable on one split, whatever the version of scikit-learn."""
+    data = load_dataset("digits", "")
+    assert data.y_test[:12].tolist() == [7, 6, 3, 7, 7, 3, 2, 8, 9, 3, 2, 6]
+    assert (int(data.x_train.sum()), int(data.x_test.sum())) == (7162982, 1790819)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_published_layout(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(utils, "LAYOUTS", TINY)
+    _, files = write_tiny(tmp_path, name)
+    data, layout = load_dataset(name, str(tmp_path)), TINY[name]
+    assert (data.name, data.input_shape, data.classes) == (name, (2, 2, 3), layout.classes)
+    for x, y, part in ((data.x_train, data.y_train, layout.train), (data.x_test, data.y_test, layout.test)):
+        rows = np.concatenate([files[file][b"data"] for file in part])
+        assert y.tolist() == sum((files[file][layout.labels] for file in part), [])
+        assert x.dtype == np.uint8 and y.dtype == np.int64
+        assert x.flags.c_contiguous and x.flags.owndata and x.flags.writeable
+        for channel, plane in enumerate(np.split(rows, 3, axis=1)):  # all red, then all green, then all blue
+            assert np.array_equal(x[..., channel].reshape(len(x), -1), plane)
+
+
+def test_rows_of_the_published_files():
+    assert {name: (sum(x.train.values()), sum(x.test.values())) for name, x in LAYOUTS.items()} == {
+        "cifar10": (50_000, 10_000),
+        "cifar100": (50_000, 10_000),
+    }
+    assert {name: (len(x.classes), len(set(x.classes))) for name, x in LAYOUTS.items()} == {
+        "cifar10": (10, 10),
+        "cifar100": (100, 100),
+    }
+
+
+def test_a_tiny_file_does_not_pass_for_a_published_one(tmp_path):
+    write_tiny(tmp_path, "cifar10")
+    assert "data_batch_1: 'data' must be an array of 10000 x 3072" in complaint(tmp_path)
+
+
+def test_published_meta_files_are_reproduced_to_the_bit():
+    """Held against the md5 sums that torchvision records: the opcodes written here and the class names are right."""
+    fine, coarse = ([name.encode() for name in names] for names in (LAYOUTS["cifar100"].classes, COARSE.split()))
+    names = [name.encode() for name in LAYOUTS["cifar10"].classes]
+    cifar10 = python2_pickle({b"num_cases_per_batch": 10000, b"label_names": names, b"num_vis": 3072})
+    cifar100 = python2_pickle({b"fine_label_names": fine, b"coarse_label_names": coarse})
+    assert hashlib.md5(cifar10).hexdigest() == "5ff9c542aee3614f3951f8cda6e48888"
+    assert hashlib.md5(cifar100).hexdigest() == "7973b15100ade9c7d40fb424638fde48"
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
+def test_files_pickled_again_by_python_3(tiny, tmp_path, protocol):
+    folder, files = tiny
+    for file, content in files.items():
+        (folder / file).write_bytes(pickle.dumps(content, protocol))
+    assert load_dataset("cifar10", tmp_path).y_test.tolist() == files["test_batch"][b"labels"]
+
+
+def test_column_major_arrays(tiny, tmp_path):
+    folder, files = tiny
+    expected = load_dataset("cifar10", tmp_path).x_test
+    content = files["test_batch"] | {b"data": np.asfortranarray(files["test_batch"][b"data"])}
+    (folder / "test_batch").write_bytes(python2_pickle(content))
+    assert np.array_equal(load_dataset("cifar10", tmp_path).x_test, expected)
+
+
+def test_class_names_come_from_the_meta_file_if_it_has_one_for_each_class(tiny, tmp_path):
+    folder, _ = tiny
+    known = TINY["cifar10"].classes
+
+    def classes(content):
+        (folder / "batches.meta").write_bytes(python2_pickle(content))
+        return load_dataset("cifar10", tmp_path).classes
+
+    own = [b"class %d" % i for i in range(10)]
+    assert classes({b"label_names": own}) == tuple(f"class {i}" for i in range(10))
+    for names in (own[:9], [*own[:9], own[0]], [*own[:9], 7], [*own[:9], b"\xff"], [*own[:9], b"a\nb"], b"names"):
+        assert classes({b"label_names": names}) == known
+    assert classes({b"other": own}) == known
+    (folder / "batches.meta").unlink()
+    assert load_dataset("cifar10", tmp_path).classes == known
+
+
+def test_import_brings_no_heavy_library():
+    code = "import sys, utils; print(sorted({'tensorflow', 'sklearn', 'pandas', 'scipy', 'ssl'} & set(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real images are not here")
+def test_real_cifar10(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("real")
+    subprocess.run([sys.executable, REAL, folder], check=True, stdout=subprocess.DEVNULL)
+    tracemalloc.start()
+    data = load_dataset("cifar10", folder)
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert data.x_train.shape == (50_000, 32, 32, 3) and data.x_test.shape == (10_000, 32, 32, 3)
+    assert np.bincount(data.y_train).tolist() == [5000] * 10
+    assert np.bincount(data.y_test).tolist() == [1000] * 10
+    assert 100 < data.x_train.mean() < 140
+    assert held < 190e6 and peak < 240e6  # 184 MB of images; while loading one file of 31 MB and its labels besides
+
+
+# --------------------------------------------------------------------------------------------------------- bad files
+
+
+def test_unknown_name(tmp_path):
+    assert "digits, cifar10, cifar100" in complaint(tmp_path, "mnist")
+
+
+PIXELS = np.zeros((4, 12), np.uint8)
+WRONG_CONTENT = {
+    "not a dictionary": ([1, 2], "no dictionary"),
+    "no data": ({b"labels": [0] * 4}, "'data'"),
+    "no labels": ({b"data": PIXELS}, "'labels'"),
+    "labels of the other data set": ({b"data": PIXELS, b"fine_labels": [0] * 4}, "'labels'"),
+    "data is a list": ({b"data": [0] * 48, b"labels": [0] * 4}, "'data' must be an array of 4 x 12 bytes"),
+    "too few rows": ({b"data": PIXELS[:3], b"labels": [0] * 3}, "4 x 12"),
+    "too many rows": ({b"data": np.zeros((5, 12), np.uint8), b"labels": [0] * 5}, "4 x 12"),
+    "rows too long": ({b"data": np.zeros((4, 13), np.uint8), b"labels": [0] * 4}, "4 x 12"),
+    "flat array": ({b"data": np.zeros(48, np.uint8), b"labels": [0] * 4}, "4 x 12"),
+    "signed pixels": ({b"data": PIXELS.astype(np.int8), b"labels": [0] * 4}, "other than a uint8 array"),
+    "float pixels": ({b"data": PIXELS.astype(np.float64), b"labels": [0] * 4}, "other than a uint8 array"),
+    "too few labels": ({b"data": PIXELS, b"labels": [0] * 3}, "a list of 4 labels"),
+    "too many labels": ({b"data": PIXELS, b"labels": [0] * 5}, "a list of 4 labels"),
+    "label too large": ({b"data": PIXELS, b"labels": [0, 1, 2, 10]}, "between 0 and 9"),
+    "negative label": ({b"data": PIXELS, b"labels": [0, 1, 2, -1]}, "between 0 and 9"),
+    "label is text": ({b"data": PIXELS, b"labels": [0, 1, 2, b"3"]}, "between 0 and 9"),
+    "labels are an array": ({b"data": PIXELS, b"labels": np.zeros((1, 4), np.uint8)}, "a list of 4 labels"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_CONTENT)
+def test_wrong_content_is_named(case, tiny, tmp_path):
+    content, expected = WRONG_CONTENT[case]
+    path = tiny[0] / "data_batch_1"
+    path.write_bytes(python2_pickle(content))
+    message = complaint(tmp_path)
+    assert str(path) in message and expected in message
+
+
+def test_every_truncation_is_noticed(tiny, tmp_path):
+    path = tiny[0] / "data_batch_2"
+    whole = path.read_bytes()
+    for n in range(len(whole)):
+        path.write_bytes(whole[:n])
+        assert f"{path} is damaged or not in the published layout" in complaint(tmp_path)
+
+
+def test_pixels_shorter_than_their_shape(tiny, tmp_path):
+    path = tiny[0] / "data_batch_1"
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"K\x04K\x0c\x86", b"J\x00\x00\x00\x7fJ\x00\x00\x00\x7f\x86"))
+    assert "4 x 12" in complaint(tmp_path)
+    data = bytes([48]) + contents(TINY["cifar10"])["data_batch_1"][b"data"].tobytes()
+    path.write_bytes(whole.replace(data, bytes([47]) + data[1:48]))
+    assert "4 x 12" in complaint(tmp_path)
+
+
+def test_files_that_cannot_be_read(tiny, tmp_path):
+    path = tiny[0] / "data_batch_1"
+    whole = path.read_bytes()
+    path.write_bytes(whole + bytes(2**21))
+    assert "is longer than" in complaint(tmp_path)
+    path.unlink()
+    assert f"{path} is missing" in complaint(tmp_path)
+    path.mkdir()
+    assert f"{path} is missing or no file" in complaint(tmp_path)
+    path.rmdir()
+    os.mkfifo(path)  # opening it would wait forever
+    assert f"{path} is missing or no file" in complaint(tmp_path)
+    path.unlink()
+    path.write_bytes(whole)
+    path.chmod(0)
+    if not os.access(path, os.R_OK):  # root reads all the same
+        assert f"cannot read {path}" in complaint(tmp_path)

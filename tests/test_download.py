@@ -1,0 +1,338 @@
+"""The download against a local server that breaks off, lies and offers hostile archives; no test needs the network."""
+
+import hashlib
+import http.server
+import io
+import os
+import re
+import resource
+import shutil
+import ssl
+import subprocess
+import tarfile
+import threading
+import urllib.request
+from pathlib import Path
+
+import pytest
+from test_data import TINY, contents, python2_pickle
+
+import download
+import utils
+from utils import UserError, load_dataset
+
+LAYOUT = TINY["cifar10"]
+
+
+def regular(name, data):
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    return member, data
+
+
+def special(name, kind, target=""):
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    return member, b""
+
+
+def published():
+    """The members of a tiny cifar-10-python.tar.gz: a folder, a file that is not needed, and the data files."""
+    files = {file: python2_pickle(content) for file, content in contents(LAYOUT).items()}
+    members = [special(LAYOUT.folder, tarfile.DIRTYPE), regular(f"{LAYOUT.folder}/readme.html", b"<p>")]
+    return members + [regular(f"{LAYOUT.folder}/{file}", data) for file, data in files.items()]
+
+
+def archive(members):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for member, data in members:
+            tar.addfile(member, io.BytesIO(data))
+    return packed.getvalue()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        server, start = self.server, 0
+        wanted = self.headers["Range"]
+        server.requests.append(wanted)
+        total = len(server.payload)
+        if wanted and server.ranges:
+            start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+        else:
+            self.send_response(server.status)
+        self.send_header("Content-Length", str(total - start))
+        self.send_header("Location", "http://127.0.0.1/")  # read only where the status is that of a redirect
+        self.end_headers()
+        server.hold.wait()
+        allowed = server.breaks.pop(0) if server.breaks else total
+        self.wfile.write(server.payload[start : start + allowed])
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A local server; serve(payload) makes it the home of cifar10, and the true archive is what `true` says."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.requests, server.breaks, server.ranges, server.status = [], [], True, 200
+        server.hold = threading.Event()  # what the bodies wait for
+        server.hold.set()
+
+        def serve(payload, true=None):
+            server.payload, true = payload, true or payload
+            url = f"http://127.0.0.1:{server.server_port}/cifar-10-python.tar.gz"
+            entry = download.Archive(url, len(true), hashlib.sha256(true).hexdigest())
+            monkeypatch.setitem(download.ARCHIVES, "cifar10", entry)
+
+        server.serve = serve
+        serve(archive(published()))
+        monkeypatch.setattr(utils, "LAYOUTS", TINY)
+        monkeypatch.setattr(download, "LAYOUTS", TINY)
+        monkeypatch.setattr(download, "PAUSE", 0)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def fetch(data_dir):
+    """Call download.fetch with an opener that takes the local server's http."""
+    download.fetch("cifar10", data_dir, opener=urllib.request.build_opener())
+
+
+def complaint(data_dir, call=fetch):
+    """The one line with which `call` fails; there must be no data folder then, and nothing half unpacked."""
+    with pytest.raises(UserError) as error:
+        call(data_dir)
+    message = str(error.value)
+    assert len(message.splitlines()) == 1
+    assert not (data_dir / LAYOUT.folder).exists() and not (data_dir / f"{LAYOUT.folder}.part").exists()
+    return message
+
+
+def assert_fetched(data_dir):
+    assert load_dataset("cifar10", data_dir).y_train.shape == (7,)
+    assert os.listdir(data_dir) == [LAYOUT.folder]
+    assert sorted(os.listdir(data_dir / LAYOUT.folder)) == sorted(LAYOUT.files)
+
+
+def test_the_archives_are_the_published_ones():
+    assert set(download.ARCHIVES) == set(utils.LAYOUTS)
+    for entry in download.ARCHIVES.values():
+        assert entry.url.startswith("https://www.cs.toronto.edu/~kriz/")
+        assert 169e6 < entry.bytes < 171e6 and re.fullmatch("[0-9a-f]{64}", entry.sha256)
+
+
+def test_download_and_unpack(server, tmp_path, capsys):
+    fetch(tmp_path / "new" / "folder")
+    assert_fetched(tmp_path / "new" / "folder")
+    assert server.requests == [None]
+    assert "cifar10: downloaded 100 % of 0 MB\n" in capsys.readouterr().err
+
+
+def test_an_existing_folder_is_left_alone(server, tmp_path):
+    (tmp_path / LAYOUT.folder).mkdir()
+    fetch(tmp_path)
+    assert server.requests == [] and os.listdir(tmp_path) == [LAYOUT.folder]
+
+
+def test_a_broken_connection_is_taken_up_where_it_broke(server, tmp_path):
+    server.breaks = [100, 50]
+    fetch(tmp_path)
+    assert server.requests == [None, "bytes=100-", "bytes=150-"]
+    assert_fetched(tmp_path)
+
+
+def test_a_later_call_goes_on_where_an_earlier_one_failed(server, tmp_path):
+    server.breaks = [100, 0]
+    message = complaint(tmp_path)
+    assert "the connection broke after 100 of" in message and "--dataset digits" in message
+    assert os.listdir(tmp_path) == ["cifar10.part"]
+    fetch(tmp_path)
+    assert server.requests == [None, "bytes=100-", "bytes=100-"]
+    assert_fetched(tmp_path)
+
+
+def test_a_silent_server_is_not_waited_for(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUT", 0.2)
+    server.hold.clear()
+    assert "timed out" in complaint(tmp_path)
+    server.hold.set()
+    assert os.listdir(tmp_path) == []
+
+
+def test_attempts_end(server, tmp_path):
+    server.breaks = [1] * 100
+    complaint(tmp_path)
+    assert len(server.requests) == download.ATTEMPTS
+
+
+def test_a_server_without_ranges_starts_again(server, tmp_path):
+    server.ranges, server.breaks = False, [100]
+    fetch(tmp_path)
+    assert server.requests == [None, "bytes=100-"]
+    assert_fetched(tmp_path)
+
+
+def test_a_complete_part_file_needs_no_network(server, tmp_path):
+    (tmp_path / "cifar10.part").write_bytes(server.payload)
+    fetch(tmp_path)
+    assert server.requests == []
+    assert_fetched(tmp_path)
+
+
+@pytest.mark.parametrize("length", [10, 10_000_000])
+def test_a_wrong_part_file_is_deleted(server, tmp_path, length):
+    (tmp_path / "cifar10.part").write_bytes(bytes(length))
+    assert "its sha256 differs" in complaint(tmp_path)
+    assert os.listdir(tmp_path) == []
+    fetch(tmp_path)
+    assert_fetched(tmp_path)
+
+
+def test_a_wrong_archive_is_deleted_before_anything_is_unpacked(server, tmp_path):
+    true = server.payload
+    server.serve(bytes(len(true)), true)
+    assert "its sha256 differs" in complaint(tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("status", [200, 204, 404, 500])
+def test_a_page_in_place_of_the_archive_is_refused(server, tmp_path, status):
+    server.serve(b"<p>please log in</p>", server.payload)
+    server.status = status
+    (tmp_path / "cifar10.part").write_bytes(b"x" * 7)
+    server.ranges = False
+    complaint(tmp_path)
+    assert (tmp_path / "cifar10.part").read_bytes() == b"x" * 7  # what came before is not lost to it
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", f"{LAYOUT.folder}/../../evil", f"{LAYOUT.folder}/evil"])
+def test_unexpected_members_are_passed_over(server, tmp_path, name):
+    name = str(tmp_path) + name if name.startswith("/") else name
+    extras = [regular(name, b"x"), special(name, tarfile.SYMTYPE, "/"), special(name, tarfile.CHRTYPE)]
+    server.serve(archive(extras + published()))
+    fetch(tmp_path / "data")
+    assert_fetched(tmp_path / "data")
+    assert os.listdir(tmp_path) == ["data"]
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE]
+)
+def test_only_regular_files_count(server, tmp_path, kind):
+    secret = tmp_path / "secret"
+    secret.write_text("not to be touched")
+    *members, (last, _) = published()
+    server.serve(archive([*members, special(last.name, kind, str(secret))]))
+    assert f"it lacks {last.name}" in complaint(tmp_path)
+    assert os.listdir(tmp_path) == ["secret"] and secret.read_text() == "not to be touched"
+
+
+def test_a_folder_that_is_a_link_is_not_followed(server, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    members = [special(LAYOUT.folder, tarfile.SYMTYPE, str(tmp_path / "elsewhere")), *published()[1:]]
+    server.serve(archive(members))
+    fetch(tmp_path / "data")
+    assert_fetched(tmp_path / "data")
+    assert not (tmp_path / "data" / LAYOUT.folder).is_symlink() and os.listdir(tmp_path / "elsewhere") == []
+
+
+@pytest.mark.parametrize("damage", [lambda x: x[: len(x) // 2], lambda x: x[:-200] + bytes(200), lambda x: b"no tar"])
+def test_an_archive_that_cannot_be_unpacked(server, tmp_path, damage):
+    server.serve(damage(server.payload))
+    assert "cannot be unpacked" in complaint(tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_two_at_once_download_once(server, tmp_path):
+    threads = [threading.Thread(target=fetch, args=(tmp_path,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert server.requests == [None]
+    assert_fetched(tmp_path)
+
+
+@pytest.mark.parametrize("scheme", ["http", "ftp", "file", "data"])
+def test_only_https_is_opened(server, tmp_path, scheme, monkeypatch):
+    entry = download.ARCHIVES["cifar10"]
+    monkeypatch.setitem(download.ARCHIVES, "cifar10", entry._replace(url=entry.url.replace("http", scheme)))
+    message = complaint(tmp_path, lambda data_dir: load_dataset("cifar10", data_dir))
+    assert f"unknown url type: {scheme}" in message and server.requests == []
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A file with a new key and its self-signed certificate for 127.0.0.1."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not here to make a certificate")
+    path = tmp_path / "certificate.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -noenc -days 2 -subj /CN=test -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run([*command.split(), "-keyout", path, "-out", f"{path}.public"], check=True, capture_output=True)
+    path.write_text(path.read_text() + Path(f"{path}.public").read_text())
+    return path
+
+
+@pytest.mark.parametrize("case", ["trusted", "unknown certificate", "redirected to http"])
+def test_over_tls(server, certificate, tmp_path, monkeypatch, case):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    if case != "unknown certificate":
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    if case == "redirected to http":
+        server.status = 302
+    entry = download.ARCHIVES["cifar10"]
+    monkeypatch.setitem(download.ARCHIVES, "cifar10", entry._replace(url=entry.url.replace("http", "https")))
+    data_dir = tmp_path / "data"
+    if case == "trusted":
+        download.fetch("cifar10", data_dir)
+        assert_fetched(data_dir)
+    else:
+        message = complaint(data_dir, lambda data_dir: download.fetch("cifar10", data_dir))
+        reason = {"unknown certificate": "CERTIFICATE_VERIFY_FAILED", "redirected to http": "url type: http"}[case]
+        assert reason in message and os.listdir(data_dir) == []
+
+
+def test_without_network_the_error_helps(server, tmp_path, monkeypatch):
+    server.server_close()  # its port now refuses connections
+    url = f"https://127.0.0.1:{server.server_port}/cifar-10-python.tar.gz"
+    monkeypatch.setitem(download.ARCHIVES, "cifar10", download.ARCHIVES["cifar10"]._replace(url=url))
+    message = complaint(tmp_path, lambda data_dir: load_dataset("cifar10", data_dir))
+    for part in (url, str(tmp_path / LAYOUT.folder), *LAYOUT.files, "--dataset digits"):
+        assert part in message
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_data_dir_that_cannot_be_written(server, tmp_path):
+    (tmp_path / "file").write_text("")
+    for data_dir in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert f"cannot store cifar10 in {data_dir}" in complaint(data_dir)
+    (tmp_path / "locked").mkdir(mode=0o500)
+    if not os.access(tmp_path / "locked", os.W_OK):  # root writes all the same
+        assert "Permission denied" in complaint(tmp_path / "locked")
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("room", ["half the archive", "the archive, but not what is in it"])
+def test_a_full_disk(server, tmp_path, room):
+    files = published()
+    files[2] = regular(files[2][0].name, files[2][1] + bytes(100_000))  # compresses well
+    server.serve(archive(files))
+    size, (soft, hard) = len(server.payload), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2 if room.startswith("half") else size + 1000, hard))
+    try:
+        message = complaint(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert f"cannot store cifar10 in {tmp_path}: File too large" in message
+    assert os.listdir(tmp_path) == ["cifar10.part"]
+    fetch(tmp_path)
+    assert_fetched(tmp_path)
