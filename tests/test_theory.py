@@ -1,0 +1,137 @@
+"""The formulas against values computed by hand, against one another, and against 2019's way of solving them."""
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import published
+import theory
+
+UNEVEN = [[0.9, 0.1], [0.4, 0.6]]
+THREE = [[0.8, 0.2, 0], [0, 0.5, 0.5], [0.1, 0.1, 0.8]]
+
+
+@pytest.mark.parametrize("pattern, expected", [
+    ("sym", [[0.7, 0.15, 0.15], [0.15, 0.7, 0.15], [0.15, 0.15, 0.7]]),
+    ("asym", [[0.7, 0.3, 0], [0, 0.7, 0.3], [0.3, 0, 0.7]]),
+])
+def test_transition_matrix(pattern, expected):
+    np.testing.assert_allclose(theory.transition_matrix(pattern, 0.3, 3), expected, atol=1e-15)
+
+
+@pytest.mark.parametrize("pattern, ratio, c, TA, LP, LR", [
+    ("sym", 0, 10, 1, 1, 1),
+    ("sym", 0.2, 10, 0.64 + 0.04 / 9, 0.64 / (0.64 + 0.04 / 9), 0.8),
+    ("sym", 0.5, 10, 0.25 / 0.9, 0.9, 0.5),
+    ("sym", 0.9, 10, 0.1, 0.1, 0.1),
+    ("sym", 1, 10, 1 / 9, 0, 0),
+    ("sym", 0.5, 3, 0.375, 2 / 3, 0.5),
+    ("asym", 0, 10, 1, 1, 1),
+    ("asym", 0.4, 10, 0.52, 0.36 / 0.52, 0.6),
+    ("asym", 0.5, 3, 0.5, 0.5, 0.5),
+    ("asym", 1, 10, 1, 0, 0),
+])
+def test_scores_of_the_two_patterns(pattern, ratio, c, TA, LP, LR):
+    T = theory.transition_matrix(pattern, ratio, c)
+    assert theory.test_accuracy(T) == pytest.approx(TA)
+    assert theory.label_precision(T) == pytest.approx(LP)
+    assert theory.label_recall(T) == pytest.approx(LR)
+
+
+@pytest.mark.parametrize("T, prior, TA, LP, LR", [
+    (UNEVEN, (0.75, 0.25), 0.745, 0.6975 / 0.745, 0.6975 / 0.825),      # .75(.81+.01) + .25(.16+.36)
+    (UNEVEN, (1, 0), 0.82, 0.81 / 0.82, 0.9),
+    (THREE, None, 1.84 / 3, 1.53 / 1.84, 1.53 / 2.1),                   # rows .68 + .50 + .66
+    (THREE, (0.5, 0.25, 0.25), 0.63, 0.5425 / 0.63, 0.5425 / 0.725),
+])
+def test_scores_of_a_general_matrix(T, prior, TA, LP, LR):
+    assert theory.test_accuracy(T, prior) == pytest.approx(TA)
+    assert theory.label_precision(T, prior) == pytest.approx(LP)
+    assert theory.label_recall(T, prior) == pytest.approx(LR)
+
+
+def test_published_points_follow_the_theory():
+    """A slip in the table or in a formula would put a point off its curve."""
+    distances = [abs(TA - theory.test_accuracy(theory.transition_matrix(pattern, i / 10, 10)))
+                 for pattern, points in published.THEORY_POINTS.items() for i, TA in enumerate(points["TA"])]
+    assert max(distances) <= 0.12 and np.mean(distances) <= 0.05
+
+
+@pytest.mark.parametrize("TA, c, top_k, ratio", [
+    (1, 10, 1, 0),
+    (0.25 / 0.9, 10, 1, 0.5),
+    (0.1, 10, 1, 0.9),              # the minimum itself: a root, no warning
+    (0.375, 3, 1, 0.5),
+    (0.52, 2, 1, 0.4),
+    (0.3125, 10, 2, 0.5),           # .25 + .25 / (10/2 - 1)
+    (0.84, 4, 3, 0.1),              # .81 + .01 / (4/3 - 1)
+])
+def test_estimated_noise_ratio(TA, c, top_k, ratio):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert theory.estimate_noise_ratio(TA, c, top_k) == pytest.approx(ratio)
+
+
+@given(st.floats(0, 1), st.integers(2, 200), st.data())
+def test_estimate_is_the_inverse_of_the_symmetric_formula(share, c, data):
+    ratio = share * (1 - 1 / c)                                         # down to the minimum of the curve
+    TA = theory.test_accuracy(theory.transition_matrix("sym", ratio, c))
+    assert theory.estimate_noise_ratio(min(1, max(TA, 1 / c)), c) == pytest.approx(ratio, abs=1e-6)
+    k = data.draw(st.integers(1, c - 1))
+    ratio = share * (1 - k / c)
+    TA = (1 - ratio) ** 2 + ratio**2 / (c / k - 1)
+    assert theory.estimate_noise_ratio(min(1, max(TA, k / c)), c, k) == pytest.approx(ratio, abs=1e-6)
+
+
+@pytest.mark.parametrize("c, k", [(2, 1), (10, 1), (10, 5), (100, 1), (100, 5)])
+def test_estimate_equals_the_stepping_of_2019(c, k):
+    for TA in np.linspace(k / c + 1e-4, 1, 50):
+        stepped = 0.0
+        while (1 - stepped) ** 2 + stepped**2 / (c / k - 1) > TA:
+            stepped += 0.001
+        assert abs(theory.estimate_noise_ratio(TA, c, k) - stepped) <= 0.001 + 1e-9
+
+
+@pytest.mark.parametrize("TA, c, k, ratio", [(0.09, 10, 1, 0.9), (0, 10, 1, 0.9), (0, 2, 1, 0.5), (0.04, 100, 5, 0.95)])
+def test_accuracy_below_the_curve_gives_its_minimum_and_a_warning(TA, c, k, ratio):
+    with pytest.warns(UserWarning, match="below"):
+        assert theory.estimate_noise_ratio(TA, c, k) == pytest.approx(ratio)
+
+
+@pytest.mark.parametrize("pattern, ratio, c, expected", [
+    ("sym", 0, 10, 0), ("sym", 0.5, 10, 0.1), ("sym", 0.8, 10, 0.64), ("sym", 0.5, 3, 1 / 3), ("sym", 1, 10, 1),
+    ("asym", 0, 10, 0), ("asym", 0.4, 10, 0.16 / 0.52), ("asym", 0.5, 10, 0.5), ("asym", 1, 10, 1),
+])
+def test_noise_ratio_of_the_selected(pattern, ratio, c, expected):
+    assert theory.selected_noise_ratio(ratio, pattern, c) == pytest.approx(expected)
+    assert expected == pytest.approx(1 - theory.label_precision(theory.transition_matrix(pattern, ratio, c)))
+
+
+@pytest.mark.parametrize("call", [
+    lambda: theory.transition_matrix("pair", 0.5, 10),
+    lambda: theory.transition_matrix("sym", -0.1, 10),
+    lambda: theory.transition_matrix("sym", 1.1, 10),
+    lambda: theory.transition_matrix("sym", float("nan"), 10),
+    lambda: theory.transition_matrix("sym", 0.5, 1),
+    lambda: theory.selected_noise_ratio(0.5, "pair", 10),
+    lambda: theory.selected_noise_ratio(2, "sym", 10),
+    lambda: theory.selected_noise_ratio(0.5, "sym", 1),
+    lambda: theory.test_accuracy([[0.5, 0.6], [0.5, 0.5]]),
+    lambda: theory.test_accuracy([[1.5, -0.5], [0.5, 0.5]]),
+    lambda: theory.test_accuracy([[0.5, 0.5]]),
+    lambda: theory.test_accuracy([[float("nan")] * 2] * 2),
+    lambda: theory.test_accuracy(np.empty((0, 0))),
+    lambda: theory.label_precision(UNEVEN, (0.5, 0.6)),
+    lambda: theory.label_recall(UNEVEN, (1, 0, 0)),
+    lambda: theory.estimate_noise_ratio(-0.1, 10),
+    lambda: theory.estimate_noise_ratio(1.1, 10),
+    lambda: theory.estimate_noise_ratio(float("nan"), 10),
+    lambda: theory.estimate_noise_ratio(0.5, 10, 10),
+    lambda: theory.estimate_noise_ratio(0.5, 10, 0),
+])
+def test_bad_arguments_are_one_line(call):
+    with pytest.raises(ValueError) as error:
+        call()
+    assert 10 < len(str(error.value)) < 120 and "\n" not in str(error.value)
