@@ -1,0 +1,27 @@
+"""Networks by name. A new one is a function `build(layers, input_shape, n_classes)` and one line here."""
+from importlib import import_module
+
+ARCHITECTURES = {                   # name: (module, function, its further arguments)
+    "ResNet32": ("resnet", "resnet_v1", {"n": 5}),
+    "ResNet110": ("resnet", "resnet_v2", {"n": 12}),
+    "ResNet164": ("resnet", "resnet_v2", {"n": 18}),
+    "WRN-28-10": ("resnet", "resnet_v1", {"n": 9, "widths": (160, 320, 640)}),
+    "CNN9": ("cnn", "cnn9", {}),
+    "FastCNN": ("cnn", "fast_cnn", {}),
+    "SmallCNN": ("cnn", "small_cnn", {}),
+    "MLP": ("cnn", "mlp", {}),
+}
+
+
+def create_model(name, input_shape, n_classes, stock=False):
+    """An untrained network.
+
+    name: one of ARCHITECTURES. input_shape: (height, width, channels), pixels scaled to [0, 1].
+    Returns a `keras.Model` from (n, *input_shape) to logits (n, n_classes), float32.
+    stock: build it of Keras' own layers, with biases before the batch normalisation, as in 2019: the same function,
+    slower; tests and benchmarks compare with it.
+    Raises KeyError for an unknown name.
+    """
+    module, function, arguments = ARCHITECTURES[name]
+    layers = import_module("models.layers").Layers(stock)
+    return getattr(import_module(f"models.{module}"), function)(layers, input_shape, n_classes, **arguments)

@@ -1,0 +1,183 @@
+"""Networks: the published parameter counts, and that what makes them fast changes no result."""
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import ARCHITECTURES, create_model
+from models.layers import BatchNorm, Whitening
+
+CIFAR = (32, 32, 3)
+
+
+def variables_by_layer(network):
+    return [layer for layer in network.layers if layer.weights]
+
+
+def transplant(stock, ours):
+    """Puts the weights of a network of Keras' layers into ours; its biases before batch normalisation have no place."""
+    for source, target in zip(variables_by_layer(stock), variables_by_layer(ours), strict=True):
+        target.set_weights(source.get_weights()[:len(target.weights)])
+
+
+def gradients(network, x, y):
+    with tf.GradientTape() as tape:
+        logits = network(x, training=True)
+        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits))
+    kernels = [layer.trainable_variables[0] for layer in variables_by_layer(network) if layer.trainable_variables]
+    return logits, tape.gradient(loss, kernels)
+
+
+# ------------------------------------------------------------------------------------------------------------- counts
+
+
+@pytest.mark.parametrize("name, parameters, trainable, biases", [      # of 2019
+    ("ResNet32", 470_602, 468_138, 1_232),
+    ("ResNet110", 3_323_210, 3_302_442, 10_832),
+    ("ResNet164", 4_972_682, 4_941_546, 16_016),
+    ("WRN-28-10", 84_951_722, 84_909_130, 21_296),
+])
+def test_parameter_counts(name, parameters, trainable, biases):
+    stock, ours = create_model(name, CIFAR, 10, stock=True), create_model(name, CIFAR, 10)
+    assert stock.count_params() == parameters
+    assert sum(np.prod(v.shape) for v in stock.trainable_variables) == trainable
+    assert ours.count_params() == parameters - biases
+
+
+def test_cnn9_has_nine_convolutions():
+    convolutions = [layer for layer in create_model("CNN9", CIFAR, 10).layers if isinstance(layer, keras.layers.Conv2D)]
+    assert [layer.filters for layer in convolutions] == [128] * 3 + [256] * 3 + [512, 256, 128]
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_network_takes_small_images_and_gives_logits(name):
+    network = create_model(name, (8, 8, 1), 7)
+    assert network(np.zeros((2, 8, 8, 1), np.float32)).shape == (2, 7)
+    assert network.get_layer("features").output.shape[0] is None
+
+
+def test_l2_is_on_the_convolutions_of_blocks_and_projections_alone():
+    network = create_model("ResNet32", CIFAR, 10)
+    penalised = [layer for layer in network.layers if getattr(layer, "kernel_regularizer", None)]
+    assert len(penalised) == 32 and network.layers[1] not in penalised          # 30 in blocks, 2 projections
+    assert len(network.losses) == 32
+    expected = 1e-4 * sum(float(np.sum(layer.get_weights()[0] ** 2)) for layer in penalised)
+    assert float(tf.add_n(network.losses)) == pytest.approx(expected, rel=1e-5)
+    assert not create_model("ResNet110", CIFAR, 10).losses
+
+
+def test_unknown_network():
+    with pytest.raises(KeyError):
+        create_model("ResNet33", CIFAR, 10)
+
+
+# -------------------------------------------------------------------------------------------------- same as the stock
+
+
+@pytest.mark.parametrize("options", [{}, {"scale": False, "momentum": .6, "epsilon": 1e-5}])
+def test_batch_norm_is_that_of_keras(options):
+    """Outputs, gradients and moving statistics over several steps; absolute tolerance 1e-5."""
+    stock, ours = keras.layers.BatchNormalization(**options), BatchNorm(**options)
+    rng = np.random.default_rng(0)
+    for layer in (stock, ours):
+        layer.build((None, 5, 4, 3))
+        layer.set_weights([np.random.default_rng(1).uniform(.5, 2, w.shape) for w in layer.get_weights()])
+    for _ in range(3):
+        x, pull = (tf.constant(rng.normal(2, 3, (6, 5, 4, 3)), tf.float32) for _ in range(2))
+        found = []
+        for layer in (stock, ours):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = layer(x, training=True)
+                total = tf.reduce_sum(y * pull)
+            found.append([y, *tape.gradient(total, [x, *layer.trainable_variables])])
+        for a, b in zip(*found, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-4, rtol=1e-4)
+        for a, b in zip(stock.get_weights(), ours.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5, rtol=1e-5)
+        np.testing.assert_allclose(stock(x, training=False), ours(x, training=False), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name, shape, tolerance", [
+    ("ResNet32", CIFAR, .03),       # its float32 gradients move by .01 when all pixels are scaled by 1 + 1e-6
+    ("SmallCNN", (8, 8, 1), 1e-4),
+    ("FastCNN", CIFAR, 1e-3),
+])
+def test_network_computes_what_keras_layers_compute(name, shape, tolerance):
+    """Logits in both modes, kernel gradients and moving statistics; the norm of the difference over the norm."""
+    stock, ours = create_model(name, shape, 10, stock=True), create_model(name, shape, 10)
+    for layer in ours.layers:
+        if isinstance(layer, BatchNorm):
+            layer.shift_rate = 1            # the stock layer has no rate of its own for its shift
+    transplant(stock, ours)
+    rng = np.random.default_rng(0)
+    x, y = rng.random((32, *shape), np.float32), rng.integers(0, 10, 32)
+    results = []
+    for network in (stock, ours):
+        logits, found = gradients(network, x, y)
+        statistics = [v for layer in variables_by_layer(network) for v in layer.non_trainable_variables]
+        results.append([np.asarray(a) for a in (logits, network(x, training=False), *statistics, *found)])
+    for a, b in zip(*results, strict=True):
+        assert np.linalg.norm(a - b) <= tolerance * np.linalg.norm(a) + 1e-7
+
+
+def test_a_bias_before_batch_normalisation_has_no_gradient():
+    network = create_model("ResNet32", CIFAR, 10, stock=True)
+    rng = np.random.default_rng(0)
+    with tf.GradientTape() as tape:
+        logits = network(rng.random((8, *CIFAR), np.float32), training=True)
+        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(rng.integers(0, 10, 8), logits))
+    biases = [layer.bias for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+    kernel, *found = tape.gradient(loss, [network.layers[1].kernel, *biases])
+    assert max(np.abs(g).max() for g in found) < 1e-4 * np.abs(kernel).max()
+
+
+def test_shift_rate_multiplies_the_learning_rate_of_beta():
+    """64 at rate .01 moves beta as 1 at rate .64 does, under Nesterov momentum."""
+    rng = np.random.default_rng(0)
+    x, pull = rng.random((4, 3, 3, 2), np.float32), rng.random((4, 3, 3, 2), np.float32)
+    found = []
+    for shift_rate, rate in ((64, .01), (1, .64)):
+        layer = BatchNorm(scale=False, shift_rate=shift_rate)
+        layer.build((None, 3, 3, 2))
+        optimizer = keras.optimizers.SGD(rate, momentum=.85, nesterov=True)
+        for _ in range(3):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(layer(x, training=True) ** 2 * pull)
+            optimizer.apply(tape.gradient(loss, layer.trainable_variables), layer.trainable_variables)
+        found.append(layer.beta.numpy() * shift_rate ** .5)
+    np.testing.assert_allclose(*found, rtol=1e-4)
+
+
+# ---------------------------------------------------------------------------------------------------------- whitening
+
+
+def test_whitening_makes_patches_uncorrelated_with_unit_variance():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (400, 9, 9, 3)).astype(np.float32)
+    images = (images + np.roll(images, 1, axis=1) + np.roll(images, 1, axis=2)) / 3         # neighbours correlate
+    layer = Whitening()
+    layer.build((None, 9, 9, 3))
+    layer.adapt(images.astype(np.uint8))
+    whitened = layer(tf.constant(np.floor(images) / 255)).numpy()
+    assert whitened.shape == (400, 8, 8, 24)
+    np.testing.assert_allclose(whitened[..., :12], -whitened[..., 12:], atol=1e-4)
+    covariance = np.cov(whitened[..., :12].reshape(-1, 12).T)
+    np.testing.assert_allclose(covariance, np.eye(12), atol=.05)
+    assert [v.name for v in layer.trainable_variables] == ["bias"]
+
+
+def test_whitening_bears_images_of_one_colour():
+    layer = Whitening()
+    layer.build((None, 4, 4, 1))
+    layer.adapt(np.full((3, 4, 4, 1), 7, np.uint8))
+    assert np.isfinite(layer(np.full((3, 4, 4, 1), 7 / 255, np.float32))).all()
+
+
+@pytest.mark.parametrize("name, shape", [("FastCNN", CIFAR), ("SmallCNN", (8, 8, 1)), ("MLP", (8, 8, 1))])
+def test_saved_network_gives_the_same_outputs(name, shape, tmp_path):
+    network = create_model(name, shape, 10)
+    x = np.random.default_rng(0).random((3, *shape), np.float32)
+    network(x, training=True)
+    network.save(tmp_path / "network.keras")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "network.keras")(x), network(x))
