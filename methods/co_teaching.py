@@ -1,0 +1,51 @@
+"""Co-teaching (Han et al., NeurIPS 2018): two networks, each trained on what the other finds easy.
+
+Per batch of size B both networks rank the samples by their loss; the (1 - R(e)) B of smallest loss under one train the
+other. R(e) = tau min(e/10, 1). Told: tau, the true noise ratio.
+"""
+import tensorflow as tf
+
+from methods.base import Method, cross_entropy, share
+
+
+def smallest(losses, count):
+    """Indices of the `count` smallest losses, (count,), smallest first."""
+    return tf.argsort(losses, stable=True)[:count]
+
+
+def cross_step(method, batch, count):
+    """One step of both networks of `method`, each on the `count` samples of smallest loss under the other.
+
+    Ranked in inference mode on the augmented batch; only what is kept passes through a network in training mode, so
+    that the batch statistics are its own.
+    """
+    kept = [smallest(cross_entropy(network(batch.x, training=False), batch.y), count) for network in method.networks]
+    losses, hits = [], []
+    for k, chosen in enumerate(reversed(kept)):             # f1 learns from what f2 keeps, f2 from what f1 keeps
+        with tf.control_dependencies(losses):               # one network after the other: half the memory
+            x, y = tf.gather(batch.x, chosen), tf.gather(batch.y, chosen)
+        loss, logits = method.descend(k, x, lambda z, y=y: tf.reduce_mean(cross_entropy(z, y)))
+        losses.append(loss)
+        hits.append(share(tf.argmax(logits, -1, tf.int32) == y))
+    precision = [share(tf.gather(batch.clean, chosen)) for chosen in kept]
+    return {"loss": tf.reduce_mean(losses), "accuracy": tf.reduce_mean(hits),
+            "kept_precision_1": precision[0], "kept_precision_2": precision[1]}
+
+
+def remember_rate(epoch, tau, ramp=10):
+    """1 - R(e) = 1 - tau min(e/ramp, 1)."""
+    return 1 - tau * min(epoch / ramp, 1)
+
+
+class CoTeaching(Method):
+    """Co-teaching, with the true noise ratio."""
+
+    n_networks = 2
+    logged = ("loss", "accuracy", "kept_precision_1", "kept_precision_2")
+
+    def settings(self, epoch):
+        rate = remember_rate(epoch, self.given.noise_ratio, 10 * self.given.epochs / 200)
+        return {"keep": max(1, round(self.given.batch_size * rate))}
+
+    def train_step(self, batch):
+        return cross_step(self, batch, batch.settings["keep"])

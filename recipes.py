@@ -1,0 +1,65 @@
+"""The recipes: what each sets, in one table. Every entry can be overridden by the flag of its name.
+
+`paper` is the setting of 2019, `fast` one for CIFAR on a laptop, `digits` one for the embedded data set. Each has three
+tasks: INCV (a training of the selection), main (INCV_main) and verify (Verify_Theory).
+"""
+from dataclasses import dataclass
+
+AUGMENTATIONS = ("none", "flip", "shift_flip", "translate_flip")        # functions augment_<name> of augmentation.py
+OPTIMIZERS = ("adam", "nesterov")
+
+
+def steps(of, *cuts):
+    """Piecewise constant: cuts are (epoch, factor) of a training of `of` epochs, scaled to the training at hand."""
+    def factor(time, epochs):
+        return ([1.] + [value for epoch, value in cuts if time >= epoch * epochs / of])[-1]
+    return factor
+
+
+def triangle(start, peak, end):
+    """Linear from `start` to 1 over the first share `peak` of the training, then linear down to `end`."""
+    def factor(time, epochs):
+        done = time / epochs
+        return start + (1 - start) * done / peak if done < peak else 1 - (1 - end) * (done - peak) / (1 - peak)
+    return factor
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one network is trained. factor(time in epochs, epochs) multiplies the learning rate."""
+
+    architecture: str
+    epochs: int
+    factor: object
+    optimizer: str = "adam"             # see training.build
+    learning_rate: float = 1e-3
+    batch_size: int = 128
+    augmentation: str = "shift_flip"    # one of AUGMENTATIONS
+    mirror: bool = False                # predict the mean over an image and its mirror image
+
+    def rate(self, time, epochs):
+        """The learning rate at a time in epochs, of a training of so many epochs."""
+        return self.learning_rate * self.factor(time, epochs)
+
+
+# Epoch indices of 2019 count from 0: "> 20" there is a cut at 21 here.
+ADAM_INCV = steps(50, (21, .5), (31, .25), (41, .1))
+ADAM_MAIN = steps(200, (80, .1), (120, .01), (160, .001), (180, .0005))
+ADAM_VERIFY = steps(200, (81, .1), (121, .01), (161, .001), (181, .0005))
+
+# The trial's 4 / (1024 (1 + 1/(1 - .85))), of losses summed over a batch of 128: times 128 for their mean.
+FAST = dict(architecture="FastCNN", factor=triangle(.2, .23, .07), optimizer="nesterov", mirror=True,
+            learning_rate=128 * 4 / (1024 * (1 + 1 / .15)), augmentation="translate_flip")
+DIGITS = dict(augmentation="none", batch_size=32)
+
+RECIPES = {
+    "paper": {"INCV": Settings("ResNet32", 50, ADAM_INCV),
+              "main": Settings("ResNet32", 200, ADAM_MAIN),
+              "verify": Settings("ResNet110", 200, ADAM_VERIFY)},
+    "fast": {"INCV": Settings(epochs=12, **FAST),
+             "main": Settings(epochs=30, **FAST),
+             "verify": Settings(epochs=30, **FAST)},
+    "digits": {"INCV": Settings("SmallCNN", 25, ADAM_INCV, **DIGITS),
+               "main": Settings("SmallCNN", 40, ADAM_MAIN, **DIGITS),
+               "verify": Settings("MLP", 100, ADAM_VERIFY, augmentation="none")},
+}

@@ -1,0 +1,190 @@
+"""The training loop: augmentation by hand, schedules, one trace for all trainings, XLA, fresh optimizers."""
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import augmentation
+from methods import method_class
+from methods.base import Given, batches_of
+from models import create_model
+from recipes import ADAM_INCV, ADAM_MAIN, ADAM_VERIFY, AUGMENTATIONS, RECIPES, triangle
+from training import Trainer, build
+from utils import load_dataset
+
+# ------------------------------------------------------------------------------------------------------- augmentation
+
+ROW = np.float32([0, 10, 20, 40]).reshape(1, 1, 4, 1)
+
+
+@pytest.mark.parametrize("fill, offset, expected", [
+    ("nearest", 0, [0, 10, 20, 40]),
+    ("nearest", 1, [10, 20, 40, 40]),
+    ("nearest", -2, [0, 0, 0, 10]),
+    ("nearest", .25, [2.5, 12.5, 25, 40]),
+    ("nearest", -.5, [0, 5, 15, 30]),
+    ("reflect", 1, [10, 20, 40, 20]),
+    ("reflect", -2, [20, 10, 0, 10]),
+])
+def test_shift(fill, offset, expected):
+    along = augmentation.shift(ROW, tf.constant([float(offset)]), 2, fill)
+    np.testing.assert_allclose(np.ravel(along), expected)
+    down = augmentation.shift(ROW.transpose(0, 2, 1, 3), tf.constant([float(offset)]), 1, fill)
+    np.testing.assert_allclose(np.ravel(down), expected)
+
+
+def test_flip_mirrors_left_to_right_where_it_is_told():
+    images = np.concatenate([ROW, ROW])
+    flipped = augmentation.flip(images, tf.constant([True, False])).numpy()
+    np.testing.assert_array_equal(flipped, [ROW[0, :, ::-1], ROW[0]])
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_augmentations_follow_their_seed_and_stay_in_range(name):
+    augment = getattr(augmentation, f"augment_{name}")
+    images = np.random.default_rng(0).random((64, 9, 9, 3), np.float32)
+    first, again, other = (np.asarray(augment(images, tf.constant(seed))) for seed in ([1, 2], [1, 2], [1, 3]))
+    np.testing.assert_array_equal(first, again)
+    assert (first == other).all() == (name == "none")
+    assert first.min() >= 0 and first.max() <= 1
+
+
+def test_shifts_of_2019_are_uniform_in_four_pixels():
+    """Read off a ramp from top to bottom, which no flip changes: range, and mean and variance within five errors."""
+    ramp = np.tile(np.arange(32, dtype=np.float32)[None, :, None, None], (4000, 1, 32, 1))
+    moved = augmentation.augment_shift_flip(ramp, tf.constant([0, 0])).numpy()[:, 16, 16, 0] - 16
+    assert np.abs(moved).max() <= 4
+    assert abs(moved.mean()) < 5 * np.sqrt(64 / 12 / 4000)
+    assert abs(moved.var() - 64 / 12) < 5 * np.sqrt((8 ** 4 / 80 - (64 / 12) ** 2) / 4000)
+
+
+# ---------------------------------------------------------------------------------------------------------- schedules
+
+
+@pytest.mark.parametrize("factor, epochs, table", [
+    (ADAM_INCV, 50, {0: 1, 20: 1, 21: .5, 30: .5, 31: .25, 40: .25, 41: .1, 49: .1}),
+    (ADAM_MAIN, 200, {0: 1, 79: 1, 80: .1, 119: .1, 120: .01, 160: .001, 179: .001, 180: .0005}),
+    (ADAM_VERIFY, 200, {80: 1, 81: .1, 120: .1, 121: .01, 161: .001, 180: .001, 181: .0005}),
+    (ADAM_MAIN, 20, {7: 1, 8: .1, 12: .01, 16: .001, 18: .0005}),
+    (triangle(.2, .25, .07), 8, {0: .2, 1: .6, 2: 1, 5: .535, 8: .07}),
+])
+def test_schedules(factor, epochs, table):
+    assert {time: pytest.approx(factor(time, epochs)) for time in table} == table
+
+
+def test_a_schedule_holds_within_an_epoch():
+    assert ADAM_INCV(20.99, 50) == 1 and ADAM_INCV(21.01, 50) == .5
+
+
+def test_the_papers_settings():
+    paper = RECIPES["paper"]
+    assert [(s.architecture, s.epochs, s.batch_size, s.learning_rate, s.optimizer) for s in paper.values()] == [
+        ("ResNet32", 50, 128, 1e-3, "adam"), ("ResNet32", 200, 128, 1e-3, "adam"),
+        ("ResNet110", 200, 128, 1e-3, "adam")]
+
+
+# ---------------------------------------------------------------------------------------------------------------- loop
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_dataset("digits", "data")
+
+
+def trainer_of(digits, name="standard", jit_compile=False, **changes):
+    settings = RECIPES["digits"]["INCV"]
+    given = Given(digits.x_train[:256], digits.y_train[:256], 10, 32, 4, **changes)
+    method = build(method_class(name), given, settings, 0)
+    return method, Trainer(method, np.ones(256, bool), "none", settings.rate, jit_compile)
+
+
+def no_more(epoch, memory):
+    return {}
+
+
+@pytest.mark.parametrize("n, size, rows", [(100, 32, 4), (96, 32, 3), (5, 32, 1), (1, 4, 1)])
+def test_batches_hold_all_samples_in_one_shape(n, size, rows):
+    batches = batches_of(np.arange(n) + 7, size, np.random.default_rng(0))
+    assert batches.shape == (rows, size)
+    counts = np.bincount(batches.ravel() - 7, minlength=n)
+    assert counts.min() >= 1 and counts.max() - counts.min() <= 1
+
+
+def test_one_trace_serves_trainings_cuts_and_other_labels(digits, tmp_path):
+    method, trainer = trainer_of(digits)
+    trainer.fit(4, 0, "a", tmp_path / "a.npz", no_more)                 # the rate is cut at 42, 62 and 82 per cent
+    method.restart(np.arange(100))
+    trainer.relabel(np.zeros(256, int), np.zeros(256, bool))
+    trainer.fit(2, 0, "b", tmp_path / "b.npz", no_more)
+    assert trainer.steps.experimental_get_tracing_count() == 1
+
+
+def test_one_graph_trains_both_networks_through_ramp_and_cuts(digits, tmp_path):
+    method, trainer = trainer_of(digits, "co_teaching", noise_ratio=.4)
+    before = [network.get_weights()[0] for network in method.networks]
+    history, _ = trainer.fit(4, 0, "a", tmp_path / "a.npz", no_more)
+    assert trainer.steps.experimental_get_tracing_count() == 1
+    for network, old in zip(method.networks, before):
+        assert np.abs(network.get_weights()[0] - old).max() > 0
+    assert history[-1]["accuracy"] > history[0]["accuracy"]
+
+
+def test_every_training_starts_from_the_initial_weights_with_a_fresh_optimizer(digits, tmp_path):
+    method, trainer = trainer_of(digits)
+    method.restart(np.arange(256))
+    initial = method.get_state()
+    first, _ = trainer.fit(2, 0, "a", tmp_path / "a.npz", no_more)
+    moments = [v for v in method.optimizers[0].variables if "momentum" in v.path or "velocity" in v.path]
+    assert moments and all(np.abs(v.numpy()).max() > 0 for v in moments)
+    method.restart(np.arange(256))
+    for a, b in zip(initial, method.get_state(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert all(np.abs(v.numpy()).max() == 0 for v in moments) and method.optimizers[0].iterations == 0
+    again, _ = trainer.fit(2, 0, "a", tmp_path / "b.npz", no_more)
+    assert [row["loss"] for row in first] == [row["loss"] for row in again]
+
+
+def test_moments_survive_a_cut_of_the_learning_rate(digits, tmp_path):
+    method, trainer = trainer_of(digits)
+    rates = []
+
+    def after_epoch(epoch, memory):
+        rates.append((int(method.optimizers[0].iterations.numpy()), float(method.optimizers[0].learning_rate.numpy())))
+        return {}
+
+    trainer.fit(4, 0, "a", tmp_path / "a.npz", after_epoch)
+    assert [steps for steps, _ in rates] == [8, 16, 24, 32]             # Adam's count goes on
+    assert [rate for _, rate in rates] == pytest.approx([1e-3, 5e-4, 2.5e-4, 1e-4])
+
+
+def test_a_network_learns_the_digits(digits, tmp_path):
+    _, trainer = trainer_of(digits)
+    history, _ = trainer.fit(4, 0, "a", tmp_path / "a.npz", no_more)
+    assert history[-1]["loss"] < .7 * history[0]["loss"] and history[-1]["accuracy"] > .8
+
+
+@pytest.mark.parametrize("architecture", ["SmallCNN", pytest.param("ResNet32", marks=pytest.mark.slow)])
+def test_xla_compiles_a_step_and_changes_nothing(architecture, tmp_path):
+    """The loss of the first steps, with the augmentation of 2019, within a thousandth."""
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (64, 16, 16, 3), np.uint8), rng.integers(0, 10, 64)
+    losses = []
+    for jit_compile in (False, True):
+        settings = replace(RECIPES["paper"]["INCV"], architecture=architecture)
+        method = build(method_class("standard"), Given(images, labels, 10, 32, 1), settings, 0)
+        trainer = Trainer(method, labels == labels, settings.augmentation, settings.rate, jit_compile)
+        history, _ = trainer.fit(1, 0, "a", tmp_path / f"{jit_compile}.npz", no_more)
+        losses.append(history[0]["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_prediction_with_the_mirror_is_the_mean_of_both(digits):
+    network = create_model("SmallCNN", digits.input_shape, 10)
+    given = Given(digits.x_train, digits.y_train, 10, 32, 1)
+    method = method_class("standard")(given, [network], [keras.optimizers.SGD()], mirror=True)
+    x = digits.x_train[:300] / np.float32(255)
+    expected = tf.nn.softmax((network(x) + network(x[:, :, ::-1])) / 2)
+    found = method.probabilities(tf.constant(digits.x_train), np.arange(300))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
