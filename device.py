@@ -1,0 +1,54 @@
+"""Starts TensorFlow: quietly, on the device asked for, with memory taken as needed and deterministic kernels."""
+import contextlib
+import functools
+import os
+import sys
+import tempfile
+
+from utils import UserError
+
+
+@contextlib.contextmanager
+def quiet_stderr():
+    """Keeps what native libraries write to standard error off the terminal, unless the block fails."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as spool:
+        os.dup2(spool.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            spool.seek(0)
+            os.write(saved, spool.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+@functools.cache
+def start_tensorflow(gpu_id, deterministic=True):
+    """Imports TensorFlow and sets it up, once; call it before anything else imports TensorFlow.
+
+    gpu_id: None for the first GPU if there is one, "-1" for the CPU, or ids as nvidia-smi numbers them; of a list the
+    first is used. 0 and 1, which the commands of 2019 name, mean the CPU where there is no GPU at all.
+    deterministic: bit-equal results from run to run; XLA has no such kernel for the gradient of a max pooling.
+    Returns the name of the device. Raises UserError for a GPU that does not exist.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with quiet_stderr():
+        import tensorflow as tf
+        gpus = tf.config.list_physical_devices("GPU")
+    wanted = 0 if gpu_id is None else int(gpu_id.split(",")[0])
+    if wanted >= len(gpus) and (gpus or wanted > 1):
+        found = f"ids 0 to {len(gpus) - 1}" if gpus else "this machine has none; leave it out to use the CPU"
+        raise UserError(f"argument --gpu_id: no GPU {wanted} ({found})")
+    chosen = gpus[wanted] if wanted >= 0 and gpus else None
+    with quiet_stderr():
+        tf.config.set_visible_devices(chosen or [], "GPU")
+        if chosen:
+            tf.config.experimental.set_memory_growth(chosen, True)
+        if deterministic:
+            tf.config.experimental.enable_op_determinism()
+        tf.zeros(1).numpy()                                 # native start-up messages come with the first operation
+    return tf.config.experimental.get_device_details(chosen).get("device_name", "GPU") if chosen else "CPU"

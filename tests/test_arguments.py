@@ -1,0 +1,372 @@
+"""Bad calls: each ends with exit code 2 and one line that names the argument or the file, and nothing is written."""
+import os
+import re
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import SCRIPTS, files_in, mutated, shell
+from test_data import TINY, contents, python2_pickle, write_tiny
+
+import device
+import INCV_main
+import utils
+from utils import UserError, corrupt_labels, load_dataset
+
+# Arguments, and what the line must say. DATA: see `folders`.
+FLAGS = [
+    (["--noise_ratio", "-0.1"], "--noise_ratio: '-0.1' is not a finite number of at least 0 and at most 1"),
+    (["--noise_ratio", "1.5"], "--noise_ratio: '1.5'"),
+    (["--noise_ratio", "nan"], "--noise_ratio: 'nan'"),
+    (["--noise_ratio", "abc"], "--noise_ratio: 'abc'"),
+    (["--noise_ratio", "inf"], "--noise_ratio: 'inf'"),
+    (["--noise_ratio", "0,5"], "--noise_ratio: '0,5'"),
+    (["--noise_ratio", ""], "--noise_ratio: ''"),
+    (["--noise_ratio"], "--noise_ratio: expected"),
+    (["--noise_pattern", "pair"], "--noise_pattern: invalid choice: 'pair'.*sym.*asym"),
+    (["--dataset", "mnist"], "--dataset: invalid choice: 'mnist'.*digits.*cifar10.*cifar100"),
+    (["--architecture", "ResNet33"], "--architecture: invalid choice: 'ResNet33'.*ResNet32"),
+    (["--recipe", "slow"], "--recipe: invalid choice: 'slow'.*paper.*fast"),
+    (["--augmentation", "mixup"], "--augmentation: invalid choice: 'mixup'.*shift_flip"),
+    (["--optimizer", "sgd"], "--optimizer: invalid choice: 'sgd'.*adam"),
+    (["--epochs", "0"], "--epochs: '0' is not a whole number of at least 1"),
+    (["--epochs", "-3"], "--epochs: '-3'"),
+    (["--epochs", "2.5"], "--epochs: '2.5'"),
+    (["--epochs", "1e3"], "--epochs: '1e3'"),
+    (["--batch_size", "0"], "--batch_size: '0' is not a whole number of at least 2"),
+    (["--batch_size", "1"], "--batch_size: '1'"),
+    (["--batch_size", "-128"], "--batch_size: '-128'"),
+    (["--batch_size", "64.0"], "--batch_size: '64.0'"),
+    (["--batch_size", "1438"], "--batch_size: 1438 is more than the (1437|718) samples of .* give a smaller one"),
+    (["--learning_rate", "0"], "--learning_rate: '0' is not a finite number above 0"),
+    (["--learning_rate", "-1"], "--learning_rate: '-1'"),
+    (["--learning_rate", "nan"], "--learning_rate: 'nan'"),
+    (["--learning_rate", "inf"], "--learning_rate: 'inf'"),
+    (["--gpu_id", "abc"], "--gpu_id: 'abc' is not a GPU id such as 0"),
+    (["--gpu_id", "-2"], "--gpu_id: '-2'"),
+    (["--gpu_id", "0,x"], "--gpu_id: '0,x'"),
+    (["--gpu_id", ""], "--gpu_id: ''"),
+    (["--seed", "-1"], "--seed: '-1' is not a whole number of at least 0"),
+    (["--seed", "2147483648"], "--seed: '2147483648'.*at most 2147483647"),
+    (["--seed", "9" * 5000], "--seed: '999"),
+    (["--seed", "zero"], "--seed: 'zero'"),
+    (["--unknown"], "unrecognized arguments: --unknown .see --help"),
+    (["--noise_rat", "0.5"], "unrecognized arguments: --noise_rat 0.5"),
+    (["two\nlines"], "unrecognized arguments: two lines"),
+    (["--dataset", "cifar10", "--data_dir", "DATA/nothing"],
+     "cannot download cifar10: .*DATA/nothing.*--dataset digits"),
+    (["--dataset", "cifar100", "--data_dir", "DATA/file"], "DATA/file"),
+    (["--dataset", "cifar10", "--data_dir", "DATA/file/below"], "DATA/file/below"),
+    (["--dataset", "cifar10", "--data_dir", "DATA/garbage"], "DATA/garbage/.*/data_batch_1 is damaged"),
+    (["--dataset", "cifar10", "--data_dir", "DATA/folders"], "DATA/folders/.*/data_batch_1 is missing or no file"),
+    (["--dataset", "cifar10", "--data_dir", "DATA/empty"], "DATA/empty/.*/data_batch_1 is missing or no file"),
+    (["--results_dir", "DATA/file"], "DATA/file/.*: Not a directory; mend that or give another --results_dir"),
+    (["--results_dir", "x" * 300], "xxx/.*: File name too long; mend that or give another --results_dir"),
+]
+SELECTION = [
+    (["--INCV_epochs", "0"], "--INCV_epochs.*: '0' is not a whole number of at least 1"),
+    (["--INCV_epochs", "1.5"], "--INCV_epochs.*: '1.5'"),
+    (["--INCV_iter", "0"], "--INCV_iter: '0'"),
+    (["--INCV_iter", "-4"], "--INCV_iter: '-4'"),
+    (["--INCV_iter", "four"], "--INCV_iter: 'four'"),
+    (["--top_k", "0"], "--top_k: '0'"),
+    (["--top_k", "-1"], "--top_k: '-1'"),
+    (["--top_k", "10"], "--top_k: 10 must be below the 10 classes"),
+    (["--top_k", "1000"], "--top_k: 1000 must be below the 10 classes"),
+    (["--assumed_pattern", "none"], "--assumed_pattern: invalid choice: 'none'"),
+    (["--noise_ratio", "0.5", "0.6"], "unrecognized arguments: 0.6"),
+    (["--results_dir", "/proc/results"], "/proc/results/.*; mend that or give another --results_dir"),   # read-only
+]
+TRAINING = [
+    (["--method", "cleanlab"], "--method: invalid choice: 'cleanlab'.*incv.*standard"),
+    (["--f_correction_T", "guessed"], "--f_correction_T: invalid choice: 'guessed'.*estimated.*true"),
+    (["--mentornet_curriculum", "none"], "--mentornet_curriculum: invalid choice: 'none'"),
+    (["--method", "standard", "--batch_size", "1438"], "--batch_size: 1438 is more than the 1437 samples"),
+]
+THEORY = [
+    (["--noise_ratio", "0.5", "1.01"], "--noise_ratio: '1.01'"),
+    (["--INCV_epochs", "2"], "unrecognized arguments: --INCV_epochs 2"),
+    (["--method", "standard"], "unrecognized arguments: --method standard"),
+]
+TABLE = ([(script, *row) for script in SCRIPTS for row in FLAGS]
+         + [(script, *row) for script in ("INCV", "INCV_main") for row in SELECTION]
+         + [("INCV_main", *row) for row in TRAINING] + [("Verify_Theory", *row) for row in THEORY])
+
+
+@pytest.fixture(autouse=True)
+def no_tensorflow(monkeypatch):
+    """Whatever is wrong is found before TensorFlow is imported; what only the disk can tell, before it is used."""
+    monkeypatch.setattr(device, "start_tensorflow", lambda *_: "CPU")
+    monkeypatch.setitem(sys.modules, "training", None)
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """DATA: a folder with data sets of all bad kinds. Another is the current one, where --results_dir is by default."""
+    data, results = tmp_path / "data", tmp_path / "results"
+    for folder in (data / "folders/cifar-10-batches-py/data_batch_1", data / "empty/cifar-10-batches-py",
+                   data / "garbage/cifar-10-batches-py", results):
+        folder.mkdir(parents=True)
+    (data / "file").write_text("")
+    (data / "garbage/cifar-10-batches-py/data_batch_1").write_bytes(os.urandom(1000))
+    monkeypatch.chdir(results)
+    return data, results
+
+
+def assert_is_one_line(ended, pattern):
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.endswith("\n") and ended.err.count("\n") == 1, ended.err
+    assert re.match(r"\w+\.py: error: ", ended.err) and re.search(pattern, ended.err), ended.err
+
+
+@pytest.mark.parametrize("script, arguments, pattern", TABLE, ids=[" ".join([row[0], *row[1]])[:50] for row in TABLE])
+def test_bad_call(script, arguments, pattern, call, folders):
+    data, results = folders
+    arguments = [argument.replace("DATA", str(data)) for argument in arguments]
+    assert_is_one_line(call(script, *arguments), pattern.replace("DATA", re.escape(str(data))))
+    assert files_in(results) == {} and not list(results.iterdir())
+
+
+@pytest.mark.parametrize("script", ["INCV", "INCV_main"])
+@pytest.mark.parametrize("mode", [0o000, 0o555])
+@pytest.mark.parametrize("flags", [["--results_dir"], ["--dataset", "cifar10", "--data_dir"]])
+def test_a_folder_without_permission(script, flags, mode, call, tmp_path):
+    folder = tmp_path / "locked"
+    folder.mkdir(mode)
+    if os.access(folder, os.W_OK):
+        pytest.skip("this user may do anything")
+    assert_is_one_line(call(script, *flags, folder), f"{folder}.*: Permission denied; .* another {flags[-1]}")
+    folder.chmod(0o755)
+    assert not list(folder.iterdir())
+
+
+def test_the_table_is_long_enough():
+    assert len(FLAGS + SELECTION + TRAINING + THEORY) >= 60
+
+
+# ------------------------------------------------------------------------------------------- in a process of their own
+
+
+@pytest.mark.parametrize("script, arguments, pattern", [
+    ("INCV", ["--noise_ratio", "abc"], "--noise_ratio: 'abc'"),
+    ("INCV_main", ["--batch_size", "5000"], "--batch_size: 5000 is more than the 718 samples"),
+    ("Verify_Theory", ["--gpu_id", "7"], r"--gpu_id: no GPU 7 \(this machine has none; leave it out to use the CPU"),
+    ("INCV_main", ["--dataset", "cifar10", "--data_dir", "missing"], "cannot download cifar10: .*--dataset digits"),
+])
+def test_bad_call_from_the_shell(script, arguments, pattern, tmp_path):
+    assert_is_one_line(shell(script, *arguments, "--results_dir", tmp_path / "results", cwd=tmp_path), pattern)
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("arguments, code", [(["--help"], 0), (["--noise_ratio", "2"], 2)])
+def test_help_and_argument_errors_are_quick(script, arguments, code):
+    """Within a second on a quiet machine; the best of three, for others may be busy on this one."""
+    times = []
+    while len(times) < 3 and min(times, default=2) > 1.5:
+        start = time.perf_counter()
+        assert shell(script, *arguments).code == code
+        times.append(time.perf_counter() - start)
+    assert min(times) < 1.5
+
+
+def test_every_flag_has_a_help_text():
+    for script in SCRIPTS:
+        for action in __import__(script).arguments()._actions:
+            assert len(action.help) > 8, action.dest
+
+
+# ------------------------------------------------------------------------------------------------------ data set files
+
+
+@pytest.fixture
+def tiny(folders, monkeypatch):
+    """Writes a CIFAR-10 of 12 training samples with these labels, and its folder's name."""
+    data, _ = folders
+    layout = replace(TINY["cifar10"], train={"data_batch_1": 12}, test={"test_batch": 5})
+    monkeypatch.setattr(utils, "LAYOUTS", {"cifar10": layout})
+
+    def write(labels):
+        folder = data / "tiny" / layout.folder
+        folder.mkdir(parents=True)
+        for file, content in contents(layout).items():
+            if file == "data_batch_1":
+                content[layout.labels] = labels
+            (folder / file).write_bytes(python2_pickle(content))
+        return ["--dataset", "cifar10", "--data_dir", data / "tiny", "--batch_size", 2]
+    return write
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("labels, pattern", [
+    ([10] + [0] * 11, "data_batch_1: each label must be a whole number between 0 and 9"),
+    ([-1] + [0] * 11, "data_batch_1: each label must be a whole number between 0 and 9"),
+    ([b"cat"] * 12, "data_batch_1: each label must be a whole number between 0 and 9"),
+    ([0] * 11, "data_batch_1: 'labels' must be a list of 12 labels"),
+    ([3] * 12, "--dataset: cifar10 in .*tiny has training labels of one class alone, 3; delete it there"),
+])
+def test_bad_labels(script, labels, pattern, call, folders, tiny):
+    assert_is_one_line(call(script, *tiny(labels)), pattern)
+    assert not list(folders[1].iterdir())
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_fewer_samples_than_classes(script, call, folders, monkeypatch):
+    monkeypatch.setattr(utils, "LAYOUTS", TINY)
+    write_tiny(folders[0] / "tiny", "cifar10")
+    ended = call(script, "--dataset", "cifar10", "--data_dir", folders[0] / "tiny", "--batch_size", 2)
+    assert_is_one_line(ended, "--dataset: cifar10 .* has 7 training samples, fewer than its 10 classes")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_batch_larger_than_the_data(script, call, folders, tiny):
+    arguments = tiny([*range(10), 0, 1])
+    ended = call(script, *arguments[:-1], 13)
+    assert_is_one_line(ended, "--batch_size: 13 is more than the (12|6) samples")
+
+
+# ------------------------------------------------------------------------------------------------- INCV's results CSV
+
+
+@pytest.fixture(scope="module")
+def labels():
+    y = load_dataset("digits", "").y_train
+    return y, noisy(y, "sym", 0)
+
+
+def noisy(y, pattern, seed):
+    return corrupt_labels(y, pattern, .5, 10, seed)
+
+
+def selection(labels):
+    """A selection as INCV writes it: the clean ones of even index selected, of the others every third removed."""
+    y, y_noisy = labels
+    select = (y == y_noisy) & (np.arange(len(y)) % 2 == 0)
+    return pd.DataFrame({"y": y, "y_noisy": y_noisy, "select": select,
+                         "candidate": ~select & (np.arange(len(y)) % 3 > 0), "eval_ratio": .4375})
+
+
+def text(frame):
+    return frame.to_csv(index=False).encode()
+
+
+def changed(column, row, value):
+    """The CSV with one other entry."""
+    def change(frame):
+        frame = frame.astype({column: object})
+        frame.loc[row, column] = value
+        return text(frame)
+    return change
+
+
+BAD = {
+    "no y_noisy": (lambda f: text(f.drop(columns="y_noisy")), "lacks the column y_noisy"),
+    "neither set": (lambda f: text(f.drop(columns=["select", "candidate"])), "lacks the column select, candidate"),
+    "no header": (lambda f: text(f).split(b"\n", 1)[1], "lacks the column y, y_noisy"),
+    "too few rows": (lambda f: text(f[:-1]), "has 1,436 rows, but the training set 1,437 samples"),
+    "too many rows": (lambda f: text(pd.concat([f, f[:1]])), "has 1,438 rows, but the training set 1,437"),
+    "cut off": (lambda f: text(f)[:20_000], r"has \d+ rows, but the training set 1,437"),
+    "header alone": (lambda f: text(f[:0]), "has 0 rows"),
+    "other labels": (changed("y", 7, 11), "has other true labels"),
+    "other order": (lambda f: text(f[::-1]), "has other true labels"),
+    "other noise": (changed("y_noisy", 7, 11), "has other noisy labels .y_noisy. than this pattern, ratio and seed"),
+    "other pattern": (lambda f: text(f.assign(y_noisy=noisy(f.y, "asym", 0))), "has other noisy labels"),
+    "other seed": (lambda f: text(f.assign(y_noisy=noisy(f.y, "sym", 1))), "has other noisy labels"),
+    "NaN label": (changed("y_noisy", 7, float("nan")), "has something else than numbers in y_noisy"),
+    "text label": (changed("y", 7, "cat"), "has something else than numbers in y:"),
+    "endless exponent": (changed("y", 7, "1e" + "9" * 400), "has other true labels"),
+    "NaN select": (changed("select", 7, float("nan")), "has something else than True and False in select"),
+    "select 2": (changed("select", 7, 2), "has something else than True and False in select"),
+    "candidate yes": (changed("candidate", 7, "yes"), "has something else than True and False in candidate"),
+    "both": (lambda f: text(f.assign(candidate=True)), "has samples that are both selected and candidates"),
+    "nothing selected": (lambda f: text(f.assign(select=False)), "selects nothing"),
+    "ratio 1.5": (lambda f: text(f.assign(eval_ratio=1.5)), "needs one eval_ratio between 0 and 1 in all rows"),
+    "ratio -0.1": (lambda f: text(f.assign(eval_ratio=-.1)), "needs one eval_ratio between 0 and 1 in all rows"),
+    "ratio varies": (changed("eval_ratio", 7, .5), "needs one eval_ratio between 0 and 1 in all rows"),
+    "ratio NaN": (lambda f: text(f.assign(eval_ratio=float("nan"))), "has something else than numbers in eval_ratio"),
+    "ratio inf": (lambda f: text(f.assign(eval_ratio=float("inf"))), "needs one eval_ratio between 0 and 1"),
+    "ratio text": (lambda f: text(f.assign(eval_ratio="half")), "has something else than numbers in eval_ratio"),
+    "empty": (lambda f: b"", "cannot be read as CSV"),
+    "binary": (lambda f: bytes(range(256)) * 100, "cannot be read as CSV"),
+    "zeros": (lambda f: bytes(10_000), "cannot be read as CSV|lacks the column"),
+    "UTF-16": (lambda f: text(f).decode().encode("utf-16"), "cannot be read as CSV"),
+    "ragged": (lambda f: text(f) + b"1,2,3,4,5,6,7,8\n", "cannot be read as CSV"),
+    "open quote": (lambda f: text(f) + b'"', "cannot be read as CSV|rows, but the training set"),
+    "endless line": (lambda f: b"y" * 2_000_000, "is no file, or far too long"),
+}
+HARMLESS = {
+    "as written": text,
+    "BOM": lambda f: b"\xef\xbb\xbf" + text(f),
+    "CRLF": lambda f: text(f).replace(b"\n", b"\r\n"),
+    "BOM and CRLF": lambda f: b"\xef\xbb\xbf" + text(f).replace(b"\n", b"\r\n"),
+    "quotes": lambda f: f.to_csv(index=False, quoting=1).encode(),
+    "capitals of a spreadsheet": lambda f: text(f).replace(b"True", b"TRUE").replace(b"False", b"FALSE"),
+    "columns in other order": lambda f: text(f[f.columns[::-1]]),
+    "a further column": lambda f: text(f.assign(name="digit")),
+    "an index": lambda f: f.to_csv().encode(),
+    "empty lines": lambda f: text(f) + b"\n\n",
+    "no last newline": lambda f: text(f)[:-1],
+    "floats": lambda f: text(f.astype({"y": float, "y_noisy": float})),
+}
+
+
+@pytest.fixture
+def csv(tmp_path):
+    folder = tmp_path / "results" / "digits" / "sym" / "0.5"
+    folder.mkdir(parents=True)
+    return folder / "digits_sym0.5_INCV_results.csv"
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_selection(kind, call, tmp_path, csv, labels):
+    change, pattern = BAD[kind]
+    csv.write_bytes(change(selection(labels)))
+    before = files_in(tmp_path)
+    ended = call("INCV_main", "--results_dir", tmp_path / "results")
+    assert_is_one_line(ended, f"{csv} ({pattern})")
+    assert "remove it to run INCV again, or give the arguments it was made with" in ended.err
+    assert files_in(tmp_path) == before
+
+
+def test_a_selection_of_other_arguments(call, tmp_path, csv, labels):
+    """The CSV is whole, and the call is another: other noise gives other labels."""
+    for pattern, ratio in (("asym", 0.5), ("sym", 0.25)):
+        path = tmp_path / "results" / "digits" / pattern / str(ratio) / f"digits_{pattern}{ratio}_INCV_results.csv"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(text(selection(labels)))
+        ended = call("INCV_main", "--results_dir", tmp_path / "results", "--noise_pattern", pattern,
+                     "--noise_ratio", ratio)
+        assert_is_one_line(ended, f"{path} has other noisy labels")
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_what_is_no_file_is_not_read(kind, call, tmp_path, csv):
+    csv.mkdir() if kind == "folder" else os.mkfifo(csv)
+    assert_is_one_line(call("INCV_main", "--results_dir", tmp_path / "results"), f"{csv} is no file, or far too long")
+
+
+@pytest.mark.parametrize("kind", HARMLESS)
+def test_harmless_selection(kind, csv, labels):
+    csv.write_bytes(HARMLESS[kind](selection(labels)))
+    frame, expected = INCV_main.read_selection(csv, *labels), selection(labels)
+    assert (frame == expected).all(axis=None) and list(frame) == list(expected)
+    assert frame.select.dtype == frame.candidate.dtype == bool
+
+
+@pytest.mark.parametrize("cases", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_mutated_selections_are_refused_or_of_the_same_labels(cases, csv, labels):
+    """A few bytes changed, inserted or lost: no other error than the one of a line."""
+    rng, good, read = np.random.default_rng(0), text(selection(labels)), 0
+    for _ in range(cases):
+        csv.write_bytes(mutated(good, rng))
+        try:
+            frame = INCV_main.read_selection(csv, *labels)
+        except UserError as error:
+            assert str(error).startswith(str(csv))
+        else:
+            read += 1
+            assert (frame.y == labels[0]).all() and (frame.y_noisy == labels[1]).all()
+    assert read < cases / 4

@@ -1,0 +1,304 @@
+"""The selection: its rules over tables of cases, its bookkeeping by hand, the whole of it with nearest neighbours."""
+import numpy as np
+import pytest
+
+from selection import Selection as Sets
+from selection import best_epoch_iterations, describe, incv, is_removed, is_selected, removal_loss, removal_ratio
+
+nan = float("nan")
+
+
+# --------------------------------------------------------------------------------------------------------------- rules
+
+
+@pytest.mark.parametrize("p, label, top_k, selected", [
+    ([.7, .2, .1], 0, 1, True),
+    ([.7, .2, .1], 1, 1, False),
+    ([.7, .2, .1], 1, 2, True),
+    ([.7, .2, .1], 2, 2, False),
+    ([.7, .2, .1], 2, 3, True),
+    ([.4, .4, .2], 0, 1, True),                 # of equal ones the lower class comes first, as in np.argmax
+    ([.4, .4, .2], 1, 1, False),
+    ([.4, .4, .2], 1, 2, True),
+    ([.2, .4, .4], 2, 1, False),
+    ([.2, .4, .4], 0, 2, False),
+    ([1/3, 1/3, 1/3], 0, 1, True),
+    ([1/3, 1/3, 1/3], 2, 2, False),
+])
+def test_is_selected(p, label, top_k, selected):
+    assert is_selected(np.array([p]), np.array([label]), top_k).tolist() == [selected]
+
+
+def test_is_selected_equals_argmax_and_takes_no_samples():
+    p, labels = np.random.default_rng(0).dirichlet(np.ones(5), 200), np.arange(200) % 5
+    assert (is_selected(p, labels) == (p.argmax(axis=1) == labels)).all()
+    assert is_selected(p[:0], labels[:0]).shape == (0,)
+
+
+def test_removal_loss():
+    p = np.array([[.5, .5], [1, 0], [0, 1]], np.float32)
+    np.testing.assert_allclose(removal_loss(p, np.array([0, 0, 0])), [np.log(2), 0, -np.log(1e-8)], atol=1e-7)
+
+
+@pytest.mark.parametrize("eps, pattern, ratio", [
+    (0, "sym", 0), (.2, "sym", .25), (.5, "sym", 1), (.6, "sym", 1.5), (2/3, "sym", 2), (.9, "sym", 2), (1, "sym", 2),
+    (0, "asym", 0), (.4, "asym", 0), (1, "asym", 0), (.5, None, 0),
+])
+def test_removal_ratio(eps, pattern, ratio):
+    assert removal_ratio(eps, pattern) == pytest.approx(ratio)
+
+
+@pytest.mark.parametrize("n_selected, ratio, removed", [
+    (0, 2, []), (3, 0, []), (3, .3, []), (1, 1, [2]), (2, 1, [0, 2]), (3, .7, [0, 2]), (2, 2, [0, 1, 2, 3]),
+    (4, 2, [0, 1, 2, 3]),                       # no more than there are
+])
+def test_is_removed(n_selected, ratio, removed):
+    loss = np.array([3, 1, 4, 2])
+    assert np.flatnonzero(is_removed(loss, n_selected, ratio)).tolist() == removed
+
+
+def test_is_removed_of_nothing_and_of_equal_losses():
+    assert is_removed(np.array([]), 5, 2).tolist() == []
+    assert is_removed(np.zeros(4), 2, 1).sum() == 2
+
+
+@pytest.mark.parametrize("eps, pattern, m", [
+    (0, "sym", 4), (.3, "sym", 4), (.301, "sym", 2), (.6, "sym", 2), (.601, "sym", 1), (1, "sym", 1),
+    (.1, "asym", 1), (.5, "asym", 1), (.1, None, 1),
+])
+def test_best_epoch_iterations(eps, pattern, m):
+    assert best_epoch_iterations(eps, pattern) == m
+
+
+@pytest.mark.parametrize("y, y_noisy, select, candidate, expected", [
+    ([0, 1, 0, 1], [0, 1, 1, 0], [1, 0, 1, 0], [0, 1, 0, 0],
+     {"LP": .5, "LR": .5, "selected": 2, "candidate": 1, "removed": 1}),
+    ([0, 1, 0, 1], [0, 1, 0, 1], [1, 1, 1, 1], [0, 0, 0, 0],
+     {"LP": 1, "LR": 1, "selected": 4, "candidate": 0, "removed": 0}),
+    ([0, 1], [0, 1], [0, 0], [1, 1], {"LP": nan, "LR": 0, "selected": 0, "candidate": 2, "removed": 0}),
+    ([0, 1], [1, 0], [1, 0], [0, 1], {"LP": 0, "LR": nan, "selected": 1, "candidate": 1, "removed": 0}),
+    (None, [1, 0], [1, 0], [0, 1], {"LP": nan, "LR": nan, "selected": 1, "candidate": 1, "removed": 0}),
+])
+def test_describe(y, y_noisy, select, candidate, expected):
+    row = describe(Sets(np.array(select, bool), np.array(candidate, bool), .3), 2, y, np.array(y_noisy))
+    assert row == pytest.approx({"iteration": 2, "eps": .3, **expected}, nan_ok=True)
+
+
+# ----------------------------------------------------------------------------------------------------------- algorithm
+
+
+class Recorder:
+    """A `train` that answers from a function of the held-out samples, and keeps what it was asked."""
+
+    def __init__(self, answer):
+        self.answer, self.calls = answer, []
+
+    def __call__(self, stage, samples, held_out, use_best):
+        assert (np.diff(held_out) > 0).all()
+        self.calls.append((stage, sorted(samples.tolist()), held_out.tolist(), use_best))
+        hit, loss = self.answer(stage, held_out)
+        return np.asarray(hit, bool), np.asarray(loss, float)
+
+    def stages(self):
+        return [stage for stage, *_ in self.calls]
+
+
+def sets(result):
+    """S, C, R as lists of indices."""
+    return [np.flatnonzero(mask).tolist() for mask in
+            (result.select, result.candidate, ~result.select & ~result.candidate)]
+
+
+def test_bookkeeping_by_hand():
+    """8 samples, 4 classes, label 0: three of each half of four are found, the fourth has the largest loss.
+
+    TA = 3/4 gives (1-e)^2 + e^2/3 = 3/4, so e = (3 - sqrt 6)/4 = .138 and r = .160: int(.160 * 3) = 0 are removed.
+    In iteration 2 the two that are left are found: S is everything.
+    """
+    labels = np.zeros(8, int)
+    train = Recorder(lambda stage, held: (held != held.max() if stage[0] == "1" else held >= 0, held))
+    result = incv(train, labels, labels, 4, "sym", iterations=2)
+    (a, in_1a, held_1a, _), (b, in_1b, held_1b, _), (c, in_2a, held_2a, _), (d, in_2b, held_2b, _) = train.calls
+    assert [a, b, c, d] == ["1a", "1b", "2a", "2b"]
+    assert (in_1a, held_1a) == (held_1b, in_1b) and sorted(in_1a + held_1a) == list(range(8)) and len(in_1a) == 4
+    left = sorted([max(held_1a), max(held_1b)])
+    selected = sorted({*range(8)} - {*left})
+    assert held_2a + held_2b in (left, left[::-1])
+    assert in_2a == sorted(selected + held_2b) and in_2b == sorted(selected + held_2a)     # S of before the iteration
+    assert sets(result) == [list(range(8)), [], []]
+    assert result.eval_ratio == pytest.approx((3 - 6 ** .5) / 4)
+    assert [(row["selected"], row["candidate"], row["LP"], row["LR"]) for row in result.iterations] == [
+        (6, 2, 1, .75), (8, 0, 1, 1)]
+
+
+def test_the_largest_losses_are_removed():
+    """TA = 1/2 of 2 classes is the curve's minimum: e = 1/2, r = 1; of two found one half's two largest losses go."""
+    labels = np.zeros(8, int)
+    train = Recorder(lambda stage, held: ([True, True, False, False], [0, 1, 2, 3]))
+    result = incv(train, labels, labels, 2, "sym", iterations=1)
+    held = [calls[2] for calls in train.calls]
+    assert sets(result) == [sorted(held[0][:2] + held[1][:2]), [], sorted(held[0][2:] + held[1][2:])]
+
+
+def test_what_is_found_is_selected_even_if_its_loss_is_large():
+    labels = np.zeros(8, int)
+    train = Recorder(lambda stage, held: ([False, False, True, True], [0, 1, 2, 3]))
+    S, C, R = sets(incv(train, labels, labels, 2, "sym", iterations=1))
+    assert (len(S), len(C), len(R)) == (4, 4, 0)
+
+
+@pytest.mark.parametrize("pattern", ["asym", None])
+def test_nothing_is_removed_unless_the_noise_is_called_symmetric(pattern):
+    labels = np.zeros(20, int)
+    result = incv(Recorder(lambda stage, held: (held % 2 == 0, held)), labels, labels, 10, pattern, iterations=3)
+    assert sets(result) == [list(range(0, 20, 2)), list(range(1, 20, 2)), []]
+
+
+@pytest.mark.parametrize("pattern, TA, used", [
+    ("sym", .9, [True, True, True, True, False]),           # e = .05: m = 4
+    ("sym", .4, [True, True, False, False, False]),         # e = .39: m = 2
+    ("sym", .15, [True, False, False, False, False]),       # e = .65: m = 1
+    ("asym", .9, [True, False, False, False, False]),
+])
+def test_which_epoch_selects(pattern, TA, used):
+    """Only 1a finds anything, so that candidates are left for five iterations."""
+    labels = np.zeros(400, int)
+    train = Recorder(lambda stage, held: (np.arange(len(held)) < TA * len(held) if stage == "1a" else held < 0, held))
+    incv(train, labels, labels, 10, pattern, iterations=5)
+    best = {stage: use_best for stage, _, _, use_best in train.calls}
+    assert [best[f"{i}a"] for i in range(1, 6)] == [best[f"{i}b"] for i in range(1, 6)] == used
+
+
+def test_accuracy_below_the_curve_warns_and_goes_on():
+    labels = np.zeros(40, int)
+    train = Recorder(lambda stage, held: (held == held.min(), held))        # 1 of 20 in ten classes: below 1/10
+    with pytest.warns(UserWarning, match="test accuracy 0.05 is below 0.1"):
+        result = incv(train, labels, labels, 10, "sym", iterations=2)
+    assert result.eval_ratio == .9
+    assert [(row["selected"], row["removed"]) for row in result.iterations] == [(2, 4), (4, 8)]     # r is at most 2
+
+
+def test_nothing_selected_in_an_iteration_trains_the_next_on_the_half_alone():
+    labels = np.zeros(10, int)
+    train = Recorder(lambda stage, held: (np.full(len(held), stage[0] == "2"), held))
+    with pytest.warns(UserWarning):
+        result = incv(train, labels, labels, 3, "sym", iterations=2)
+    assert [len(samples) for _, samples, _, _ in train.calls] == [5, 5, 5, 5]
+    assert result.iterations[0]["selected"] == result.iterations[0]["removed"] == 0
+    assert np.isnan(result.iterations[0]["LP"]) and result.iterations[0]["LR"] == 0
+    assert sets(result) == [list(range(10)), [], []]
+
+
+def test_nothing_is_ever_selected():
+    labels = np.zeros(10, int)
+    with pytest.warns(UserWarning):
+        result = incv(Recorder(lambda stage, held: (held < 0, held)), labels, labels, 3, "sym", iterations=4)
+    assert sets(result) == [[], list(range(10)), []] and len(result.iterations) == 4
+
+
+def test_everything_is_found_at_once_and_the_selection_ends_early():
+    labels = np.zeros(10, int)
+    train = Recorder(lambda stage, held: (held >= 0, held))
+    result = incv(train, labels, labels, 3, "sym", iterations=4)
+    assert train.stages() == ["1a", "1b"] and len(result.iterations) == 1
+    assert sets(result) == [list(range(10)), [], []] and result.eval_ratio == 0
+
+
+def test_everything_else_is_removed_and_the_selection_ends_early():
+    """A third is found, which three classes give by chance: e = 2/3, r = 2, and C is empty after one iteration."""
+    labels = np.zeros(12, int)
+    train = Recorder(lambda stage, held: (np.arange(6) < 2, np.arange(6)))
+    result = incv(train, labels, labels, 3, "sym", iterations=4)
+    S, C, R = sets(result)
+    assert (len(S), len(C), len(R)) == (4, 0, 8) and train.stages() == ["1a", "1b"]
+
+
+def test_one_candidate_left_cannot_be_halved():
+    labels = np.zeros(9, int)
+    train = Recorder(lambda stage, held: (held != 8, held))
+    result = incv(train, labels, labels, 2, "asym", iterations=4)
+    assert train.stages() == ["1a", "1b"] and sets(result) == [list(range(8)), [8], []]
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_fewer_than_two_samples_leave_nothing_to_do(n):
+    result = incv(None, np.zeros(n, int), np.zeros(n, int), 10, "sym")
+    assert sets(result) == [[], list(range(n)), []] and result.iterations == [] and np.isnan(result.eval_ratio)
+
+
+def test_an_odd_number_of_samples_and_unknown_true_labels():
+    labels = np.zeros(7, int)
+    train = Recorder(lambda stage, held: (held % 2 == 0, held))
+    result = incv(train, None, labels, 2, "asym", iterations=1)
+    assert [len(held) for _, _, held, _ in train.calls] == [3, 4]
+    assert np.isnan(result.iterations[0]["LP"]) and np.isnan(result.iterations[0]["LR"])
+
+
+def test_top_k_is_told_to_the_estimate():
+    """TA = 3/4 of 4 classes with k = 2 is that of 2 classes with k = 1: (1-e)^2 + e^2 = 3/4, e = (1 - sqrt .5)/2."""
+    labels = np.zeros(8, int)
+    train = Recorder(lambda stage, held: (held != held.max(), held))
+    result = incv(train, labels, labels, 4, "sym", iterations=1, top_k=2)
+    assert result.eval_ratio == pytest.approx((1 - .5 ** .5) / 2)
+
+
+def test_the_seed_draws_the_halves():
+    def halves(seed):
+        train = Recorder(lambda stage, held: (held < 0, held))
+        with pytest.warns(UserWarning):
+            incv(train, None, np.zeros(30, int), 3, "sym", iterations=2, seed=seed)
+        return [samples for _, samples, _, _ in train.calls]
+
+    first = halves(0)
+    assert first == halves(0) != halves(1) and first[0] != first[2]
+
+
+# ---------------------------------------------------------------------------------------- with a real classifier
+
+
+@pytest.fixture(scope="module")
+def digits():
+    from utils import load_dataset
+    return load_dataset("digits", "")
+
+
+def nearest_neighbours(dataset, y_noisy):
+    """A `train` of scikit-learn's nearest neighbours: shares of labels among 15."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    x = dataset.x_train.reshape(len(y_noisy), -1) / 255.
+
+    def train(stage, samples, held_out, use_best):
+        model = KNeighborsClassifier(15).fit(x[samples], y_noisy[samples])
+        p = np.zeros((len(held_out), dataset.n_classes))
+        p[:, model.classes_] = model.predict_proba(x[held_out])
+        return is_selected(p, y_noisy[held_out]), removal_loss(p, y_noisy[held_out])
+    return train
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_nearest_neighbours_clean_the_digits(digits, seed):
+    """They hardly err as the noise does, so that they find more than the theory says, and e comes out too small."""
+    from utils import corrupt_labels
+
+    y = digits.y_train
+    y_noisy = corrupt_labels(y, "sym", .5, 10, seed)
+    result = incv(nearest_neighbours(digits, y_noisy), y, y_noisy, 10, "sym", seed=seed)
+    last = result.iterations[-1]
+    assert last["LP"] > .97 and last["LR"] > .95 and .25 < result.eval_ratio < .5
+    assert [row["LR"] for row in result.iterations] == sorted(row["LR"] for row in result.iterations)
+
+
+def test_a_class_that_is_missing_is_not_missed(digits):
+    """No sample of class 3: some are labelled 3 all the same, and none of those that are clean suffers."""
+    from dataclasses import replace
+
+    from utils import corrupt_labels
+
+    kept = digits.y_train != 3
+    few = replace(digits, x_train=digits.x_train[kept], y_train=digits.y_train[kept])
+    y_noisy = corrupt_labels(few.y_train, "sym", .3, 10, 0)
+    assert (y_noisy == 3).any()
+    result = incv(nearest_neighbours(few, y_noisy), few.y_train, y_noisy, 10, "sym")
+    last = result.iterations[-1]
+    assert last["LP"] > .97 and last["LR"] > .95 and not result.select[y_noisy == 3].any()
