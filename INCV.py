@@ -52,8 +52,8 @@ def select(args, dataset, y_noisy):
             write_csv(folder / name, pd.DataFrame({
                 "y": dataset.y_train, "y_noisy": y_noisy, "select": result.select, "candidate": result.candidate,
                 "eval_ratio": result.eval_ratio}))
+            report.incv_figures(folder)
             run.finish(**result.iterations[-1])
-    report.incv_figures(folder)
     summarise(folder, name)
     return folder / name
 

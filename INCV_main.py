@@ -79,7 +79,6 @@ def train(args, dataset, y_noisy, frame, csv):
 
     Returns the run's folder.
     """
-    import report
     from device import start_tensorflow
     from runs import Run, run_folder
 
@@ -95,7 +94,6 @@ def train(args, dataset, y_noisy, frame, csv):
     if not run.finished:
         with run.session(start_tensorflow(args.gpu_id, not args.jit_compile)):
             train_and_write(args, dataset, y_noisy, frame, settings, run)
-    report.training_figures(folder, args.method)
     return folder
 
 
@@ -103,6 +101,7 @@ def train_and_write(args, dataset, y_noisy, frame, settings, run):
     """The work of `train`, in a session of the run."""
     import pandas as pd
 
+    import report
     from methods import method_class
     from methods.base import Given
     from runs import atomic, write_csv
@@ -129,6 +128,7 @@ def train_and_write(args, dataset, y_noisy, frame, settings, run):
         write_csv(run.folder / f"{args.method}_{name}.csv", pd.DataFrame(getattr(method, name)), index=True)
     write_csv(run.folder / f"{args.method}_training.csv", history)
     write_csv(run.folder / f"{args.method}_result.csv", result)
+    report.training_figures(run.folder, args.method)
     run.finish(**result.set_index("network").loc["mean"].to_dict())
 
 
@@ -209,7 +209,7 @@ def print_summary(folder, method):
 
 
 def selection_of(args, dataset, y_noisy):
-    """INCV's selection, and the path of its CSV: as it is found there, or made now.
+    """INCV's selection, and the path of its CSV: as it is found there, or made now, or what is left of it.
 
     Where INCV's flags are given, and are others than those of the run that is recorded beside the CSV, it is made again
     if args.overwrite. Raises UserError, with their names, if not.
@@ -222,9 +222,10 @@ def selection_of(args, dataset, y_noisy):
              "assumed_pattern": args.assumed_pattern}
     given = {name: value for name, value in given.items() if value is not None}
     found = {name: record["arguments"].get(name) for name in given} if record else given
-    if csv.exists() and not args.overwrite:
+    complete = csv.exists() and (record is None or record["finished"])
+    if complete and not args.overwrite:
         compare(folder / "INCV.json", found, given)
-    if not csv.exists() or found != given:
+    if not complete or found != given:
         INCV.select(args, dataset, y_noisy)
     return csv, read_selection(csv, dataset.y_train, y_noisy)
 

@@ -1,6 +1,6 @@
 """Killed at any moment, a run goes on when the same command is given again, and ends as if nothing had happened.
 
-    python -m pytest -m slow tests/test_resume.py       # 24 kills a script and method: a quarter of an hour
+    python -m pytest -m slow tests/test_resume.py       # 26 kills of each script, and of three methods: an hour
 
 The moments are drawn over the length of the run, counted from the first epoch that a process finishes; others wait for
 a file that is being written, an import, or the building of a network.
@@ -126,8 +126,8 @@ def test_all_that_can_happen_to_INCV(finished, tmp_path):
         assert_is_whole(tmp_path)
     assert (checkpoints / "INCV_1a.npz").exists()
 
-    for seconds in np.random.default_rng(0).uniform(0, length(expected) / 2, 2):
-        interrupted(script, arguments, tmp_path, after_progress(seconds))
+    for moment in (after_progress(length(expected) / 3), when(is_writing("*.npz"))):
+        assert interrupted(script, arguments, tmp_path, moment).code == -signal.SIGKILL
         assert_is_whole(tmp_path)
 
     damaged = checkpoints / "INCV_1a.npz"
@@ -153,14 +153,14 @@ def test_three_kills(script, finished, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LONGER)
 def test_many_kills(name, tmp_path):
-    """20 over the whole run and 4 while something is written; a run that ends in between is compared and begun anew."""
+    """20 over the whole run and 6 while something is written; a run that ends in between is compared and begun anew."""
     script, arguments = LONGER[name]
     expected, folder = tmp_path / "expected", tmp_path / "killed"
     ended = shell(script, *arguments, "--results_dir", expected)
     assert (ended.code, ended.err) == (0, "")
     rng = np.random.default_rng(2)
     moments = [after_progress(seconds) for seconds in np.diff(np.sort(rng.uniform(0, length(expected) * .6, 21)))]
-    moments += [when(is_writing("*.npz"))] * 2 + [when(is_writing("*.csv"))] * 2
+    moments += [when(is_writing(name)) for name in ("*.npz", "*.npz", "*.csv", "*.csv", "*.png", "*.json")]
     kills = 0
     for k in rng.permutation(len(moments)):
         ended = interrupted(script, arguments, folder, moments[k])

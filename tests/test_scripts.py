@@ -15,6 +15,7 @@ from PIL import Image
 
 import device
 from runs import run_folder
+from selection import best_epoch_iterations
 from utils import UserError, corrupt_labels, load_dataset
 
 REAL = ROOT.parent / "shared" / "cifar10" / "unpack.py"
@@ -92,6 +93,8 @@ def test_selection_history_and_summary(finished):
     assert list(iterations) == ["iteration", "LP", "LR", "eps", "selected", "candidate", "removed"]
     assert (iterations[["selected", "candidate", "removed"]].sum(axis=1) == 1437).all()
     last = iterations.iloc[-1]
+    needed = (history.iteration <= best_epoch_iterations(last.eps, "sym")) | (history.epoch == 4)
+    assert (history.heldout_accuracy.notna() == needed).all()           # predicted only where something uses it
     for line in (f"estimated noise ratio  {last.eps:.3f}", f"label precision        {last.LP:.3f}",
                  f"label recall           {last.LR:.3f}",
                  f"selected               {last.selected:,.0f}, candidate {last.candidate:,.0f}, "
@@ -262,18 +265,35 @@ def test_the_selection_s_flags_need_not_be_given_again(finished, call, no_tensor
     assert (ended.code, ended.err) == (0, "")
 
 
-@pytest.mark.parametrize("epochs, begins", [(5, "training"), (6, "selection")])
-def test_overwrite_makes_the_selection_again_if_its_flags_differ(epochs, begins, finished, call, monkeypatch):
-    def beginning(what):
-        def begin(*_):
-            raise UserError(f"begins with the {what}")
-        return begin
+@pytest.fixture
+def begins(finished, tmp_path, call, monkeypatch):
+    """With what INCV_main begins after these flags, in a copy of the finished run: "selection" or "training"."""
+    shutil.copytree(finished("INCV_main")[0], tmp_path, dirs_exist_ok=True)
 
-    monkeypatch.setattr("INCV.select", beginning("selection"))
-    monkeypatch.setattr("INCV_main.train", beginning("training"))
-    ended = call("INCV_main", *QUICK["INCV_main"], "--INCV_epochs", epochs, "--overwrite",
-                 "--results_dir", finished("INCV_main")[0])
-    assert ended.err == f"INCV_main.py: error: begins with the {begins}\n"
+    def begin(what):
+        def end(*_):
+            raise UserError(what)
+        return end
+
+    def begins(*flags):
+        monkeypatch.setattr("INCV.select", begin("selection"))
+        monkeypatch.setattr("INCV_main.train", begin("training"))
+        ended = call("INCV_main", *QUICK["INCV_main"], *flags, "--results_dir", tmp_path)
+        return ended.err.removeprefix("INCV_main.py: error: ").strip()
+    return begins
+
+
+def test_the_selection_is_made_again_where_it_must(begins, tmp_path):
+    record = tmp_path / "digits/sym/0.5/INCV.json"
+    assert begins() == "training"
+    assert begins("--overwrite") == begins("--overwrite", "--INCV_epochs", 5) == "training"
+    assert begins("--overwrite", "--INCV_epochs", 6) == "selection"
+    record.write_text(record.read_text().replace('"finished": true', '"finished": false'))      # killed at the very end
+    assert begins() == "selection"
+    record.unlink()                                                                             # made by somebody else
+    assert begins() == "training"
+    (tmp_path / SELECTION).unlink()
+    assert begins() == "selection"
 
 
 def test_overwrite_repeats_a_finished_run_on_a_terminal(finished, tmp_path):
