@@ -26,7 +26,7 @@ def random_cifar10(folder):
     folder.mkdir(parents=True)
     for name in [*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"]:
         images, labels = rng.integers(0, 256, (10_000, 3072), np.uint8), rng.integers(0, 10, 10_000).tolist()
-        (folder / name).write_bytes(pickle.dumps({b"data": images, b"labels": labels}, protocol=2))
+        (folder / name).write_bytes(pickle.dumps({b"data": images, b"labels": labels}, protocol=4))
 
 
 def peak_gb(*command):
