@@ -22,7 +22,8 @@ class Formatter(argparse.ArgumentDefaultsHelpFormatter):
     """Help texts with the default behind them, where there is one."""
 
     def _get_help_string(self, action):
-        return super()._get_help_string(action) if action.default else action.help
+        without = action.default is None or isinstance(action.default, bool)
+        return action.help if without else super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
