@@ -150,12 +150,11 @@ class Evaluation:
     """What is logged after each epoch: test accuracy, and loss and accuracy on tracked training samples."""
 
     def __init__(self, method, images, dataset, y_noisy, seed):
-        import tensorflow as tf
-
+        from training import as_tensor
         from utils import stream
 
         self.method, self.images, self.y_test, self.y_noisy = method, images, dataset.y_test, y_noisy
-        self.test_images = tf.constant(dataset.x_test)
+        self.test_images = as_tensor(dataset.x_test)
         pool = method.samples
         self.tracked = np.sort(stream(seed, "tracked").choice(pool, min(TRACKED, len(pool)), replace=False))
         self.clean = (dataset.y_train == y_noisy)[self.tracked]

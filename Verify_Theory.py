@@ -110,16 +110,14 @@ def train(args, dataset, settings, runs):
     from device import start_tensorflow
     device = start_tensorflow(args.gpu_id, not args.jit_compile)
 
-    import tensorflow as tf
-
     from methods import method_class
     from methods.base import Given
-    from training import Trainer, build
+    from training import Trainer, as_tensor, build
 
     given = Given(dataset.x_train, dataset.y_train, dataset.n_classes, settings.batch_size, settings.epochs)
     trainer = Trainer(build(method_class("standard"), given, settings, args.seed), np.ones(len(dataset.y_train), bool),
                       settings.augmentation, settings.rate, args.jit_compile)
-    test_images = tf.constant(dataset.x_test)
+    test_images = as_tensor(dataset.x_test)
     for ratio, run in runs.items():
         with run.session(device):
             verify(args, ratio, dataset, trainer, settings, test_images, run)

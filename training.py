@@ -22,6 +22,13 @@ from utils import UserError, stream, stream_seed
 STEPS_PER_CALL = 16
 
 
+def as_tensor(images):
+    """An array of images as a tensor on the device; on the CPU in the array's own memory, if that is aligned for it."""
+    if images.ctypes.data % 64:
+        return tf.constant(images)
+    return tf.identity(tf.experimental.dlpack.from_dlpack(images.__dlpack__()))
+
+
 def build(method_class, given, settings, seed):
     """A method with its networks and optimizers. settings: recipes.Settings. seed: of the initial weights."""
     networks, optimizers = [], []
@@ -90,7 +97,7 @@ class Trainer:
     def __init__(self, method, clean, augmentation, learning_rate, jit_compile=False):
         self.method, self.learning_rate, self.jit_compile = method, learning_rate, jit_compile
         self.augmentation, self.steps = augmentation, None
-        self.images = tf.constant(method.given.images)
+        self.images = as_tensor(method.given.images)
         self.relabel(method.given.labels, clean)
 
     def relabel(self, labels, clean):

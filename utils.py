@@ -10,6 +10,7 @@ interpreter that can build containers and uint8 arrays and can neither import no
 import hashlib
 import json
 import math
+import mmap
 import operator
 import os
 import pickle
@@ -183,7 +184,8 @@ def _read_split(folder, files, layout):
     """Images uint8 (n, height, width, channels) and labels int64 (n,) of `files`: file name -> rows."""
     channels, height, width = layout.image
     n, end = sum(files.values()), 0
-    x, y = np.empty((n, height, width, channels), np.uint8), np.empty(n, np.int64)
+    memory = mmap.mmap(-1, n * height * width * channels)       # aligned to a page: a device can use it as it is
+    x, y = np.frombuffer(memory, np.uint8).reshape(n, height, width, channels), np.empty(n, np.int64)
     for file, rows in files.items():
         start, end = end, end + rows
         x[start:end], y[start:end] = _read_batch(folder / file, rows, layout)

@@ -143,7 +143,7 @@ def test_published_layout(name, tmp_path, monkeypatch):
         rows = np.concatenate([files[file][b"data"] for file in part])
         assert y.tolist() == sum((files[file][layout.labels] for file in part), [])
         assert x.dtype == np.uint8 and y.dtype == np.int64
-        assert x.flags.c_contiguous and x.flags.owndata and x.flags.writeable
+        assert x.flags.c_contiguous and x.flags.writeable and x.ctypes.data % 64 == 0      # a tensor can share it
         for channel, plane in enumerate(np.split(rows, 3, axis=1)):  # all red, then all green, then all blue
             assert np.array_equal(x[..., channel].reshape(len(x), -1), plane)
 
