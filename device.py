@@ -1,11 +1,14 @@
 """Starts TensorFlow: quietly, on the device asked for, with memory taken as needed and deterministic kernels."""
 import contextlib
+import ctypes
 import functools
 import os
 import sys
 import tempfile
 
 from utils import UserError
+
+M_ARENA_MAX = -8        # of glibc's malloc.h: with one arena, memory freed by one thread serves the others
 
 
 @contextlib.contextmanager
@@ -36,6 +39,8 @@ def start_tensorflow(gpu_id, deterministic=True):
     Returns the name of the device. Raises UserError for a GPU that does not exist.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
     with quiet_stderr():
         import tensorflow as tf
         gpus = tf.config.list_physical_devices("GPU")

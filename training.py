@@ -29,6 +29,17 @@ def as_tensor(images):
     return tf.identity(tf.experimental.dlpack.from_dlpack(images.__dlpack__()))
 
 
+class Adam(keras.optimizers.Adam):
+    """Keras' Adam, with one operation a variable in place of a dozen: the same updates, by a smaller graph."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        i, step = self._get_variable_index(variable), tf.cast(self.iterations.value + 1, tf.float32)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle, m=self._momentums[i].value.handle, v=self._velocities[i].value.handle, grad=gradient,
+            beta1_power=self.beta_1 ** step, beta2_power=self.beta_2 ** step, lr=learning_rate, beta1=self.beta_1,
+            beta2=self.beta_2, epsilon=self.epsilon)
+
+
 def build(method_class, given, settings, seed):
     """A method with its networks and optimizers. settings: recipes.Settings. seed: of the initial weights."""
     networks, optimizers = [], []
@@ -40,7 +51,7 @@ def build(method_class, given, settings, seed):
                 layer.adapt(given.images)
         networks.append(network)
         if settings.optimizer == "adam":
-            optimizers.append(keras.optimizers.Adam(settings.learning_rate, epsilon=1e-8))
+            optimizers.append(Adam(settings.learning_rate, epsilon=1e-8))
         else:
             optimizers.append(keras.optimizers.SGD(settings.learning_rate, momentum=.85, nesterov=True))
     return method_class(given, networks, optimizers, mirror=settings.mirror)

@@ -105,6 +105,7 @@ def test_batch_norm_is_that_of_keras(options):
 ])
 def test_network_computes_what_keras_layers_compute(name, shape, tolerance):
     """Logits in both modes, kernel gradients and moving statistics; the norm of the difference over the norm."""
+    keras.utils.set_random_seed(0)          # some weights put a ReLU or a maximum right at its kink
     stock, ours = create_model(name, shape, 10, stock=True), create_model(name, shape, 10)
     for layer in ours.layers:
         if isinstance(layer, BatchNorm):

@@ -1,4 +1,5 @@
 """The training loop: augmentation by hand, schedules, one trace for all trainings, XLA, fresh optimizers."""
+import mmap
 from dataclasses import replace
 
 import keras
@@ -11,7 +12,7 @@ from methods import method_class
 from methods.base import Given, batches_of
 from models import create_model
 from recipes import ADAM_INCV, ADAM_MAIN, ADAM_VERIFY, AUGMENTATIONS, RECIPES, triangle
-from training import Trainer, build
+from training import Adam, Trainer, as_tensor, build
 from utils import load_dataset
 
 # ------------------------------------------------------------------------------------------------------- augmentation
@@ -146,6 +147,27 @@ def test_every_training_starts_from_the_initial_weights_with_a_fresh_optimizer(d
     assert [row["loss"] for row in first] == [row["loss"] for row in again]
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_adam_in_one_operation_is_that_of_keras(jit_compile):
+    """Ten steps with a cut of the rate, gradients from 1e-9 to 1: weights and moments within rounding."""
+    def trained(kind):
+        variables = [keras.Variable(np.ones((3, 2), np.float32)), keras.Variable(np.arange(4, dtype=np.float32))]
+        optimizer = kind(1e-2, epsilon=1e-8)
+        optimizer.build(variables)
+
+        @tf.function(jit_compile=jit_compile)
+        def step(i, rate):
+            optimizer.learning_rate.assign(rate)
+            optimizer.apply([tf.sin(i) * tf.ones((3, 2)), (i + 1) * tf.constant([.1, -.2, 1e-9, 0])], variables)
+
+        for i in range(10):
+            step(tf.constant(float(i)), tf.constant(1e-2 if i < 5 else 1e-3))
+        return [v.numpy() for v in [*variables, *optimizer.variables]]
+
+    for stock, ours in zip(trained(keras.optimizers.Adam), trained(Adam), strict=True):
+        np.testing.assert_allclose(ours, stock, rtol=1e-4, atol=1e-12)
+
+
 def test_moments_survive_a_cut_of_the_learning_rate(digits, tmp_path):
     method, trainer = trainer_of(digits)
     rates = []
@@ -178,6 +200,18 @@ def test_xla_compiles_a_step_and_changes_nothing(architecture, tmp_path):
         history, _ = trainer.fit(1, 0, "a", tmp_path / f"{jit_compile}.npz", no_more)
         losses.append(history[0]["loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+@pytest.mark.parametrize("offset", [0, 1])
+def test_images_become_a_tensor_wherever_they_lie(offset):
+    memory = np.frombuffer(mmap.mmap(-1, 4096), np.uint8)
+    memory[:] = np.arange(4096) % 251
+    images = memory[offset:offset + 3 * 4 * 4 * 1].reshape(3, 4, 4, 1)
+    tensor = as_tensor(images)
+    np.testing.assert_array_equal(tensor, images)
+    assert tensor.dtype == tf.uint8
+    images[0, 0, 0, 0] = 99
+    assert (tensor.numpy()[0, 0, 0, 0] == 99) == (offset == 0)          # one memory, or a copy
 
 
 def test_prediction_with_the_mirror_is_the_mean_of_both(digits):
