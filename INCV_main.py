@@ -127,7 +127,7 @@ def train_and_write(args, dataset, y_noisy, frame, settings, run):
     for name in method.matrices:
         write_csv(run.folder / f"{args.method}_{name}.csv", pd.DataFrame(getattr(method, name)), index=True)
     write_csv(run.folder / f"{args.method}_training.csv", history)
-    write_csv(run.folder / f"{args.method}_result.csv", result)
+    write_csv(run.folder / f"{args.method}_result.csv", result.assign(recipe=cli.recipe_of(args)))
     report.training_figures(run.folder, args.method)
     run.finish(**result.set_index("network").loc["mean"].to_dict())
 

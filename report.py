@@ -176,9 +176,11 @@ def table_row(setting, method, results, dataset):
     """A row of table.csv. results: {run: Series of last, last10, best}. std: of a sample, blank for a single run."""
     frame = pd.DataFrame(list(results.values()))
     row = {"pattern": setting[0], "ratio": setting[1], "method": method, "n": len(results),
-           "seeds": " ".join(str(run.seed) for run in results)}
+           "seeds": " ".join(str(run.seed) for run in results),
+           "recipe": " ".join(dict.fromkeys(frame["recipe"].dropna().astype(str)))}
     for column in RESULT_COLUMNS:
-        row |= {f"{column}_mean": frame[column].mean(), f"{column}_std": frame[column].std()}
+        scores = frame[column].astype(float)
+        row |= {f"{column}_mean": scores.mean(), f"{column}_std": scores.std()}
     if dataset == "cifar10":
         mean, std = published.TEST_ACCURACY.get(method, {}).get(setting, (None, None))
         row |= {"published_mean": mean, "published_std": std}
@@ -196,7 +198,8 @@ def markdown(table, dataset):
                                              for method, values in published.TEST_ACCURACY.items()}
     lines = [f"# Test accuracy on {dataset}", "",
              "Per cent, after the last epoch; of two networks, their mean. Mean ± sample standard deviation over the",
-             "seeds found (how many). `table.csv` also has the mean of the last ten epochs, and the best epoch."]
+             "seeds found (how many). `table.csv` also has the mean of the last ten epochs, and the best epoch.",
+             f"Recipe: {' '.join(dict.fromkeys(' '.join(table['recipe']).split())) or 'unknown'}."]
     if dataset == "cifar10":
         lines += ["Published: mean ± standard deviation of five runs; which epoch and which network is not stated."]
     lines += ["", f"| method | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
@@ -216,10 +219,11 @@ def true_T(setting, like):
 
 
 def read_result(run, method):
-    """Series of last, last10, best of a finished run, the mean of its networks; None where it is not finished."""
+    """Series of last, last10, best of a finished run, the mean of its networks, and recipe; None if not finished."""
     frame = read_csv(run.folder / f"{method}_result.csv", "network", RESULT_COLUMNS)
     if frame is not None:
-        return frame.loc["mean"] if "mean" in frame.index else frame.mean()
+        scores = frame.loc["mean"] if "mean" in frame.index else frame.mean(numeric_only=True)
+        return scores.reindex([*RESULT_COLUMNS, "recipe"])
 
 
 def read_accuracy(run, method):

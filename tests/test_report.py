@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = [("sym", 0.2), ("sym", 0.5), ("sym", 0.8), ("asym", 0.4)]
 
 
-def write_training(folder, method, accuracies, second=None, own=None, finished=True):
+def write_training(folder, method, accuracies, second=None, own=None, finished=True, recipe="digits"):
     """A method's training and result CSVs, in the layout of INCV_main.py."""
     folder.mkdir(parents=True, exist_ok=True)
     frame = pd.DataFrame({"epoch": range(len(accuracies)), "learning_rate": 0.001, "loss": 1.0, "accuracy": 0.5,
@@ -28,8 +28,9 @@ def write_training(folder, method, accuracies, second=None, own=None, finished=T
         if second is None:
             del curves["2"]
         curves["mean"] = pd.DataFrame(curves).mean(axis=1)
-        pd.DataFrame([{"network": name, "last": curve.iloc[-1], "last10": curve.iloc[-10:].mean(), "best": curve.max()}
-                      for name, curve in curves.items()]).to_csv(folder / f"{method}_result.csv", index=False)
+        scores = [{"network": name, "last": curve.iloc[-1], "last10": curve.iloc[-10:].mean(), "best": curve.max(),
+                   "recipe": recipe} for name, curve in curves.items()]
+        pd.DataFrame(scores).to_csv(folder / f"{method}_result.csv", index=False)
 
 
 def write_iterations(folder, LP, LR):
@@ -64,7 +65,7 @@ def digits(tmp_path):
     folder = tmp_path / "digits/sym/0.5"
     write_training(folder, "incv", [0.5, 0.96, 0.90], [0.5, 0.92, 0.86], {"kept": 64, "kept_precision_1": 0.9,
                                                                           "kept_precision_2": 0.8})
-    write_training(folder / "seed1", "incv", [0.5, 0.94, 0.94], [0.5, 0.94, 0.94])
+    write_training(folder / "seed1", "incv", [0.5, 0.94, 0.94], [0.5, 0.94, 0.94], recipe="fast")
     write_training(folder / "seed2", "incv", [0.1], [0.1], finished=False)
     write_training(folder, "standard", [0.5, 0.7, 0.6])
     return tmp_path
@@ -75,7 +76,7 @@ def test_table_by_hand(digits):
     table = pd.read_csv(digits / "digits/table.csv").set_index("method")
     assert list(table.index) == ["standard", "incv"]                    # no row for what has not run
     incv = table.loc["incv"]
-    assert (incv.pattern, incv.ratio, incv.n, incv.seeds) == ("sym", 0.5, 2, "0 1")
+    assert (incv.pattern, incv.ratio, incv.n, incv.seeds, incv.recipe) == ("sym", 0.5, 2, "0 1", "digits fast")
     assert incv.last_mean == pytest.approx(0.91)                        # .88 and .94
     assert incv.last_std == pytest.approx(0.06 / 2**0.5)
     assert incv.last10_mean == pytest.approx((2.32 / 3 + 2.38 / 3) / 2)
@@ -97,6 +98,7 @@ def test_table_as_text(digits):
         "| MentorNet | – |",
         "| D2L | – |",
         "| INCV | 91.00 ± 4.24 (2) |"]
+    assert "Recipe: digits fast.\n" in text                             # one that mixes them says so
     assert "last epoch" in text and "published" not in text.lower()
 
 
