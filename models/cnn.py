@@ -49,7 +49,7 @@ def fast_cnn(layers, input_shape, n_classes, widths=(32, 128, 128)):
     return keras.Model(inputs, Rescaling(1 / 9)(Dense(n_classes, use_bias=False)(x)))
 
 
-def small_cnn(layers, input_shape, n_classes, widths=(64, 128)):
+def small_cnn(layers, input_shape, n_classes, widths=(32, 64)):
     """Two convolutions and a pooling in between: enough for images of 8x8 pixels."""
     inputs = x = Input(input_shape)
     for group, width in enumerate(widths):

@@ -178,7 +178,7 @@ def test_moments_survive_a_cut_of_the_learning_rate(digits, tmp_path):
 
     trainer.fit(4, 0, "a", tmp_path / "a.npz", after_epoch)
     assert [steps for steps, _ in rates] == [8, 16, 24, 32]             # Adam's count goes on
-    assert [rate for _, rate in rates] == pytest.approx([1e-3, 5e-4, 2.5e-4, 1e-4])
+    assert [rate for _, rate in rates] == pytest.approx([3e-3, 1.5e-3, 7.5e-4, 3e-4])
 
 
 def test_a_network_learns_the_digits(digits, tmp_path):
