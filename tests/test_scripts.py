@@ -110,11 +110,12 @@ def test_training_csvs_and_summary(finished):
     assert (history.epoch == range(8)).all() and history.notna().all(axis=None)
     assert history[[name for name in history if "accuracy" in name or "kept" in name]].stack().between(0, 1).all()
     result = pd.read_csv(folder / "digits/sym/0.5/incv_result.csv", dtype={"network": str}).set_index("network")
-    assert list(result.index) == ["1", "2", "mean"] and list(result) == ["last", "last10", "best"]
+    assert list(result.index) == ["1", "2", "mean"] and list(result) == ["last", "last10", "best", "recipe"]
     curves = {"1": history.test_accuracy_1, "2": history.test_accuracy_2,
               "mean": (history.test_accuracy_1 + history.test_accuracy_2) / 2}
     for name, curve in curves.items():
-        assert result.loc[name].tolist() == pytest.approx([curve.iloc[7], curve.mean(), curve.max()])
+        *scores, recipe = result.loc[name]
+        assert scores == pytest.approx([curve.iloc[7], curve.mean(), curve.max()]) and recipe == "digits"
         assert result.loc[name, "best"] > .7
         title = "mean of both" if name == "mean" else f"network {name}"
         assert re.search(rf"^{title} +{curve.iloc[7]:.4f} +{curve.mean():.4f} +{curve.max():.4f}$", ended.out,
@@ -158,7 +159,7 @@ def test_theory_csvs_and_summary(finished):
 
 
 @pytest.mark.parametrize("script, name, arguments", [
-    ("INCV", "INCV", {"epochs": 5, "INCV_iter": 2, "top_k": 1, "assumed_pattern": "sym", "learning_rate": .001}),
+    ("INCV", "INCV", {"epochs": 5, "INCV_iter": 2, "top_k": 1, "assumed_pattern": "sym", "learning_rate": .003}),
     ("INCV_main", "incv_training", {"epochs": 8, "method": "incv"}),
     ("Verify_Theory", "Verify_Theory", {"epochs": 8, "noise_ratio": .5}),
 ])
@@ -241,7 +242,7 @@ def test_a_finished_run_is_recognised(script, finished, call, no_tensorflow):
     ("INCV", ["--INCV_epochs", 6], r"INCV.json .*: epochs \(found 5, given 6\);"),
     ("INCV", ["--INCV_iter", 3], r"INCV.json .*: INCV_iter \(found 2, given 3\);"),
     ("INCV", ["--top_k", 2, "--learning_rate", .01],
-     r"INCV.json .*: learning_rate \(found 0.001, given 0.01\), top_k \(found 1, given 2\);"),
+     r"INCV.json .*: learning_rate \(found 0.003, given 0.01\), top_k \(found 1, given 2\);"),
     ("INCV", ["--assumed_pattern", "asym"], r"INCV.json .*: assumed_pattern \(found sym, given asym\);"),
     ("INCV_main", ["--epochs", 9], r"incv_training.json .*: epochs \(found 8, given 9\);"),
     ("INCV_main", ["--architecture", "SmallCNN"], r"incv_training.json .*: architecture \(found MLP, given Sm"),
