@@ -60,7 +60,7 @@ RECIPES = {
              "main": Settings(epochs=20, **FAST),
              # It has to fit its noise: images in two versions alone, and no mean of two predictions.
              "verify": Settings(epochs=30, **FAST | dict(augmentation="flip", mirror=False))},
-    # The weights rule may choose any epoch of a selection: at this rate the first is good already.
+    # The weights rule may choose any epoch of a selection, so even the first should be a good one: a larger rate.
     "digits": {"INCV": Settings("SmallCNN", 25, ADAM_INCV, learning_rate=3e-3, **DIGITS),
                "main": Settings("SmallCNN", 40, ADAM_MAIN, **DIGITS),
                "verify": Settings("MLP", 100, ADAM_VERIFY, augmentation="none")},
