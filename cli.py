@@ -15,7 +15,7 @@ from models import ARCHITECTURES
 from recipes import AUGMENTATIONS, OPTIMIZERS, RECIPES
 from utils import DATASETS, PATTERNS, UserError, load_dataset
 
-OVERRIDES = ("architecture", "optimizer", "learning_rate", "batch_size", "augmentation")
+OVERRIDES = ("architecture", "optimizer", "learning_rate", "weight_decay", "batch_size", "augmentation")
 
 
 class Formatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -85,6 +85,7 @@ def add_common(parser, several_ratios=False):
     add("--architecture", choices=ARCHITECTURES, help="network; by default the recipe's, as all that follow")
     add("--optimizer", choices=OPTIMIZERS, help="optimizer")
     add("--learning_rate", type=number(float, 0, above=True), help="learning rate at its peak")
+    add("--weight_decay", type=number(float, 0), help="a step shrinks the weights by this times its rate")
     add("--batch_size", type=number(int, 2), help="samples a step")
     add("--augmentation", choices=AUGMENTATIONS, help="random changes of the training images")
     add("--jit_compile", action="store_true",

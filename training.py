@@ -40,6 +40,10 @@ class Adam(keras.optimizers.Adam):
             beta2=self.beta_2, epsilon=self.epsilon)
 
 
+OPTIMIZERS = {"adam": (Adam, dict(epsilon=1e-8)),
+              "nesterov": (keras.optimizers.SGD, dict(momentum=.85, nesterov=True))}
+
+
 def build(method_class, given, settings, seed):
     """A method with its networks and optimizers. settings: recipes.Settings. seed: of the initial weights."""
     networks, optimizers = [], []
@@ -50,10 +54,8 @@ def build(method_class, given, settings, seed):
             if hasattr(layer, "adapt"):
                 layer.adapt(given.images)
         networks.append(network)
-        if settings.optimizer == "adam":
-            optimizers.append(Adam(settings.learning_rate, epsilon=1e-8))
-        else:
-            optimizers.append(keras.optimizers.SGD(settings.learning_rate, momentum=.85, nesterov=True))
+        optimizer, options = OPTIMIZERS[settings.optimizer]
+        optimizers.append(optimizer(settings.learning_rate, weight_decay=settings.weight_decay or None, **options))
     return method_class(given, networks, optimizers, mirror=settings.mirror)
 
 

@@ -62,7 +62,9 @@ class Whitening(keras.layers.Layer):
         mean, deviation = x.mean((0, 1, 2)), x.std((0, 1, 2)) + 1e-6
         patches = np.lib.stride_tricks.sliding_window_view((x - mean) / deviation, (2, 2), axis=(1, 2))
         patches = patches.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 4 * x.shape[-1])
-        values, vectors = np.linalg.eigh(patches.T.astype(np.float64) @ patches / len(patches))
+        parts = np.array_split(patches, 100)                # in double precision, but not all at once
+        covariance = sum(part.T.astype(np.float64) @ part for part in parts) / len(patches)
+        values, vectors = np.linalg.eigh(covariance)
         kernel = (vectors / np.sqrt(values + 5e-4)).reshape(2, 2, x.shape[-1], -1)
         for weight, value in zip((self.mean, self.deviation, self.kernel),
                                  (mean, deviation, np.concatenate([kernel, -kernel], -1))):

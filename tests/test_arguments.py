@@ -45,6 +45,7 @@ FLAGS = [
     (["--learning_rate", "-1"], "--learning_rate: '-1'"),
     (["--learning_rate", "nan"], "--learning_rate: 'nan'"),
     (["--learning_rate", "inf"], "--learning_rate: 'inf'"),
+    (["--weight_decay", "-0.1"], "--weight_decay: '-0.1' is not a finite number of at least 0"),
     (["--gpu_id", "abc"], "--gpu_id: 'abc' is not a GPU id such as 0"),
     (["--gpu_id", "-2"], "--gpu_id: '-2'"),
     (["--gpu_id", "0,x"], "--gpu_id: '0,x'"),

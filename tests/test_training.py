@@ -101,6 +101,18 @@ def trainer_of(digits, name="standard", jit_compile=False, **changes):
     return method, Trainer(method, np.ones(256, bool), "none", settings.rate, jit_compile)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "nesterov"])
+@pytest.mark.parametrize("decay, left", [(0., 1.), (.2, .9)])
+def test_weight_decay_shrinks_by_its_share_of_the_learning_rate(digits, optimizer, decay, left):
+    settings = replace(RECIPES["digits"]["INCV"], optimizer=optimizer, weight_decay=decay, learning_rate=.5)
+    method = build(method_class("standard"), Given(digits.x_train[:64], digits.y_train[:64], 10, 32, 4), settings, 0)
+    variables = method.networks[0].trainable_variables
+    before = [variable.numpy() for variable in variables]
+    method.optimizers[0].apply([tf.zeros_like(variable) for variable in variables], variables)
+    for variable, old in zip(variables, before, strict=True):
+        np.testing.assert_allclose(variable.numpy(), left * old, rtol=1e-6)
+
+
 def no_more(epoch, memory):
     return {}
 
