@@ -7,7 +7,6 @@ Reads the CSV that INCV.py wrote, and runs INCV first where there is none. Write
 results/<dataset>/<pattern>/<ratio>/, under the method's name: <method>_training.csv, one row an epoch, and .png;
 <method>_result.csv, the test accuracies; <method>_<k>.keras, the networks; <method>_training.json, the run's record.
 """
-import gc
 import hashlib
 
 import numpy as np
@@ -227,7 +226,6 @@ def selection_of(args, dataset, y_noisy):
         compare(folder / "INCV.json", found, given)
     if not complete or found != given:
         INCV.select(args, dataset, y_noisy)
-        gc.collect()                                        # its networks and their graphs: the training needs the room
     return csv, read_selection(csv, dataset.y_train, y_noisy)
 
 

@@ -6,7 +6,7 @@ tasks: INCV (a training of the selection), main (INCV_main) and verify (Verify_T
 from dataclasses import dataclass
 
 AUGMENTATIONS = ("none", "flip", "shift_flip", "translate_flip")        # functions augment_<name> of augmentation.py
-OPTIMIZERS = ("adam", "nesterov")
+OPTIMIZERS = ("adam", "nesterov")                                       # keys of training.OPTIMIZERS
 
 
 def steps(of, *cuts):
@@ -31,7 +31,7 @@ class Settings:
     architecture: str
     epochs: int
     factor: object
-    optimizer: str = "adam"             # see training.build
+    optimizer: str = "adam"             # one of OPTIMIZERS
     learning_rate: float = 1e-3
     weight_decay: float = 0.            # of all trained weights, each step by this times the learning rate
     batch_size: int = 128

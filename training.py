@@ -4,6 +4,7 @@ An epoch is one call of a compiled function for every few steps: it gathers the 
 calls the method's `train_step`. After each epoch everything that the rest depends on goes into a checkpoint, and all
 randomness is drawn from streams named by seed, stage and epoch: a resumed training equals an uninterrupted one.
 """
+import gc
 import json
 import time
 
@@ -46,6 +47,7 @@ OPTIMIZERS = {"adam": (Adam, dict(epsilon=1e-8)),
 
 def build(method_class, given, settings, seed):
     """A method with its networks and optimizers. settings: recipes.Settings. seed: of the initial weights."""
+    gc.collect()                        # networks of an earlier training and their graphs hold much memory, in cycles
     networks, optimizers = [], []
     for k in range(method_class.n_networks):
         keras.utils.set_random_seed(stream_seed(seed, "weights", k))
