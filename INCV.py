@@ -5,7 +5,7 @@
 
 Writes to results/<dataset>/<pattern>/<ratio>/: <dataset>_<pattern><ratio>_INCV_results.csv, one row a training sample
 with its labels and whether it was selected; INCV_history.csv, one row an epoch; INCV_iterations.csv and .png, label
-precision and recall after each iteration; INCV.json, the record of the run.
+precision and recall after each iteration; INCV.json, the record of the run. Draws results/<dataset>/INCV.png anew.
 """
 import numpy as np
 
@@ -114,11 +114,14 @@ def summarise(folder, name):
 
 
 def run(args):
+    import report
     from utils import corrupt_labels
 
     dataset = cli.load_data(args)
     y_noisy = corrupt_labels(dataset.y_train, args.noise_pattern, args.noise_ratio, dataset.n_classes, args.seed)
     select(args, dataset, y_noisy)
+    for path in report.summary(args.results_dir, args.dataset):
+        print(f"wrote {path}")
 
 
 def main(argv=None):

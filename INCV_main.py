@@ -6,6 +6,7 @@
 Reads the CSV that INCV.py wrote, and runs INCV first where there is none. Writes to
 results/<dataset>/<pattern>/<ratio>/, under the method's name: <method>_training.csv, one row an epoch, and .png;
 <method>_result.csv, the test accuracies; <method>_<k>.keras, the networks; <method>_training.json, the run's record.
+Draws the comparison of all methods found in results/<dataset>/ anew: table.csv, table.md, TestAcc.png, INCV.png.
 """
 import hashlib
 
@@ -230,12 +231,15 @@ def selection_of(args, dataset, y_noisy):
 
 
 def run(args):
+    import report
     from utils import corrupt_labels
 
     dataset = cli.load_data(args)
     y_noisy = corrupt_labels(dataset.y_train, args.noise_pattern, args.noise_ratio, dataset.n_classes, args.seed)
     csv, frame = selection_of(args, dataset, y_noisy) if args.method == "incv" else (None, None)
     print_summary(train(args, dataset, y_noisy, frame, csv), args.method)
+    for path in report.summary(args.results_dir, args.dataset):
+        print(f"wrote {path}")
 
 
 def main(argv=None):
