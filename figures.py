@@ -168,7 +168,8 @@ def test_accuracy(settings):
         seeds = "–".join(str(count) for count in sorted({min(counts), max(counts)}))
         axes.set(title=f"{setting_name(setting)} (n = {seeds})", xlabel="epoch", ylabel="test accuracy")
         axes.set_ylim(bottom=min(frame["mean"].iloc[len(frame) // 10:].min() for frame in methods.values()) - 0.03)
-    _legend(figure, [look(method) for method in order], 4)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend(figure, [look(method) for method in order], 2 * min(len(panels), 2))
     return figure
 
 

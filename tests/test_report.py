@@ -131,6 +131,15 @@ def test_test_accuracy_figure_has_a_panel_a_setting_and_a_line_a_method():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Standard", "INCV"]
 
 
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_the_legend_of_all_methods_is_not_clipped(n):
+    curve = report.over_seeds([pd.Series([0.5, 0.8])])
+    figure = figures.test_accuracy({setting: dict.fromkeys(figures.METHODS, curve) for setting in SETTINGS[:n]})
+    figure.draw_without_rendering()
+    legend, page = figure.legends[0].get_window_extent(), figure.bbox
+    assert page.x0 <= legend.x0 < legend.x1 <= page.x1 and page.y0 <= legend.y0
+
+
 def test_methods_can_be_told_apart_in_grey():
     looks = list(figures.METHODS.values())
     for field in ("name", "color", "dash", "marker"):
