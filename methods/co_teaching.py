@@ -32,6 +32,14 @@ def cross_step(method, batch, count):
             "kept_precision_1": precision[0], "kept_precision_2": precision[1]}
 
 
+def ramp_epochs(epochs):
+    """How many epochs it takes to discard in full: 10, or half of a shorter training.
+
+    Not scaled as other constants are: networks that have hardly begun cannot tell easy samples from hard ones.
+    """
+    return min(10, epochs / 2)
+
+
 def remember_rate(epoch, tau, ramp=10):
     """1 - R(e) = 1 - tau min(e/ramp, 1)."""
     return 1 - tau * min(epoch / ramp, 1)
@@ -44,7 +52,7 @@ class CoTeaching(Method):
     logged = ("loss", "accuracy", "kept_precision_1", "kept_precision_2")
 
     def settings(self, epoch):
-        rate = remember_rate(epoch, self.given.noise_ratio, 10 * self.given.epochs / 200)
+        rate = remember_rate(epoch, self.given.noise_ratio, ramp_epochs(self.given.epochs))
         return {"keep": max(1, round(self.given.batch_size * rate))}
 
     def train_step(self, batch):

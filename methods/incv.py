@@ -7,7 +7,7 @@ Told: S, C and the estimated noise ratio, all from INCV, and the pattern (sym or
 import numpy as np
 
 from methods.base import Method
-from methods.co_teaching import cross_step
+from methods.co_teaching import cross_step, ramp_epochs
 from theory import selected_noise_ratio
 
 
@@ -39,7 +39,7 @@ class ModifiedCoTeaching(Method):
         pattern = given.pattern if given.pattern == "sym" else "asym"
         self.eps_s = selected_noise_ratio(given.eval_ratio, pattern, given.n_classes)
         self.warm_up = warm_up_epochs(given.eval_ratio, given.pattern, given.epochs)
-        self.ramp = 10 * given.epochs / 200
+        self.ramp = ramp_epochs(given.epochs)
 
     def batches(self, epoch, rng):
         """B_S in each row, and after the warm-up B_C behind it."""

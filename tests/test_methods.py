@@ -285,8 +285,9 @@ def test_remember_rate(epoch, tau, expected):
     assert remember_rate(epoch, tau) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("epochs, epoch, expected", [(200, 5, 96), (200, 10, 64), (100, 5, 64), (1, 0, 128)])
-def test_co_teaching_keeps_by_the_true_ratio_and_scales_its_ramp(epochs, epoch, expected):
+@pytest.mark.parametrize("epochs, epoch, expected", [
+    (200, 5, 96), (200, 10, 64), (40, 5, 96), (10, 2, 102), (10, 5, 64), (1, 0, 128)])
+def test_co_teaching_keeps_by_the_true_ratio_and_shortens_its_ramp_only_in_short_trainings(epochs, epoch, expected):
     method = toy("co_teaching", noise_ratio=.5, epochs=epochs, batch_size=128)
     assert method.settings(epoch) == {"keep": expected}
 
