@@ -144,6 +144,7 @@ def training(frame, method, title):
         for name, line in lines.items():
             style = (second if name == "network 2" else look(method)).style(linewidth=1.2)
             axes.plot(line.index, line, label=name, markevery=_sparse(line), **style)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(xlabel="epoch", ylabel=QUANTITIES.get(quantity, quantity.replace("_", " ")))
         if len(lines) > 1:
             axes.legend(fontsize=8)
