@@ -44,9 +44,14 @@ def test_parameter_counts(name, parameters, trainable, biases):
     assert ours.count_params() == parameters - biases
 
 
-def test_cnn9_has_nine_convolutions():
-    convolutions = [layer for layer in create_model("CNN9", CIFAR, 10).layers if isinstance(layer, keras.layers.Conv2D)]
-    assert [layer.filters for layer in convolutions] == [128] * 3 + [256] * 3 + [512, 256, 128]
+@pytest.mark.parametrize("name, filters", [
+    ("CNN9", [128] * 3 + [256] * 3 + [512, 256, 128]),
+    ("FastCNN", [32] * 2 + [128] * 4),
+    ("FastCNN64", [64] * 2 + [256] * 4),
+])
+def test_widths_of_plain_networks(name, filters):
+    convolutions = [layer for layer in create_model(name, CIFAR, 10).layers if isinstance(layer, keras.layers.Conv2D)]
+    assert [layer.filters for layer in convolutions] == filters
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
