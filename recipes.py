@@ -60,7 +60,7 @@ RECIPES = {
     "fast": {"INCV": Settings(epochs=14, **FAST),
              # The last epoch counts here, the best of all in INCV: so the rate falls to 0. Methods that select while
              # they train need networks that fit better than the selection's: less decay.
-             "main": Settings(epochs=16, **FAST | dict(factor=triangle(.2, .23, 0), weight_decay=.01)),
+             "main": Settings(epochs=32, **FAST | dict(factor=triangle(.2, .23, 0), weight_decay=.01)),
              # It has to fit its noise: images in two versions alone, no decay, and no mean of two predictions.
              "verify": Settings(epochs=30, **FAST | dict(augmentation="flip", weight_decay=0., mirror=False))},
     # The weights rule may choose any epoch of a selection, so even the first should be a good one: a larger rate.
