@@ -12,10 +12,11 @@ import warnings
 import numpy as np
 
 from models import ARCHITECTURES
-from recipes import AUGMENTATIONS, OPTIMIZERS, RECIPES
+from recipes import AUGMENTATIONS, OPTIMIZERS, PRECISIONS, RECIPES
 from utils import DATASETS, PATTERNS, UserError, load_dataset
 
-OVERRIDES = ("architecture", "optimizer", "learning_rate", "weight_decay", "batch_size", "augmentation")
+OVERRIDES = ("architecture", "optimizer", "learning_rate", "weight_decay", "batch_size", "augmentation",
+             "precision")
 
 
 class Formatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -88,6 +89,8 @@ def add_common(parser, several_ratios=False):
     add("--weight_decay", type=number(float, 0), help="a step shrinks the weights by this times its rate")
     add("--batch_size", type=number(int, 2), help="samples a step")
     add("--augmentation", choices=AUGMENTATIONS, help="random changes of the training images")
+    add("--precision", choices=PRECISIONS,
+        help="mixed: compute in bfloat16 where the processor has instructions for it, which is faster, else in float32")
     add("--jit_compile", action="store_true",
         help="compile training steps with XLA: for GPUs, on CPUs it is slower; runs are not bit-equal then")
 

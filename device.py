@@ -3,11 +3,14 @@ import contextlib
 import ctypes
 import functools
 import os
+import re
 import sys
 import tempfile
+from pathlib import Path
 
 from utils import UserError
 
+CPUINFO = Path("/proc/cpuinfo")
 M_ARENA_MAX = -8        # of glibc's malloc.h: with one arena, memory freed by one thread serves the others
 
 
@@ -36,7 +39,7 @@ def start_tensorflow(gpu_id, deterministic=True):
     gpu_id: None for the first GPU if there is one, "-1" for the CPU, or ids as nvidia-smi numbers them; of a list the
     first is used. 0 and 1, which the commands of 2019 name, mean the CPU where there is no GPU at all.
     deterministic: bit-equal results from run to run; XLA has no such kernel for the gradient of a max pooling.
-    Returns the name of the device. Raises UserError for a GPU that does not exist.
+    Returns the name of the device, and whether it has bfloat16. Raises UserError for a GPU that does not exist.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with contextlib.suppress(AttributeError, OSError):
@@ -56,4 +59,21 @@ def start_tensorflow(gpu_id, deterministic=True):
         if deterministic:
             tf.config.experimental.enable_op_determinism()
         tf.zeros(1).numpy()                                 # native start-up messages come with the first operation
-    return tf.config.experimental.get_device_details(chosen).get("device_name", "GPU") if chosen else "CPU"
+    name = tf.config.experimental.get_device_details(chosen).get("device_name", "GPU") if chosen else "CPU"
+    return f"{name} with bfloat16" if computes_bfloat16() else name
+
+
+@functools.cache
+def computes_bfloat16():
+    """Whether the device multiplies in bfloat16 by instructions of its own: GPUs since Ampere, CPUs by their flags.
+
+    Call it after `start_tensorflow`.
+    """
+    import tensorflow as tf
+
+    gpus = tf.config.get_visible_devices("GPU")
+    if gpus:
+        return tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0)) >= (8, 0)
+    with contextlib.suppress(OSError):
+        return bool(re.search(r"\b(amx_bf16|avx512_bf16)\b", CPUINFO.read_text()))
+    return False

@@ -5,6 +5,7 @@ tasks: INCV (a training of the selection), main (INCV_main) and verify (Verify_T
 """
 from dataclasses import dataclass
 
+PRECISIONS = ("float32", "mixed")       # mixed: in bfloat16 where device.computes_bfloat16(), else in float32
 AUGMENTATIONS = ("none", "flip", "shift_flip", "translate_flip")        # functions augment_<name> of augmentation.py
 OPTIMIZERS = ("adam", "nesterov")                                       # keys of training.OPTIMIZERS
 
@@ -36,6 +37,7 @@ class Settings:
     weight_decay: float = 0.            # of all trained weights, each step by this times the learning rate
     batch_size: int = 128
     augmentation: str = "shift_flip"    # one of AUGMENTATIONS
+    precision: str = "float32"          # one of PRECISIONS
     mirror: bool = False                # predict the mean over an image and its mirror image
 
     def rate(self, time, epochs):
@@ -49,8 +51,8 @@ ADAM_MAIN = steps(200, (80, .1), (120, .01), (160, .001), (180, .0005))
 ADAM_VERIFY = steps(200, (81, .1), (121, .01), (161, .001), (181, .0005))
 
 # The trial's 4 / (1024 (1 + 1/(1 - .85))), of losses summed over a batch of 128: times 128 for their mean.
-FAST = dict(architecture="FastCNN", factor=triangle(.2, .23, .07), optimizer="nesterov", mirror=True,
-            learning_rate=128 * 4 / (1024 * (1 + 1 / .15)), weight_decay=.03, augmentation="translate_flip")
+FAST = dict(architecture="FastCNN64", factor=triangle(.2, .23, .07), optimizer="nesterov", precision="mixed",
+            mirror=True, learning_rate=128 * 4 / (1024 * (1 + 1 / .15)), weight_decay=.03, augmentation="translate_flip")
 DIGITS = dict(augmentation="none", batch_size=32)
 
 RECIPES = {
@@ -60,7 +62,7 @@ RECIPES = {
     "fast": {"INCV": Settings(epochs=14, **FAST),
              # The last epoch counts here, the best of all in INCV: so the rate falls to 0. Methods that select while
              # they train need networks that fit better than the selection's: less decay.
-             "main": Settings(epochs=32, **FAST | dict(factor=triangle(.2, .23, 0), weight_decay=.01)),
+             "main": Settings(epochs=40, **FAST | dict(factor=triangle(.2, .23, 0), weight_decay=.01)),
              # It has to fit its noise: images in two versions alone, no decay, and no mean of two predictions.
              "verify": Settings(epochs=30, **FAST | dict(augmentation="flip", weight_decay=0., mirror=False))},
     # The weights rule may choose any epoch of a selection, so even the first should be a good one: a larger rate.

@@ -14,15 +14,24 @@ ARCHITECTURES = {                   # name: (module, function, its further argum
 }
 
 
-def create_model(name, input_shape, n_classes, stock=False):
+def create_model(name, input_shape, n_classes, stock=False, precision="float32"):
     """An untrained network.
 
     name: one of ARCHITECTURES. input_shape: (height, width, channels), pixels scaled to [0, 1].
     Returns a `keras.Model` from (n, *input_shape) to logits (n, n_classes), float32.
     stock: build it of Keras' own layers, with biases before the batch normalisation, as in 2019: the same function,
     slower; tests and benchmarks compare with it.
+    precision: a dtype policy of Keras: in "mixed_bfloat16" the layers compute in bfloat16, but for whitening, batch
+    statistics, features and logits, and all weights stay float32.
     Raises KeyError for an unknown name.
     """
+    import keras
+
     module, function, arguments = ARCHITECTURES[name]
     layers = import_module("models.layers").Layers(stock)
-    return getattr(import_module(f"models.{module}"), function)(layers, input_shape, n_classes, **arguments)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        return getattr(import_module(f"models.{module}"), function)(layers, input_shape, n_classes, **arguments)
+    finally:
+        keras.config.set_dtype_policy(before)

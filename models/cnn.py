@@ -3,7 +3,6 @@ import keras
 from keras.layers import (
     Dense,
     Flatten,
-    GlobalAveragePooling2D,
     GlobalMaxPooling2D,
     Input,
     MaxPooling2D,
@@ -11,7 +10,7 @@ from keras.layers import (
     Rescaling,
 )
 
-from models.layers import Whitening
+from models.layers import Whitening, head
 
 
 def cnn9(layers, input_shape, n_classes):
@@ -25,7 +24,7 @@ def cnn9(layers, input_shape, n_classes):
             x = MaxPooling2D(2)(x)
         for width in widths:
             x = ReLU()(layers.norm()(layers.conv(width)(x)))
-    return keras.Model(inputs, Dense(n_classes)(GlobalAveragePooling2D(name="features")(x)))
+    return keras.Model(inputs, head(x, n_classes))
 
 
 def fast_cnn(layers, input_shape, n_classes, widths=(32, 128, 128)):
@@ -39,14 +38,14 @@ def fast_cnn(layers, input_shape, n_classes, widths=(32, 128, 128)):
         return layers.norm(scale=False, momentum=.6, epsilon=1e-5, shift_rate=64)
 
     inputs = Input(input_shape)
-    x = ReLU()(Whitening()(inputs))
+    x = ReLU()(Whitening(dtype="float32")(inputs))      # it magnifies small differences of pixels
     for width in widths:
         x = layers.conv(width)(x)
         x = MaxPooling2D(2)(x) if x.shape[1] > 1 else x         # images of 8x8 are down to one pixel by now
         x = ReLU()(norm()(x))
         x = ReLU()(norm()(layers.conv(width)(x)))
-    x = GlobalMaxPooling2D(name="features")(x)
-    return keras.Model(inputs, Rescaling(1 / 9)(Dense(n_classes, use_bias=False)(x)))
+    logits = head(x, n_classes, GlobalMaxPooling2D, use_bias=False)
+    return keras.Model(inputs, Rescaling(1 / 9, dtype="float32")(logits))
 
 
 def small_cnn(layers, input_shape, n_classes, widths=(32, 64)):
@@ -56,7 +55,7 @@ def small_cnn(layers, input_shape, n_classes, widths=(32, 64)):
         if group:
             x = MaxPooling2D(2)(x)
         x = ReLU()(layers.norm(momentum=.9)(layers.conv(width)(x)))
-    return keras.Model(inputs, Dense(n_classes)(GlobalAveragePooling2D(name="features")(x)))
+    return keras.Model(inputs, head(x, n_classes))
 
 
 def mlp(layers, input_shape, n_classes, width=512, depth=3):
@@ -66,4 +65,4 @@ def mlp(layers, input_shape, n_classes, width=512, depth=3):
     for layer in range(depth):
         name = "features" if layer == depth - 1 else None
         x = Dense(width, activation="relu", kernel_initializer="he_normal", name=name)(x)
-    return keras.Model(inputs, Dense(n_classes)(x))
+    return keras.Model(inputs, Dense(n_classes, dtype="float32")(x))

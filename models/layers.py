@@ -4,6 +4,12 @@ import numpy as np
 import tensorflow as tf
 
 
+def head(x, n_classes, pooling=keras.layers.GlobalAveragePooling2D, **options):
+    """Features, pooled over all pixels, and logits (n, n_classes): in float32, whatever the layers before are in."""
+    features = pooling(name="features", dtype="float32")(x)
+    return keras.layers.Dense(n_classes, dtype="float32", **options)(features)
+
+
 @keras.saving.register_keras_serializable("incv")
 class BatchNorm(keras.layers.BatchNormalization):
     """Keras' batch normalisation of (n, h, w, c) over the last axis, computed by TensorFlow's fused kernel.

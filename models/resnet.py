@@ -1,6 +1,8 @@
 """Residual networks: version 1 (He et al. 2015) and version 2 (He et al. 2016, pre-activation bottlenecks)."""
 import keras
-from keras.layers import Add, Dense, GlobalAveragePooling2D, Input, ReLU
+from keras.layers import Add, Input, ReLU
+
+from models.layers import head
 
 
 def resnet_v1(layers, input_shape, n_classes, n=5, widths=(16, 32, 64)):
@@ -21,7 +23,7 @@ def resnet_v1(layers, input_shape, n_classes, n=5, widths=(16, 32, 64)):
             if stride > 1 or x.shape[-1] != width:
                 x = layers.norm()(conv(width, 1, stride)(x))
             x = ReLU()(Add()([x, y]))
-    return keras.Model(inputs, Dense(n_classes)(GlobalAveragePooling2D(name="features")(x)))
+    return keras.Model(inputs, head(x, n_classes))
 
 
 def resnet_v2(layers, input_shape, n_classes, n=12):
@@ -48,5 +50,4 @@ def resnet_v2(layers, input_shape, n_classes, n=12):
             x = Add()([x, y])
         width_in = width_out
     x = ReLU()(layers.norm()(x))
-    x = GlobalAveragePooling2D(name="features")(x)
-    return keras.Model(inputs, Dense(n_classes, kernel_initializer="he_normal")(x))
+    return keras.Model(inputs, head(x, n_classes, kernel_initializer="he_normal"))

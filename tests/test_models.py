@@ -127,6 +127,29 @@ def test_network_computes_what_keras_layers_compute(name, shape, tolerance):
         assert np.linalg.norm(a - b) <= tolerance * np.linalg.norm(a) + 1e-7
 
 
+@pytest.mark.parametrize("name, shape", [("ResNet32", CIFAR), ("FastCNN", CIFAR), ("SmallCNN", (8, 8, 1)),
+                                         ("MLP", (8, 8, 1))])
+def test_mixed_precision_rounds_and_no_more(name, shape, tmp_path):
+    """Same initial weights, logits of both modes within a few of bfloat16's steps of 1/128, statistics likewise."""
+    rng = np.random.default_rng(0)
+    x = rng.random((32, *shape), np.float32)
+    networks, results = {}, []
+    for precision in ("float32", "mixed_bfloat16"):
+        keras.utils.set_random_seed(0)
+        network = networks[precision] = create_model(name, shape, 10, precision=precision)
+        initial = network.get_weights()
+        logits = [network(x, training=training) for training in (True, False)]
+        assert all(a.dtype == tf.float32 for a in (*logits, *network.weights))
+        results.append([*initial, *map(np.asarray, logits), *(np.asarray(v) for v in network.non_trainable_variables)])
+    assert keras.config.dtype_policy().name == "float32"
+    assert any(layer.compute_dtype == "bfloat16" for layer in networks["mixed_bfloat16"].layers)
+    for i, (a, b) in enumerate(zip(*results, strict=True)):
+        assert np.linalg.norm(a - b) <= (0 if i < len(initial) else .05) * np.linalg.norm(a)
+    networks["mixed_bfloat16"].save(tmp_path / "mixed.keras")
+    loaded = keras.models.load_model(tmp_path / "mixed.keras")
+    np.testing.assert_array_equal(loaded(x), networks["mixed_bfloat16"](x))
+
+
 def test_a_bias_before_batch_normalisation_has_no_gradient():
     network = create_model("ResNet32", CIFAR, 10, stock=True)
     rng = np.random.default_rng(0)

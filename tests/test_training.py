@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 
 import augmentation
+import device
+import training
 from methods import method_class
 from methods.base import Given, batches_of
 from models import create_model
@@ -113,6 +115,36 @@ def test_weight_decay_shrinks_by_its_share_of_the_learning_rate(digits, optimize
         np.testing.assert_allclose(variable.numpy(), left * old, rtol=1e-6)
 
 
+@pytest.mark.parametrize("precision, able, expected", [
+    ("float32", True, "float32"), ("mixed", True, "mixed_bfloat16"), ("mixed", False, "float32")])
+def test_mixed_precision_is_for_machines_that_have_it(digits, monkeypatch, precision, able, expected):
+    monkeypatch.setattr(training, "computes_bfloat16", lambda: able)
+    settings = replace(RECIPES["digits"]["INCV"], precision=precision)
+    method = build(method_class("standard"), Given(digits.x_train[:64], digits.y_train[:64], 10, 32, 4), settings, 0)
+    (convolution, *_) = [layer for layer in method.networks[0].layers if isinstance(layer, keras.layers.Conv2D)]
+    assert convolution.dtype_policy.name == expected
+
+
+@pytest.mark.parametrize("flags, able", [
+    ("fpu avx512f avx512_bf16 amx_tile", True), ("amx_bf16", True), ("fpu avx2 avx512f amx_int8", False), (None, False),
+])
+def test_what_the_processor_says_of_bfloat16(monkeypatch, tmp_path, flags, able):
+    cpuinfo = tmp_path / "cpuinfo"
+    if flags:
+        cpuinfo.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    monkeypatch.setattr(device, "CPUINFO", cpuinfo)
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [])
+    assert device.computes_bfloat16.__wrapped__() == able
+
+
+@pytest.mark.parametrize("capability, able", [((7, 5), False), ((8, 0), True), (None, False)])
+def test_what_a_gpu_says_of_bfloat16(monkeypatch, capability, able):
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["GPU:0"])
+    monkeypatch.setattr(tf.config.experimental, "get_device_details",
+                        lambda gpu: {"compute_capability": capability} if capability else {})
+    assert device.computes_bfloat16.__wrapped__() == able
+
+
 def no_more(epoch, memory):
     return {}
 
@@ -199,19 +231,22 @@ def test_a_network_learns_the_digits(digits, tmp_path):
     assert history[-1]["loss"] < .7 * history[0]["loss"] and history[-1]["accuracy"] > .8
 
 
-@pytest.mark.parametrize("architecture", ["SmallCNN", pytest.param("ResNet32", marks=pytest.mark.slow)])
-def test_xla_compiles_a_step_and_changes_nothing(architecture, tmp_path):
-    """The loss of the first steps, with the augmentation of 2019, within a thousandth."""
+@pytest.mark.parametrize("architecture, precision, tolerance", [
+    ("SmallCNN", "float32", 1e-3), ("SmallCNN", "mixed", 1e-2),
+    pytest.param("ResNet32", "float32", 1e-3, marks=pytest.mark.slow)])
+def test_xla_compiles_a_step_and_changes_nothing(architecture, precision, tolerance, monkeypatch, tmp_path):
+    """The loss of the first steps, with the augmentation of 2019, within a thousandth, in bfloat16 a hundredth."""
+    monkeypatch.setattr(training, "computes_bfloat16", lambda: True)
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (64, 16, 16, 3), np.uint8), rng.integers(0, 10, 64)
     losses = []
     for jit_compile in (False, True):
-        settings = replace(RECIPES["paper"]["INCV"], architecture=architecture)
+        settings = replace(RECIPES["paper"]["INCV"], architecture=architecture, precision=precision)
         method = build(method_class("standard"), Given(images, labels, 10, 32, 1), settings, 0)
         trainer = Trainer(method, labels == labels, settings.augmentation, settings.rate, jit_compile)
         history, _ = trainer.fit(1, 0, "a", tmp_path / f"{jit_compile}.npz", no_more)
         losses.append(history[0]["loss"])
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    assert losses[0] == pytest.approx(losses[1], rel=tolerance)
 
 
 @pytest.mark.parametrize("offset", [0, 1])
