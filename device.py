@@ -77,3 +77,8 @@ def computes_bfloat16():
     with contextlib.suppress(OSError):
         return bool(re.search(r"\b(amx_bf16|avx512_bf16)\b", CPUINFO.read_text()))
     return False
+
+
+def dtype_policy(precision):
+    """Keras' dtype policy for one of recipes.PRECISIONS on this device: mixed_bfloat16 or float32."""
+    return "mixed_bfloat16" if precision == "mixed" and computes_bfloat16() else "float32"

@@ -52,7 +52,8 @@ ADAM_VERIFY = steps(200, (81, .1), (121, .01), (161, .001), (181, .0005))
 
 # The trial's 4 / (1024 (1 + 1/(1 - .85))), of losses summed over a batch of 128: times 128 for their mean.
 FAST = dict(architecture="FastCNN64", factor=triangle(.2, .23, .07), optimizer="nesterov", precision="mixed",
-            mirror=True, learning_rate=128 * 4 / (1024 * (1 + 1 / .15)), weight_decay=.03, augmentation="translate_flip")
+            learning_rate=128 * 4 / (1024 * (1 + 1 / .15)), weight_decay=.03, augmentation="translate_flip",
+            mirror=True)
 DIGITS = dict(augmentation="none", batch_size=32)
 
 RECIPES = {

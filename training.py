@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import augmentation as augmentations
 from augmentation import scale
-from device import computes_bfloat16
+from device import dtype_policy
 from methods.base import Batch
 from models import create_model
 from progress import Progress
@@ -49,11 +49,11 @@ OPTIMIZERS = {"adam": (Adam, dict(epsilon=1e-8)),
 def build(method_class, given, settings, seed):
     """A method with its networks and optimizers. settings: recipes.Settings. seed: of the initial weights."""
     gc.collect()                        # networks of an earlier training and their graphs hold much memory, in cycles
-    precision = "mixed_bfloat16" if settings.precision == "mixed" and computes_bfloat16() else "float32"
     networks, optimizers = [], []
     for k in range(method_class.n_networks):
         keras.utils.set_random_seed(stream_seed(seed, "weights", k))
-        network = create_model(settings.architecture, given.images.shape[1:], given.n_classes, precision=precision)
+        network = create_model(settings.architecture, given.images.shape[1:], given.n_classes,
+                               precision=dtype_policy(settings.precision))
         for layer in network.layers:
             if hasattr(layer, "adapt"):
                 layer.adapt(given.images)

@@ -7,6 +7,7 @@ few steps of ResNet-32, batch 128, are measured, and scaled up to the whole; epo
 are. INCV trains on one half and scores the other, which the plain loop does twice; modified Co-teaching is past its
 warm-up, with 64 candidates in a batch, and scores the test images with both networks. Where --data_dir has no CIFAR-10
 its images are random: the speed does not depend on what they show. With PyTorch installed its ResNet-32 joins in.
+--precision mixed: the suite and the convolutions compute in bfloat16 on CIFAR-10; the plain loop never does.
 
 Prints medians, and ratios beside their goals, and last one line of JSON. CPU only; run it on a machine
 that does nothing else.
@@ -20,13 +21,15 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from device import start_tensorflow
+from device import dtype_policy, start_tensorflow
+from recipes import PRECISIONS, RECIPES
 from utils import load_dataset, stream
 
 GOALS = {"incv_epoch": 2.2, "co_teaching_epoch": 1.7, "digits_incv_epoch": 5, "digits_co_teaching_epoch": 5}
@@ -66,12 +69,11 @@ def cifar10(data_dir):
     return rng.integers(0, 256, (50_000, 32, 32, 3), np.uint8), rng.integers(0, 10, 50_000)
 
 
-def works(data_dir, folder):
+def works(data_dir, folder, precision):
     """What is compared: {name: (suite, plain loop, share of an epoch's training and scoring that is measured)}."""
     import plain_2019
 
     from methods.base import Given
-    from recipes import RECIPES
 
     digits = load_dataset("digits", data_dir)
     found = {}
@@ -85,12 +87,14 @@ def works(data_dir, folder):
                 ("incv_epoch", "INCV", "standard", plain_2019.INCV, len(labels) - epoch),
                 ("co_teaching_epoch", "main", "incv", plain_2019.CoTeaching, tests)]:
             settings, measured = RECIPES[recipe][task], scored[:min(m, all_scored)]
+            if recipe == "paper":
+                settings = replace(settings, precision=precision)
             found[prefix + name] = (Suite(suite, given, settings, samples, measured, folder),
                                     plain(given, settings, samples, measured), n / epoch, len(measured) / all_scored)
     return found
 
 
-def convolutions():
+def convolutions(precision):
     """A function that computes all convolutions of a training step of ResNet-32, forward and backward, and no more."""
     import keras
     import tensorflow as tf
@@ -99,14 +103,15 @@ def convolutions():
 
     layers = [layer for layer in create_model("ResNet32", (32, 32, 3), 10).layers
               if isinstance(layer, keras.layers.Conv2D)]
-    inputs = {shape: tf.random.stateless_uniform((BATCH, *shape), (0, 0))
+    dtype = keras.DTypePolicy(dtype_policy(precision)).compute_dtype
+    inputs = {shape: tf.cast(tf.random.stateless_uniform((BATCH, *shape), (0, 0)), dtype)
               for shape in {layer.input.shape[1:] for layer in layers}}
 
     @tf.function
     def compute():
         done, used = [], []
         for layer in layers:
-            x, kernel = inputs[layer.input.shape[1:]], layer.kernel.value
+            x, kernel = inputs[layer.input.shape[1:]], tf.cast(layer.kernel.value, dtype)
             options = {"strides": [1, *layer.strides, 1], "padding": "SAME"}
             with tf.control_dependencies(done):             # one layer after the other, as in a network
                 y = tf.nn.conv2d(x, kernel, **options)
@@ -143,16 +148,16 @@ def measure(parts, repetitions):
     return {name: median(seconds[1:]) for name, seconds in times.items()}
 
 
-def main(data_dir, repetitions):
+def main(data_dir, repetitions, precision):
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"        # tf.data complains of an attribute in the plain loop
     start_tensorflow("-1")
     logging.getLogger("tensorflow").setLevel("ERROR")
     with tempfile.TemporaryDirectory() as folder:
-        compared = works(data_dir, Path(folder))
+        compared = works(data_dir, Path(folder), precision)
         parts = {(name, side, part): getattr(loop, part) for name, (suite, plain, *_) in compared.items()
                  for part in ("train", "score") for side, loop in (("suite", suite), ("plain", plain))}
         extras = pytorch()
-        seconds = measure({**parts, "convolutions": convolutions(), **extras}, repetitions)
+        seconds = measure({**parts, "convolutions": convolutions(precision), **extras}, repetitions)
 
     result = {}
     print(f"\n{'an epoch, seconds':<28}plain loop     suite     ratio    goal")
@@ -179,5 +184,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data_dir", default="data", help="where CIFAR-10 is, if it is there")
     parser.add_argument("--repetitions", type=int, default=5, help="measurements of each, of which the median counts")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the suite on CIFAR-10")
     options = parser.parse_args()
-    main(options.data_dir, options.repetitions)
+    main(options.data_dir, options.repetitions, options.precision)

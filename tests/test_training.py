@@ -9,7 +9,6 @@ import tensorflow as tf
 
 import augmentation
 import device
-import training
 from methods import method_class
 from methods.base import Given, batches_of
 from models import create_model
@@ -118,7 +117,7 @@ def test_weight_decay_shrinks_by_its_share_of_the_learning_rate(digits, optimize
 @pytest.mark.parametrize("precision, able, expected", [
     ("float32", True, "float32"), ("mixed", True, "mixed_bfloat16"), ("mixed", False, "float32")])
 def test_mixed_precision_is_for_machines_that_have_it(digits, monkeypatch, precision, able, expected):
-    monkeypatch.setattr(training, "computes_bfloat16", lambda: able)
+    monkeypatch.setattr(device, "computes_bfloat16", lambda: able)
     settings = replace(RECIPES["digits"]["INCV"], precision=precision)
     method = build(method_class("standard"), Given(digits.x_train[:64], digits.y_train[:64], 10, 32, 4), settings, 0)
     (convolution, *_) = [layer for layer in method.networks[0].layers if isinstance(layer, keras.layers.Conv2D)]
@@ -236,7 +235,7 @@ def test_a_network_learns_the_digits(digits, tmp_path):
     pytest.param("ResNet32", "float32", 1e-3, marks=pytest.mark.slow)])
 def test_xla_compiles_a_step_and_changes_nothing(architecture, precision, tolerance, monkeypatch, tmp_path):
     """The loss of the first steps, with the augmentation of 2019, within a thousandth, in bfloat16 a hundredth."""
-    monkeypatch.setattr(training, "computes_bfloat16", lambda: True)
+    monkeypatch.setattr(device, "computes_bfloat16", lambda: True)
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (64, 16, 16, 3), np.uint8), rng.integers(0, 10, 64)
     losses = []
