@@ -122,7 +122,7 @@ def train_and_write(args, dataset, y_noisy, frame, settings, run):
     history, _ = trainer.fit(settings.epochs, args.seed, args.method, run.checkpoint("main"), evaluate, args.method)
     history = evaluate.frame(history)
     result = summary(history, method.n_networks)
-    for k, network in enumerate(method.predictors):
+    for k, network in enumerate(method.networks):
         with atomic(run.folder / f"{args.method}_{k + 1}.keras") as temporary:
             network.save(temporary)
     for name in method.matrices:

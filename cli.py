@@ -16,7 +16,7 @@ from recipes import AUGMENTATIONS, OPTIMIZERS, PRECISIONS, RECIPES
 from utils import DATASETS, PATTERNS, UserError, load_dataset
 
 OVERRIDES = ("architecture", "optimizer", "learning_rate", "weight_decay", "batch_size", "augmentation",
-             "precision", "averaging")
+             "precision")
 
 
 class Formatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -91,8 +91,6 @@ def add_common(parser, several_ratios=False):
     add("--augmentation", choices=AUGMENTATIONS, help="random changes of the training images")
     add("--precision", choices=PRECISIONS,
         help="mixed: compute in bfloat16 where the processor has instructions for it, which is faster, else in float32")
-    add("--averaging", type=number(float, 0, .9999),
-        help="predict with moving averages of the weights, of this decay a step; 0: with the weights of the last step")
     add("--jit_compile", action="store_true",
         help="compile training steps with XLA: for GPUs, on CPUs it is slower; runs are not bit-equal then")
 

@@ -39,7 +39,6 @@ class Settings:
     augmentation: str = "shift_flip"    # one of AUGMENTATIONS
     precision: str = "float32"          # one of PRECISIONS
     mirror: bool = False                # predict the mean over an image and its mirror image
-    averaging: float = 0.               # decay a step of the averages of the weights that predict; 0: none
 
     def rate(self, time, epochs):
         """The learning rate at a time in epochs, of a training of so many epochs."""
@@ -52,9 +51,9 @@ ADAM_MAIN = steps(200, (80, .1), (120, .01), (160, .001), (180, .0005))
 ADAM_VERIFY = steps(200, (81, .1), (121, .01), (161, .001), (181, .0005))
 
 # The trial's 4 / (1024 (1 + 1/(1 - .85))), of losses summed over a batch of 128: times 128 for their mean.
-FAST = dict(architecture="FastCNN", factor=triangle(.2, .23, .07), optimizer="nesterov", precision="mixed",
+FAST = dict(architecture="FastCNN", factor=triangle(.2, .23, 0), optimizer="nesterov", precision="mixed",
             learning_rate=128 * 4 / (1024 * (1 + 1 / .15)), weight_decay=.03, augmentation="translate_flip",
-            mirror=True, averaging=.99)
+            mirror=True)
 DIGITS = dict(augmentation="none", batch_size=32)
 
 RECIPES = {
@@ -64,9 +63,8 @@ RECIPES = {
     "fast": {"INCV": Settings(epochs=14, **FAST),
              # Methods that select while they train need networks that fit better than the selection's: less decay.
              "main": Settings(epochs=48, **FAST | dict(weight_decay=.01)),
-             # It has to fit its noise: images in two versions alone, no decay, a rate that falls to zero, no means.
-             "verify": Settings(epochs=30, **FAST | dict(factor=triangle(.2, .23, 0), augmentation="flip",
-                                                         weight_decay=0., mirror=False, averaging=0.))},
+             # It has to fit its noise: images in two versions alone, no decay, and no mean of two predictions.
+             "verify": Settings(epochs=30, **FAST | dict(augmentation="flip", weight_decay=0., mirror=False))},
     # The weights rule may choose any epoch of a selection, so even the first should be a good one: a larger rate.
     "digits": {"INCV": Settings("SmallCNN", 25, ADAM_INCV, learning_rate=3e-3, **DIGITS),
                "main": Settings("SmallCNN", 40, ADAM_MAIN, **DIGITS),

@@ -60,7 +60,7 @@ def build(method_class, given, settings, seed):
         networks.append(network)
         optimizer, options = OPTIMIZERS[settings.optimizer]
         optimizers.append(optimizer(settings.learning_rate, weight_decay=settings.weight_decay or None, **options))
-    return method_class(given, networks, optimizers, mirror=settings.mirror, averaging=settings.averaging)
+    return method_class(given, networks, optimizers, mirror=settings.mirror)
 
 
 def compile_steps(method, augmentation, settings, jit_compile=False):
@@ -75,7 +75,6 @@ def compile_steps(method, augmentation, settings, jit_compile=False):
 
     def step(batch):
         logs = method.train_step(batch)
-        method.average()
         return tf.stack([tf.cast(logs[name], tf.float32) for name in method.logged])
 
     if jit_compile:

@@ -74,21 +74,15 @@ class Method(keras.Model):
     logged = ("loss", "accuracy")           # the names that train_step returns, averaged over an epoch
     matrices = ()                           # attributes, (c, c) each, that are written as <method>_<name>.csv
 
-    def __init__(self, given, networks, optimizers, mirror=False, averaging=0.):
-        """networks, optimizers: n_networks of each. mirror: predict the mean over an image and its mirror image.
-
-        averaging: decay a step of the moving averages of the weights that predict; 0: the networks predict themselves.
-        """
+    def __init__(self, given, networks, optimizers, mirror=False):
+        """networks, optimizers: n_networks of each. mirror: predict the mean over an image and its mirror image."""
         super().__init__()
-        self.given, self.mirror, self.averaging = given, mirror, averaging
+        self.given, self.mirror = given, mirror
         self.networks, self.optimizers = networks, optimizers
-        self.predictors = [keras.models.clone_model(network) for network in networks] if averaging else networks
-        for network, predictor in zip(networks, self.predictors):
-            predictor.set_weights(network.get_weights())
         for network, optimizer in zip(networks, optimizers):
             optimizer.build(network.trainable_variables)
         self.samples = np.arange(len(given.labels))
-        self._predict = [self._compiled_prediction(network) for network in self.predictors]
+        self._predict = [self._compiled_prediction(network) for network in networks]
         self.extra_state = []               # what a method adds to the state of networks and optimizers
         self._initial = None
 
@@ -145,18 +139,6 @@ class Method(keras.Model):
         with tf.control_dependencies(gradients):
             return [tf.identity(value) for value in values], logits
 
-    def average(self):
-        """After a step, moves the averages on to the networks' weights and batch statistics; at first in large steps.
-
-        The decay of step t is min(averaging, (1 + t) / (10 + t)), so that the initial weights are soon forgotten.
-        """
-        if not self.averaging:
-            return
-        for network, predictor, optimizer in zip(self.networks, self.predictors, self.optimizers):
-            t = tf.cast(optimizer.iterations.value, tf.float32)
-            for mean, weight in zip(predictor.weights, network.weights):
-                mean.assign_add((1 - tf.minimum(self.averaging, (1 + t) / (10 + t))) * (weight - mean))
-
     def probabilities(self, images, indices=None, k=0):
         """Network k's class probabilities, inference mode: float32 (n, c).
 
@@ -188,9 +170,8 @@ class Method(keras.Model):
     @property
     def state(self):
         """All variables that training changes, in a fixed order."""
-        averages = self.predictors if self.averaging else []
-        owners = [*self.networks, *averages, *self.optimizers]
-        return [variable for owner in owners for variable in owner.variables] + self.extra_state
+        models = [variable for network in self.networks for variable in network.variables]
+        return models + [v for optimizer in self.optimizers for v in optimizer.variables] + self.extra_state
 
     def get_state(self):
         """The state as arrays."""

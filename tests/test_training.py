@@ -268,26 +268,3 @@ def test_prediction_with_the_mirror_is_the_mean_of_both(digits):
     expected = tf.nn.softmax((network(x) + network(x[:, :, ::-1])) / 2)
     found = method.probabilities(tf.constant(digits.x_train), np.arange(300))
     np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("decay", [.3, 0])
-def test_prediction_with_averages_of_weights_and_statistics(digits, decay, tmp_path):
-    """The averages by hand, of the weights after each epoch of a single step."""
-    settings = replace(RECIPES["digits"]["INCV"], architecture="FastCNN", averaging=decay, learning_rate=.1)
-    method = build(method_class("standard"), Given(digits.x_train[:32], digits.y_train[:32], 10, 32, 4), settings, 0)
-    average = method.networks[0].get_weights()
-
-    def after_epoch(epoch, memory):
-        past = decay and [2 / 11, 3 / 12, 4 / 13, .3][epoch]
-        for mean, weight in zip(average, method.networks[0].get_weights(), strict=True):
-            mean[...] = past * mean + (1 - past) * weight
-        return {}
-
-    trainer = Trainer(method, np.ones(32, bool), "none", settings.rate)
-    trainer.fit(4, 0, "a", tmp_path / "a.npz", after_epoch)
-    found = method.probabilities(trainer.images)
-    network, x = method.networks[0], digits.x_train[:32] / np.float32(255)
-    changed = np.abs(found - tf.nn.softmax(network(x))).max()
-    assert (changed > .01) == (decay > 0)
-    network.set_weights(average)
-    np.testing.assert_allclose(found, tf.nn.softmax(network(x)), atol=1e-5)
