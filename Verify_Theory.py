@@ -9,8 +9,16 @@ Verify_Theory_M.csv, the confusion matrix M; Verify_Theory_history.csv, one row 
 results/<dataset>/: Verify_Theory.csv, Verify_Theory.png (TA, LP, LR by noise ratio), Verify_Theory_M.png (M over T).
 """
 import numpy as np
+import pandas as pd
 
-import cli
+from noisylabels import cli, theory
+from noisylabels.methods import method_class
+from noisylabels.report import draw
+from noisylabels.runs.files import write_csv
+from noisylabels.runs.record import Run
+from noisylabels.streams import stream
+from noisylabels.theory import Noise
+from utils import corrupt_labels, load_dataset
 
 FILES = ("Verify_Theory.csv", "Verify_Theory_M.csv", "Verify_Theory_history.csv")
 
@@ -22,105 +30,85 @@ def arguments():
     return parser
 
 
-def held_out_scores(predicted, y, y_noisy):
-    """TA, LP, LR of predictions of held-out samples. All int (n,).
+def run(args):
+    # D: images and their observed labels, for each noise ratio
+    dataset = load_dataset(args.dataset, args.data_dir)
+    experiments = []
+    for ratio in args.noise_ratio:
+        noise = Noise(args.noise_pattern, ratio)
+        y_noisy = corrupt_labels(dataset.y_train, *noise, dataset.n_classes, args.seed)
+        experiments.append(cli.experiment(args, "verify", dataset, y_noisy, noise,
+                                          (len(y_noisy) // 2, "half of the training set"), args.epochs))
 
-    TA: share predicted as the noisy label, the selected ones. LP: clean ones among those, nan where none is selected.
-    LR: selected ones among the clean, nan where no label is clean.
-    """
-    selected, clean = predicted == y_noisy, y == y_noisy
-    both = (selected & clean).sum()
-    return {"TA": selected.mean(),
-            "LP": both / selected.sum() if selected.any() else float("nan"),
-            "LR": both / clean.sum() if clean.any() else float("nan")}
+    # TA, LP, LR and M: a network trained on one half predicts the other
+    runs = [Run(experiment.folder, "Verify_Theory", experiment.identity, experiment.overwrite, FILES)
+            for experiment in experiments]
+    unfinished = [(experiment, run) for experiment, run in zip(experiments, runs) if not run.finished]
+    if unfinished:
+        train(unfinished)
+
+    # what came out, from its files
+    print_summary(args.noise_pattern, [run.folder for run in runs])
+    draw.print_paths(draw.verify_figures(args.results_dir, args.dataset))
 
 
-def confusion(predicted, y, n_classes):
-    """M[i, j] = P(predicted = j | y = i), (c, c); a row of zeros for a class that does not occur."""
-    counts = np.zeros((n_classes, n_classes))
-    np.add.at(counts, (y, predicted), 1)
-    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+def train(work):
+    """Trains for each (Experiment, Run) of the work: one network, whose initial weights all have, one compiled step."""
+    from noisylabels.methods.base import Given
+    from noisylabels.training.device import start_tensorflow
+    from noisylabels.training.evaluation import by_truth
+    from noisylabels.training.trainer import Trainer, as_tensor, build
+
+    first, _ = work[0]
+    dataset, settings, seed = first.dataset, first.settings, first.seed
+    device = start_tensorflow(first.gpu_id, not first.jit_compile)
+    given = Given(dataset.x_train, first.y_noisy, dataset.n_classes, settings.batch_size, settings.epochs)
+    method = build(method_class("standard"), given, settings, seed)
+    trainer = Trainer(method, first.clean, settings.augmentation, settings.rate, first.jit_compile)
+    test_images = as_tensor(dataset.x_test)
+    trained, held_out = np.array_split(stream(seed, "halves").permutation(len(dataset.y_train)), 2)
+    held_out = np.sort(held_out)
+
+    for experiment, run in work:
+        y_noisy, clean = experiment.y_noisy[held_out], experiment.clean[held_out]
+
+        def after_epoch(epoch, memory):
+            memory["predicted"] = method.probabilities(trainer.images, held_out).argmax(axis=1)
+            return by_truth(memory["predicted"] == y_noisy, clean, ("acc_mix", "acc_clean", "acc_noisy"))   # noqa: B023
+
+        with run.session(device):
+            print(experiment)
+            trainer.relabel(experiment.y_noisy, experiment.clean)
+            method.restart(trained)
+            history, memory = trainer.fit(settings.epochs, seed, "verify", run.checkpoint("main"), after_epoch,
+                                          str(experiment.noise))
+            test = method.probabilities(test_images).argmax(axis=1)
+            write_results(experiment, run, held_out, memory["predicted"], (test == dataset.y_test).mean(), history)
 
 
-def verify(args, ratio, dataset, trainer, settings, test_images, run):
-    """Runs one ratio, or what is left of it, in a session of its run."""
-    import pandas as pd
-
-    import theory
-    from runs import write_csv
-    from utils import corrupt_labels, stream
-
-    y, c = dataset.y_train, dataset.n_classes
-    y_noisy = corrupt_labels(y, args.noise_pattern, ratio, c, args.seed)
-    first, second = np.array_split(stream(args.seed, "halves").permutation(len(y)), 2)
-    held_out = np.sort(second)
-    clean = (y == y_noisy)[held_out]
-
-    def after_epoch(epoch, memory):
-        p = trainer.method.probabilities(trainer.images, held_out).argmax(axis=1)
-        memory["predicted"] = p
-        hit = p == y_noisy[held_out]
-        return {"acc_mix": float(hit.mean()), "acc_clean": float(hit[clean].mean()) if clean.any() else None,
-                "acc_noisy": float(hit[~clean].mean()) if not clean.all() else None}
-
-    trainer.relabel(y_noisy, y == y_noisy)
-    trainer.method.restart(first)
-    history, memory = trainer.fit(settings.epochs, args.seed, "verify", run.checkpoint("main"), after_epoch,
-                                  f"{args.noise_pattern} {ratio}")
-    test = trainer.method.probabilities(test_images).argmax(axis=1)
-    T = theory.transition_matrix(args.noise_pattern, ratio, c)
-    row = {"pattern": args.noise_pattern, "ratio": ratio, "seed": args.seed,
-           **held_out_scores(memory["predicted"], y[held_out], y_noisy[held_out]),
+def write_results(experiment, run, held_out, predicted, test_accuracy, history):
+    """The files of a run: the scores of the held-out predictions, the theory's beside them, and M."""
+    y, y_noisy = experiment.dataset.y_train[held_out], experiment.y_noisy[held_out]
+    n_classes = experiment.dataset.n_classes
+    T = theory.transition_matrix(*experiment.noise, n_classes)
+    row = {"pattern": experiment.noise.pattern, "ratio": experiment.noise.ratio, "seed": experiment.seed,
+           "TA": (predicted == y_noisy).mean(), **theory.label_scores(predicted == y_noisy, y == y_noisy),
            "TA_theory": theory.test_accuracy(T), "LP_theory": theory.label_precision(T),
-           "LR_theory": theory.label_recall(T), "test_accuracy": (test == dataset.y_test).mean()}
-    M = confusion(memory["predicted"], y[held_out], c)
+           "LR_theory": theory.label_recall(T), "test_accuracy": test_accuracy}
+    M = theory.confusion_matrix(predicted, y, n_classes)
     write_csv(run.folder / "Verify_Theory_history.csv", pd.DataFrame(history))
-    write_csv(run.folder / "Verify_Theory_M.csv", pd.DataFrame(M, range(c), range(c)), index=True)
+    write_csv(run.folder / "Verify_Theory_M.csv", pd.DataFrame(M, range(n_classes), range(n_classes)), index=True)
     write_csv(run.folder / "Verify_Theory.csv", pd.DataFrame([row]))
     run.finish(**{name: row[name] for name in ("TA", "LP", "LR", "test_accuracy")})
 
 
-def run(args):
-    import pandas as pd
-
-    import report
-    from runs import Run, run_folder
-
-    dataset = cli.load_data(args)
-    settings = cli.settings_of(args, "verify", args.epochs)
-    cli.check_batch(settings, len(dataset.y_train) // 2, "half of the training set")
-    runs = {ratio: Run(run_folder(args.results_dir, args.dataset, args.noise_pattern, ratio, args.seed),
-                       "Verify_Theory", cli.identity(args, settings, noise_ratio=ratio), args.overwrite, FILES)
-            for ratio in args.noise_ratio}
-    unfinished = {ratio: run for ratio, run in runs.items() if not run.finished}
-    if unfinished:
-        train(args, dataset, settings, unfinished)
-    rows = pd.concat([pd.read_csv(run.folder / "Verify_Theory.csv") for run in runs.values()])
-    print(f"\n{args.noise_pattern}     TA  theory      LP  theory      LR  theory   clean test accuracy")
-    for row in rows.itertuples():
+def print_summary(pattern, folders):
+    """What finished runs found, from their files, and the paths of these."""
+    print(f"\n{pattern}     TA  theory      LP  theory      LR  theory   clean test accuracy")
+    for row in pd.concat([pd.read_csv(folder / "Verify_Theory.csv") for folder in folders]).itertuples():
         print(f"{row.ratio:<4.2g}" + "".join(f"{a:>7.3f} {b:>7.3f} " for a, b in (
             (row.TA, row.TA_theory), (row.LP, row.LP_theory), (row.LR, row.LR_theory))) + f"{row.test_accuracy:>10.3f}")
-    for path in [*(run.folder / name for run in runs.values() for name in FILES),
-                 *report.verify_figures(args.results_dir, args.dataset)]:
-        print(f"wrote {path}")
-
-
-def train(args, dataset, settings, runs):
-    """Trains for each of the runs, {ratio: Run}: one network, whose weights each begins with, and one compiled step."""
-    from device import start_tensorflow
-    device = start_tensorflow(args.gpu_id, not args.jit_compile)
-
-    from methods import method_class
-    from methods.base import Given
-    from training import Trainer, as_tensor, build
-
-    given = Given(dataset.x_train, dataset.y_train, dataset.n_classes, settings.batch_size, settings.epochs)
-    trainer = Trainer(build(method_class("standard"), given, settings, args.seed), np.ones(len(dataset.y_train), bool),
-                      settings.augmentation, settings.rate, args.jit_compile)
-    test_images = as_tensor(dataset.x_test)
-    for ratio, run in runs.items():
-        with run.session(device):
-            verify(args, ratio, dataset, trainer, settings, test_images, run)
+    draw.print_paths([folder / name for folder in folders for name in FILES])
 
 
 def main(argv=None):

@@ -9,9 +9,10 @@ command is given again; a run that fails is named at the end, and the others go 
 import sys
 from itertools import product
 
-import cli
 import INCV_main
-from methods import METHODS
+from noisylabels import cli
+from noisylabels.methods import METHODS
+from noisylabels.report import draw
 
 SETTINGS = ("sym:0.2", "sym:0.5", "sym:0.8", "asym:0.4")            # the paper's four
 
@@ -46,15 +47,12 @@ def run(options, rest):
 
 
 def main(argv=None):
-    import report
-
     options, rest = arguments().parse_known_args(argv)
     failed = run(options, rest)
     args = INCV_main.arguments().parse_args(rest)
-    paths = report.summary(args.results_dir, args.dataset)
+    paths = draw.summary(args.results_dir, args.dataset)
     print("\n" + (paths[1]).read_text())
-    for path in paths:
-        print(f"wrote {path}")
+    draw.print_paths(paths)
     for call in failed:
         print(f"failed: INCV_main.py {' '.join(call)}", file=sys.stderr)
     return 1 if failed else 0

@@ -28,9 +28,19 @@ from statistics import median
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from device import dtype_policy, start_tensorflow
-from recipes import PRECISIONS, RECIPES
-from utils import load_dataset, stream
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"            # tf.data complains of an attribute in the plain loop
+import keras
+import plain_2019
+import tensorflow as tf
+
+from models import create_model
+from noisylabels.methods import method_class
+from noisylabels.methods.base import Given
+from noisylabels.recipes import PRECISIONS, RECIPES
+from noisylabels.streams import stream
+from noisylabels.training.device import dtype_policy, start_tensorflow
+from noisylabels.training.trainer import Trainer, build
+from utils import load_dataset
 
 GOALS = {"incv_epoch": 2.2, "co_teaching_epoch": 1.7, "digits_incv_epoch": 5, "digits_co_teaching_epoch": 5}
 BATCH, STEPS, SCORED = 128, 16, 4096            # measured of an epoch on CIFAR-10
@@ -41,9 +51,6 @@ class Suite:
     """What the scripts do in an epoch: the same functions, checkpoint included."""
 
     def __init__(self, name, given, settings, samples, scored, folder):
-        from methods import method_class
-        from training import Trainer, build
-
         self.method = build(method_class(name), given, settings, seed=0)
         self.method.samples, self.method.warm_up = samples, -1
         self.trainer = Trainer(self.method, np.ones(len(given.labels), bool), settings.augmentation, settings.rate)
@@ -69,12 +76,8 @@ def cifar10(data_dir):
     return rng.integers(0, 256, (50_000, 32, 32, 3), np.uint8), rng.integers(0, 10, 50_000)
 
 
-def works(data_dir, folder, precision):
+def comparisons(data_dir, folder, precision):
     """What is compared: {name: (suite, plain loop, share of an epoch's training and scoring that is measured)}."""
-    import plain_2019
-
-    from methods.base import Given
-
     digits = load_dataset("digits", data_dir)
     found = {}
     for prefix, recipe, (images, labels), n, m, epoch, tests in [
@@ -96,11 +99,6 @@ def works(data_dir, folder, precision):
 
 def convolutions(precision):
     """A function that computes all convolutions of a training step of ResNet-32, forward and backward, and no more."""
-    import keras
-    import tensorflow as tf
-
-    from models import create_model
-
     layers = [layer for layer in create_model("ResNet32", (32, 32, 3), 10).layers
               if isinstance(layer, keras.layers.Conv2D)]
     dtype = keras.DTypePolicy(dtype_policy(precision)).compute_dtype
@@ -149,11 +147,10 @@ def measure(parts, repetitions):
 
 
 def main(data_dir, repetitions, precision):
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"        # tf.data complains of an attribute in the plain loop
     start_tensorflow("-1")
     logging.getLogger("tensorflow").setLevel("ERROR")
     with tempfile.TemporaryDirectory() as folder:
-        compared = works(data_dir, Path(folder), precision)
+        compared = comparisons(data_dir, Path(folder), precision)
         parts = {(name, side, part): getattr(loop, part) for name, (suite, plain, *_) in compared.items()
                  for part in ("train", "score") for side, loop in (("suite", suite), ("plain", plain))}
         extras = pytorch()

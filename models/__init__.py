@@ -25,13 +25,8 @@ def create_model(name, input_shape, n_classes, stock=False, precision="float32")
     statistics, features and logits, and all weights stay float32.
     Raises KeyError for an unknown name.
     """
-    import keras
-
     module, function, arguments = ARCHITECTURES[name]
-    layers = import_module("models.layers").Layers(stock)
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        return getattr(import_module(f"models.{module}"), function)(layers, input_shape, n_classes, **arguments)
-    finally:
-        keras.config.set_dtype_policy(before)
+    layers = import_module("models.layers")
+    with layers.default_dtype_policy(precision):
+        build = getattr(import_module(f"models.{module}"), function)
+        return build(layers.Layers(stock), input_shape, n_classes, **arguments)

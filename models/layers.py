@@ -1,7 +1,20 @@
 """The layers that the networks share: convolutions, a fast batch normalisation, whitening."""
+import contextlib
+
 import keras
 import numpy as np
 import tensorflow as tf
+
+
+@contextlib.contextmanager
+def default_dtype_policy(name):
+    """Layers made within the block have this dtype policy of Keras."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def head(x, n_classes, pooling=keras.layers.GlobalAveragePooling2D, **options):

@@ -3,112 +3,27 @@
 import hashlib
 import os
 import pickle
-import struct
 import subprocess
 import sys
 import tracemalloc
-from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import TINY, complaint, contents, python2_pickle, write_tiny
 
-import utils
-from utils import LAYOUTS, UserError, load_dataset
+from noisylabels.data import cifar
+from noisylabels.data.cifar import LAYOUTS
+from utils import load_dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = ROOT.parent / "shared" / "cifar10" / "unpack.py"
 
-# The published layouts with images of 2x2 pixels and few rows; everything else is as it is for the real files.
-TINY = {
-    "cifar10": replace(
-        LAYOUTS["cifar10"], train={"data_batch_1": 4, "data_batch_2": 3}, test={"test_batch": 5}, image=(3, 2, 2)
-    ),
-    "cifar100": replace(LAYOUTS["cifar100"], train={"train": 30}, test={"test": 6}, image=(3, 2, 2)),
-}
 COARSE = """
 aquatic_mammals fish flowers food_containers fruit_and_vegetables household_electrical_devices household_furniture
 insects large_carnivores large_man-made_outdoor_things large_natural_outdoor_scenes large_omnivores_and_herbivores
 medium_mammals non-insect_invertebrates people reptiles small_mammals trees vehicles_1 vehicles_2
 """
-
-
-# -------------------------------------------------------------------------------------- files as Python 2 wrote them
-
-
-def python2_pickle(value):
-    """`value` as Python 2's cPickle wrote it at protocol 2, opcode by opcode, memo included."""
-    return b"\x80\x02" + _python2(value, count(1)) + b"."
-
-
-def _python2(value, memo):
-    def put():
-        k = next(memo)
-        return b"q" + bytes([k]) if k < 256 else b"r" + struct.pack("<I", k)
-
-    match value:
-        case bytes():
-            short = len(value) < 256
-            return (b"U" + bytes([len(value)]) if short else b"T" + struct.pack("<I", len(value))) + value + put()
-        case int():
-            if 0 <= value < 65536:
-                return b"K" + bytes([value]) if value < 256 else b"M" + struct.pack("<H", value)
-            return b"J" + struct.pack("<i", value)
-        case list():
-            return b"]" + put() + b"(" + b"".join(_python2(item, memo) for item in value) + b"e"
-        case dict():
-            return b"}" + put() + b"(" + b"".join(_python2(x, memo) for item in value.items() for x in item) + b"u"
-        case np.ndarray():
-            start = b"cnumpy.core.multiarray\n_reconstruct\n" + put() + b"cnumpy\nndarray\n" + put()
-            start += b"K\x00\x85U\x01b\x87R" + put() + b"(K\x01"
-            shape = b"".join(_python2(n, memo) for n in value.shape) + bytes([0x84 + value.ndim])
-            dtype = b"cnumpy\ndtype\n" + put() + b"U\x02" + value.dtype.str[1:].encode() + b"K\x00K\x01\x87R" + put()
-            dtype += b"(K\x03U\x01" + value.dtype.str[:1].encode() + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
-            fortran = value.flags.f_contiguous and not value.flags.c_contiguous
-            return (
-                start + shape + dtype + (b"\x88" if fortran else b"\x89") + _python2(value.tobytes("A"), memo) + b"tb"
-            )
-    raise TypeError(type(value))
-
-
-def contents(layout, seed=0):
-    """File name -> the dictionary in it, with random images and labels."""
-    rng = np.random.default_rng(seed)
-    files = {layout.meta: {layout.names: [name.encode() for name in layout.classes]}}
-    for file, rows in (layout.train | layout.test).items():
-        files[file] = {
-            b"batch_label": b"of a test",
-            layout.labels: rng.integers(len(layout.classes), size=rows).tolist(),
-            b"data": rng.integers(256, size=(rows, int(np.prod(layout.image))), dtype=np.uint8),
-            b"filenames": [b"%05d.png" % i for i in range(rows)],
-        }
-    return files
-
-
-def write_tiny(data_dir, name):
-    """Write the tiny version of a data set in its published layout; its folder and its contents()."""
-    folder, files = data_dir / TINY[name].folder, contents(TINY[name])
-    folder.mkdir(parents=True)
-    for file, content in files.items():
-        (folder / file).write_bytes(python2_pickle(content))
-    return folder, files
-
-
-@pytest.fixture
-def tiny(tmp_path, monkeypatch):
-    """The folder and contents of a tiny CIFAR-10, with utils told of its size; load it from tmp_path."""
-    monkeypatch.setattr(utils, "LAYOUTS", TINY)
-    return write_tiny(tmp_path, "cifar10")
-
-
-def complaint(data_dir, name="cifar10"):
-    """The one line with which loading fails."""
-    with pytest.raises(UserError) as error:
-        load_dataset(name, data_dir)
-    message = str(error.value)
-    assert message and len(message.splitlines()) == 1 and len(message) < 600
-    return message
 
 
 # -------------------------------------------------------------------------------------------------------- good files
@@ -135,7 +50,7 @@ def test_digits_split_is_the_recorded_one():
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
 def test_published_layout(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(utils, "LAYOUTS", TINY)
+    monkeypatch.setattr(cifar, "LAYOUTS", TINY)
     _, files = write_tiny(tmp_path, name)
     data, layout = load_dataset(name, str(tmp_path)), TINY[name]
     assert (data.name, data.input_shape, data.classes) == (name, (2, 2, 3), layout.classes)

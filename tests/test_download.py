@@ -15,11 +15,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from test_data import TINY, contents, python2_pickle
+from helpers import TINY, contents, python2_pickle
 
-import download
-import utils
-from utils import UserError, load_dataset
+from noisylabels.data import cifar, download
+from noisylabels.errors import UserError
+from utils import load_dataset
 
 LAYOUT = TINY["cifar10"]
 
@@ -86,12 +86,11 @@ def server(monkeypatch):
             server.payload, true = payload, true or payload
             url = f"http://127.0.0.1:{server.server_port}/cifar-10-python.tar.gz"
             entry = download.Archive(url, len(true), hashlib.sha256(true).hexdigest())
-            monkeypatch.setitem(download.ARCHIVES, "cifar10", entry)
+            monkeypatch.setitem(cifar.ARCHIVES, "cifar10", entry)
 
         server.serve = serve
         serve(archive(published()))
-        monkeypatch.setattr(utils, "LAYOUTS", TINY)
-        monkeypatch.setattr(download, "LAYOUTS", TINY)
+        monkeypatch.setattr(cifar, "LAYOUTS", TINY)
         monkeypatch.setattr(download, "PAUSE", 0)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -101,8 +100,13 @@ def server(monkeypatch):
 
 
 def fetch(data_dir):
-    """Call download.fetch with an opener that takes the local server's http."""
-    download.fetch("cifar10", data_dir, opener=urllib.request.build_opener())
+    """Download with an opener that takes the local server's http."""
+    fetch_as(data_dir, opener=urllib.request.build_opener())
+
+
+def fetch_as(data_dir, **options):
+    """Call download.fetch as the loader does."""
+    download.fetch("cifar10", cifar.ARCHIVES["cifar10"], data_dir / LAYOUT.folder, LAYOUT.files, **options)
 
 
 def complaint(data_dir, call=fetch):
@@ -122,8 +126,8 @@ def assert_fetched(data_dir):
 
 
 def test_the_archives_are_the_published_ones():
-    assert set(download.ARCHIVES) == set(utils.LAYOUTS)
-    for entry in download.ARCHIVES.values():
+    assert set(cifar.ARCHIVES) == set(cifar.LAYOUTS)
+    for entry in cifar.ARCHIVES.values():
         assert entry.url.startswith("https://www.cs.toronto.edu/~kriz/")
         assert 169e6 < entry.bytes < 171e6 and re.fullmatch("[0-9a-f]{64}", entry.sha256)
 
@@ -262,8 +266,8 @@ def test_two_at_once_download_once(server, tmp_path):
 
 @pytest.mark.parametrize("scheme", ["http", "ftp", "file", "data"])
 def test_only_https_is_opened(server, tmp_path, scheme, monkeypatch):
-    entry = download.ARCHIVES["cifar10"]
-    monkeypatch.setitem(download.ARCHIVES, "cifar10", entry._replace(url=entry.url.replace("http", scheme)))
+    entry = cifar.ARCHIVES["cifar10"]
+    monkeypatch.setitem(cifar.ARCHIVES, "cifar10", entry._replace(url=entry.url.replace("http", scheme)))
     message = complaint(tmp_path, lambda data_dir: load_dataset("cifar10", data_dir))
     assert f"unknown url type: {scheme}" in message and server.requests == []
 
@@ -289,14 +293,14 @@ def test_over_tls(server, certificate, tmp_path, monkeypatch, case):
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     if case == "redirected to http":
         server.status = 302
-    entry = download.ARCHIVES["cifar10"]
-    monkeypatch.setitem(download.ARCHIVES, "cifar10", entry._replace(url=entry.url.replace("http", "https")))
+    entry = cifar.ARCHIVES["cifar10"]
+    monkeypatch.setitem(cifar.ARCHIVES, "cifar10", entry._replace(url=entry.url.replace("http", "https")))
     data_dir = tmp_path / "data"
     if case == "trusted":
-        download.fetch("cifar10", data_dir)
+        fetch_as(data_dir)
         assert_fetched(data_dir)
     else:
-        message = complaint(data_dir, lambda data_dir: download.fetch("cifar10", data_dir))
+        message = complaint(data_dir, fetch_as)
         reason = {"unknown certificate": "CERTIFICATE_VERIFY_FAILED", "redirected to http": "url type: http"}[case]
         assert reason in message and os.listdir(data_dir) == []
 
@@ -304,7 +308,7 @@ def test_over_tls(server, certificate, tmp_path, monkeypatch, case):
 def test_without_network_the_error_helps(server, tmp_path, monkeypatch):
     server.server_close()  # its port now refuses connections
     url = f"https://127.0.0.1:{server.server_port}/cifar-10-python.tar.gz"
-    monkeypatch.setitem(download.ARCHIVES, "cifar10", download.ARCHIVES["cifar10"]._replace(url=url))
+    monkeypatch.setitem(cifar.ARCHIVES, "cifar10", cifar.ARCHIVES["cifar10"]._replace(url=url))
     message = complaint(tmp_path, lambda data_dir: load_dataset("cifar10", data_dir))
     for part in (url, str(tmp_path / LAYOUT.folder), *LAYOUT.files, "--dataset digits"):
         assert part in message

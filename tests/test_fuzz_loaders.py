@@ -22,9 +22,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_data import TINY, complaint, write_tiny
+from helpers import TINY, complaint, write_tiny
 
-import utils
+from noisylabels.data import cifar
+from noisylabels.errors import UserError
+from utils import load_dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 MEMORY = 2 * 2**30  # bytes
@@ -34,7 +36,7 @@ SECONDS = 10  # for one case; a usual one takes 2 ms
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
     """The folder of a tiny CIFAR-10, to be loaded from tmp_path."""
-    monkeypatch.setattr(utils, "LAYOUTS", TINY)
+    monkeypatch.setattr(cifar, "LAYOUTS", TINY)
     return write_tiny(tmp_path, "cifar10")[0]
 
 
@@ -222,7 +224,7 @@ def mutate(data, other, rng):
 
 def mutations(name, cases):
     """Print how many of `cases` mutated tiny files load and how many are refused; fail if anything else happens."""
-    utils.LAYOUTS = TINY
+    cifar.LAYOUTS = TINY
     cases, layout, rng = int(cases), TINY[name], random.Random(f"{name} {cases}")
     valid = 0
     with tempfile.TemporaryDirectory() as data_dir:
@@ -234,8 +236,8 @@ def mutations(name, cases):
             (folder / file).write_bytes(damaged)
             start = time.monotonic()
             try:
-                data = utils.load_dataset(name, data_dir)
-            except utils.UserError as error:
+                data = load_dataset(name, data_dir)
+            except UserError as error:
                 assert str(folder / file) in str(error) and len(str(error).splitlines()) == 1, (case, error)
             else:
                 valid += 1
@@ -251,15 +253,15 @@ def mutations(name, cases):
 
 def bombs(data_dir):
     """Print "refused" for each of BIG_BOMBS, written as CIFAR-100's training file."""
-    layout = utils.LAYOUTS["cifar100"]
+    layout = cifar.LAYOUTS["cifar100"]
     path = Path(data_dir) / layout.folder / "train"
     path.parent.mkdir()
     for bomb in BIG_BOMBS:
         path.write_bytes(bomb * (160_000_000 // len(bomb)))
         start = time.monotonic()
         try:
-            utils.load_dataset("cifar100", data_dir)
-        except utils.UserError:
+            load_dataset("cifar100", data_dir)
+        except UserError:
             print("refused")
         assert time.monotonic() - start < SECONDS, bomb
 

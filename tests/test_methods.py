@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from methods import METHODS, OPTIONS, d2l, method_class
-from methods.base import Batch, Given, batches_of, cross_entropy, share
-from methods.co_teaching import remember_rate, smallest
-from methods.decoupling import disagreement_loss
-from methods.f_correction import estimate_T, forward_loss
-from methods.incv import candidate_batch_size, keep_count, warm_up_epochs
-from methods.mentornet import (
+from noisylabels.methods import METHODS, OPTIONS, Entry, d2l, method_class
+from noisylabels.methods.base import Given, batches_of, cross_entropy, masked_mean
+from noisylabels.methods.co_teaching import remember_rate, smallest
+from noisylabels.methods.decoupling import disagreement_loss
+from noisylabels.methods.f_correction import estimate_T, forward_loss
+from noisylabels.methods.incv import candidate_batch_size, keep_count, warm_up_epochs
+from noisylabels.methods.mentornet import (
     ALL,
     LINEAR,
     SELF_PACED,
@@ -24,8 +24,8 @@ from methods.mentornet import (
     surviving,
     weights,
 )
-from theory import transition_matrix
-from training import Trainer
+from noisylabels.theory import transition_matrix
+from noisylabels.training.trainer import Batch, Trainer
 
 N, CLASSES, RATE = 12, 3, .5
 
@@ -58,10 +58,10 @@ def toy(name, penalty=None, optimizer=None, **changes):
     return method
 
 
-def whole_batch(given, **settings):
+def whole_batch(given, **schedule):
     """All samples as one Batch, the labels of every other one true."""
     return Batch(tf.constant(given.images / np.float32(255)), tf.constant(given.labels, tf.int32),
-                 tf.constant(np.arange(N) % 2 == 0), tf.constant([1, 2]), settings)
+                 tf.constant(np.arange(N) % 2 == 0), tf.range(N), tf.constant([1, 2]), schedule)
 
 
 def fit(method, folder, epochs, jit_compile=False, after_epoch=lambda epoch, memory: {}):
@@ -244,8 +244,8 @@ def test_batches_hold_every_sample_and_are_all_full():
 
 @pytest.mark.parametrize("condition, among, expected", [
     ([1, 0, 0, 1], None, .5), ([1, 0, 0, 1], [1, 1, 0, 0], .5), ([1, 0], [0, 0], 0), ([1, 0], [.25, .75], .25)])
-def test_share(condition, among, expected):
-    assert float(share(condition, among)) == expected
+def test_masked_mean(condition, among, expected):
+    assert float(masked_mean(condition, among)) == expected
 
 
 def test_cross_entropy():
@@ -254,8 +254,8 @@ def test_cross_entropy():
 
 
 def test_two_networks_begin_with_different_weights_and_the_first_as_that_of_any_method():
-    from recipes import RECIPES
-    from training import build
+    from noisylabels.recipes import RECIPES
+    from noisylabels.training.trainer import build
 
     given = given_for("decoupling", images=np.zeros((N, 8, 8, 1), np.uint8))
     settings = RECIPES["digits"]["main"]
@@ -289,7 +289,7 @@ def test_remember_rate(epoch, tau, expected):
     (200, 5, 96), (200, 10, 64), (40, 5, 96), (10, 2, 102), (10, 5, 64), (1, 0, 128)])
 def test_co_teaching_keeps_by_the_true_ratio_and_shortens_its_ramp_only_in_short_trainings(epochs, epoch, expected):
     method = toy("co_teaching", noise_ratio=.5, epochs=epochs, batch_size=128)
-    assert method.settings(epoch) == {"keep": expected}
+    assert method.schedule(epoch) == {"keep": expected}
 
 
 @pytest.mark.parametrize("epoch, eps_s, expected", [
@@ -509,9 +509,9 @@ def test_true_matrix_on_demand():
 def test_the_method_in_the_readme_learns(monkeypatch, tmp_path):
     """The README's example, as it stands there, registered in the one line it takes."""
     code = (Path(__file__).parent.parent / "README.md").read_text().split("```python\n")[1].split("```")[0]
-    module = ModuleType("methods.half")
+    module = ModuleType("noisylabels.methods.half")
     exec(code, module.__dict__)
-    monkeypatch.setitem(sys.modules, "methods.half", module)
-    monkeypatch.setitem(METHODS, "half", "Half")
+    monkeypatch.setitem(sys.modules, "noisylabels.methods.half", module)
+    monkeypatch.setitem(METHODS, "half", Entry("Half", "Half"))
     history = fit(toy("half"), tmp_path, 10)
     assert history[-1]["loss"] < history[0]["loss"]

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from utils import UserError, corrupt_labels, stream, stream_seed
+from noisylabels.errors import UserError
+from noisylabels.streams import stream, stream_seed
+from utils import corrupt_labels
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -112,7 +114,7 @@ def test_streams_are_the_same_in_every_version_and_process():
     """Recorded once: a change here would change every published run."""
     assert stream_seed(0, "noise") == 787490473
     assert stream(0, "noise").integers(1000, size=4).tolist() == [362, 72, 310, 644]
-    code = "import utils; print(utils.stream_seed(0, 'noise'))"
+    code = "from noisylabels.streams import stream_seed; print(stream_seed(0, 'noise'))"
     env = os.environ | {"PYTHONHASHSEED": "7"}
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True)
     assert int(out.stdout) == 787490473

@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-import figures
-import report
-import theory
+from noisylabels import theory
+from noisylabels.methods import METHODS
+from noisylabels.report import draw, figures, read
+from noisylabels.runs.folders import find_runs
+from noisylabels.theory import Noise
 
 ROOT = Path(__file__).resolve().parent.parent
-SETTINGS = [("sym", 0.2), ("sym", 0.5), ("sym", 0.8), ("asym", 0.4)]
+SETTINGS = [Noise("sym", 0.2), Noise("sym", 0.5), Noise("sym", 0.8), Noise("asym", 0.4)]
 
 
 def write_training(folder, method, accuracies, second=None, own=None, finished=True, recipe="digits"):
@@ -44,7 +46,7 @@ def write_verify(folder, pattern, ratio, c=10, seed=0):
     T = theory.transition_matrix(pattern, ratio, c)
     scores = theory.test_accuracy(T), theory.label_precision(T), theory.label_recall(T)
     pd.DataFrame([[pattern, ratio, seed, *scores, *scores, 0.9]], columns=[
-        "pattern", "ratio", "seed", *report.VERIFY_COLUMNS]).to_csv(folder / "Verify_Theory.csv", index=False)
+        "pattern", "ratio", "seed", *read.VERIFY_COLUMNS]).to_csv(folder / "Verify_Theory.csv", index=False)
     pd.DataFrame(T).to_csv(folder / "Verify_Theory_M.csv")
 
 
@@ -72,7 +74,7 @@ def digits(tmp_path):
 
 
 def test_table_by_hand(digits):
-    report.summary(digits, "digits")
+    draw.summary(digits, "digits")
     table = pd.read_csv(digits / "digits/table.csv").set_index("method")
     assert list(table.index) == ["standard", "incv"]                    # no row for what has not run
     incv = table.loc["incv"]
@@ -86,7 +88,7 @@ def test_table_by_hand(digits):
 
 
 def test_table_as_text(digits):
-    report.summary(digits, "digits")
+    draw.summary(digits, "digits")
     text = (digits / "digits/table.md").read_text(encoding="utf-8")
     assert text.splitlines()[-9:] == [
         "| method | sym 0.5 |",
@@ -105,7 +107,7 @@ def test_table_as_text(digits):
 def test_published_values_stand_beside_those_of_cifar10_only(tmp_path):
     for pattern, ratio in [("asym", 0.4), ("sym", 0.3), ("sym", 0.8)]:
         write_training(tmp_path / f"cifar10/{pattern}/{ratio}", "d2l", [0.1, 0.2])
-    report.summary(tmp_path, "cifar10")
+    draw.summary(tmp_path, "cifar10")
     lines = (tmp_path / "cifar10/table.md").read_text(encoding="utf-8").splitlines()
     assert "| method | sym 0.8 | sym 0.8, published | asym 0.4 | asym 0.4, published | sym 0.3 |" in lines
     assert "| D2L | 20.00 (1) | 10.02 ± 0.04 | 20.00 (1) | 85.57 ± 1.21 | 20.00 (1) |" in lines
@@ -117,14 +119,14 @@ def test_published_values_stand_beside_those_of_cifar10_only(tmp_path):
 
 
 def test_test_accuracy_figure_is_of_finished_runs(digits):
-    assert names(report.summary(digits, "digits")) == ["table.csv", "table.md", "TestAcc.png"]
+    assert names(draw.summary(digits, "digits")) == ["table.csv", "table.md", "TestAcc.png"]
     assert_is_picture(digits / "digits/TestAcc.png")
     lines = [pd.Series([0.5, 0.8]), pd.Series([0.5, 0.6]), pd.Series([0.2])]
-    assert report.over_seeds(lines).to_numpy() == pytest.approx(np.array([[0.4, 0.03**0.5, 3], [0.7, 0.02**0.5, 2]]))
+    assert draw.over_seeds(lines).to_numpy() == pytest.approx(np.array([[0.4, 0.03**0.5, 3], [0.7, 0.02**0.5, 2]]))
 
 
 def test_test_accuracy_figure_has_a_panel_a_setting_and_a_line_a_method():
-    curve = report.over_seeds([pd.Series([0.5, 0.8]), pd.Series([0.5, 0.6])])
+    curve = draw.over_seeds([pd.Series([0.5, 0.8]), pd.Series([0.5, 0.6])])
     figure = figures.test_accuracy({setting: {"incv": curve, "standard": curve} for setting in SETTINGS})
     assert [axes.get_title() for axes in figure.axes] == [f"{p} {r} (n = 2)" for p, r in SETTINGS]
     assert all([tuple(line.get_ydata()) for line in axes.lines] == [(0.5, 0.7)] * 2 for axes in figure.axes)
@@ -133,15 +135,15 @@ def test_test_accuracy_figure_has_a_panel_a_setting_and_a_line_a_method():
 
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_the_legend_of_all_methods_is_not_clipped(n):
-    curve = report.over_seeds([pd.Series([0.5, 0.8])])
-    figure = figures.test_accuracy({setting: dict.fromkeys(figures.METHODS, curve) for setting in SETTINGS[:n]})
+    curve = draw.over_seeds([pd.Series([0.5, 0.8])])
+    figure = figures.test_accuracy({setting: dict.fromkeys(METHODS, curve) for setting in SETTINGS[:n]})
     figure.draw_without_rendering()
     legend, page = figure.legends[0].get_window_extent(), figure.bbox
     assert page.x0 <= legend.x0 < legend.x1 <= page.x1 and page.y0 <= legend.y0
 
 
 def test_methods_can_be_told_apart_in_grey():
-    looks = list(figures.METHODS.values())
+    looks = [figures.look(method) for method in METHODS]
     for field in ("name", "color", "dash", "marker"):
         assert len({getattr(look, field) for look in looks}) == 7
     rgb = np.array([list(bytes.fromhex(look.color[1:])) for look in looks])
@@ -150,10 +152,10 @@ def test_methods_can_be_told_apart_in_grey():
 
 def test_training_figures(digits):
     folder = digits / "digits/sym/0.5"
-    assert names(report.training_figures(folder, "incv")) == ["incv_training.png"]
-    assert names(report.training_figures(folder / "seed2", "incv")) == ["incv_training.png"]       # while it runs
-    assert names(report.training_figures(folder, "standard")) == ["standard_training.png"]
-    assert report.training_figures(folder, "d2l") == []
+    assert names(draw.training_figures(folder, "incv")) == ["incv_training.png"]
+    assert names(draw.training_figures(folder / "seed2", "incv")) == ["incv_training.png"]       # while it runs
+    assert names(draw.training_figures(folder, "standard")) == ["standard_training.png"]
+    assert draw.training_figures(folder, "d2l") == []
     for method in ("incv", "standard"):
         assert_is_picture(folder / f"{method}_training.png")
 
@@ -168,7 +170,7 @@ def test_own_columns_become_panels_by_quantity():
 
 def test_a_new_method_needs_nothing_here(digits):
     write_training(digits / "digits/sym/0.5", "newest", [0.5, 0.99])
-    written = names(report.everything(digits, "digits"))
+    written = names(draw.everything(digits, "digits"))
     assert "newest_training.png" in written
     assert (digits / "digits/table.md").read_text(encoding="utf-8").splitlines()[-1] == "| newest | 99.00 (1) |"
 
@@ -177,7 +179,7 @@ def test_estimated_T_beside_the_true_one(tmp_path):
     folder = tmp_path / "digits/asym/0.4"
     write_training(folder, "f_correction", [0.5, 0.6])
     pd.DataFrame(theory.transition_matrix("asym", 0.35, 10)).to_csv(folder / "f_correction_T.csv")
-    assert names(report.training_figures(folder, "f_correction")) == ["f_correction_training.png", "f_correction_T.png"]
+    assert names(draw.training_figures(folder, "f_correction")) == ["f_correction_training.png", "f_correction_T.png"]
     assert_is_picture(folder / "f_correction_T.png")
 
 
@@ -185,7 +187,7 @@ def test_verify_figures(tmp_path):
     for pattern, ratio in [("sym", 0.9), ("asym", 0.5), ("sym", 0.0), ("sym", 1.0)]:
         write_verify(tmp_path / f"digits/{pattern}/{ratio}", pattern, ratio)
     write_verify(tmp_path / "digits/sym/0.0/seed3", "sym", 0.0, seed=3)
-    written = report.verify_figures(tmp_path, "digits")
+    written = draw.verify_figures(tmp_path, "digits")
     assert names(written) == ["Verify_Theory.csv", "Verify_Theory.png", "Verify_Theory_M.png"]
     table = pd.read_csv(written[0])
     assert list(zip(table.pattern, table.ratio, table.seed, strict=True)) == [
@@ -213,7 +215,7 @@ def test_theory_figure_has_curves_and_points():
      [("sym", 0.1), ("sym", 0.3), ("sym", 0.5), ("sym", 0.8)]),
 ])
 def test_columns_of_the_confusion_figure(found, chosen):
-    assert report.telling(found) == chosen
+    assert draw.representative(found) == chosen
 
 
 @pytest.mark.parametrize("c", [3, 10, 100])
@@ -229,17 +231,17 @@ def test_selection_figures(tmp_path):
     write_iterations(tmp_path / "cifar10/sym/0.5", [0.95, 0.94], [0.7, 0.8])
     write_iterations(tmp_path / "cifar10/sym/0.5/seed1", [0.97], [0.6])
     write_iterations(tmp_path / "cifar10/sym/0.1", [0.99, np.nan], [0.8, 0.0])
-    assert names(report.incv_figures(tmp_path / "cifar10/sym/0.5")) == ["INCV_iterations.png"]
-    assert names(report.summary(tmp_path, "cifar10")) == ["INCV.png"]
+    assert names(draw.incv_figures(tmp_path / "cifar10/sym/0.5")) == ["INCV_iterations.png"]
+    assert names(draw.summary(tmp_path, "cifar10")) == ["INCV.png"]
     assert_is_picture(tmp_path / "cifar10/INCV.png")
     assert_is_picture(tmp_path / "cifar10/sym/0.5/INCV_iterations.png")
-    assert report.incv_figures(tmp_path / "cifar10/sym/0.7") == []
+    assert draw.incv_figures(tmp_path / "cifar10/sym/0.7") == []
 
 
 def test_a_figure_drawn_twice_is_the_same_file(digits):
-    path, = report.training_figures(digits / "digits/sym/0.5", "incv")
+    path, = draw.training_figures(digits / "digits/sym/0.5", "incv")
     first = path.read_bytes()
-    report.training_figures(digits / "digits/sym/0.5", "incv")
+    draw.training_figures(digits / "digits/sym/0.5", "incv")
     assert path.read_bytes() == first and b"matplotlib" not in first.lower()
     assert not list(path.parent.glob(".*"))         # no temporary file stays
 
@@ -253,7 +255,7 @@ def test_a_damaged_file_is_named_once_and_left_out(digits, capsys, content):
     damaged = digits / "digits/sym/0.5/seed1/incv_result.csv"
     damaged.write_bytes(content)
     for _ in range(2):
-        assert report.read_csv(damaged, "network", report.RESULT_COLUMNS) is None
+        assert read.read_csv(damaged, "network", read.RESULT_COLUMNS) is None
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and error.startswith(f"{damaged}: left out, ")
 
@@ -270,7 +272,7 @@ def test_a_damaged_file_is_named_once_and_left_out(digits, capsys, content):
 def test_any_damaged_file_leaves_the_rest(digits, capsys, name, content):
     damaged = digits / "digits/sym/0.5" / name
     damaged.write_bytes(content)
-    assert {"table.csv", "table.md", "TestAcc.png"} <= set(names(report.everything(digits, "digits")))
+    assert {"table.csv", "table.md", "TestAcc.png"} <= set(names(draw.everything(digits, "digits")))
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and str(damaged) in error
 
@@ -280,14 +282,14 @@ def test_what_is_not_a_run_is_not_looked_at(digits):
                  "digits/sym/0.5/seedx"):
         (digits / name).mkdir(parents=True)
     (digits / "digits/sym/notes.txt").write_text("0.5")
-    assert [(run.ratio, run.seed) for run in report.find_runs(digits, "digits")] == [(0.5, 0), (0.5, 1), (0.5, 2)]
+    assert [(run.noise.ratio, run.seed) for run in find_runs(digits, "digits")] == [(0.5, 0), (0.5, 1), (0.5, 2)]
     with pytest.raises(ValueError, match="not a run folder"):
-        report.incv_figures(digits / "digits/pair/0.5")
+        draw.incv_figures(digits / "digits/pair/0.5")
 
 
 def test_nothing_found_is_nothing_drawn(tmp_path):
     (tmp_path / "digits/sym/0.5").mkdir(parents=True)
-    assert report.everything(tmp_path, "digits") == [] and report.everything(tmp_path, "cifar10") == []
+    assert draw.everything(tmp_path, "digits") == [] and draw.everything(tmp_path, "cifar10") == []
     assert list((tmp_path / "digits").iterdir()) == [tmp_path / "digits/sym"]
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import QUICK, SMALL, end, files_in, results_in, shell, start
+from helpers import QUICK, SMALL, end, files_in, results_in, shell, start
 
-from runs import load_arrays
-from utils import UserError
+from noisylabels.errors import UserError
+from noisylabels.runs.files import load_arrays
 
 LONGER = {
     "INCV": ("INCV", [*SMALL, "--INCV_epochs", 15, "--INCV_iter", 2]),
@@ -194,10 +194,10 @@ def test_a_loss_that_becomes_infinite(tmp_path):
 @pytest.fixture
 def fit(tmp_path):
     """Trains a small network for four epochs of two steps: fit(rate, stage), with the learning rate of a step."""
-    from methods import method_class
-    from methods.base import Given
-    from recipes import Settings
-    from training import Trainer, build
+    from noisylabels.methods import method_class
+    from noisylabels.methods.base import Given
+    from noisylabels.recipes import Settings
+    from noisylabels.training.trainer import Trainer, build
 
     rng = np.random.default_rng(0)
     given = Given(rng.integers(0, 256, (12, 2, 2, 1), np.uint8), rng.integers(0, 3, 12), 3, 6, 4)

@@ -11,10 +11,13 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, files_in, held, mutated
+from helpers import ROOT, files_in, held, mutated
 
-from runs import Run, atomic, load_arrays, run_folder, save_arrays, write_csv, write_json
-from utils import UserError
+from noisylabels.errors import UserError
+from noisylabels.runs.files import atomic, load_arrays, save_arrays, write_csv, write_json
+from noisylabels.runs.folders import run_folder
+from noisylabels.runs.record import Run
+from noisylabels.theory import Noise
 
 ARGUMENTS = {"dataset": "digits", "epochs": 2, "learning_rate": .1}
 ARRAYS = {"state0": np.arange(6.).reshape(2, 3), "training": np.array('[0, "1a", []]')}
@@ -33,8 +36,8 @@ def one_line(error):
 
 
 def test_folders():
-    assert str(run_folder("results", "digits", "sym", .5, 0)) == "results/digits/sym/0.5"
-    assert str(run_folder("results", "cifar10", "asym", 1, 3)) == "results/cifar10/asym/1.0/seed3"
+    assert str(run_folder("results", "digits", Noise("sym", .5), 0)) == "results/digits/sym/0.5"
+    assert str(run_folder("results", "cifar10", Noise("asym", 1), 3)) == "results/cifar10/asym/1.0/seed3"
 
 
 # --------------------------------------------------------------------------------------------------------------- files
@@ -70,8 +73,8 @@ FULL = """
 import resource, sys
 from pathlib import Path
 import numpy as np, pandas as pd
-from runs import save_arrays, write_csv, write_json
-from utils import UserError
+from noisylabels.runs.files import save_arrays, write_csv, write_json
+from noisylabels.errors import UserError
 folder, kind = Path(sys.argv[1]), sys.argv[2]
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
@@ -345,7 +348,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from runs import save_arrays, write_json
+from noisylabels.runs.files import save_arrays, write_json
 folder, n = Path(sys.argv[1]), 0
 print("ready", flush=True)
 while True:

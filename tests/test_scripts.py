@@ -10,13 +10,14 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import QUICK, ROOT, SCRIPTS, end, files_in, held, results_in, shell, start
+from helpers import QUICK, ROOT, SCRIPTS, end, files_in, held, results_in, shell, start
 from PIL import Image
 
-import device
-from runs import run_folder
-from selection import best_epoch_iterations
-from utils import UserError, corrupt_labels, load_dataset
+from noisylabels.errors import UserError
+from noisylabels.runs.folders import run_folder
+from noisylabels.selection.algorithm import best_epoch_iterations
+from noisylabels.theory import Noise
+from utils import corrupt_labels, load_dataset
 
 REAL = ROOT.parent / "shared" / "cifar10" / "unpack.py"
 SELECTION = "digits/sym/0.5/digits_sym0.5_INCV_results.csv"
@@ -225,7 +226,7 @@ def test_verify_theory_with_another_seed(finished, tmp_path):
 
 @pytest.fixture
 def no_tensorflow(monkeypatch):
-    monkeypatch.setattr(device, "start_tensorflow", None)
+    monkeypatch.setitem(sys.modules, "noisylabels.training.trainer", None)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -279,8 +280,8 @@ def begins(finished, tmp_path, call, monkeypatch):
         return end
 
     def begins(*flags):
-        monkeypatch.setattr("INCV.select", begin("selection"))
-        monkeypatch.setattr("INCV_main.train", begin("training"))
+        monkeypatch.setattr("noisylabels.selection.networks.select", begin("selection"))
+        monkeypatch.setattr("noisylabels.training.device.start_tensorflow", begin("training"))
         ended = call("INCV_main", *QUICK["INCV_main"], *flags, "--results_dir", tmp_path)
         return ended.err.removeprefix("INCV_main.py: error: ").strip()
     return begins
@@ -288,6 +289,8 @@ def begins(finished, tmp_path, call, monkeypatch):
 
 def test_the_selection_is_made_again_where_it_must(begins, tmp_path):
     record = tmp_path / "digits/sym/0.5/INCV.json"
+    assert begins() == ""                                                                       # all is done
+    (tmp_path / "digits/sym/0.5/incv_result.csv").unlink()
     assert begins() == "training"
     assert begins("--overwrite") == begins("--overwrite", "--INCV_epochs", 5) == "training"
     assert begins("--overwrite", "--INCV_epochs", 6) == "selection"
@@ -327,9 +330,8 @@ def test_overwrite_repeats_a_finished_run_on_a_terminal(finished, tmp_path):
 # ------------------------------------------------------------------------------------------------ more than one process
 
 
-def test_a_second_process_says_who_holds_the_folder(tmp_path, call, monkeypatch):
-    monkeypatch.setattr(device, "start_tensorflow", lambda *_: "CPU")
-    folder = run_folder(tmp_path, "digits", "sym", .5, 0)
+def test_a_second_process_says_who_holds_the_folder(tmp_path, call, unstarted):
+    folder = run_folder(tmp_path, "digits", Noise("sym", .5), 0)
     with held(folder) as holder:
         (folder / "INCV.json").unlink()                 # of other arguments, which would be noticed first
         for script in ("INCV", "INCV_main"):

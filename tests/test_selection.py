@@ -2,8 +2,16 @@
 import numpy as np
 import pytest
 
-from selection import Selection as Sets
-from selection import best_epoch_iterations, describe, incv, is_removed, is_selected, removal_loss, removal_ratio
+from noisylabels.selection.algorithm import Selection as Sets
+from noisylabels.selection.algorithm import (
+    best_epoch_iterations,
+    describe,
+    incv,
+    is_removed,
+    is_selected,
+    removal_ratio,
+)
+from noisylabels.theory import label_loss
 
 nan = float("nan")
 
@@ -35,9 +43,9 @@ def test_is_selected_equals_argmax_and_takes_no_samples():
     assert is_selected(p[:0], labels[:0]).shape == (0,)
 
 
-def test_removal_loss():
+def test_label_loss():
     p = np.array([[.5, .5], [1, 0], [0, 1]], np.float32)
-    np.testing.assert_allclose(removal_loss(p, np.array([0, 0, 0])), [np.log(2), 0, -np.log(1e-8)], atol=1e-7)
+    np.testing.assert_allclose(label_loss(p, np.array([0, 0, 0])), [np.log(2), 0, -np.log(1e-8)], atol=1e-7)
 
 
 @pytest.mark.parametrize("eps, pattern, ratio", [
@@ -94,6 +102,7 @@ class Recorder:
         self.answer, self.calls = answer, []
 
     def __call__(self, stage, samples, held_out, use_best):
+        stage = str(stage)
         assert (np.diff(held_out) > 0).all()
         self.calls.append((stage, sorted(samples.tolist()), held_out.tolist(), use_best))
         hit, loss = self.answer(stage, held_out)
@@ -272,7 +281,7 @@ def nearest_neighbours(dataset, y_noisy):
         model = KNeighborsClassifier(15).fit(x[samples], y_noisy[samples])
         p = np.zeros((len(held_out), dataset.n_classes))
         p[:, model.classes_] = model.predict_proba(x[held_out])
-        return is_selected(p, y_noisy[held_out]), removal_loss(p, y_noisy[held_out])
+        return is_selected(p, y_noisy[held_out]), label_loss(p, y_noisy[held_out])
     return train
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SOURCES = [path for folder in (".", "methods", "models", "benchmarks") for path in sorted((ROOT / folder).glob("*.py"))]
+SOURCES = [*ROOT.glob("*.py"), *(path for folder in ("noisylabels", "models", "benchmarks")
+                               for path in (ROOT / folder).rglob("*.py"))]
 NETWORK = {"urllib", "http", "socket", "ssl", "requests", "urllib3", "ftplib", "smtplib", "aiohttp", "httpx"}
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import augmentation
-import device
-from methods import method_class
-from methods.base import Given, batches_of
 from models import create_model
-from recipes import ADAM_INCV, ADAM_MAIN, ADAM_VERIFY, AUGMENTATIONS, RECIPES, triangle
-from training import Adam, Trainer, as_tensor, build
+from noisylabels.methods import method_class
+from noisylabels.methods.base import Given, batches_of
+from noisylabels.recipes import ADAM_INCV, ADAM_MAIN, ADAM_VERIFY, AUGMENTATIONS, RECIPES, triangle
+from noisylabels.training import augmentation, device
+from noisylabels.training.optimizers import Adam
+from noisylabels.training.trainer import Trainer, as_tensor, build
 from utils import load_dataset
 
 # ------------------------------------------------------------------------------------------------------- augmentation
@@ -37,15 +37,15 @@ def test_shift(fill, offset, expected):
     np.testing.assert_allclose(np.ravel(down), expected)
 
 
-def test_flip_mirrors_left_to_right_where_it_is_told():
+def test_mirrored_is_left_to_right_left_to_right_where_it_is_told():
     images = np.concatenate([ROW, ROW])
-    flipped = augmentation.flip(images, tf.constant([True, False])).numpy()
+    flipped = augmentation.mirrored(images, tf.constant([True, False])).numpy()
     np.testing.assert_array_equal(flipped, [ROW[0, :, ::-1], ROW[0]])
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_augmentations_follow_their_seed_and_stay_in_range(name):
-    augment = getattr(augmentation, f"augment_{name}")
+    augment = getattr(augmentation, name)
     images = np.random.default_rng(0).random((64, 9, 9, 3), np.float32)
     first, again, other = (np.asarray(augment(images, tf.constant(seed))) for seed in ([1, 2], [1, 2], [1, 3]))
     np.testing.assert_array_equal(first, again)
@@ -56,7 +56,7 @@ def test_augmentations_follow_their_seed_and_stay_in_range(name):
 def test_shifts_of_2019_are_uniform_in_four_pixels():
     """Read off a ramp from top to bottom, which no flip changes: range, and mean and variance within five errors."""
     ramp = np.tile(np.arange(32, dtype=np.float32)[None, :, None, None], (4000, 1, 32, 1))
-    moved = augmentation.augment_shift_flip(ramp, tf.constant([0, 0])).numpy()[:, 16, 16, 0] - 16
+    moved = augmentation.shift_flip(ramp, tf.constant([0, 0])).numpy()[:, 16, 16, 0] - 16
     assert np.abs(moved).max() <= 4
     assert abs(moved.mean()) < 5 * np.sqrt(64 / 12 / 4000)
     assert abs(moved.var() - 64 / 12) < 5 * np.sqrt((8 ** 4 / 80 - (64 / 12) ** 2) / 4000)

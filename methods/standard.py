@@ -1,6 +1,0 @@
-"""Standard training: cross entropy on the noisy labels as if they were true. Every comparison starts here."""
-from methods.base import Method
-
-
-class Standard(Method):
-    """One network, loss -log p[y_noisy], averaged over the batch. Told nothing of the noise."""

@@ -1,0 +1,195 @@
+"""What the three scripts' command lines share: flags, checks, and ends of one line."""
+import argparse
+import functools
+import math
+import os
+import signal
+import sys
+import threading
+import warnings
+
+import numpy as np
+
+from models import ARCHITECTURES
+from noisylabels.data import DATASETS
+from noisylabels.errors import UserError
+from noisylabels.experiment import Experiment
+from noisylabels.recipes import AUGMENTATIONS, OPTIMIZERS, PRECISIONS, RECIPES, resolve
+from noisylabels.runs.folders import run_folder
+from noisylabels.theory import PATTERNS
+
+ITERATIONS, TOP_K = 4, 1            # of the selection, where the flags are not given
+OVERRIDES = ("architecture", "optimizer", "learning_rate", "weight_decay", "batch_size", "augmentation",
+             "precision")
+
+
+class Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Help texts with the default behind them, where there is one."""
+
+    def _get_help_string(self, action):
+        without = action.default is None or isinstance(action.default, bool)
+        return action.help if without else super()._get_help_string(action)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose errors are one line on standard error, exit code 2."""
+
+    def __init__(self, description):
+        super().__init__(description=description, formatter_class=Formatter, allow_abbrev=False)
+
+    def error(self, message):
+        self.fail(f"{message} (see --help)")
+
+    def fail(self, message):
+        """Ends the script: one line, exit code 2."""
+        self.exit(2, f"{self.prog}: error: {' '.join(str(message).split())}\n")
+
+
+def number(kind, low, high=math.inf, above=False):
+    """An argparse type: a finite number of this kind, low <= x <= high, or low < x if above."""
+    def parse(text):
+        try:
+            value = kind(text) + 0                          # -0.0 becomes 0.0
+        except ValueError:
+            value = math.nan
+        if not (low < value if above else low <= value) or not value <= high or math.isinf(value):
+            kinds = "a whole" if kind is int else "a finite"
+            bounds = f"above {low}" if above else f"of at least {low}"
+            bounds += "" if math.isinf(high) else f" and at most {high}"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {kinds} number {bounds}")
+        return value
+    return parse
+
+
+def gpu_ids(text):
+    """An argparse type: "0", "0,1" or "-1"."""
+    if text != "-1" and not all(part.isdecimal() for part in text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a GPU id such as 0, a list such as 0,1, or -1 for the CPU")
+    return text
+
+
+def add_common(parser, several_ratios=False):
+    """The flags of all three scripts."""
+    add = parser.add_argument
+    add("--noise_pattern", choices=PATTERNS, default="sym",
+        help="sym: to any other class, uniformly; asym: to the next class")
+    ratio = number(float, 0, 1)
+    if several_ratios:
+        add("--noise_ratio", type=ratio, nargs="+", default=[.5],
+            help="probability that a label is wrong; one or several")
+    else:
+        add("--noise_ratio", type=ratio, default=.5, help="probability that a label is wrong")
+    add("--dataset", choices=DATASETS, default="digits", help="digits is embedded, the others are read from --data_dir")
+    add("--gpu_id", type=gpu_ids,
+        help="the GPU to use, of a list the first; -1 is the CPU; by default the first GPU, or the CPU without one")
+    add("--seed", type=number(int, 0, 2 ** 31 - 1), default=0, help="of noise, splits, weights, batches, augmentation")
+    add("--data_dir", default="data", help="where data sets are, or are downloaded to")
+    add("--results_dir", default="results", help="where runs write")
+    add("--overwrite", action="store_true", help="forget a finished run, or one with other arguments, and run again")
+    add("--recipe", choices=RECIPES, help="the settings' table in recipes.py; by default digits for digits, else paper")
+    add("--architecture", choices=ARCHITECTURES, help="network; by default the recipe's, as all that follow")
+    add("--optimizer", choices=OPTIMIZERS, help="optimizer")
+    add("--learning_rate", type=number(float, 0, above=True), help="learning rate at its peak")
+    add("--weight_decay", type=number(float, 0), help="a step shrinks the weights by this times its rate")
+    add("--batch_size", type=number(int, 2), help="samples a step")
+    add("--augmentation", choices=AUGMENTATIONS, help="random changes of the training images")
+    add("--precision", choices=PRECISIONS,
+        help="mixed: compute in bfloat16 where the processor has instructions for it, which is faster, else in float32")
+    add("--jit_compile", action="store_true",
+        help="compile training steps with XLA: for GPUs, on CPUs it is slower; runs are not bit-equal then")
+
+
+def add_selection(parser, *aliases):
+    """The flags of the selection, for INCV.py and for INCV_main.py, which calls it."""
+    add = parser.add_argument
+    add("--INCV_epochs", *aliases, type=number(int, 1), help="epochs of each training of the selection")
+    add("--INCV_iter", type=number(int, 1), help="iterations of the selection, two trainings each; by default 4")
+    add("--top_k", type=number(int, 1), help="selected: the label is among the k most likely classes; by default 1")
+    add("--assumed_pattern", choices=PATTERNS,
+        help="what the algorithm is told of the noise (removal, weights rule, warm-up); by default --noise_pattern")
+
+
+def experiment(args, task, dataset, y_noisy, noise, trained_on, epochs=None, **arguments):
+    """The Experiment of parsed arguments.
+
+    task: of the recipe. trained_on: (number, words), the samples that a training of it has. epochs: the task's flag.
+    arguments: what else its result depends on. Raises UserError where there is nothing to learn from, or a batch is
+    larger than what there is to train on.
+    """
+    check_labels(args, y_noisy if dataset.y_train is None else dataset.y_train, dataset.n_classes)
+    recipe = args.recipe or dataset.default_recipe
+    settings = resolve(recipe, task, dataset.may_be_mirrored, epochs=epochs,
+                       **{name: getattr(args, name) for name in OVERRIDES})
+    n, what = trained_on
+    if settings.batch_size > n:
+        raise UserError(f"argument --batch_size: {settings.batch_size} is more than the {n} samples of {what}; "
+                        "give a smaller one")
+    return Experiment(dataset, y_noisy, noise, getattr(args, "assumed_pattern", None) or noise.pattern, recipe,
+                      settings, args.seed, run_folder(args.results_dir, args.dataset, noise, args.seed), arguments,
+                      args.overwrite, args.gpu_id, args.jit_compile)
+
+
+def selection_experiment(args, dataset, y_noisy, noise):
+    """The Experiment of the selection: INCV.py's, and where there is no selection yet INCV_main.py's."""
+    top_k = args.top_k or TOP_K
+    if top_k >= dataset.n_classes:
+        raise UserError(f"argument --top_k: {top_k} must be below the {dataset.n_classes} classes")
+    return experiment(args, "INCV", dataset, y_noisy, noise, (len(y_noisy) // 2, "half of the training set"),
+                      args.INCV_epochs, INCV_iter=args.INCV_iter or ITERATIONS, top_k=top_k,
+                      assumed_pattern=args.assumed_pattern or noise.pattern)
+
+
+def check_labels(args, y, n_classes):
+    """Raises UserError where labels y (n,) leave nothing to learn."""
+    present = np.unique(y)
+    if len(y) < n_classes:
+        problem = f"has {len(y)} training samples, fewer than its {n_classes} classes"
+    elif len(present) < 2:
+        problem = f"has training labels of one class alone, {present[0]}"
+    else:
+        return
+    raise UserError(f"argument --dataset: {args.dataset} in {args.data_dir} {problem}; delete it there to have it "
+                    "downloaded anew, or give another --data_dir")
+
+
+def main(parser, run, argv=None):
+    """Parses a command line, by default the process's, and calls run(args), a script's body.
+
+    Errors of the user's or of the disk end in one line and exit code 2.
+    """
+    args = parser.parse_args(argv)
+    warnings.showwarning = lambda message, *_: print(f"{parser.prog}: warning: {message}", file=sys.stderr)
+    leave_on_signals(parser.prog)
+    try:
+        run(args)
+        sys.stdout.flush()
+    except UserError as error:
+        parser.fail(error)
+    except OSError as error:
+        if error.filename is None:                          # standard output: nothing more can be written there
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        parser.fail(f"{error.filename or 'standard output'}: {error.strerror or error}; mend that: what is on disk is "
+                    "whole, and the same command goes on from it")
+
+
+@functools.cache
+def leave_on_signals(prog):
+    """From here on Ctrl-C and SIGTERM end the process at once, in one line: every finished epoch is on disk.
+
+    A thread waits for them, for Python runs signal handlers only between two of its own instructions, and an import or
+    a step of TensorFlow may take half a minute. Files that were being written are temporary ones.
+    """
+    stderr = os.dup(2)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+
+    def wait():
+        signum = os.read(reader, 1)[0]
+        line = f"{prog}: interrupted; finished epochs are saved, the same command goes on from there\n"
+        os.write(stderr, b"\n" * sys.stdout.isatty() + line.encode())
+        os._exit(128 + signum)
+
+    signal.set_wakeup_fd(writer)
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, lambda *_: None)
+    threading.Thread(target=wait, daemon=True).start()

@@ -1,0 +1,155 @@
+"""CIFAR-10 and CIFAR-100 in their published Python layout, downloaded where they are missing.
+
+The files are read by an interpreter that builds containers and uint8 arrays and can neither import nor call anything.
+"""
+import math
+import mmap
+import os
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from noisylabels.data.dataset import Dataset
+from noisylabels.data.download import Archive, fetch
+from noisylabels.data.pickles import Array, unpickle
+from noisylabels.errors import UserError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a data set is published: its folder, the rows in each file, the keys in the pickled dictionaries."""
+
+    folder: str
+    train: dict  # file name -> rows
+    test: dict
+    labels: bytes  # key of the labels
+    meta: str  # file with the class names
+    names: bytes  # their key in it
+    classes: tuple  # the names to use where that file has none
+    image: tuple = (3, 32, 32)  # channels, height, width: the order within a row
+
+    @property
+    def files(self):
+        return (*self.train, *self.test, self.meta)
+
+
+_CIFAR100_CLASSES = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
+caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish
+forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle
+mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine
+possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
+sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe whale
+willow_tree wolf woman worm
+"""
+
+LAYOUTS = {
+    "cifar10": Layout(
+        folder="cifar-10-batches-py",
+        train={f"data_batch_{k}": 10_000 for k in range(1, 6)},
+        test={"test_batch": 10_000},
+        labels=b"labels",
+        meta="batches.meta",
+        names=b"label_names",
+        classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    ),
+    "cifar100": Layout(
+        folder="cifar-100-python",
+        train={"train": 50_000},
+        test={"test": 10_000},
+        labels=b"fine_labels",
+        meta="meta",
+        names=b"fine_label_names",
+        classes=tuple(_CIFAR100_CLASSES.split()),
+    ),
+}
+ARCHIVES = {  # sizes and sums as Keras, torchvision and others have recorded them
+    "cifar10": Archive(
+        url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        bytes=170_498_071,
+        sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    ),
+    "cifar100": Archive(
+        url="https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+        bytes=169_001_437,
+        sha256="85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    ),
+}
+
+
+def load(name, data_dir):
+    """The data set `name`, a key of LAYOUTS, as a Dataset; CIFAR-100 with its fine labels.
+
+    It is read from its folder in `data_dir`, and downloaded there first if it is missing. Memory: the images and one
+    file. Raises UserError for a failed download, and a file that is missing, damaged or of another kind.
+    """
+    layout = LAYOUTS[name]
+    folder = Path(data_dir) / layout.folder
+    if not os.path.isdir(folder):
+        fetch(name, ARCHIVES[name], folder, layout.files)
+    classes = _read_classes(folder, layout)
+    return Dataset(name, *_read_split(folder, layout.train, layout), *_read_split(folder, layout.test, layout), classes)
+
+
+def _read_split(folder, files, layout):
+    """Images uint8 (n, height, width, channels) and labels int64 (n,) of `files`: file name -> rows."""
+    channels, height, width = layout.image
+    n, end = sum(files.values()), 0
+    memory = mmap.mmap(-1, n * height * width * channels)       # aligned to a page: a device can use it as it is
+    x, y = np.frombuffer(memory, np.uint8).reshape(n, height, width, channels), np.empty(n, np.int64)
+    for file, rows in files.items():
+        start, end = end, end + rows
+        x[start:end], y[start:end] = _read_batch(folder / file, rows, layout)
+    return x, y
+
+
+def _read_batch(path, rows, layout):
+    """The images of one file, a view (rows, height, width, channels) into its bytes, and its labels, a list of ints."""
+    content = _read_pickle(path, rows)
+    pixels, labels = content.get(b"data"), content.get(layout.labels)
+    row, n_classes = math.prod(layout.image), len(layout.classes)
+    if type(pixels) is not Array or pixels.shape != (rows, row) or len(pixels.data) != rows * row:
+        raise UserError(f"{path}: 'data' must be an array of {rows} x {row} bytes")
+    if type(labels) is not list or len(labels) != rows:
+        raise UserError(f"{path}: '{layout.labels.decode()}' must be a list of {rows} labels")
+    if not all(type(label) is int and 0 <= label < n_classes for label in labels):
+        raise UserError(f"{path}: each label must be a whole number between 0 and {n_classes - 1}")
+    images = np.frombuffer(pixels.data, np.uint8).reshape(pixels.shape, order="F" if pixels.fortran else "C")
+    return images.reshape(rows, *layout.image).transpose(0, 2, 3, 1), labels
+
+
+def _read_classes(folder, layout):
+    """The class names of the meta file, or the known ones where it is missing or names other than one a class."""
+    path = folder / layout.meta
+    if not os.path.exists(path):
+        return layout.classes
+    names = _read_pickle(path, 0).get(layout.names)
+    if type(names) is not list or not all(type(name) is bytes and name.isascii() for name in names):
+        return layout.classes
+    classes = tuple(name.decode() for name in names)
+    sane = len(set(classes)) == len(classes) == len(layout.classes) and all(map(str.isprintable, classes))
+    return classes if sane else layout.classes
+
+
+def _read_pickle(path, rows):
+    """The dictionary in the file `path`, which should hold `rows` rows. Raises UserError if it cannot be had."""
+    limit = rows * (3072 + 256) + 2**20  # bytes: the published files need 33 a row beside the pixels
+    try:
+        if not path.is_file():
+            raise UserError(f"{path} is missing or no file: delete {path.parent} to have it downloaded anew")
+        with open(path, "rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    try:
+        if len(data) > limit:
+            raise pickle.UnpicklingError(f"it is longer than {limit} bytes")
+        content = unpickle(data, max_steps=16 * rows + 100_000)  # the published files need 6 a row
+        if type(content) is not dict:
+            raise pickle.UnpicklingError("it holds no dictionary")
+    except (pickle.UnpicklingError, LookupError, ValueError, TypeError, AttributeError) as error:
+        reason = error if type(error) is pickle.UnpicklingError else "its pickle makes no sense"
+        raise UserError(f"{path} is damaged or not in the published layout: {reason}") from None
+    return content

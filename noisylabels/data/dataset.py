@@ -1,0 +1,26 @@
+"""What a data set is, whichever it is."""
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images uint8 (n, height, width, channels) in 0..255, labels int64 (n,), and what the suite must know of them."""
+
+    name: str
+    x_train: np.ndarray
+    y_train: np.ndarray | None          # true labels; None where they are not known
+    x_test: np.ndarray
+    y_test: np.ndarray
+    classes: tuple                      # their names
+    may_be_mirrored: bool = True        # whether an image's mirror image is of the same class
+    default_recipe: str = "paper"
+
+    @property
+    def n_classes(self):
+        return len(self.classes)
+
+    @property
+    def input_shape(self):
+        return self.x_train.shape[1:]

@@ -1,0 +1,48 @@
+"""What a run is: the one object that is made from the arguments, and handed on in their place."""
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from noisylabels.data.dataset import Dataset
+from noisylabels.recipes import Settings
+from noisylabels.theory import Noise
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """A data set, what is known of its noise, how networks are trained on it, and where that is written."""
+
+    dataset: Dataset
+    y_noisy: np.ndarray                     # observed labels, int (n,)
+    noise: Noise                            # what was done to them
+    assumed_pattern: str | None             # what the algorithm is told of that
+    recipe: str
+    settings: Settings                      # the recipe's, with the flags that were given in their place
+    seed: int
+    folder: Path
+    arguments: dict = field(default_factory=dict)       # what else the result depends on, by flag
+    overwrite: bool = False
+    gpu_id: str | None = None
+    jit_compile: bool = False
+
+    @property
+    def clean(self):
+        """Whether each observed label is the true one, bool (n,); None where true labels are not known."""
+        return None if self.dataset.y_train is None else self.dataset.y_train == self.y_noisy
+
+    @property
+    def identity(self):
+        """What the result depends on, as plain values, for the run's record."""
+        return {"dataset": self.dataset.name, "noise_pattern": self.noise.pattern, "seed": self.seed,
+                "recipe": self.recipe, **self.settings.values, "noise_ratio": self.noise.ratio, **self.arguments}
+
+    def __str__(self):
+        """The three lines that a script begins with."""
+        dataset, clean = self.dataset, self.clean
+        shape = "×".join(map(str, dataset.input_shape))
+        wrong = "" if clean is None else f", {(~clean).sum():,} labels wrong ({1 - clean.mean():.3f})"
+        return (f"{dataset.name}: {len(self.y_noisy):,} images of {shape} to train on and {len(dataset.y_test):,} to "
+                f"test on, {dataset.n_classes} classes\n"
+                f"noise {self.noise}{wrong}, seed {self.seed}\n"
+                f"recipe {self.recipe}: {self.settings}")

@@ -1,0 +1,193 @@
+"""What all methods share: their networks and optimizers, steps, predictions, and their state for a checkpoint."""
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from noisylabels.errors import UserError
+from noisylabels.training import tf
+from noisylabels.training.augmentation import scale
+
+PREDICTION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a method may be told. Each method's docstring says which of it the method uses."""
+
+    images: np.ndarray              # uint8 (n, h, w, ch)
+    labels: np.ndarray              # observed labels, int (n,)
+    n_classes: int
+    batch_size: int
+    epochs: int
+    noise_ratio: float | None = None        # the true one; None where it is not known
+    pattern: str | None = None              # sym or asym
+    select: np.ndarray | None = None        # INCV's S and C, bool (n,), and its estimate of the noise ratio
+    candidate: np.ndarray | None = None
+    eval_ratio: float | None = None
+    options: dict[str, str] = field(default_factory=dict)   # the method's own flags, see methods.OPTIONS
+
+    def with_selection(self, select, candidate, eval_ratio):
+        """The same, with INCV's result."""
+        return replace(self, select=select, candidate=candidate, eval_ratio=float(eval_ratio))
+
+
+def batches_of(samples, batch_size, rng):
+    """The samples in random order, ceil(n / batch_size) rows of batch_size; the last row is filled up from the first.
+
+    Every batch has the same shape, so nothing is traced or compiled twice.
+    """
+    order = np.resize(rng.permutation(samples), -(-len(samples) // batch_size) * batch_size)
+    return order.reshape(-1, batch_size).astype(np.int32)
+
+
+def cross_entropy(logits, y):
+    """-log softmax(logits)[y], (n,)."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+
+
+def masked_mean(condition, mask=None):
+    """The mean of a mask (n,), weighted by a second one if it is given; 0 where that is zero everywhere."""
+    condition = tf.cast(condition, tf.float32)
+    mask = tf.ones_like(condition) if mask is None else tf.cast(mask, tf.float32)
+    return tf.math.divide_no_nan(tf.reduce_sum(condition * mask), tf.reduce_sum(mask))
+
+
+def accuracy(logits, y):
+    """The share of samples (n,) whose largest logit (n, c) is that of their label."""
+    return masked_mean(tf.argmax(logits, -1, tf.int32) == y)
+
+
+class Method:
+    """A way of training one or two networks on noisy labels.
+
+    A method says what its step does (`train_step`), which samples make an epoch (`batches`), and what changes from one
+    epoch to the next (`schedule`, `begin_epoch`); the rest is here and in `Trainer.fit`.
+    """
+
+    n_networks = 1
+    logged = ("loss", "accuracy")           # the names that train_step returns, averaged over an epoch
+    matrices = ()                           # attributes, (c, c) each, that are written as <method>_<name>.csv
+
+    def __init__(self, given, networks, optimizers, mirror=False):
+        """networks, optimizers: n_networks of each. mirror: predict the mean over an image and its mirror image."""
+        self.given, self.mirror = given, mirror
+        self.networks, self.optimizers = networks, optimizers
+        for network, optimizer in zip(networks, optimizers):
+            optimizer.build(network.trainable_variables)
+        self.samples = np.arange(len(given.labels))
+        self._predict = [self._compiled_prediction(network) for network in networks]
+        self.extra_state = []               # what a method adds to the state of networks and optimizers
+        self._initial = None
+
+    # --- what a method overrides ---
+
+    def prepare(self, train_standard):
+        """Called before the training, and again before a resumed one.
+
+        train_standard(): trains a standard network in the same way, or recognises that it is done; returns its class
+        probabilities of the training images, float32 (n, c), inference mode, not augmented.
+        """
+
+    def begin_epoch(self, epoch, history, seed):
+        """Called before an epoch's first step, with the history's rows so far. Returns further columns of its row."""
+        return {}
+
+    def batches(self, epoch, rng):
+        """The samples of each step: int32 (steps, batch)."""
+        return batches_of(self.samples, self.given.batch_size, rng)
+
+    def schedule(self, epoch):
+        """Scalars for the steps of this epoch, by name."""
+        return {}
+
+    def train_step(self, batch):
+        """One step on a Batch. Returns the scalars of `logged`, by name."""
+        loss, logits = self.descend(0, batch.x, lambda logits: tf.reduce_mean(cross_entropy(logits, batch.y)))
+        return {"loss": loss, "accuracy": accuracy(logits, batch.y)}
+
+    # --- what it calls ---
+
+    @property
+    def noise_ratio(self):
+        """The true noise ratio. Raises UserError where it is not known."""
+        if self.given.noise_ratio is None:
+            raise UserError(f"argument --method: {type(self).__name__} has to be told the noise ratio, but that of "
+                            "these labels is not known; choose another method")
+        return self.given.noise_ratio
+
+    def descend(self, k, x, loss):
+        """One step of network k along the gradient of loss(logits), a scalar, and the network's own penalties.
+
+        Returns the loss without penalties, and the logits (n, c).
+        """
+        (value,), (logits,) = self.descend_together([k], x, lambda logits: [loss(logits)])
+        return value, logits
+
+    def descend_together(self, networks, x, losses):
+        """As `descend`, for several networks (their indices) on the same x: losses(*logits) gives one scalar each.
+
+        Returns a list of losses and a list of logits. What waits for the losses begins when the gradients are done, and
+        so never needs memory for its activations beside those of this step.
+        """
+        chosen = [self.networks[k] for k in networks]
+        with tf.GradientTape(persistent=True) as tape:
+            logits = [network(x, training=True) for network in chosen]
+            values = losses(*logits)
+            totals = [tf.add_n([value, *network.losses]) for value, network in zip(values, chosen)]
+        for k, network, total in zip(networks, chosen, totals):
+            gradients = tape.gradient(total, network.trainable_variables)
+            self.optimizers[k].apply(gradients, network.trainable_variables)
+        with tf.control_dependencies(gradients):
+            return [tf.identity(value) for value in values], logits
+
+    def probabilities(self, images, indices=None, k=0):
+        """Network k's class probabilities, inference mode: float32 (n, c).
+
+        images: uint8 tensor (m, h, w, ch) on the device. indices: int (n,), which of them; None is all.
+        """
+        indices = np.arange(len(images)) if indices is None else indices
+        rows = -(-len(indices) // PREDICTION_BATCH)
+        padded = np.zeros((rows, PREDICTION_BATCH), np.int32)
+        padded.flat[:len(indices)] = indices
+        return self._predict[k](images, padded).numpy().reshape(rows * PREDICTION_BATCH, -1)[:len(indices)]
+
+    def _compiled_prediction(self, network):
+        def one_batch(images, indices):
+            x = scale(tf.gather(images, indices))
+            logits = network(x, training=False)
+            if self.mirror:
+                logits = (logits + network(tf.reverse(x, [2]), training=False)) / 2
+            return tf.nn.softmax(logits)
+
+        @tf.function(input_signature=[tf.TensorSpec([None, *self.given.images.shape[1:]], tf.uint8),
+                                      tf.TensorSpec([None, PREDICTION_BATCH], tf.int32)])
+        def all_batches(images, rows):
+            return tf.map_fn(lambda indices: one_batch(images, indices), rows, fn_output_signature=tf.float32,
+                             parallel_iterations=1)
+        return all_batches
+
+    # --- state ---
+
+    @property
+    def state(self):
+        """All variables that training changes, in a fixed order."""
+        models = [variable for network in self.networks for variable in network.variables]
+        return models + [v for optimizer in self.optimizers for v in optimizer.variables] + self.extra_state
+
+    def get_state(self):
+        """The state as arrays."""
+        return [variable.numpy() for variable in self.state]
+
+    def set_state(self, arrays):
+        """Puts a state back. Raises ValueError where it is that of another method or network."""
+        if [a.shape for a in arrays] != [tuple(v.shape) for v in self.state]:
+            raise ValueError("the state of another method or network")
+        for variable, array in zip(self.state, arrays):
+            variable.assign(array)
+
+    def restart(self, samples):
+        """Back to the initial weights and a fresh optimizer, to train on these samples."""
+        if self._initial is None:
+            self._initial = self.get_state()
+        self.set_state(self._initial)
+        self.samples = np.asarray(samples)

@@ -1,0 +1,96 @@
+"""The recipes: what each sets, in one table. Every entry can be overridden by the flag of its name.
+
+`paper` is the setting of 2019, `fast` one for CIFAR on a laptop, `digits` one for the embedded data set. Each has three
+tasks: INCV (a training of the selection), main (INCV_main) and verify (Verify_Theory).
+"""
+from dataclasses import asdict, dataclass, replace
+
+PRECISIONS = ("float32", "mixed")       # mixed: in bfloat16 where device.computes_bfloat16(), else in float32
+AUGMENTATIONS = ("none", "flip", "shift_flip", "translate_flip")        # functions of training/augmentation.py
+OPTIMIZERS = ("adam", "nesterov")                                       # functions of training/optimizers.py
+
+
+def steps(of, *cuts):
+    """Piecewise constant: cuts are (epoch, factor) of a training of `of` epochs, scaled to the training at hand."""
+    def factor(time, epochs):
+        return ([1.] + [value for epoch, value in cuts if time >= epoch * epochs / of])[-1]
+    return factor
+
+
+def triangle(start, peak, end):
+    """Linear from `start` to 1 over the first share `peak` of the training, then linear down to `end`."""
+    def factor(time, epochs):
+        done = time / epochs
+        return start + (1 - start) * done / peak if done < peak else 1 - (1 - end) * (done - peak) / (1 - peak)
+    return factor
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one network is trained. factor(time in epochs, epochs) multiplies the learning rate."""
+
+    architecture: str
+    epochs: int
+    factor: object
+    optimizer: str = "adam"             # one of OPTIMIZERS
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.            # of all trained weights, each step by this times the learning rate
+    batch_size: int = 128
+    augmentation: str = "shift_flip"    # one of AUGMENTATIONS
+    precision: str = "float32"          # one of PRECISIONS
+    mirror: bool = False                # predict the mean over an image and its mirror image
+
+    def rate(self, time, epochs):
+        """The learning rate at a time in epochs, of a training of so many epochs."""
+        return self.learning_rate * self.factor(time, epochs)
+
+    @property
+    def values(self):
+        """All of it as plain values, for a record; the recipe's name stands for the function."""
+        values = asdict(self)
+        del values["factor"]
+        return values
+
+    def __str__(self):
+        decay = f", weight decay {self.weight_decay:g}" if self.weight_decay else ""
+        mirror = ", predicts with the mirror image" if self.mirror else ""
+        return (f"{self.architecture}, {self.epochs} epochs, batch {self.batch_size}, {self.optimizer} at "
+                f"{self.learning_rate:.3g}{decay}, augmentation {self.augmentation}, {self.precision}{mirror}")
+
+
+# Epoch indices of 2019 count from 0: "> 20" there is a cut at 21 here.
+ADAM_INCV = steps(50, (21, .5), (31, .25), (41, .1))
+ADAM_MAIN = steps(200, (80, .1), (120, .01), (160, .001), (180, .0005))
+ADAM_VERIFY = steps(200, (81, .1), (121, .01), (161, .001), (181, .0005))
+
+# The trial's 4 / (1024 (1 + 1/(1 - .85))), of losses summed over a batch of 128: times 128 for their mean.
+FAST = dict(architecture="FastCNN", factor=triangle(.2, .23, 0), optimizer="nesterov", precision="mixed",
+            learning_rate=128 * 4 / (1024 * (1 + 1 / .15)), weight_decay=.03, augmentation="translate_flip",
+            mirror=True)
+DIGITS = dict(augmentation="none", batch_size=32)
+
+RECIPES = {
+    "paper": {"INCV": Settings("ResNet32", 50, ADAM_INCV),
+              "main": Settings("ResNet32", 200, ADAM_MAIN),
+              "verify": Settings("ResNet110", 200, ADAM_VERIFY)},
+    "fast": {"INCV": Settings(epochs=14, **FAST),
+             # Methods that select while they train need networks that fit better than the selection's: less decay.
+             "main": Settings(epochs=48, **FAST | dict(weight_decay=.01)),
+             # It has to fit its noise: images in two versions alone, no decay, and no mean of two predictions.
+             "verify": Settings(epochs=30, **FAST | dict(augmentation="flip", weight_decay=0., mirror=False))},
+    # The weights rule may choose any epoch of a selection, so even the first should be a good one: a larger rate.
+    "digits": {"INCV": Settings("SmallCNN", 25, ADAM_INCV, learning_rate=3e-3, **DIGITS),
+               "main": Settings("SmallCNN", 40, ADAM_MAIN, **DIGITS),
+               "verify": Settings("MLP", 100, ADAM_VERIFY, augmentation="none")},
+}
+
+
+def resolve(recipe, task, may_be_mirrored=True, **overrides):
+    """The Settings of a task in a recipe, with the overrides that are not None in place of the recipe's.
+
+    may_be_mirrored: where the mirror image of an image need not be of its class (digits), the recipe's is left out.
+    """
+    settings = RECIPES[recipe][task]
+    if not may_be_mirrored:
+        settings = replace(settings, augmentation="none", mirror=False)
+    return replace(settings, **{name: value for name, value in overrides.items() if value is not None})

@@ -1,0 +1,237 @@
+"""The drawing: numbers in, a matplotlib Figure out; reads and writes no files.
+
+Lines differ in colour, dash and marker, so that the figures survive colour blindness and a grey printer, and a method
+looks the same in all of them.
+"""
+import math
+import re
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from noisylabels import theory
+from noisylabels.methods import METHODS, title_of
+
+
+class Look(NamedTuple):
+    """How a line is drawn, and what the legend calls it."""
+
+    name: str
+    color: object
+    dash: object
+    marker: str
+
+    def style(self, **changes):
+        """Keyword arguments of `Axes.plot`."""
+        return {"color": self.color, "linestyle": self.dash, "marker": self.marker, "markersize": 4.5, **changes}
+
+    def hollow(self):
+        """As large empty markers without a line: how all published points are drawn."""
+        return self.style(linestyle="none", markersize=8, markerfacecolor="none", markeredgewidth=0.8)
+
+
+STYLES = {                      # of the methods, by name
+    "standard": ("#000000", (0, (1, 1)), "X"),
+    "f_correction": ("#0060a8", (0, (5, 1.5)), "s"),
+    "decoupling": ("#e69f00", (0, (6, 1.5, 1, 1.5)), "^"),
+    "co_teaching": ("#00946b", (0, (3, 1)), "D"),
+    "mentornet": ("#c0609a", (0, (4, 1, 1, 1, 1, 1)), "v"),
+    "d2l": ("#7cc8f2", (0, (8, 2)), "P"),
+    "incv": ("#a00000", "-", "o"),
+}
+SCORES = {
+    "TA": Look("test accuracy TA", "#0072b2", "-", "o"),
+    "LP": Look("label precision LP", "#a00000", (0, (5, 1.5)), "s"),
+    "LR": Look("label recall LR", "#e69f00", (0, (6, 1.5, 1, 1.5)), "^"),
+}
+GREY = Look("", "0.4", "-", "o")
+SETS = {"selected": "#0072b2", "candidate": "#e69f00", "removed": "#a00000"}
+QUANTITIES = {"kept_precision": "label precision of the kept", "kept": "samples kept", "lid": "LID", "alpha": "α"}
+
+
+def look(method):
+    """How a method is drawn: one that has no line above in grey, with stars, under the name of its file."""
+    return Look(title_of(method), *STYLES.get(method, ("#777777", (0, (3, 1, 1, 1)), "*")))
+
+
+def theory_curves(points, n_classes, published=None):
+    """TA, LP and LR over the noise ratio: theory as lines, a marker a run, one panel a pattern ("Verify" figure).
+
+    points: frame with columns pattern, ratio, TA, LP, LR. published: as published.THEORY_POINTS, or None.
+    """
+    figure, panels = _panels(len(theory.PATTERNS), width=4.2, height=3.2)
+    ratios = np.linspace(0, 1, 201)
+    formulas = {"TA": theory.test_accuracy, "LP": theory.label_precision, "LR": theory.label_recall}
+    for axes, pattern in zip(panels, theory.PATTERNS, strict=True):
+        matrices = [theory.transition_matrix(pattern, ratio, n_classes) for ratio in ratios]
+        runs = points[points["pattern"] == pattern]
+        for score, formula in formulas.items():
+            axes.plot(ratios, [formula(T) for T in matrices], **SCORES[score].style(marker=None))
+            axes.plot(runs["ratio"], runs[score], **SCORES[score].style(linestyle="none"))
+            if published:
+                axes.plot(np.linspace(0, 1, 11), published[pattern][score], **SCORES[score].hollow())
+        axes.set(title=f"{pattern} noise", xlabel="noise ratio", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+    handles = [Line2D([], [], label="theory", **GREY.style(marker=None)),
+               Line2D([], [], label="measured", **GREY.style(linestyle="none"))]
+    _legend(figure, SCORES.values(), 3, handles, published)
+    return figure
+
+
+def heat_maps(rows, labels):
+    """Matrices of shares as heat maps in one scale.
+
+    rows: lists of (title, (c, c) array). labels: of the x axes, one a row.
+    """
+    figure = Figure(figsize=(2.4 * len(rows[0]) + 1, 2.75 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), len(rows[0]), squeeze=False)
+    largest = max(np.nanmax(matrix) for row in rows for _, matrix in row)
+    for row, label, panels in zip(rows, labels, grid, strict=True):
+        panels[0].set_ylabel("true class")
+        for (title, matrix), axes in zip(row, panels, strict=True):
+            image = axes.imshow(matrix, vmin=0, vmax=largest, cmap="Blues")
+            axes.set(xlabel=label)
+            axes.set_title(title, fontsize=10)
+            axes.tick_params(labelsize=8)
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_locator(MaxNLocator(10, integer=True))
+            if len(matrix) <= 10:
+                _write_values(axes, matrix, dark=largest / 2)
+    figure.colorbar(image, ax=grid, shrink=0.7, label="share of the true class")
+    return figure
+
+
+def iterations(frame, title):
+    """One run of INCV: LP and LR after each iteration, and how many samples are selected, candidate and removed.
+
+    frame: indexed by iteration, columns LP, LR, selected, candidate, removed.
+    """
+    figure, (scores, counts) = _panels(2, width=3.8, height=3)
+    for score in ("LP", "LR"):
+        scores.plot(frame.index, frame[score], label=SCORES[score].name, **SCORES[score].style())
+    scores.set(ylabel="share")
+    below = np.zeros(len(frame))
+    for name, color in SETS.items():
+        counts.bar(frame.index, frame[name], bottom=below, color=color, width=0.6, label=name)
+        below = below + frame[name]
+    counts.set(ylabel="samples", ymargin=0.15)
+    scores.legend(fontsize=8)
+    counts.legend(fontsize=8, loc="upper center", ncols=3, frameon=False)
+    for axes in (scores, counts):
+        axes.set(xlabel="iteration", xticks=frame.index)
+    figure.suptitle(title)
+    return figure
+
+
+def training(frame, method, title):
+    """One training run: its columns against the epoch, a panel a quantity and a line a network.
+
+    frame: indexed by epoch; columns `<quantity>`, or `<quantity>_1` and `_2` by network. Text and blanks are left out.
+    """
+    quantities = {}
+    for column in frame.select_dtypes("number").dropna(axis="columns", how="all"):
+        quantity, network = re.fullmatch(r"(?s)(.*?)(_[12])?", column).groups()
+        quantities.setdefault(quantity, {})["network 2" if network == "_2" else "network 1"] = frame[column]
+    figure, panels = _panels(len(quantities), width=3.8, height=3, columns=4)
+    second = Look("", "0.25", (0, (2, 1)), "x")
+    for axes, (quantity, lines) in zip(panels, quantities.items(), strict=True):
+        for name, line in lines.items():
+            style = (second if name == "network 2" else look(method)).style(linewidth=1.2)
+            axes.plot(line.index, line, label=name, markevery=_sparse(line), **style)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set(xlabel="epoch", ylabel=QUANTITIES.get(quantity, quantity.replace("_", " ")))
+        if len(lines) > 1:
+            axes.legend(fontsize=8)
+    figure.suptitle(title)
+    return figure
+
+
+def test_accuracy(settings):
+    """Test accuracy against epoch, a panel a setting and a line a method (the paper's training figure).
+
+    settings: {setting: {method: frame indexed by epoch, columns mean, std, count over the seeds}}. The band is one std;
+    the first tenth of the epochs may begin below the panel, for the sake of what follows.
+    """
+    figure, panels = _panels(len(settings), width=4.2, height=3)
+    drawn = {method for methods in settings.values() for method in methods}
+    order = [method for method in METHODS if method in drawn] + sorted(drawn - set(METHODS))
+    for axes, (noise, methods) in zip(panels, settings.items(), strict=True):
+        for position, method in enumerate(order):
+            if method in methods:
+                _line(axes, methods[method], look(method), _sparse(methods[method], position / len(order)))
+        counts = [frame["count"].max() for frame in methods.values()]
+        seeds = "–".join(str(count) for count in sorted({min(counts), max(counts)}))
+        axes.set(title=f"{noise} (n = {seeds})", xlabel="epoch", ylabel="test accuracy")
+        axes.set_ylim(bottom=min(frame["mean"].iloc[len(frame) // 10:].min() for frame in methods.values()) - 0.03)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend(figure, [look(method) for method in order], 2 * min(len(panels), 2))
+    return figure
+
+
+def selection(settings, published):
+    """LP and LR after each iteration of INCV, a line a setting.
+
+    settings: {setting: {"LP" and "LR": frame indexed by iteration, columns mean, std, count}}. published: settings to
+    scores, as published.SELECTION, or empty.
+    """
+    figure, panels = _panels(2, width=4.2, height=3.2)
+    colors = colormaps["viridis"](np.linspace(0, 0.85, len(settings)))
+    dashes, markers = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5))), "osD^vPX"
+    names = [f"{noise} (n = {scores['LR']['count'].max()})" for noise, scores in settings.items()]
+    looks = [Look(name, color, dashes[i % len(dashes)], markers[i % len(markers)])
+             for i, (name, color) in enumerate(zip(names, colors, strict=True))]
+    for axes, score in zip(panels, ("LP", "LR"), strict=True):
+        for setting_look, (setting, scores) in zip(looks, settings.items(), strict=True):
+            _line(axes, scores[score], setting_look)
+            if setting in published:
+                axes.plot(range(1, 5), published[setting][score], **setting_look.hollow())
+        axes.set(title=SCORES[score].name, xlabel="iteration")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend(figure, looks, 3, published=set(settings) & set(published))
+    return figure
+
+
+def _panels(n, width, height, columns=2):
+    """A figure of n panels (width and height in inches) in rows of `columns`, and its axes."""
+    columns = min(n, columns)
+    rows = math.ceil(n / columns)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[n:]:
+        axes.remove()
+    for axes in panels[:n]:
+        axes.grid(color="0.9", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, panels[:n]
+
+
+def _legend(figure, looks, columns, more=(), published=False):
+    """One legend for all panels, below them: the looks, more handles, and the published points if there are any."""
+    handles = [Line2D([], [], label=entry.name, **entry.style()) for entry in looks] + list(more)
+    if published:
+        handles.append(Line2D([], [], label="published", **GREY.hollow()))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=9, handlelength=4, frameon=False)
+
+
+def _line(axes, frame, drawn_as, markevery=1):
+    """Mean over the seeds with a band of one std, which a single seed does not have."""
+    axes.plot(frame.index, frame["mean"], markevery=markevery, **drawn_as.style(linewidth=1.4))
+    axes.fill_between(frame.index, frame["mean"] - frame["std"], frame["mean"] + frame["std"],
+                      color=drawn_as.color, alpha=0.18, linewidth=0)
+
+
+def _sparse(frame, offset=0.0):
+    """markevery: some eight markers a line, shifted by a share of their distance to keep the lines' markers apart."""
+    step = max(1, len(frame) // 8)
+    return int(offset * step), step
+
+
+def _write_values(axes, matrix, dark):
+    for (row, column), share in np.ndenumerate(matrix):
+        if share >= 0.005:
+            axes.text(column, row, f"{share:.2f}".lstrip("0"), ha="center", va="center", fontsize=6,
+                      color="white" if share > dark else "black")

@@ -1,0 +1,95 @@
+"""Reads what runs left, and believes nothing: what is missing is None, what is damaged is named and left out."""
+import contextlib
+import functools
+import sys
+
+import pandas as pd
+
+VERIFY_COLUMNS = ["TA", "LP", "LR", "TA_theory", "LP_theory", "LR_theory", "test_accuracy"]
+ITERATION_COLUMNS = ["iteration", "LP", "LR", "eps", "selected", "candidate", "removed"]
+TRAINING_COLUMNS = ["epoch", "test_accuracy_1", "seconds"]
+RESULT_COLUMNS = ["last", "last10", "best"]
+
+
+def networks_of(frame):
+    """The columns of a training's log with a network's test accuracy, as many as it has networks."""
+    return [name for name in frame if name.startswith("test_accuracy_")]
+
+
+def read_result(run, method):
+    """Series of last, last10, best of a finished run, the mean of its networks, and recipe; None if not finished."""
+    frame = read_csv(run.folder / f"{method}_result.csv", "network", RESULT_COLUMNS)
+    if frame is not None:
+        scores = frame.loc["mean"] if "mean" in frame.index else frame.mean(numeric_only=True)
+        return scores.reindex([*RESULT_COLUMNS, "recipe"])
+
+
+def read_accuracy(run, method):
+    """Series of test accuracy by epoch, the mean of the networks; None where there is none."""
+    frame = read_training(run, method)
+    if frame is not None:
+        return frame[networks_of(frame)].mean(axis=1).dropna()
+
+
+def read_training(run, method):
+    """Frame of a method's training by epoch; None where there is none, or no test accuracy in it."""
+    frame = read_csv(run.folder / f"{method}_training.csv", "epoch", TRAINING_COLUMNS)
+    if frame is not None and frame[networks_of(frame)].notna().any(axis=None):
+        return frame
+
+
+def read_iterations(run):
+    """Frame of a run's selection by iteration; None where there is none."""
+    return read_csv(run.folder / "INCV_iterations.csv", "iteration", ITERATION_COLUMNS)
+
+
+def read_csv(path, index, columns):
+    """A frame by a unique `index`, with these columns at least, numbers or blank; None where there is no such."""
+    with _skipping(path):
+        frame = pd.read_csv(path, dtype=str).apply(_numbers)
+        if index not in frame:
+            raise ValueError(f"no column {index}")
+        for column in columns:
+            if column not in frame or frame[column].dtype != float:
+                raise ValueError(f"no column {column} of numbers")
+        if (frame.select_dtypes(float).abs() > 1e15).any(axis=None):
+            raise ValueError("a number beyond all reason")
+        frame = frame.dropna(subset=index).set_index(index, verify_integrity=True)
+        return frame if len(frame) else None
+
+
+def read_matrix(path):
+    """A matrix of shares, (c, c), from a CSV with header and index; None where there is no such."""
+    with _skipping(path):
+        matrix = pd.read_csv(path, dtype=str).iloc[:, 1:].to_numpy(dtype=float)
+        if len(matrix) < 2 or matrix.shape != (len(matrix), len(matrix)):
+            raise ValueError("not a square matrix")
+        if not (matrix > 0).any() or (matrix < 0).any() or (matrix > 1.001).any():
+            raise ValueError("not shares of one")
+        return matrix
+
+
+def _numbers(column):
+    """A column of text as float64, if it can be. Pandas' own parser crashes on a long exponent (its issue 63089)."""
+    try:
+        return column.astype(float)
+    except ValueError:
+        return column
+
+
+@contextlib.contextmanager
+def _skipping(path):
+    """Leaves the block at a missing file silently, at an unreadable one with a warning."""
+    try:
+        yield
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        _warn(f"{path}: left out, {reason}")
+
+
+@functools.cache
+def _warn(line):
+    """A line on standard error, once."""
+    print(line, file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Run folders: where a run lies, its files, its record."""

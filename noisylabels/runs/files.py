@@ -1,0 +1,84 @@
+"""Files that appear whole or not at all, and checkpoints that are read without trusting them."""
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from noisylabels.errors import UserError
+
+
+@contextlib.contextmanager
+def disk(path):
+    """Turns what the disk does not allow within the block into a UserError of one line."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}; mend that or give another --results_dir: what is on disk "
+                        "is whole, and the same command goes on from it") from None
+
+
+@contextlib.contextmanager
+def atomic(path):
+    """Yields a temporary path beside `path`, of the same suffix; renames it to `path` when the block ends well.
+
+    A reader sees the old file or the new one, whole, whatever happens in between. Raises UserError for a full disk and
+    the like.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    with disk(path):
+        try:
+            yield temporary
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_csv(path, frame, index=False):
+    """A pandas frame as CSV, floats with the digits that bring them back exactly."""
+    with atomic(path) as temporary:
+        frame.to_csv(temporary, index=index, lineterminator="\n")
+
+
+def write_json(path, content):
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def save_arrays(path, arrays):
+    """Arrays by name, as an uncompressed npz: its checksums tell a damaged file from a good one."""
+    with atomic(path) as temporary:
+        np.savez(temporary, **arrays)
+
+
+def load_arrays(path):
+    """What `save_arrays` wrote; None where the file is missing, or is damaged or foreign and so set aside.
+
+    Nothing in the file can run: npz members are read as plain arrays, never unpickled; and what claims to hold more
+    than its size, a compressed file, is not read.
+    """
+    path = Path(path)
+    if not path.exists():
+        return None
+    with disk(path):
+        file = open(path, "rb")
+    try:
+        with file, np.load(file, allow_pickle=False) as archive:
+            if sum(member.file_size for member in archive.zip.infolist()) > path.stat().st_size:
+                raise ValueError("compressed")
+            return {name: archive[name] for name in archive.files}
+    except Exception as error:                              # zipfile and NumPy raise a dozen kinds, all of damage
+        return set_aside(path, f"it is damaged or no checkpoint ({type(error).__name__})")
+
+
+def set_aside(path, why):
+    """Renames a file that cannot be used to `<name>.unusable`, and says so; returns None."""
+    aside = path.with_name(path.name + ".unusable")
+    with disk(path):
+        path.replace(aside)
+    print(f"{path}: {why}; kept as {aside.name}, and what it was for starts again", file=sys.stderr)

@@ -1,0 +1,153 @@
+"""Runs: one process a folder, a record of each, and what is left to do of one that was stopped.
+
+A run is one script (and method) at one noise setting and seed.
+"""
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from noisylabels.errors import UserError
+from noisylabels.runs.files import disk, set_aside, write_json
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "pandas", "matplotlib")
+
+
+class Run:
+    """One run, as far as its folder knows: made, it writes nothing; its work is done `with run.session(device)`.
+
+    folder: where it writes. name: of its record, `<name>.json`. arguments: what its result depends on; a run found
+    there with others is an error that names them. overwrite: a finished run, or one with other arguments, is forgotten.
+    outputs: the files without which it is not finished.
+    Raises UserError if the arguments differ, or the disk does not allow something.
+    """
+
+    def __init__(self, folder, name, arguments, overwrite=False, outputs=()):
+        self.folder, self.name, self.overwrite = Path(folder), name, overwrite
+        self.arguments = json.loads(json.dumps(arguments))
+        self.outputs = [self.folder / output for output in outputs]
+        self.record_path = self.folder / f"{name}.json"
+        self.checkpoints = self.folder / "checkpoints"
+        found = read_record(self.record_path)
+        if found and not overwrite:
+            compare(self.record_path, found["arguments"], self.arguments)
+        self.finished = bool(found and not overwrite and self._is_finished(found))
+
+    @contextlib.contextmanager
+    def session(self, device):
+        """Holds the folder for this process while the block works on the run, from what an earlier session left.
+
+        device: where it computes, for the record. Raises UserError if another process holds the folder.
+        """
+        with disk(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with self._lock():
+            self._prepare(device)
+            yield
+
+    def checkpoint(self, stage):
+        """The path of a stage's checkpoint."""
+        return self.checkpoints / f"{self.name}_{stage}.npz"
+
+    def finish(self, **results):
+        """Records the end of the run with what is worth knowing of it, and removes its checkpoints."""
+        self.record["finished"] = True
+        self.record["sessions"][-1]["seconds"] = round(time.time() - self.started, 1)
+        self.record["results"] = {name: None if value != value else value for name, value in results.items()}   # no nan
+        write_json(self.record_path, self.record)
+        for path in self.checkpoints.glob(f"{self.name}_*.npz"):
+            path.unlink()
+        with contextlib.suppress(OSError):
+            self.checkpoints.rmdir()
+
+    def _is_finished(self, record):
+        return record["finished"] and all(path.exists() for path in self.outputs)
+
+    @contextlib.contextmanager
+    def _lock(self):
+        """Takes the folder; the kernel gives it back when this process ends, however it ends."""
+        with contextlib.ExitStack() as stack:
+            with disk(self.folder):
+                lock = stack.enter_context(open(self.folder / ".lock", "a+"))
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    lock.seek(0)
+                    holder = lock.read().strip() or "another process"
+                    raise UserError(f"{self.folder} is in use by {holder}: wait for it, or give another "
+                                    "--results_dir") from None
+                lock.truncate(0)
+                lock.write(f"process {os.getpid()} on {platform.node()} ({self.name})\n")
+                lock.flush()
+            yield
+
+    def _prepare(self, device):
+        """Reads the record, forgets what must be forgotten, and begins a session."""
+        found = read_record(self.record_path)
+        if found is None and self.record_path.exists():
+            set_aside(self.record_path, "it is not the record of a run")
+        elif found and not self.overwrite:
+            compare(self.record_path, found["arguments"], self.arguments)
+        with disk(self.folder):
+            self.checkpoints.mkdir(exist_ok=True)
+            # What a killed process was writing. Pictures are drawn without the lock: another may be at it now.
+            for path in [*self.folder.glob(".*.part.*"), *self.checkpoints.glob(".*.part.*")]:
+                if path.suffix != ".png":
+                    path.unlink(missing_ok=True)
+            forget = found and self.overwrite and (found["arguments"] != self.arguments or self._is_finished(found))
+            if not found or forget:                         # a checkpoint without a record is of unknown arguments
+                for path in self.checkpoints.glob(f"{self.name}_*.npz"):
+                    path.unlink()
+            if forget:                                      # the record last: killed before, this begins again
+                for path in [*self.outputs, self.record_path]:
+                    path.unlink(missing_ok=True)
+                found = None
+        self.record = found or {"name": self.name, "arguments": self.arguments, "sessions": []}
+        self.record["finished"] = False
+        self.record["sessions"].append(_environment(device))
+        write_json(self.record_path, self.record)
+        self.started = time.time()
+
+
+def read_record(path):
+    """The record of a run, a dict; None where there is none, or something else."""
+    try:
+        with disk(path), contextlib.suppress(FileNotFoundError):
+            record = json.loads(path.read_bytes())
+            if isinstance(record["arguments"], dict) and isinstance(record["sessions"], list) and "finished" in record:
+                return record
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    return None
+
+
+def compare(path, found, given):
+    """Raises UserError, which names what differs, unless the arguments found in the record `path` are those given."""
+    differ = [f"{key} (found {found.get(key)}, given {given.get(key)})"
+              for key in sorted({*found, *given}) if found.get(key) != given.get(key)]
+    if differ:
+        raise UserError(f"{path} is of a run with other arguments: {', '.join(differ)}; give those, another "
+                        "--results_dir, or --overwrite")
+
+
+def _environment(device):
+    """A session's begin, command, versions, git revision and hardware, as far as they can be found out."""
+    versions = dict.fromkeys(PACKAGES)
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):     # TensorFlow, for one, comes under several names
+            versions[name] = version(name)
+    try:
+        git = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=Path(__file__).parent,
+                             text=True, capture_output=True, timeout=10).stdout.strip() or None
+    except (OSError, subprocess.SubprocessError):
+        git = None
+    return {"started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "seconds": None, "command": sys.argv,
+            "git": git, "python": platform.python_version(), "versions": versions,
+            "hardware": {"device": device, "machine": platform.machine(), "system": platform.platform(),
+                         "cores": os.cpu_count()}}

@@ -1,0 +1,1 @@
+"""The selection of clean samples: the algorithm, its networks, its files."""

@@ -1,0 +1,56 @@
+"""Random shifts and flips of image batches, in TensorFlow, on the device where the images are."""
+import tensorflow as tf
+
+
+def scale(images):
+    """uint8 images -> float32 in [0, 1]: all the normalisation that there is."""
+    return tf.cast(images, tf.float32) / 255
+
+
+def shift(images, offset, axis, fill):
+    """Each image of (n, h, w, ch) moved along axis 1 or 2 by its own offset (n,) in pixels, bilinearly.
+
+    fill: "nearest" repeats the border pixel, "reflect" mirrors the image at it.
+    """
+    size = images.shape[axis]
+    whole = tf.floor(offset)
+    fraction = tf.reshape(offset - whole, [-1, 1, 1, 1])
+    source = tf.range(size)[None, :] + tf.cast(whole, tf.int32)[:, None]
+
+    def taken(places):
+        if fill == "reflect":
+            places = (size - 1) - tf.abs((size - 1) - tf.abs(places))
+        return tf.gather(images, tf.clip_by_value(places, 0, size - 1), axis=axis, batch_dims=1)
+
+    return taken(source) * (1 - fraction) + taken(source + 1) * fraction
+
+
+def mirrored(images, which):
+    """The images of (n, h, w, ch) mirrored left to right where `which` (n,) is true."""
+    return tf.where(which[:, None, None, None], tf.reverse(images, [2]), images)
+
+
+def none(images, seed):
+    """Images as they are."""
+    return images
+
+
+def shift_flip(images, seed):
+    """2019's: shift by a continuous amount in +-4 pixels, nearest fill, then flip one image in two. seed: (2,) int."""
+    draws = tf.random.stateless_uniform([3, tf.shape(images)[0]], seed)
+    for axis in (1, 2):
+        images = shift(images, draws[axis - 1] * 8 - 4, axis, "nearest")
+    return mirrored(images, draws[2] < .5)
+
+
+def translate_flip(images, seed):
+    """The fast recipe's: shift by whole pixels in +-2, reflected at the border, then flip one image in two."""
+    draws = tf.random.stateless_uniform([3, tf.shape(images)[0]], seed)
+    for axis in (1, 2):
+        images = shift(images, tf.floor(draws[axis - 1] * 5) - 2, axis, "reflect")
+    return mirrored(images, draws[2] < .5)
+
+
+def flip(images, seed):
+    """Flip one image in two."""
+    return mirrored(images, tf.random.stateless_uniform([tf.shape(images)[0]], seed) < .5)

@@ -1,0 +1,201 @@
+"""What tests share: calling the scripts as a user does, looking at what they wrote, and writing tiny data sets."""
+import contextlib
+import io
+import json
+import os
+import struct
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from noisylabels.data.cifar import LAYOUTS
+from noisylabels.errors import UserError
+from utils import load_dataset
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = ["--architecture", "MLP", "--batch_size", "128"]
+QUICK = {                               # settings for whole runs of the scripts: seconds, after TensorFlow's start
+    "INCV": [*SMALL, "--INCV_epochs", "5", "--INCV_iter", "2"],
+    "INCV_main": [*SMALL, "--INCV_epochs", "5", "--INCV_iter", "2", "--epochs", "8"],
+    "Verify_Theory": [*SMALL, "--epochs", "8", "--noise_ratio", "0.2", "0.5"],
+}
+SCRIPTS = tuple(QUICK)
+NO_NETWORK = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https")}      # nobody listens there
+
+
+class Ended(NamedTuple):
+    """How a call ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def start(script, *arguments, **keywords):
+    """Starts a script in a process of its own: without network, GPU, or byte code that is written."""
+    environment = {**os.environ, **NO_NETWORK, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.Popen([sys.executable, ROOT / f"{script}.py", *map(str, arguments)], env=environment, text=True,
+                            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **keywords})
+
+
+def end(process, timeout):
+    """Waits for it, and ends it if it takes longer."""
+    try:
+        out, err = process.communicate(timeout=timeout)
+    finally:
+        process.kill()
+    return Ended(process.returncode, out, err)
+
+
+def shell(script, *arguments, timeout=300, **keywords):
+    """Calls a script as a user does."""
+    return end(start(script, *arguments, **keywords), timeout)
+
+
+HOLDER = """
+import sys, time
+from noisylabels.runs.record import Run
+with Run(sys.argv[1], "INCV", {}).session("CPU"):
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextlib.contextmanager
+def held(folder):
+    """A run folder while another process holds it: yields its id; in the end it is killed."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, folder], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline() == "ready\n"
+        yield holder.pid
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def files_in(folder):
+    """{path relative to folder: content} of all files beneath it."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def weights(content):
+    """{path in the file: bytes} of a network as Keras saves it, in an HDF5 file within a zip."""
+    import h5py
+
+    arrays = {}
+    with h5py.File(io.BytesIO(zipfile.ZipFile(io.BytesIO(content)).read("model.weights.h5"))) as file:
+        file.visititems(lambda path, item: arrays.update({path: item[()].tobytes()} if hasattr(item, "dtype") else {}))
+    return arrays
+
+
+def results_in(folder):
+    """`files_in`, without what may differ between two runs of the same arguments.
+
+    That is times, sessions, locks, and the pictures that a killed process was drawing.
+    """
+    def timeless(path, content):
+        if path.endswith(".csv"):
+            return pd.read_csv(io.BytesIO(content), dtype=str).drop(columns="seconds", errors="ignore").to_csv()
+        if path.endswith(".json"):
+            return {name: value for name, value in json.loads(content).items() if name != "sessions"}
+        if path.endswith(".keras"):
+            return weights(content)
+        return content
+    return {path: timeless(path, content) for path, content in files_in(folder).items()
+            if not path.endswith((".lock", ".part.png"))}
+
+
+def mutated(content, rng):
+    """Bytes with a few of them changed, inserted or lost."""
+    content = bytearray(content)
+    for position in rng.integers(len(content), size=rng.integers(1, 4)):
+        content[position] = rng.integers(256)
+    start, lost, new = rng.integers(len(content)), rng.integers(3), rng.integers(256, size=rng.integers(3))
+    content[start:start + lost] = new.astype(np.uint8).tobytes()
+    return bytes(content)
+
+
+# ------------------------------------------------------------------------------------------ data sets of a few images
+
+# The published layouts with images of 2x2 pixels and few rows; everything else is as it is for the real files.
+TINY = {
+    "cifar10": replace(
+        LAYOUTS["cifar10"], train={"data_batch_1": 4, "data_batch_2": 3}, test={"test_batch": 5}, image=(3, 2, 2)
+    ),
+    "cifar100": replace(LAYOUTS["cifar100"], train={"train": 30}, test={"test": 6}, image=(3, 2, 2)),
+}
+
+
+def python2_pickle(value):
+    """`value` as Python 2's cPickle wrote it at protocol 2, opcode by opcode, memo included."""
+    return b"\x80\x02" + _python2(value, count(1)) + b"."
+
+
+def _python2(value, memo):
+    def put():
+        k = next(memo)
+        return b"q" + bytes([k]) if k < 256 else b"r" + struct.pack("<I", k)
+
+    match value:
+        case bytes():
+            short = len(value) < 256
+            return (b"U" + bytes([len(value)]) if short else b"T" + struct.pack("<I", len(value))) + value + put()
+        case int():
+            if 0 <= value < 65536:
+                return b"K" + bytes([value]) if value < 256 else b"M" + struct.pack("<H", value)
+            return b"J" + struct.pack("<i", value)
+        case list():
+            return b"]" + put() + b"(" + b"".join(_python2(item, memo) for item in value) + b"e"
+        case dict():
+            return b"}" + put() + b"(" + b"".join(_python2(x, memo) for item in value.items() for x in item) + b"u"
+        case np.ndarray():
+            start = b"cnumpy.core.multiarray\n_reconstruct\n" + put() + b"cnumpy\nndarray\n" + put()
+            start += b"K\x00\x85U\x01b\x87R" + put() + b"(K\x01"
+            shape = b"".join(_python2(n, memo) for n in value.shape) + bytes([0x84 + value.ndim])
+            dtype = b"cnumpy\ndtype\n" + put() + b"U\x02" + value.dtype.str[1:].encode() + b"K\x00K\x01\x87R" + put()
+            dtype += b"(K\x03U\x01" + value.dtype.str[:1].encode() + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+            fortran = value.flags.f_contiguous and not value.flags.c_contiguous
+            return (
+                start + shape + dtype + (b"\x88" if fortran else b"\x89") + _python2(value.tobytes("A"), memo) + b"tb"
+            )
+    raise TypeError(type(value))
+
+
+def contents(layout, seed=0):
+    """File name -> the dictionary in it, with random images and labels."""
+    rng = np.random.default_rng(seed)
+    files = {layout.meta: {layout.names: [name.encode() for name in layout.classes]}}
+    for file, rows in (layout.train | layout.test).items():
+        files[file] = {
+            b"batch_label": b"of a test",
+            layout.labels: rng.integers(len(layout.classes), size=rows).tolist(),
+            b"data": rng.integers(256, size=(rows, int(np.prod(layout.image))), dtype=np.uint8),
+            b"filenames": [b"%05d.png" % i for i in range(rows)],
+        }
+    return files
+
+
+def write_tiny(data_dir, name):
+    """Write the tiny version of a data set in its published layout; its folder and its contents()."""
+    folder, files = data_dir / TINY[name].folder, contents(TINY[name])
+    folder.mkdir(parents=True)
+    for file, content in files.items():
+        (folder / file).write_bytes(python2_pickle(content))
+    return folder, files
+
+
+def complaint(data_dir, name="cifar10"):
+    """The one line with which loading fails."""
+    with pytest.raises(UserError) as error:
+        load_dataset(name, data_dir)
+    message = str(error.value)
+    assert message and len(message.splitlines()) == 1 and len(message) < 600
+    return message
