@@ -1,9 +1,12 @@
 PYTHON ?= python3
 
-.PHONY: demo test slow lint clean
+.PHONY: demo quick test slow lint clean
 
 demo: .venv/installed          ## clean digits with wrong labels and train on them: about a minute
 	.venv/bin/python INCV_main.py --noise_pattern sym --noise_ratio 0.5
+
+quick: .venv/tested            ## the tests that run no script to its end: within a minute
+	.venv/bin/python -m pytest -m 'not slow and not runs'
 
 test: .venv/tested             ## the tests
 	.venv/bin/python -m pytest

@@ -6,7 +6,11 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images uint8 (n, height, width, channels) in 0..255, labels int64 (n,), and what the suite must know of them."""
+    """Images uint8 (n, height, width, channels) in 0..255, labels int64 (n,), and what the suite must know of them.
+
+    A data set of known truth has y_train, and noise is added to it; one of labels as they came has `given`, and y_train
+    only where the truth is known beside them.
+    """
 
     name: str
     x_train: np.ndarray
@@ -16,6 +20,9 @@ class Dataset:
     classes: tuple                      # their names
     may_be_mirrored: bool = True        # whether an image's mirror image is of the same class
     default_recipe: str = "paper"
+    given: np.ndarray | None = None     # observed labels as they came; None where noise is to be added to the true ones
+    clean_test: bool = True             # whether y_test is known to be true, or as noisy as the rest
+    files: tuple | None = None          # of the training images, for a person to find them by
 
     @property
     def n_classes(self):

@@ -1,0 +1,93 @@
+"""The house: who may import whom, no circle, and what must do without TensorFlow."""
+import ast
+import graphlib
+import subprocess
+import sys
+
+import pytest
+from helpers import ROOT
+
+# Each room may import those on its right, and itself. A room is a module of noisylabels, or a folder of it.
+MAY_IMPORT = {
+    "errors": "", "streams": "", "recipes": "", "models": "",
+    "theory": "errors",
+    "data": "errors",
+    "runs": "errors theory",
+    "experiment": "data recipes theory",
+    "training": "errors models runs streams theory",
+    "methods": "errors streams theory training",
+    "selection": "errors methods runs streams theory training",
+    "report": "methods runs theory",
+    "cli": "data errors experiment models recipes runs theory",
+    "utils": "data errors streams theory",
+}
+SCRIPTS = {"INCV", "INCV_main", "Verify_Theory", "sweep", "report"}
+WITHOUT_TENSORFLOW = ["noisylabels.theory", "noisylabels.selection.algorithm", "noisylabels.selection.files",
+                      "noisylabels.report.draw", "noisylabels.cli", "utils", "INCV", "INCV_main", "Verify_Theory",
+                      "sweep", "report"]
+
+
+def modules():
+    """{name: parsed file} of all that is not a test or a benchmark."""
+    paths = [*ROOT.glob("*.py"), *(ROOT / "noisylabels").rglob("*.py"), *(ROOT / "models").rglob("*.py")]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in paths]
+    return {name: ast.parse(path.read_text()) for name, path in zip(names, paths)}
+
+
+def imports(tree, known):
+    """The modules of ours that a file imports."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in known else node.module for name in whole}
+    return found & set(known)
+
+
+def room(module):
+    """The room of a module; scripts have names of their own."""
+    first, *rest = module.split(".")
+    return f"{first}.py" if first in SCRIPTS else rest[0] if first == "noisylabels" and rest else first
+
+
+def test_imports_run_downwards():
+    known = modules()
+    for name, tree in known.items():
+        if room(name) in MAY_IMPORT:
+            allowed = {room(name), "noisylabels", *MAY_IMPORT[room(name)].split()}
+            assert {room(other) for other in imports(tree, known)} <= allowed, name
+    assert {room(name) for name in known} == {*MAY_IMPORT, *(f"{name}.py" for name in SCRIPTS), "noisylabels"}
+
+
+def test_no_circle():
+    known = modules()
+    assert list(graphlib.TopologicalSorter({name: imports(tree, known) for name, tree in known.items()}).static_order())
+
+
+def test_imports_within_functions_are_one_block_a_script():
+    """Where TensorFlow comes in, when there is work to do."""
+    found = {}
+    for name, tree in modules().items():
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef):
+                blocks = [node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)]
+                if blocks:
+                    found.setdefault(name, []).append(blocks)
+    assert set(found) == {"INCV", "INCV_main", "Verify_Theory"}
+    for name, functions in found.items():
+        (block,) = functions
+        assert block[-1].lineno - block[0].lineno == len(block) - 1, name
+
+
+@pytest.mark.parametrize("module", WITHOUT_TENSORFLOW)
+def test_does_without_tensorflow(module):
+    code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_no_file_is_long():
+    for path in [*ROOT.glob("*.py"), *(path for folder in ("noisylabels", "models", "tests", "benchmarks")
+                                       for path in (ROOT / folder).rglob("*.py"))]:
+        assert len(path.read_text().splitlines()) <= 300, path
