@@ -8,8 +8,10 @@ with its labels and whether it was selected; INCV_history.csv, one row an epoch;
 precision and recall after each iteration; INCV.json, the record of the run. Draws results/<dataset>/INCV.png anew.
 """
 from noisylabels import cli
+from noisylabels.progress import Progress
 from noisylabels.report import draw
 from noisylabels.selection.files import csv_path, selection_run
+from noisylabels.selection.select import select, trainings
 from noisylabels.theory import Noise
 from utils import corrupt_labels, load_dataset
 
@@ -30,8 +32,8 @@ def run(args):
     # S, C and the estimated noise ratio: four times two trainings, each of which scores the samples it has not seen
     selection = selection_run(experiment)
     if not selection.finished:
-        from noisylabels.selection.networks import select
-        select(experiment, selection)
+        with Progress(trainings(experiment), args.quiet) as progress:
+            select(experiment, selection, progress)
 
     # what came out, from its files
     draw.print_selection(csv_path(experiment))

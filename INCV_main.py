@@ -5,21 +5,28 @@
 
 Reads the CSV that INCV.py wrote, and runs INCV first where there is none. Writes to
 results/<dataset>/<pattern>/<ratio>/, under the method's name: <method>_training.csv, one row an epoch, and .png;
-<method>_result.csv, the test accuracies; <method>_<k>.keras, the networks; <method>_training.json, the run's record.
+<method>_result.csv, the test accuracies; <method>_<k>.keras and classes.json, the networks, from images to the
+probabilities of these classes; <method>_training.json, the run's record.
 Draws the comparison of all methods found in results/<dataset>/ anew: table.csv, table.md, TestAcc.png, INCV.png.
 """
-import hashlib
 from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from noisylabels import cli
+from noisylabels.errors import UserError
+from noisylabels.experiment import Experiment
 from noisylabels.methods import METHODS, OPTIONS, method_class, options_of
+from noisylabels.progress import Progress
 from noisylabels.report import draw
-from noisylabels.runs.files import atomic, write_csv
-from noisylabels.runs.record import Run, compare, read_record
-from noisylabels.selection.files import csv_path, read_selection, selection_run
-from noisylabels.streams import stream_seed
+from noisylabels.runs.files import write_csv
+from noisylabels.runs.record import Run
+from noisylabels.selection.files import Selected, csv_path, find_selection, selection_run
+from noisylabels.selection.select import select, trainings
+from noisylabels.streams import stream
 from noisylabels.theory import Noise
 from utils import corrupt_labels, load_dataset
 
@@ -29,126 +36,157 @@ def arguments():
     cli.add_common(parser)
     parser.add_argument("--method", choices=METHODS, default="incv", help="how to train")
     parser.add_argument("--epochs", type=cli.number(int, 1), default=None, help="epochs of the training")
+    parser.add_argument("--validation_split", type=cli.number(float, 0, .9), default=None,
+                        help="share of the samples held out, to choose an epoch by their noisy labels; by default none")
     for flag, (choices, text) in OPTIONS.items():
         parser.add_argument(f"--{flag}", choices=choices, default=choices[0], help=text)
     cli.add_selection(parser)
+    parser.add_argument("--selection", type=Path,
+                        help="the CSV of a selection to train on, however it was made; by default INCV's, here")
+    parser.add_argument("--overwrite_selection", action="store_true",
+                        help="forget a selection that is there, and make it again")
     return parser
 
 
-def run(args):
+class Work(NamedTuple):
+    """What a call asks for, and what is there of it."""
+
+    experiment: Experiment
+    selecting: Experiment | None        # that of the selection, where the method takes one
+    selection: Selected | None          # None also where it is yet to be made
+    finished: bool
+
+
+def plan(args, dataset):
+    """The Work of parsed arguments on a data set. Raises UserError where it cannot be done."""
+    if args.selection and args.method != "incv":
+        raise UserError("argument --selection: only the method incv trains on a selection")
+
     # D: images and their observed labels
-    dataset, noise = load_dataset(args.dataset, args.data_dir), Noise(args.noise_pattern, args.noise_ratio)
+    noise = Noise(args.noise_pattern, args.noise_ratio)
     y_noisy = corrupt_labels(dataset.y_train, *noise, dataset.n_classes, args.seed)
 
-    # S, C and the estimated noise ratio: INCV's selection, where the method takes it
+    # S, C and the estimated noise ratio: INCV's selection, where the method takes it; None where it is yet to be made
     selecting = cli.selection_experiment(args, dataset, y_noisy, noise) if args.method == "incv" else None
     experiment = cli.experiment(
         args, "main", dataset, y_noisy, noise, (len(y_noisy), "the training set"), args.epochs, method=args.method,
         assumed_pattern=args.assumed_pattern or noise.pattern, selection=None,
         **{flag: getattr(args, flag) for flag in OPTIONS if flag.startswith(f"{args.method}_")})
-    missing = selecting is not None and not is_selected(args, selecting)
+    if experiment.arguments.get("co_teaching_variant") == "2018" and experiment.settings.optimizer != "adam":
+        raise UserError("argument --co_teaching_variant: 2018 changes Adam's beta1; give --optimizer adam")
+    selection = selecting and find_selection(selecting, args.selection, cli.given_for_selection(args))
+    ready = selection or not selecting
+    return Work(experiment, selecting, selection, bool(ready and training_run(experiment, selection).finished))
 
-    # one or two networks, trained on it
-    if missing or not training_run(on_selection(experiment, selecting)[0]).finished:
-        train(experiment, selecting, missing)
+
+def run(args):
+    work = plan(args, load_dataset(args.dataset, args.data_dir))
+
+    if not work.finished:
+        carry_out(work, args.quiet)
 
     # what came out, from its files
-    print_summary(experiment.folder, args.method)
+    print_summary(work.experiment.folder, args.method)
     draw.print_paths(draw.summary(args.results_dir, args.dataset))
 
 
-def is_selected(args, selecting):
-    """Whether the selection has been made, as the flags of this call have it.
-
-    Where flags of INCV are given, and are others than those of the run that is recorded beside the CSV, it has not if
-    args.overwrite. Raises UserError, with their names, if not args.overwrite.
-    """
-    record = read_record(selecting.folder / "INCV.json")
-    given = {"epochs": args.INCV_epochs, "INCV_iter": args.INCV_iter, "top_k": args.top_k,
-             "assumed_pattern": args.assumed_pattern}
-    given = {name: value for name, value in given.items() if value is not None}
-    found = {name: record["arguments"].get(name) for name in given} if record else given
-    complete = csv_path(selecting).exists() and (record is None or record["finished"])
-    if complete and not args.overwrite:
-        compare(selecting.folder / "INCV.json", found, given)
-    return complete and found == given
+def training_run(experiment, selection):
+    """The training, on a `Selected` or None, as a run: finished where its files are. Raises UserError, see `Run`."""
+    name = experiment.arguments["method"]
+    return Run(experiment.folder, f"{name}_training",
+               experiment.identity | {"selection": selection and selection.identity}, experiment.overwrite,
+               [f"{name}_training.csv", f"{name}_result.csv"], [f"{name}_?.keras", f"{name}_?.csv"])
 
 
-def on_selection(experiment, selecting):
-    """The experiment on INCV's selection, whose digest is part of what it is, and the selection as a frame, or None."""
-    if selecting is None:
-        return experiment, None
-    csv = csv_path(selecting)
-    frame = read_selection(csv, selecting.dataset.y_train, selecting.y_noisy)
-    digest = hashlib.sha256(csv.read_bytes()).hexdigest()[:16]
-    return replace(experiment, arguments={**experiment.arguments, "selection": digest}), frame
+def carry_out(work, quiet):
+    """Selects, where the method takes a selection and there is none, and trains, or does what is left of that."""
+    experiment, selecting, selection = work.experiment, work.selecting, work.selection
+    name, epochs = experiment.arguments["method"], experiment.settings.epochs
+    missing = selecting is not None and selection is None
+    to_come = trainings(selecting) if missing else {}
+    if name == "f_correction":
+        to_come["standard network"] = epochs * len(experiment.y_noisy)
+    to_come[name] = epochs * len(experiment.y_noisy) * METHODS[name].cost
+    with Progress(to_come, quiet) as progress:
+        if missing:
+            select(selecting, selection_run(selecting), progress)
+            draw.print_selection(csv_path(selecting))
+            selection = find_selection(replace(selecting, overwrite=False))
+        progress.begin()
+        train(experiment, selection, progress.show)
 
 
-def training_run(experiment):
-    """The training as a run: finished where its files are there. Raises UserError, see `Run`."""
-    name = f"{experiment.arguments['method']}_training"
-    return Run(experiment.folder, name, experiment.identity, experiment.overwrite,
-               [f"{name}.csv", f"{experiment.arguments['method']}_result.csv"])
-
-
-def train(experiment, selecting, missing):
-    """Selects, where that is missing, and trains by the method, or does what is left of it."""
+def train(experiment, selection, tell):
+    """Trains one or two networks, on all of D or on a selection, or goes on. tell: called with progress.Events."""
     from noisylabels.methods.base import Given
-    from noisylabels.selection.networks import select
+    from noisylabels.training import evaluation
     from noisylabels.training.device import start_tensorflow
-    from noisylabels.training.evaluation import Evaluation, test_accuracies, training_log
+    from noisylabels.training.export import save_usable
     from noisylabels.training.trainer import Trainer, build
 
-    if missing:
-        select(selecting, selection_run(selecting))
-        draw.print_selection(csv_path(selecting))
-    experiment, frame = on_selection(experiment, selecting)
-    run, settings, name = training_run(experiment), experiment.settings, experiment.arguments["method"]
-    with run.session(start_tensorflow(experiment.gpu_id, not experiment.jit_compile)):
-        print(experiment)
+    run, settings, name = training_run(experiment, selection), experiment.settings, experiment.arguments["method"]
+    with run.session(lambda: start_tensorflow(experiment.gpu_id, not experiment.jit_compile, experiment.threads)):
+        print(experiment, *([selection] if selection else []), sep="\n")
         given = Given(experiment.dataset.x_train, experiment.y_noisy, experiment.dataset.n_classes, settings.batch_size,
-                      settings.epochs, experiment.noise.ratio, experiment.assumed_pattern,
+                      settings.epochs, experiment.noise, experiment.assumed_pattern,
                       options=options_of(name, experiment.arguments))
-        if frame is not None:
+        if selection:
+            frame = selection.frame
             given = given.with_selection(frame.select.to_numpy(), frame.candidate.to_numpy(), frame.eval_ratio[0])
 
         def trainer_of(method):
-            return Trainer(method, experiment.clean, settings.augmentation, settings.rate, experiment.jit_compile)
+            rate = replace(settings, factor=method.factor or settings.factor).rate
+            return Trainer(method, experiment.clean, settings.augmentation, rate, experiment.jit_compile, tell)
 
-        def standard_probabilities():
+        def train_standard(samples, others):
             """What a standard network of other initial weights predicts, trained as a stage of this run."""
-            seed = stream_seed(experiment.seed, "prepare")
-            trainer = trainer_of(build(method_class("standard"), given, settings, seed))
-            trainer.fit(settings.epochs, seed, "standard", run.checkpoint("standard"), lambda epoch, memory: {},
-                        f"{name}, standard network")
+            trainer = trainer_of(build(method_class("standard"), given, settings, experiment.seed, "standard"))
+            trainer.method.samples = samples
+            choice = evaluation.Validation(trainer.method, trainer.images, others, "loss")
+            _, memory = trainer.fit(settings.epochs, experiment.seed, "standard", run.checkpoint("standard"), choice,
+                                    "standard network")
+            choice.restore(memory)
             return trainer.method.probabilities(trainer.images)
 
-        method = build(method_class(name), given, settings, experiment.seed)
-        method.prepare(standard_probabilities)
+        method = build(method_class(name), given, settings, experiment.seed, "main")
+        validated = evaluation.held_out(np.arange(len(given.labels)), given.labels, settings.validation_split,
+                                        stream(experiment.seed, "validation"))
+        method.hold_out(validated)
+        method.prepare(train_standard, experiment.seed)
         trainer = trainer_of(method)
-        history, _ = trainer.fit(settings.epochs, experiment.seed, name, run.checkpoint("main"),
-                                 Evaluation(method, trainer.images, experiment), name)
+        choice = evaluation.Validation(method, trainer.images, method.held_out, "loss")
+        after_epoch = evaluation.together(evaluation.Evaluation(method, trainer.images, experiment),
+                                          evaluation.Validation(method, trainer.images, validated, "accuracy"), choice)
+        history, memory = trainer.fit(settings.epochs, experiment.seed, name, run.checkpoint("main"), after_epoch, name)
+        choice.restore(memory)
 
         for k, network in enumerate(method.networks):
-            with atomic(run.folder / f"{name}_{k + 1}.keras") as temporary:
-                network.save(temporary)
+            save_usable(network, run.folder / f"{name}_{k + 1}.keras", experiment.dataset.classes, method.mirror)
         for matrix in method.matrices:
             write_csv(run.folder / f"{name}_{matrix}.csv", pd.DataFrame(getattr(method, matrix)), index=True)
-        log = training_log(history)
-        result = test_accuracies(log, method.n_networks)
+        log = evaluation.training_log(history)
+        result = evaluation.test_accuracies(log, method.n_networks)
         write_csv(run.folder / f"{name}_training.csv", log)
         write_csv(run.folder / f"{name}_result.csv", result.assign(recipe=experiment.recipe))
         draw.training_figures(run.folder, name)
-        run.finish(**result.set_index("network").loc["mean"].to_dict())
+        run.finish(**result.astype(object).set_index("network").loc["mean"].dropna().to_dict())
 
 
 def print_summary(folder, method):
     """The test accuracies of a finished run, from its files, and the paths of all that it wrote."""
-    print("\ntest accuracy   last epoch   mean of last ten   best epoch")
-    for row in pd.read_csv(folder / f"{method}_result.csv", dtype={"network": str}).itertuples():
-        name = "mean of both" if row.network == "mean" else f"network {row.network}"
-        print(f"{name:<16}{row.last:<13.4f}{row.last10:<19.4f}{row.best:.4f}")
-    draw.print_paths(sorted(folder.glob(f"{method}_*")))
+    result = pd.read_csv(folder / f"{method}_result.csv", dtype={"network": str})
+    averaged = {10: "ten"}.get(result.last10_epochs[0], result.last10_epochs[0])
+    titles = {"final": "network saved", "last": "last epoch", "last10": f"mean of last {averaged}",
+              "validated": "epoch by held-out labels", "best": "best epoch (chosen by the test set)"}
+    if (result.final == result["last"]).all():
+        del titles["final"]
+    if result.validated.isna().all():
+        del titles["validated"]
+    print("", f"{'test accuracy':<16}" + "   ".join(titles.values()), sep="\n")
+    for row in result.to_dict("records"):
+        name = "mean of both" if row["network"] == "mean" else f"network {row['network']}"
+        print(f"{name:<16}" + "   ".join(f"{row[key]:<{len(title)}.4f}" for key, title in titles.items()).rstrip())
+    draw.print_paths([*sorted(folder.glob(f"{method}_*")), folder / "classes.json"])
 
 
 def main(argv=None):

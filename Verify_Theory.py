@@ -13,6 +13,7 @@ import pandas as pd
 
 from noisylabels import cli, theory
 from noisylabels.methods import method_class
+from noisylabels.progress import Progress
 from noisylabels.report import draw
 from noisylabels.runs.files import write_csv
 from noisylabels.runs.record import Run
@@ -45,15 +46,20 @@ def run(args):
             for experiment in experiments]
     unfinished = [(experiment, run) for experiment, run in zip(experiments, runs) if not run.finished]
     if unfinished:
-        train(unfinished)
+        with Progress({str(experiment.noise): 1 for experiment, _ in unfinished}, args.quiet) as progress:
+            progress.begin()
+            train(unfinished, progress.show)
 
     # what came out, from its files
     print_summary(args.noise_pattern, [run.folder for run in runs])
     draw.print_paths(draw.verify_figures(args.results_dir, args.dataset))
 
 
-def train(work):
-    """Trains for each (Experiment, Run) of the work: one network, whose initial weights all have, one compiled step."""
+def train(work, tell):
+    """Trains for each (Experiment, Run) of the work: one network, whose initial weights all have, one compiled step.
+
+    tell: called with progress.Events.
+    """
     from noisylabels.methods.base import Given
     from noisylabels.training.device import start_tensorflow
     from noisylabels.training.evaluation import by_truth
@@ -61,10 +67,10 @@ def train(work):
 
     first, _ = work[0]
     dataset, settings, seed = first.dataset, first.settings, first.seed
-    device = start_tensorflow(first.gpu_id, not first.jit_compile)
+    device = start_tensorflow(first.gpu_id, not first.jit_compile, first.threads)
     given = Given(dataset.x_train, first.y_noisy, dataset.n_classes, settings.batch_size, settings.epochs)
-    method = build(method_class("standard"), given, settings, seed)
-    trainer = Trainer(method, first.clean, settings.augmentation, settings.rate, first.jit_compile)
+    method = build(method_class("standard"), given, settings, seed, "verify")
+    trainer = Trainer(method, first.clean, settings.augmentation, settings.rate, first.jit_compile, tell)
     test_images = as_tensor(dataset.x_test)
     trained, held_out = np.array_split(stream(seed, "halves").permutation(len(dataset.y_train)), 2)
     held_out = np.sort(held_out)
@@ -76,7 +82,7 @@ def train(work):
             memory["predicted"] = method.probabilities(trainer.images, held_out).argmax(axis=1)
             return by_truth(memory["predicted"] == y_noisy, clean, ("acc_mix", "acc_clean", "acc_noisy"))   # noqa: B023
 
-        with run.session(device):
+        with run.session(lambda: device):
             print(experiment)
             trainer.relabel(experiment.y_noisy, experiment.clean)
             method.restart(trained)

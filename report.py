@@ -1,35 +1,45 @@
 """Draws every table and figure anew, from the CSVs alone.
 
     python report.py --results_dir results --dataset digits
+    python report.py --results_dir results others           # and compares the two, in results/<dataset>/compared.*
 
-draws what the runs of that data set (without --dataset: of all) left in `results/<dataset>/<pattern>/<ratio>/` and in
-`seed<k>/` beneath, and prints the paths; it takes seconds and no TensorFlow. Missing runs leave gaps; a file that is
-damaged is named on standard error and left out.
+draws what the runs of that data set (without --dataset: of all) left in `results/<dataset>/<pattern>/<ratio>/` and
+beneath, and prints the paths; it takes seconds and no TensorFlow. Missing runs leave gaps; a file that is damaged is
+named on standard error and left out. Only runs that agree in everything but the seed are averaged.
 """
 from pathlib import Path
 
 from noisylabels import cli
 from noisylabels.errors import UserError
-from noisylabels.report.draw import everything, print_paths
+from noisylabels.report import draw
 from noisylabels.runs.folders import find_runs
 
 
 def arguments():
     parser = cli.Parser(__doc__.splitlines()[0])
-    parser.add_argument("--results_dir", default="results", help="folder of the runs")
+    parser.add_argument("--results_dir", nargs="+", default=["results"],
+                        help="folder of the runs; several are also compared, in the first")
     parser.add_argument("--dataset", help="data set to draw; by default all that are found")
     return parser
 
 
 def run(args):
-    root = Path(args.results_dir)
-    found = [folder.name for folder in sorted(root.glob("*")) if find_runs(root, folder.name)]
-    if found and args.dataset and args.dataset not in found:
-        raise UserError(f"argument --dataset: no runs of {args.dataset} in {root}, only of {', '.join(found)}")
-    written = [path for dataset in found if args.dataset in (None, dataset) for path in everything(root, dataset)]
+    roots, written = [Path(root) for root in args.results_dir], []
+    found = {root: [folder.name for folder in sorted(root.glob("*")) if find_runs(root, folder.name)] for root in roots}
+    everywhere = sorted({name for names in found.values() for name in names})
+    if everywhere and args.dataset and args.dataset not in everywhere:
+        raise UserError(f"argument --dataset: no runs of {args.dataset} in {' or '.join(args.results_dir)}, only of "
+                        f"{', '.join(everywhere)}")
+    for dataset in [args.dataset] if args.dataset else everywhere:
+        having = [root for root in roots if dataset in found[root]]
+        for root in having:
+            written += draw.everything(root, dataset)
+        if len(having) > 1:
+            written += draw.compare(having, dataset)
     if not written:
-        raise UserError(f"argument --results_dir: no finished run in {root}; make one, with INCV_main.py for example")
-    print_paths(written)
+        raise UserError(f"argument --results_dir: no finished run in {' or '.join(args.results_dir)}; make one, with "
+                        "INCV_main.py for example")
+    draw.print_paths(written)
 
 
 def main(argv=None):

@@ -51,7 +51,7 @@ class Suite:
     """What the scripts do in an epoch: the same functions, checkpoint included."""
 
     def __init__(self, name, given, settings, samples, scored, folder):
-        self.method = build(method_class(name), given, settings, seed=0)
+        self.method = build(method_class(name), given, settings, 0, "main")
         self.method.samples, self.method.warm_up = samples, -1
         self.trainer = Trainer(self.method, np.ones(len(given.labels), bool), settings.augmentation, settings.rate)
         self.scored, self.checkpoint = scored, folder / "checkpoint.npz"

@@ -1,10 +1,14 @@
 """Networks by name. A new one is a function `build(layers, input_shape, n_classes)` and one line here."""
 from importlib import import_module
 
+# Keras' he_normal of 2019 is cut at two deviations and not scaled back to its variance of 2: deviation .880 of He's.
+VARIANCE_2019 = 2 * .87962566103423978 ** 2
 ARCHITECTURES = {                   # name: (module, function, its further arguments)
     "ResNet32": ("resnet", "resnet_v1", {"n": 5}),
     "ResNet110": ("resnet", "resnet_v2", {"n": 12}),
     "ResNet164": ("resnet", "resnet_v2", {"n": 18}),
+    "ResNet110-2019": ("resnet", "resnet_v2", {"n": 12, "variance": VARIANCE_2019}),
+    "ResNet164-2019": ("resnet", "resnet_v2", {"n": 18, "variance": VARIANCE_2019}),
     "WRN-28-10": ("resnet", "resnet_v1", {"n": 9, "widths": (160, 320, 640)}),
     "CNN9": ("cnn", "cnn9", {}),
     "FastCNN": ("cnn", "fast_cnn", {}),

@@ -26,13 +26,17 @@ def resnet_v1(layers, input_shape, n_classes, n=5, widths=(16, 32, 64)):
     return keras.Model(inputs, head(x, n_classes))
 
 
-def resnet_v2(layers, input_shape, n_classes, n=12):
+def resnet_v2(layers, input_shape, n_classes, n=12, variance=2.):
     """Three stages of n bottleneck blocks [BN-ReLU-conv1, BN-ReLU-conv3, BN-ReLU-conv1 + shortcut], depth 9n + 2.
 
     n = 12 is ResNet-110, n = 18 ResNet-164; He normal initial weights and, as in 2019, no L2.
+    variance: of the initial weights, times the inputs of a filter; 2 is He's.
     """
+    def normal():
+        return keras.initializers.VarianceScaling(variance, "fan_in", "truncated_normal")
+
     def conv(filters, size, stride=1):
-        return layers.conv(filters, size, strides=stride, kernel_initializer="he_normal")
+        return layers.conv(filters, size, strides=stride, kernel_initializer=normal())
 
     inputs = Input(input_shape)
     x = ReLU()(layers.norm()(conv(16, 3)(inputs)))
@@ -50,4 +54,4 @@ def resnet_v2(layers, input_shape, n_classes, n=12):
             x = Add()([x, y])
         width_in = width_out
     x = ReLU()(layers.norm()(x))
-    return keras.Model(inputs, head(x, n_classes, kernel_initializer="he_normal"))
+    return keras.Model(inputs, head(x, n_classes, kernel_initializer=normal()))

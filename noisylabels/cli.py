@@ -3,10 +3,12 @@ import argparse
 import functools
 import math
 import os
+import re
 import signal
 import sys
 import threading
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,8 +16,9 @@ from models import ARCHITECTURES
 from noisylabels.data import DATASETS
 from noisylabels.errors import UserError
 from noisylabels.experiment import Experiment
+from noisylabels.machine import shares
 from noisylabels.recipes import AUGMENTATIONS, OPTIMIZERS, PRECISIONS, RECIPES, resolve
-from noisylabels.runs.folders import run_folder
+from noisylabels.runs.folders import NAME, run_folder
 from noisylabels.theory import PATTERNS
 
 ITERATIONS, TOP_K = 4, 1            # of the selection, where the flags are not given
@@ -27,15 +30,15 @@ class Formatter(argparse.ArgumentDefaultsHelpFormatter):
     """Help texts with the default behind them, where there is one."""
 
     def _get_help_string(self, action):
-        without = action.default is None or isinstance(action.default, bool)
+        without = action.default is None or isinstance(action.default, bool | list)
         return action.help if without else super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
     """argparse whose errors are one line on standard error, exit code 2."""
 
-    def __init__(self, description):
-        super().__init__(description=description, formatter_class=Formatter, allow_abbrev=False)
+    def __init__(self, description, epilog=None):
+        super().__init__(description=description, epilog=epilog, formatter_class=Formatter, allow_abbrev=False)
 
     def error(self, message):
         self.fail(f"{message} (see --help)")
@@ -68,6 +71,14 @@ def gpu_ids(text):
     return text
 
 
+def folder_name(text):
+    """An argparse type: what a folder of runs may be called."""
+    if not re.fullmatch(NAME, text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name of letters, digits, '.', '-' and '_', or is one that "
+                                         "other folders have, such as seed1")
+    return text
+
+
 def add_common(parser, several_ratios=False):
     """The flags of all three scripts."""
     add = parser.add_argument
@@ -82,9 +93,13 @@ def add_common(parser, several_ratios=False):
     add("--dataset", choices=DATASETS, default="digits", help="digits is embedded, the others are read from --data_dir")
     add("--gpu_id", type=gpu_ids,
         help="the GPU to use, of a list the first; -1 is the CPU; by default the first GPU, or the CPU without one")
+    add("--threads", type=number(int, 1),
+        help="of a training on the CPU, by default its share of the cores; the last digits of results depend on it")
     add("--seed", type=number(int, 0, 2 ** 31 - 1), default=0, help="of noise, splits, weights, batches, augmentation")
     add("--data_dir", default="data", help="where data sets are, or are downloaded to")
     add("--results_dir", default="results", help="where runs write")
+    add("--name", type=folder_name,
+        help="a folder of this name for the run, beneath that of its noise; by default the recipe's, if it has one")
     add("--overwrite", action="store_true", help="forget a finished run, or one with other arguments, and run again")
     add("--recipe", choices=RECIPES, help="the settings' table in recipes.py; by default digits for digits, else paper")
     add("--architecture", choices=ARCHITECTURES, help="network; by default the recipe's, as all that follow")
@@ -95,6 +110,7 @@ def add_common(parser, several_ratios=False):
     add("--augmentation", choices=AUGMENTATIONS, help="random changes of the training images")
     add("--precision", choices=PRECISIONS,
         help="mixed: compute in bfloat16 where the processor has instructions for it, which is faster, else in float32")
+    add("--quiet", action="store_true", help="print results alone, not how far the training is")
     add("--jit_compile", action="store_true",
         help="compile training steps with XLA: for GPUs, on CPUs it is slower; runs are not bit-equal then")
 
@@ -105,6 +121,8 @@ def add_selection(parser, *aliases):
     add("--INCV_epochs", *aliases, type=number(int, 1), help="epochs of each training of the selection")
     add("--INCV_iter", type=number(int, 1), help="iterations of the selection, two trainings each; by default 4")
     add("--top_k", type=number(int, 1), help="selected: the label is among the k most likely classes; by default 1")
+    add("--parallel_halves", choices=("auto", "on", "off"), default="auto",
+        help="train the two halves of an iteration side by side; auto: with two GPUs or cores, and the memory for it")
     add("--assumed_pattern", choices=PATTERNS,
         help="what the algorithm is told of the noise (removal, weights rule, warm-up); by default --noise_pattern")
 
@@ -119,14 +137,17 @@ def experiment(args, task, dataset, y_noisy, noise, trained_on, epochs=None, **a
     check_labels(args, y_noisy if dataset.y_train is None else dataset.y_train, dataset.n_classes)
     recipe = args.recipe or dataset.default_recipe
     settings = resolve(recipe, task, dataset.may_be_mirrored, epochs=epochs,
+                       validation_split=args.validation_split if task == "main" else None,
                        **{name: getattr(args, name) for name in OVERRIDES})
     n, what = trained_on
     if settings.batch_size > n:
         raise UserError(f"argument --batch_size: {settings.batch_size} is more than the {n} samples of {what}; "
                         "give a smaller one")
-    return Experiment(dataset, y_noisy, noise, getattr(args, "assumed_pattern", None) or noise.pattern, recipe,
-                      settings, args.seed, run_folder(args.results_dir, args.dataset, noise, args.seed), arguments,
-                      args.overwrite, args.gpu_id, args.jit_compile)
+    name = args.name or (recipe if recipe != dataset.default_recipe else None)
+    folder = run_folder(args.results_dir, args.dataset, noise, args.seed, name)
+    told = getattr(args, "assumed_pattern", None) or noise.pattern
+    return Experiment(dataset, y_noisy, noise, told, recipe, settings, args.seed, folder, arguments, args.overwrite,
+                      args.gpu_id, (args.gpu_id,), args.threads, args.jit_compile)
 
 
 def selection_experiment(args, dataset, y_noisy, noise):
@@ -134,9 +155,19 @@ def selection_experiment(args, dataset, y_noisy, noise):
     top_k = args.top_k or TOP_K
     if top_k >= dataset.n_classes:
         raise UserError(f"argument --top_k: {top_k} must be below the {dataset.n_classes} classes")
-    return experiment(args, "INCV", dataset, y_noisy, noise, (len(y_noisy) // 2, "half of the training set"),
+    made = experiment(args, "INCV", dataset, y_noisy, noise, (len(y_noisy) // 2, "half of the training set"),
                       args.INCV_epochs, INCV_iter=args.INCV_iter or ITERATIONS, top_k=top_k,
                       assumed_pattern=args.assumed_pattern or noise.pattern)
+    gpu_ids, threads = shares(args.parallel_halves, args.gpu_id, args.threads)
+    overwrite = getattr(args, "overwrite_selection", args.overwrite)
+    return replace(made, overwrite=overwrite, gpu_ids=gpu_ids, threads=threads)
+
+
+def given_for_selection(args):
+    """Of a selection's identity the names that were given as flags; what it is told of the noise always counts."""
+    flags = {"recipe": args.recipe, "epochs": args.INCV_epochs, "INCV_iter": args.INCV_iter, "top_k": args.top_k,
+             **{name: getattr(args, name) for name in OVERRIDES}}
+    return ["assumed_pattern", *(name for name, value in flags.items() if value is not None)]
 
 
 def check_labels(args, y, n_classes):
@@ -152,12 +183,14 @@ def check_labels(args, y, n_classes):
                     "downloaded anew, or give another --data_dir")
 
 
-def main(parser, run, argv=None):
+def main(parser, run, argv=None, rest=False):
     """Parses a command line, by default the process's, and calls run(args), a script's body.
 
+    rest: what the parser does not know goes into args.rest, a list, instead of being an error.
     Errors of the user's or of the disk end in one line and exit code 2.
     """
-    args = parser.parse_args(argv)
+    args, others = parser.parse_known_args(argv) if rest else (parser.parse_args(argv), [])
+    args.rest = others
     warnings.showwarning = lambda message, *_: print(f"{parser.prog}: warning: {message}", file=sys.stderr)
     leave_on_signals(parser.prog)
     try:
@@ -186,7 +219,7 @@ def leave_on_signals(prog):
     def wait():
         signum = os.read(reader, 1)[0]
         line = f"{prog}: interrupted; finished epochs are saved, the same command goes on from there\n"
-        os.write(stderr, b"\n" * sys.stdout.isatty() + line.encode())
+        os.write(stderr, b"\x1b[?25h\n" * sys.stdout.isatty() + line.encode())         # shows the cursor again
         os._exit(128 + signum)
 
     signal.set_wakeup_fd(writer)

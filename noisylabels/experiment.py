@@ -20,10 +20,12 @@ class Experiment:
     recipe: str
     settings: Settings                      # the recipe's, with the flags that were given in their place
     seed: int
-    folder: Path
+    folder: Path                            # of its recipe, or of the name that it was given
     arguments: dict = field(default_factory=dict)       # what else the result depends on, by flag
     overwrite: bool = False
     gpu_id: str | None = None
+    gpu_ids: tuple = (None,)                # of processes that train side by side
+    threads: int | None = None              # of a training; all cores for None
     jit_compile: bool = False
 
     @property

@@ -4,25 +4,35 @@
 tasks: INCV (a training of the selection), main (INCV_main) and verify (Verify_Theory).
 """
 from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 PRECISIONS = ("float32", "mixed")       # mixed: in bfloat16 where device.computes_bfloat16(), else in float32
 AUGMENTATIONS = ("none", "flip", "shift_flip", "translate_flip")        # functions of training/augmentation.py
 OPTIMIZERS = ("adam", "nesterov")                                       # functions of training/optimizers.py
 
 
-def steps(of, *cuts):
+class Steps:
     """Piecewise constant: cuts are (epoch, factor) of a training of `of` epochs, scaled to the training at hand."""
-    def factor(time, epochs):
-        return ([1.] + [value for epoch, value in cuts if time >= epoch * epochs / of])[-1]
-    return factor
+
+    def __init__(self, of, *cuts):
+        self.of, self.cuts = of, cuts
+
+    def __call__(self, time, epochs):
+        return ([1.] + [value for epoch, value in self.cuts if time >= epoch * epochs / self.of])[-1]
 
 
-def triangle(start, peak, end):
+class Triangle(NamedTuple):
     """Linear from `start` to 1 over the first share `peak` of the training, then linear down to `end`."""
-    def factor(time, epochs):
+
+    start: float
+    peak: float
+    end: float
+
+    def __call__(self, time, epochs):
         done = time / epochs
-        return start + (1 - start) * done / peak if done < peak else 1 - (1 - end) * (done - peak) / (1 - peak)
-    return factor
+        if done < self.peak:
+            return self.start + (1 - self.start) * done / self.peak
+        return 1 - (1 - self.end) * (done - self.peak) / (1 - self.peak)
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,7 @@ class Settings:
     augmentation: str = "shift_flip"    # one of AUGMENTATIONS
     precision: str = "float32"          # one of PRECISIONS
     mirror: bool = False                # predict the mean over an image and its mirror image
+    validation_split: float = 0.        # share of the samples held out, to choose an epoch by their observed labels
 
     def rate(self, time, epochs):
         """The learning rate at a time in epochs, of a training of so many epochs."""
@@ -54,17 +65,18 @@ class Settings:
     def __str__(self):
         decay = f", weight decay {self.weight_decay:g}" if self.weight_decay else ""
         mirror = ", predicts with the mirror image" if self.mirror else ""
+        split = f", {self.validation_split:g} held out" if self.validation_split else ""
         return (f"{self.architecture}, {self.epochs} epochs, batch {self.batch_size}, {self.optimizer} at "
-                f"{self.learning_rate:.3g}{decay}, augmentation {self.augmentation}, {self.precision}{mirror}")
+                f"{self.learning_rate:.3g}{decay}, augmentation {self.augmentation}, {self.precision}{mirror}{split}")
 
 
 # Epoch indices of 2019 count from 0: "> 20" there is a cut at 21 here.
-ADAM_INCV = steps(50, (21, .5), (31, .25), (41, .1))
-ADAM_MAIN = steps(200, (80, .1), (120, .01), (160, .001), (180, .0005))
-ADAM_VERIFY = steps(200, (81, .1), (121, .01), (161, .001), (181, .0005))
+ADAM_INCV = Steps(50, (21, .5), (31, .25), (41, .1))
+ADAM_MAIN = Steps(200, (80, .1), (120, .01), (160, .001), (180, .0005))
+ADAM_VERIFY = Steps(200, (81, .1), (121, .01), (161, .001), (181, .0005))
 
 # The trial's 4 / (1024 (1 + 1/(1 - .85))), of losses summed over a batch of 128: times 128 for their mean.
-FAST = dict(architecture="FastCNN", factor=triangle(.2, .23, 0), optimizer="nesterov", precision="mixed",
+FAST = dict(architecture="FastCNN", factor=Triangle(.2, .23, 0), optimizer="nesterov", precision="mixed",
             learning_rate=128 * 4 / (1024 * (1 + 1 / .15)), weight_decay=.03, augmentation="translate_flip",
             mirror=True)
 DIGITS = dict(augmentation="none", batch_size=32)

@@ -1,12 +1,25 @@
-"""Fixtures: a script called in this process, or run to its end once for all tests that look at its files."""
+"""Fixtures: a script called in this process, or run to its end once for all tests that look at its files; a server on
+this machine, small results and data sets.
+"""
 import functools
+import hashlib
+import http.server
 import sys
+import threading
 
 import pytest
-from helpers import NO_NETWORK, QUICK, TINY, Ended, shell, write_tiny
+from archives import Handler, archive, published
+from helpers import CPU, NO_NETWORK, QUICK, TINY, Ended, InThisProcess, shell, write_tiny, write_training
 
 from noisylabels import cli
-from noisylabels.data import cifar
+from noisylabels.data import cifar, download
+
+
+def pytest_collection_modifyitems(items):
+    """What looks at a script's whole run waits for it: marked so."""
+    for item in items:
+        if "finished" in item.fixturenames:
+            item.add_marker(pytest.mark.runs)
 
 
 @pytest.fixture
@@ -30,9 +43,16 @@ def call(monkeypatch, capsys):
 
 @pytest.fixture
 def unstarted(monkeypatch):
-    """Scripts called in this process leave its TensorFlow as it is."""
-    for module in ("training.device", "selection.networks"):
-        monkeypatch.setattr(f"noisylabels.{module}.start_tensorflow", lambda *_: "CPU")
+    """Scripts called in this process leave its TensorFlow as it is, and start no other process."""
+    monkeypatch.setattr("noisylabels.training.device.start_tensorflow", lambda *_: CPU)
+    monkeypatch.setattr("noisylabels.selection.select.Trainers", InThisProcess)
+
+
+@pytest.fixture
+def no_tensorflow(monkeypatch):
+    """TensorFlow is not to be imported, nor a process to be started that does."""
+    monkeypatch.setitem(sys.modules, "noisylabels.training.trainer", None)
+    monkeypatch.delattr("noisylabels.selection.select.Trainers.start")
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +70,40 @@ def tiny(tmp_path, monkeypatch):
     """The folder and contents of a tiny CIFAR-10, with the loader told of its size; load it from tmp_path."""
     monkeypatch.setattr(cifar, "LAYOUTS", TINY)
     return write_tiny(tmp_path, "cifar10")
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A local server; serve(payload) makes it the home of cifar10, and the true archive is what `true` says."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.requests, server.breaks, server.ranges, server.status = [], [], True, 200
+        server.hold = threading.Event()  # what the bodies wait for
+        server.hold.set()
+
+        def serve(payload, true=None):
+            server.payload, true = payload, true or payload
+            url = f"http://127.0.0.1:{server.server_port}/cifar-10-python.tar.gz"
+            entry = download.Archive(url, len(true), hashlib.sha256(true).hexdigest())
+            monkeypatch.setitem(cifar.ARCHIVES, "cifar10", entry)
+
+        server.serve = serve
+        serve(archive(published()))
+        monkeypatch.setattr(cifar, "LAYOUTS", TINY)
+        monkeypatch.setattr(download, "PAUSE", 0)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def digits(tmp_path):
+    """A results folder: INCV with two seeds (and a third unfinished), Standard with one, of sym 0.5."""
+    folder = tmp_path / "digits/sym/0.5"
+    write_training(folder, "incv", [0.5, 0.96, 0.90], [0.5, 0.92, 0.86], {"kept": 64, "kept_precision_1": 0.9,
+                                                                          "kept_precision_2": 0.8})
+    write_training(folder / "seed1", "incv", [0.5, 0.94, 0.94], [0.5, 0.94, 0.94])
+    write_training(folder / "seed2", "incv", [0.1], [0.1], finished=False)
+    write_training(folder, "standard", [0.5, 0.7, 0.6])
+    return tmp_path

@@ -1,11 +1,13 @@
-"""What tests share: calling the scripts as a user does, looking at what they wrote, and writing tiny data sets."""
+"""What tests share: calling the scripts as a user does, looking at what they wrote, small results, tiny data sets."""
 import contextlib
 import io
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
+import time
 import zipfile
 from dataclasses import replace
 from itertools import count
@@ -21,14 +23,16 @@ from noisylabels.errors import UserError
 from utils import load_dataset
 
 ROOT = Path(__file__).resolve().parent.parent
-SMALL = ["--architecture", "MLP", "--batch_size", "128"]
+SMALL = ["--architecture", "MLP", "--batch_size", "128", "--threads", "1"]
 QUICK = {                               # settings for whole runs of the scripts: seconds, after TensorFlow's start
     "INCV": [*SMALL, "--INCV_epochs", "5", "--INCV_iter", "2"],
-    "INCV_main": [*SMALL, "--INCV_epochs", "5", "--INCV_iter", "2", "--epochs", "8"],
+    "INCV_main": [*SMALL, "--INCV_epochs", "5", "--INCV_iter", "2", "--epochs", "12"],
     "Verify_Theory": [*SMALL, "--epochs", "8", "--noise_ratio", "0.2", "0.5"],
 }
 SCRIPTS = tuple(QUICK)
+SELECTION = "digits/sym/0.5/digits_sym0.5_INCV_results.csv"            # where INCV writes it, by default
 NO_NETWORK = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https")}      # nobody listens there
+ARRAYS = {"state0": np.arange(6.).reshape(2, 3), "training": np.array('[0, "1a", []]')}         # a checkpoint
 
 
 class Ended(NamedTuple):
@@ -55,35 +59,91 @@ def end(process, timeout):
     return Ended(process.returncode, out, err)
 
 
+def run_command(script, *arguments):
+    """Calls a script that ends within seconds; what subprocess.run returns."""
+    return subprocess.run([sys.executable, ROOT / script, *map(str, arguments)], capture_output=True, text=True)
+
+
 def shell(script, *arguments, timeout=300, **keywords):
     """Calls a script as a user does."""
     return end(start(script, *arguments, **keywords), timeout)
 
 
+def assert_is_one_line(ended, pattern):
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.endswith("\n") and ended.err.count("\n") == 1, ended.err
+    assert re.match(r"\w+\.py: error: ", ended.err) and re.search(pattern, ended.err), ended.err
+
+
+CPU = {"device": "CPU", "threads": 1}     # what a session's start returns
 HOLDER = """
-import sys, time
+import json, sys
 from noisylabels.runs.record import Run
-with Run(sys.argv[1], "INCV", {}).session("CPU"):
+run = Run(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))
+with run.session(dict):
     print("ready", flush=True)
-    time.sleep(60)
+    if sys.stdin.readline():
+        run.finish()
 """
 
 
 @contextlib.contextmanager
-def held(folder):
-    """A run folder while another process holds it: yields its id; in the end it is killed."""
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER, folder], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+def held(folder, name="INCV", arguments=None):
+    """A run while another process holds it: yields that process. It finishes the run for a line, and ends killed."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, folder, name, json.dumps(arguments or {})], cwd=ROOT,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout.readline() == "ready\n"
-        yield holder.pid
+        yield holder
     finally:
         holder.kill()
         holder.communicate()
 
 
+class InThisProcess(contextlib.AbstractContextManager):
+    """In the place of the selection's processes: trains the halves here, one after the other."""
+
+    def __init__(self, experiment, run, progress=None):
+        self.experiment, self.run = experiment, run
+
+    def start(self):
+        from noisylabels.selection.networks import HalfTrainer
+
+        self.trainer = HalfTrainer(self.experiment, self.run, lambda event: None)
+        return CPU
+
+    def train(self, halves, use_best):
+        return [self.trainer.train(*half, use_best) for half in halves]
+
+    def __exit__(self, *_):
+        pass
+
+
+def processes(folder):
+    """The ids of all processes that were started to write there, children's too."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if str(folder).encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+    return found
+
+
+def assert_all_have_ended(folder):
+    """Within seconds: of a process that is killed, its threads and memory take a while to go."""
+    deadline = time.monotonic() + 10
+    while left := processes(folder):
+        assert time.monotonic() < deadline, left
+        time.sleep(.02)
+
+
 def files_in(folder):
     """{path relative to folder: content} of all files beneath it."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def record_of(folder, name):
+    return json.loads((folder / "digits/sym/0.5" / f"{name}.json").read_text())
 
 
 def weights(content):
@@ -99,12 +159,12 @@ def weights(content):
 def results_in(folder):
     """`files_in`, without what may differ between two runs of the same arguments.
 
-    That is times, sessions, locks, and the pictures that a killed process was drawing.
+    That is times, sessions and the revision, locks, and the pictures that a killed process was drawing.
     """
     def timeless(path, content):
         if path.endswith(".csv"):
-            return pd.read_csv(io.BytesIO(content), dtype=str).drop(columns="seconds", errors="ignore").to_csv()
-        if path.endswith(".json"):
+            return pd.read_csv(io.BytesIO(content), dtype=str).drop(columns=["seconds", "git"], errors="ignore").to_csv()
+        if path.endswith(".json") and not path.endswith("classes.json"):
             return {name: value for name, value in json.loads(content).items() if name != "sessions"}
         if path.endswith(".keras"):
             return weights(content)
@@ -121,6 +181,29 @@ def mutated(content, rng):
     start, lost, new = rng.integers(len(content)), rng.integers(3), rng.integers(256, size=rng.integers(3))
     content[start:start + lost] = new.astype(np.uint8).tobytes()
     return bytes(content)
+
+
+# --------------------------------------------------------------------------------------------------- a report's results
+
+
+def names(paths):
+    return [path.name for path in paths]
+
+
+def write_training(folder, method, accuracies, second=None, own=None, finished=True, recipe="digits"):
+    """A method's training and result CSVs, in the layout of INCV_main.py."""
+    folder.mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame({"epoch": range(len(accuracies)), "learning_rate": 0.001, "loss": 1.0, "accuracy": 0.5,
+                          "test_accuracy_1": accuracies, "test_accuracy_2": second, "seconds": 1.0, **(own or {})})
+    frame.to_csv(folder / f"{method}_training.csv", index=False)
+    if finished:
+        curves = {"1": frame.test_accuracy_1, "2": frame.test_accuracy_2}
+        if second is None:
+            del curves["2"]
+        curves["mean"] = pd.DataFrame(curves).mean(axis=1)
+        scores = [{"network": name, "last": curve.iloc[-1], "last10": curve.iloc[-10:].mean(), "best": curve.max(),
+                   "recipe": recipe} for name, curve in curves.items()]
+        pd.DataFrame(scores).to_csv(folder / f"{method}_result.csv", index=False)
 
 
 # ------------------------------------------------------------------------------------------ data sets of a few images

@@ -1,128 +1,19 @@
-"""The download against a local server that breaks off, lies and offers hostile archives; no test needs the network."""
+"""The download against a local server that breaks off and lies; no test needs the network."""
 
-import hashlib
-import http.server
-import io
 import os
 import re
 import resource
 import shutil
 import ssl
 import subprocess
-import tarfile
 import threading
-import urllib.request
 from pathlib import Path
 
 import pytest
-from helpers import TINY, contents, python2_pickle
+from archives import LAYOUT, archive, assert_fetched, complaint, fetch, fetch_as, published, regular
 
 from noisylabels.data import cifar, download
-from noisylabels.errors import UserError
 from utils import load_dataset
-
-LAYOUT = TINY["cifar10"]
-
-
-def regular(name, data):
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    return member, data
-
-
-def special(name, kind, target=""):
-    member = tarfile.TarInfo(name)
-    member.type, member.linkname = kind, target
-    return member, b""
-
-
-def published():
-    """The members of a tiny cifar-10-python.tar.gz: a folder, a file that is not needed, and the data files."""
-    files = {file: python2_pickle(content) for file, content in contents(LAYOUT).items()}
-    members = [special(LAYOUT.folder, tarfile.DIRTYPE), regular(f"{LAYOUT.folder}/readme.html", b"<p>")]
-    return members + [regular(f"{LAYOUT.folder}/{file}", data) for file, data in files.items()]
-
-
-def archive(members):
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
-        for member, data in members:
-            tar.addfile(member, io.BytesIO(data))
-    return packed.getvalue()
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        server, start = self.server, 0
-        wanted = self.headers["Range"]
-        server.requests.append(wanted)
-        total = len(server.payload)
-        if wanted and server.ranges:
-            start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
-        else:
-            self.send_response(server.status)
-        self.send_header("Content-Length", str(total - start))
-        self.send_header("Location", "http://127.0.0.1/")  # read only where the status is that of a redirect
-        self.end_headers()
-        server.hold.wait()
-        allowed = server.breaks.pop(0) if server.breaks else total
-        self.wfile.write(server.payload[start : start + allowed])
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def server(monkeypatch):
-    """A local server; serve(payload) makes it the home of cifar10, and the true archive is what `true` says."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.requests, server.breaks, server.ranges, server.status = [], [], True, 200
-        server.hold = threading.Event()  # what the bodies wait for
-        server.hold.set()
-
-        def serve(payload, true=None):
-            server.payload, true = payload, true or payload
-            url = f"http://127.0.0.1:{server.server_port}/cifar-10-python.tar.gz"
-            entry = download.Archive(url, len(true), hashlib.sha256(true).hexdigest())
-            monkeypatch.setitem(cifar.ARCHIVES, "cifar10", entry)
-
-        server.serve = serve
-        serve(archive(published()))
-        monkeypatch.setattr(cifar, "LAYOUTS", TINY)
-        monkeypatch.setattr(download, "PAUSE", 0)
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-def fetch(data_dir):
-    """Download with an opener that takes the local server's http."""
-    fetch_as(data_dir, opener=urllib.request.build_opener())
-
-
-def fetch_as(data_dir, **options):
-    """Call download.fetch as the loader does."""
-    download.fetch("cifar10", cifar.ARCHIVES["cifar10"], data_dir / LAYOUT.folder, LAYOUT.files, **options)
-
-
-def complaint(data_dir, call=fetch):
-    """The one line with which `call` fails; there must be no data folder then, and nothing half unpacked."""
-    with pytest.raises(UserError) as error:
-        call(data_dir)
-    message = str(error.value)
-    assert len(message.splitlines()) == 1
-    assert not (data_dir / LAYOUT.folder).exists() and not (data_dir / f"{LAYOUT.folder}.part").exists()
-    return message
-
-
-def assert_fetched(data_dir):
-    assert load_dataset("cifar10", data_dir).y_train.shape == (7,)
-    assert os.listdir(data_dir) == [LAYOUT.folder]
-    assert sorted(os.listdir(data_dir / LAYOUT.folder)) == sorted(LAYOUT.files)
 
 
 def test_the_archives_are_the_published_ones():
@@ -214,44 +105,6 @@ def test_a_page_in_place_of_the_archive_is_refused(server, tmp_path, status):
     server.ranges = False
     complaint(tmp_path)
     assert (tmp_path / "cifar10.part").read_bytes() == b"x" * 7  # what came before is not lost to it
-
-
-@pytest.mark.parametrize("name", ["../evil", "/evil", f"{LAYOUT.folder}/../../evil", f"{LAYOUT.folder}/evil"])
-def test_unexpected_members_are_passed_over(server, tmp_path, name):
-    name = str(tmp_path) + name if name.startswith("/") else name
-    extras = [regular(name, b"x"), special(name, tarfile.SYMTYPE, "/"), special(name, tarfile.CHRTYPE)]
-    server.serve(archive(extras + published()))
-    fetch(tmp_path / "data")
-    assert_fetched(tmp_path / "data")
-    assert os.listdir(tmp_path) == ["data"]
-
-
-@pytest.mark.parametrize(
-    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE]
-)
-def test_only_regular_files_count(server, tmp_path, kind):
-    secret = tmp_path / "secret"
-    secret.write_text("not to be touched")
-    *members, (last, _) = published()
-    server.serve(archive([*members, special(last.name, kind, str(secret))]))
-    assert f"it lacks {last.name}" in complaint(tmp_path)
-    assert os.listdir(tmp_path) == ["secret"] and secret.read_text() == "not to be touched"
-
-
-def test_a_folder_that_is_a_link_is_not_followed(server, tmp_path):
-    (tmp_path / "elsewhere").mkdir()
-    members = [special(LAYOUT.folder, tarfile.SYMTYPE, str(tmp_path / "elsewhere")), *published()[1:]]
-    server.serve(archive(members))
-    fetch(tmp_path / "data")
-    assert_fetched(tmp_path / "data")
-    assert not (tmp_path / "data" / LAYOUT.folder).is_symlink() and os.listdir(tmp_path / "elsewhere") == []
-
-
-@pytest.mark.parametrize("damage", [lambda x: x[: len(x) // 2], lambda x: x[:-200] + bytes(200), lambda x: b"no tar"])
-def test_an_archive_that_cannot_be_unpacked(server, tmp_path, damage):
-    server.serve(damage(server.payload))
-    assert "cannot be unpacked" in complaint(tmp_path)
-    assert os.listdir(tmp_path) == []
 
 
 def test_two_at_once_download_once(server, tmp_path):

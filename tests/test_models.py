@@ -71,6 +71,26 @@ def test_l2_is_on_the_convolutions_of_blocks_and_projections_alone():
     assert not create_model("ResNet110", CIFAR, 10).losses
 
 
+def test_l2_is_on_all_nine_convolutions_of_CNN9():
+    network = create_model("CNN9", (8, 8, 1), 10)
+    kernels = [layer.kernel for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert len(network.losses) == len(kernels) == 9
+    expected = 1e-4 * sum(float(tf.reduce_sum(tf.square(kernel))) for kernel in kernels)
+    assert float(tf.add_n(network.losses)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name, deviation", [("ResNet110", 1.), ("ResNet110-2019", .8796), ("ResNet164-2019", .8796)])
+def test_initial_weights_are_normal_of_2019_or_he_s_cut_at_two_deviations(name, deviation):
+    """In deviations of He's, sqrt(2 / inputs of a filter), within five errors; cut before 2019's was scaled back."""
+    scaled = [kernel.numpy().ravel() / np.sqrt(2 / np.prod(kernel.shape[:-1]))
+              for kernel in create_model(name, (8, 8, 1), 10).trainable_variables if kernel.ndim > 1]
+    assert len(scaled) == int(name[6:9]) + 3                                    # a projection a stage
+    drawn = np.concatenate(scaled)
+    assert drawn.std() == pytest.approx(deviation, abs=5 / np.sqrt(2 * len(drawn)))
+    assert np.abs(drawn).max() == pytest.approx(2 * deviation / .8796, rel=1e-3)
+    assert len({values[:9].tobytes() for values in scaled}) == len(scaled)      # no two layers draw the same
+
+
 def test_unknown_network():
     with pytest.raises(KeyError):
         create_model("ResNet33", CIFAR, 10)

@@ -10,7 +10,8 @@ import tensorflow as tf
 from models import create_model
 from noisylabels.methods import method_class
 from noisylabels.methods.base import Given, batches_of
-from noisylabels.recipes import ADAM_INCV, ADAM_MAIN, ADAM_VERIFY, AUGMENTATIONS, RECIPES, triangle
+from noisylabels.recipes import ADAM_INCV, ADAM_MAIN, ADAM_VERIFY, AUGMENTATIONS, RECIPES, Triangle
+from noisylabels.theory import Noise
 from noisylabels.training import augmentation, device
 from noisylabels.training.optimizers import Adam
 from noisylabels.training.trainer import Trainer, as_tensor, build
@@ -70,7 +71,7 @@ def test_shifts_of_2019_are_uniform_in_four_pixels():
     (ADAM_MAIN, 200, {0: 1, 79: 1, 80: .1, 119: .1, 120: .01, 160: .001, 179: .001, 180: .0005}),
     (ADAM_VERIFY, 200, {80: 1, 81: .1, 120: .1, 121: .01, 161: .001, 180: .001, 181: .0005}),
     (ADAM_MAIN, 20, {7: 1, 8: .1, 12: .01, 16: .001, 18: .0005}),
-    (triangle(.2, .25, .07), 8, {0: .2, 1: .6, 2: 1, 5: .535, 8: .07}),
+    (Triangle(.2, .25, .07), 8, {0: .2, 1: .6, 2: 1, 5: .535, 8: .07}),
 ])
 def test_schedules(factor, epochs, table):
     assert {time: pytest.approx(factor(time, epochs)) for time in table} == table
@@ -98,7 +99,7 @@ def digits():
 def trainer_of(digits, name="standard", jit_compile=False, **changes):
     settings = RECIPES["digits"]["INCV"]
     given = Given(digits.x_train[:256], digits.y_train[:256], 10, 32, 4, **changes)
-    method = build(method_class(name), given, settings, 0)
+    method = build(method_class(name), given, settings, 0, "main")
     return method, Trainer(method, np.ones(256, bool), "none", settings.rate, jit_compile)
 
 
@@ -106,7 +107,8 @@ def trainer_of(digits, name="standard", jit_compile=False, **changes):
 @pytest.mark.parametrize("decay, left", [(0., 1.), (.2, .9)])
 def test_weight_decay_shrinks_by_its_share_of_the_learning_rate(digits, optimizer, decay, left):
     settings = replace(RECIPES["digits"]["INCV"], optimizer=optimizer, weight_decay=decay, learning_rate=.5)
-    method = build(method_class("standard"), Given(digits.x_train[:64], digits.y_train[:64], 10, 32, 4), settings, 0)
+    given = Given(digits.x_train[:64], digits.y_train[:64], 10, 32, 4)
+    method = build(method_class("standard"), given, settings, 0, "main")
     variables = method.networks[0].trainable_variables
     before = [variable.numpy() for variable in variables]
     method.optimizers[0].apply([tf.zeros_like(variable) for variable in variables], variables)
@@ -119,7 +121,8 @@ def test_weight_decay_shrinks_by_its_share_of_the_learning_rate(digits, optimize
 def test_mixed_precision_is_for_machines_that_have_it(digits, monkeypatch, precision, able, expected):
     monkeypatch.setattr(device, "computes_bfloat16", lambda: able)
     settings = replace(RECIPES["digits"]["INCV"], precision=precision)
-    method = build(method_class("standard"), Given(digits.x_train[:64], digits.y_train[:64], 10, 32, 4), settings, 0)
+    given = Given(digits.x_train[:64], digits.y_train[:64], 10, 32, 4)
+    method = build(method_class("standard"), given, settings, 0, "main")
     (convolution, *_) = [layer for layer in method.networks[0].layers if isinstance(layer, keras.layers.Conv2D)]
     assert convolution.dtype_policy.name == expected
 
@@ -166,7 +169,7 @@ def test_one_trace_serves_trainings_cuts_and_other_labels(digits, tmp_path):
 
 
 def test_one_graph_trains_both_networks_through_ramp_and_cuts(digits, tmp_path):
-    method, trainer = trainer_of(digits, "co_teaching", noise_ratio=.4)
+    method, trainer = trainer_of(digits, "co_teaching", noise=Noise("sym", .4), options={"variant": "harness"})
     before = [network.get_weights()[0] for network in method.networks]
     history, _ = trainer.fit(4, 0, "a", tmp_path / "a.npz", no_more)
     assert trainer.steps.experimental_get_tracing_count() == 1
@@ -241,7 +244,7 @@ def test_xla_compiles_a_step_and_changes_nothing(architecture, precision, tolera
     losses = []
     for jit_compile in (False, True):
         settings = replace(RECIPES["paper"]["INCV"], architecture=architecture, precision=precision)
-        method = build(method_class("standard"), Given(images, labels, 10, 32, 1), settings, 0)
+        method = build(method_class("standard"), Given(images, labels, 10, 32, 1), settings, 0, "main")
         trainer = Trainer(method, labels == labels, settings.augmentation, settings.rate, jit_compile)
         history, _ = trainer.fit(1, 0, "a", tmp_path / f"{jit_compile}.npz", no_more)
         losses.append(history[0]["loss"])

@@ -1,14 +1,38 @@
-"""Reads the pickles of data sets without running anything from them: containers, ints, strings, uint8 arrays."""
+"""Reads the pickles of data sets without running anything from them: containers, ints, strings, arrays, tensors."""
 import pickle
+from dataclasses import dataclass
 from typing import NamedTuple
 
 
-class Array(NamedTuple):
-    """A uint8 array as its pickle describes it: shape and data are not checked against each other."""
+@dataclass(eq=False)
+class Array:
+    """An array as its pickle describes it: shape and data are not checked against each other, and may be missing."""
 
-    shape: tuple
-    fortran: bool
-    data: bytes
+    shape: tuple = ()
+    fortran: bool = False
+    data: bytes = b""  # or Latin1
+    dtype: str = "uint8"  # or int64, little-endian
+
+
+class Latin1(NamedTuple):
+    """Bytes as protocol 2 holds them: Latin-1 characters in UTF-8. Left to whoever needs them, for that takes time."""
+
+    text: bytes
+
+
+class Storage(NamedTuple):
+    """What a torch tensor is a view of: a file of int64 numbers beside the pickle, by its name."""
+
+    key: bytes
+
+
+class Tensor(NamedTuple):
+    """A torch tensor as its pickle describes it, in elements: nothing is checked."""
+
+    storage: Storage
+    offset: int
+    size: tuple
+    stride: tuple
 
 
 _INTS = {pickle.BININT1: 1, pickle.BININT2: 2, pickle.BININT: 4}  # opcode -> bytes of its number
@@ -20,21 +44,26 @@ _NEW = {pickle.EMPTY_DICT: dict, pickle.EMPTY_LIST: list, pickle.EMPTY_TUPLE: tu
 _NEW |= {pickle.NONE: lambda: None, pickle.NEWTRUE: lambda: True, pickle.NEWFALSE: lambda: False}
 _POPS = {pickle.TUPLE: None, pickle.APPENDS: None, pickle.SETITEMS: None}  # None: all items since the last mark
 _POPS |= {pickle.TUPLE1: 1, pickle.TUPLE2: 2, pickle.TUPLE3: 3, pickle.APPEND: 1, pickle.SETITEM: 2}
-_POPS |= {pickle.STACK_GLOBAL: 2, pickle.REDUCE: 2, pickle.BUILD: 2, pickle.STOP: 1}
+_POPS |= {pickle.STACK_GLOBAL: 2, pickle.REDUCE: 2, pickle.BUILD: 2, pickle.BINPERSID: 1, pickle.STOP: 1}
 _GLOBALS = {f"numpy.{core}.multiarray._reconstruct": "reconstruct" for core in ("core", "_core")}
 _GLOBALS |= {"numpy.ndarray": "ndarray", "numpy.dtype": "dtype"}
+_TORCH = _GLOBALS | {"_codecs.encode": "encode", "collections.OrderedDict": "ordered"}
+_TORCH |= {"torch.LongStorage": "long", "torch._utils._rebuild_tensor_v2": "tensor"}
+_DTYPES = {b"u1": "uint8", b"i8": "int64"}
 
 
-def unpickle(data, max_steps):
+def unpickle(data, max_steps, torch=False):
     """What a pickle (bytes, protocol 2 to 4) of containers, ints, strings and uint8 arrays describes; nothing is run.
 
     An interpreter for the opcodes that such pickles consist of; it has no import and no call. The NumPy names in the
     pickle of an array become marks on the stack (a str, while all text of the file stays bytes), and the array an
-    Array. Keys of dictionaries are short strings, because a tuple of tuples can be made that takes ages to hash.
-    Strings over 255 bytes are views into `data`. A step takes time and memory in proportion to the bytes it reads or
-    the items it removes. Raises UnpicklingError, LookupError, ValueError, TypeError or AttributeError for all else.
+    Array. With `torch`, int64 arrays and tensors as torch.save writes them are known, too. Keys of dictionaries are
+    short strings, because a tuple of tuples can be made that takes ages to hash. Strings over 255 bytes are views into
+    `data`. A step takes time and memory in proportion to the bytes it reads or the items it removes. Raises
+    UnpicklingError, LookupError, ValueError, TypeError or AttributeError for all else.
     """
     view, position = memoryview(data), 0
+    names, dtypes = (_TORCH, ("uint8", "int64")) if torch else (_GLOBALS, ("uint8",))
     stack, outer, memo = [], [], {}
 
     def take(n):
@@ -52,9 +81,9 @@ def unpickle(data, max_steps):
 
     def known(module, name):
         full = f"{module.decode()}.{name.decode()}"
-        if full not in _GLOBALS:
+        if full not in names:
             raise pickle.UnpicklingError(f"it asks for {full[:80]!a}, which no data set needs; nothing was run")
-        return _GLOBALS[full]
+        return names[full]
 
     for _ in range(max_steps):
         opcode = bytes(take(1))
@@ -95,17 +124,29 @@ def unpickle(data, max_steps):
                 case pickle.STACK_GLOBAL, _:
                     stack.append(known(*items))
                 case pickle.REDUCE, ["reconstruct", ("ndarray", *_)]:
-                    stack.append("array")
-                case pickle.REDUCE, ["dtype", (b"u1", *_)]:
-                    stack.append("uint8")
+                    stack.append(Array())
+                case pickle.REDUCE, ["dtype", (bytes() as code, *_)] if _DTYPES.get(code) in dtypes:
+                    stack.append(_DTYPES[code])
                 case pickle.BUILD, ["uint8", _]:  # byte order and the like: nothing that a single byte has
                     stack.append("uint8")
-                case pickle.BUILD, ["array", (1, shape, "uint8", fortran, (bytes() | memoryview()) as pixels)]:
-                    stack.append(Array(shape, fortran, pixels))
+                case pickle.BUILD, ["int64", (_, b"<", *_)]:
+                    stack.append("int64")
+                case pickle.BUILD, [Array() as array, (1, shape, ("uint8" | "int64") as dtype, fortran,
+                                                       (bytes() | memoryview() | Latin1()) as content)]:
+                    array.shape, array.fortran, array.data, array.dtype = shape, fortran, content, dtype
+                    stack.append(array)  # the same object as before, which the memo may hold
+                case pickle.REDUCE, ["encode", ((bytes() | memoryview()) as text, b"latin1")]:
+                    stack.append(Latin1(text))
+                case pickle.REDUCE, ["ordered", ()]:
+                    stack.append({})
+                case pickle.BINPERSID, [(b"storage", "long", bytes() as key, _, int())]:
+                    stack.append(Storage(key))
+                case pickle.REDUCE, ["tensor", (Storage() as storage, int() as offset, size, stride, *_)]:
+                    stack.append(Tensor(storage, offset, size, stride))
                 case pickle.STOP, [content]:
                     return content
                 case _:
-                    raise pickle.UnpicklingError("it holds an object other than a uint8 array")
+                    raise pickle.UnpicklingError(f"it holds an object other than a {' or '.join(dtypes)} array")
         else:
             raise pickle.UnpicklingError(f"it uses the opcode {opcode!a}, which no data set needs; nothing was run")
     raise pickle.UnpicklingError(f"its pickle has more than {max_steps} steps")

@@ -4,24 +4,28 @@ from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """Where a method is: its class, in the file of its name; and what tables and figures call it."""
+    """Where a method is, its class in the file of its name; what tables call it; what it costs."""
 
     class_name: str
     title: str
+    cost: float = 1.            # time of an epoch, in epochs of Standard
 
 
 METHODS = {
     "standard": Entry("Standard", "Standard"),
     "f_correction": Entry("FCorrection", "F-correction"),
-    "decoupling": Entry("Decoupling", "Decoupling"),
-    "co_teaching": Entry("CoTeaching", "Co-teaching"),
+    "decoupling": Entry("Decoupling", "Decoupling", 2.),
+    "co_teaching": Entry("CoTeaching", "Co-teaching", 2.7),
     "mentornet": Entry("MentorNet", "MentorNet"),
     "d2l": Entry("D2L", "D2L"),
-    "incv": Entry("ModifiedCoTeaching", "INCV"),
+    "incv": Entry("ModifiedCoTeaching", "INCV", 1.5),
 }
 OPTIONS = {                                     # flag <method>_<option>: its choices, the default first; its help
     "f_correction_T": (("estimated", "true"), "F-correction's noise matrix: estimated, or that of the noise given"),
+    "co_teaching_variant": (("harness", "2018"), "Co-teaching with the settings of all methods, or those of 2018"),
     "mentornet_curriculum": (("self_paced", "pd"), "MentorNet's predefined curriculum"),
+    "mentornet_burn_in": (("18", "0"), "per cent of the training in which self_paced keeps all samples"),
+    "mentornet_percentile": (("0.75", "0.5"), "of the losses, for pd: its authors have 0.5 for a noise ratio of 0.8"),
 }
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from noisylabels.errors import UserError
+from noisylabels.theory import Noise
 from noisylabels.training import tf
 from noisylabels.training.augmentation import scale
 
@@ -19,8 +20,8 @@ class Given:
     n_classes: int
     batch_size: int
     epochs: int
-    noise_ratio: float | None = None        # the true one; None where it is not known
-    pattern: str | None = None              # sym or asym
+    noise: Noise | None = None              # what was done to the labels; None where that is not known
+    assumed_pattern: str | None = None      # what is assumed of that: sym, asym, or nothing
     select: np.ndarray | None = None        # INCV's S and C, bool (n,), and its estimate of the noise ratio
     candidate: np.ndarray | None = None
     eval_ratio: float | None = None
@@ -67,6 +68,7 @@ class Method:
     n_networks = 1
     logged = ("loss", "accuracy")           # the names that train_step returns, averaged over an epoch
     matrices = ()                           # attributes, (c, c) each, that are written as <method>_<name>.csv
+    factor = None                           # of the learning rate, see Settings, in place of the recipe's
 
     def __init__(self, given, networks, optimizers, mirror=False):
         """networks, optimizers: n_networks of each. mirror: predict the mean over an image and its mirror image."""
@@ -75,17 +77,19 @@ class Method:
         for network, optimizer in zip(networks, optimizers):
             optimizer.build(network.trainable_variables)
         self.samples = np.arange(len(given.labels))
+        self.held_out = self.samples[:0]    # by whose labels it chooses its epoch; without, it ends with the last
         self._predict = [self._compiled_prediction(network) for network in networks]
         self.extra_state = []               # what a method adds to the state of networks and optimizers
         self._initial = None
 
     # --- what a method overrides ---
 
-    def prepare(self, train_standard):
+    def prepare(self, train_standard, seed):
         """Called before the training, and again before a resumed one.
 
-        train_standard(): trains a standard network in the same way, or recognises that it is done; returns its class
-        probabilities of the training images, float32 (n, c), inference mode, not augmented.
+        train_standard(samples, held_out): trains a standard network in the same way on the samples, or recognises that
+        this is done; returns the class probabilities of all training images, float32 (n, c), inference mode, not
+        augmented, at the epoch of its lowest loss on the held-out ones.
         """
 
     def begin_epoch(self, epoch, history, seed):
@@ -100,6 +104,10 @@ class Method:
         """Scalars for the steps of this epoch, by name."""
         return {}
 
+    def observed(self, probabilities):
+        """Probabilities (n, c) of the observed labels, from those of the true ones, for the loss on held-out labels."""
+        return probabilities
+
     def train_step(self, batch):
         """One step on a Batch. Returns the scalars of `logged`, by name."""
         loss, logits = self.descend(0, batch.x, lambda logits: tf.reduce_mean(cross_entropy(logits, batch.y)))
@@ -108,12 +116,18 @@ class Method:
     # --- what it calls ---
 
     @property
-    def noise_ratio(self):
-        """The true noise ratio. Raises UserError where it is not known."""
-        if self.given.noise_ratio is None:
-            raise UserError(f"argument --method: {type(self).__name__} has to be told the noise ratio, but that of "
-                            "these labels is not known; choose another method")
-        return self.given.noise_ratio
+    def noise(self):
+        """The noise of the labels, a theory.Noise. Raises UserError where it is not known."""
+        if self.given.noise is None:
+            raise UserError(f"argument --method: {type(self).__name__} has to be told the noise, but that of these "
+                            "labels is not known; choose another method")
+        return self.given.noise
+
+    def hold_out(self, samples):
+        """Takes samples (indices) out of the training. Raises UserError where none is left."""
+        self.samples = np.setdiff1d(self.samples, samples)
+        if not len(self.samples):
+            raise UserError("argument --validation_split: nothing is left to train on; give a smaller share")
 
     def descend(self, k, x, loss):
         """One step of network k along the gradient of loss(logits), a scalar, and the network's own penalties.

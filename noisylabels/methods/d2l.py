@@ -6,19 +6,19 @@ intrinsic dimensionality is estimated, from the distances r_1 <= ... <= r_k to t
     LID(x) = -k / sum_{i=1..k} log(r_i / r_k),
 
 averaged over 1,280 random training images in batches of 128. The turning point is the first epoch, from 45/120 of the
-training on, with LID - mean(previous 5) > 2 std(previous 5). There, once, the network goes back to what it was before
-the epoch that made its LID rise; and from there on
+training on, with LID - mean > 2 std of a window of previous ones, 5/120 of the training. There, once, the network goes
+back to what it was before the epoch that made its LID rise; and from there on
 
     alpha = exp(-(e / E) LID / min of all LIDs),    target = alpha y + (1 - alpha) onehot(argmax prediction).
 
 Before, alpha = 1: plain cross entropy. Told nothing of the noise.
 
-Not stated in 2019: how the paper ran it. Chosen here: the first epoch that may turn, 40 + 5 of their 120, scales with
-the number of epochs, the 5 do not; features are what the last layer sees; going back restores weights, statistics and
-optimizer (the authors' code loads what it has just saved, and so goes nowhere). The prediction is that of the pass, in
-training mode, that gives the gradient. Their 2018 code clips the labels to [.01/9, .99], later code has symmetric cross
-entropy before the turning point: neither here, so that until then D2L is Standard. Where no LID can be had (all of the
-features equal) the last one counts again, as in the authors' code.
+Not stated in 2019: how the paper ran it. Chosen here: the first epoch that may turn, 40 + 5 of their 120, and the
+window, their 5, scale with the number of epochs; features are what the last layer sees; going back restores weights,
+statistics and optimizer (the authors' code loads what it has just saved, and so goes nowhere). The prediction is that
+of the pass, in training mode, that gives the gradient. Their 2018 code clips the labels to [.01/9, .99], later code has
+symmetric cross entropy before the turning point: neither here, so that until then D2L is Standard. Where no LID can be
+had (all of the features equal) the last one counts again, as in the authors' code.
 """
 import keras
 import numpy as np
@@ -28,7 +28,6 @@ from noisylabels.methods.base import Method, accuracy, cross_entropy
 from noisylabels.streams import stream
 from noisylabels.training.augmentation import scale
 
-WINDOW = 5
 IMAGES, BATCH = 1280, 128
 
 
@@ -54,15 +53,20 @@ def mean_lid(batches, previous=1.):
     return mean if mean > 0 else previous
 
 
+def window(epochs):
+    """How many epochs the LID is held against: 5 of 120, scaled to `epochs`, and at least the two of a deviation."""
+    return max(2, round(5 / 120 * epochs))
+
+
 def first_turn(epochs):
-    """The first epoch that may be the turning point: 40 + 5 of 120, scaled to `epochs`, with 5 before it."""
-    return max(WINDOW, round(45 / 120 * epochs))
+    """The first epoch that may be the turning point: 40 + 5 of 120, scaled to `epochs`, with a window before it."""
+    return max(window(epochs), round(45 / 120 * epochs))
 
 
-def turning_point(lids, first):
-    """The first epoch e >= first with LID_e - mean > 2 std of the 5 LIDs before it; None where there is none."""
+def turning_point(lids, first, window):
+    """The first epoch e >= first with LID_e - mean > 2 std of the `window` LIDs before it; None where there is none."""
     for e in range(first, len(lids)):
-        before = lids[e - WINDOW:e]
+        before = lids[e - window:e]
         if lids[e] - np.mean(before) > 2 * np.std(before):
             return e
     return None
@@ -90,7 +94,7 @@ class D2L(Method):
     def begin_epoch(self, epoch, history, seed):
         before = [row["lid"] for row in history]
         lids = [*before, self.measure(stream(seed, "lid", epoch), *before[-1:])]
-        turned = turning_point(lids, first_turn(self.given.epochs))
+        turned = turning_point(lids, first_turn(self.given.epochs), window(self.given.epochs))
         for current, earlier in zip(self.state, self.extra_state):
             if turned == epoch:
                 current.assign(earlier)

@@ -2,7 +2,7 @@
 
 Two networks f1, f2. An epoch goes once through S; after a warm-up each batch B_S of it is joined by candidates B_C.
 Each network ranks the batch by its own loss, and the n(e) samples of smallest loss train the *other* network.
-Told: S, C and the estimated noise ratio, all from INCV, and the pattern (sym or asym).
+Told: S, C and the estimated noise ratio, all from INCV, and the assumed pattern (sym or asym).
 """
 import numpy as np
 
@@ -36,10 +36,14 @@ class ModifiedCoTeaching(Method):
         super().__init__(given, networks, optimizers, **options)
         self.samples = np.flatnonzero(given.select)
         self.candidates = np.flatnonzero(given.candidate)
-        pattern = given.pattern if given.pattern == "sym" else "asym"
+        pattern = given.assumed_pattern if given.assumed_pattern == "sym" else "asym"
         self.eps_s = selected_noise_ratio(given.eval_ratio, pattern, given.n_classes)
-        self.warm_up = warm_up_epochs(given.eval_ratio, given.pattern, given.epochs)
+        self.warm_up = warm_up_epochs(given.eval_ratio, given.assumed_pattern, given.epochs)
         self.ramp = ramp_epochs(given.epochs)
+
+    def hold_out(self, samples):
+        super().hold_out(samples)
+        self.candidates = np.setdiff1d(self.candidates, samples)
 
     def batches(self, epoch, rng):
         """B_S in each row, and after the warm-up B_C behind it."""

@@ -4,6 +4,7 @@ Missing runs leave gaps. The functions return the paths that they wrote, none wh
 fractions in the CSVs and per cent in table.md.
 """
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from noisylabels import theory
 from noisylabels.methods import METHODS, title_of
 from noisylabels.report import figures, published
+from noisylabels.report.groups import differences, identity_of, labelled, rows_of_records, usual_recipe
 from noisylabels.report.read import (
     VERIFY_COLUMNS,
     networks_of,
@@ -28,18 +30,23 @@ from noisylabels.runs.folders import find_runs, run_at
 
 def verify_figures(results_dir, dataset):
     """`Verify_Theory.csv` (a row a run), `.png` (TA, LP, LR with the theory's curves) and `_M.png` (M over T)."""
-    rows, matrices = [], {}
+    found, matrices = {}, {}
     for run in find_runs(results_dir, dataset):
         row = read_csv(run.folder / "Verify_Theory.csv", "seed", VERIFY_COLUMNS)
         M = read_matrix(run.folder / "Verify_Theory_M.csv")
         if row is not None:
-            rows.append({**run.noise._asdict(), "seed": run.seed, **row[VERIFY_COLUMNS].iloc[0]})
+            found[run] = row[VERIFY_COLUMNS].iloc[0]
         if M is not None:
             matrices.setdefault(run.noise, M)
-    folder, written, table = Path(results_dir) / dataset, [], pd.DataFrame(rows)
-    if rows:
+    identities = {run: identity_of(run, "Verify_Theory", {}) for run in found}
+    recipe = usual_recipe(identities.values())
+    table = pd.DataFrame([{**run.noise._asdict(), "seed": run.seed,
+                           "differs": differences(identities[run], "verify", recipe), **row}
+                          for run, row in found.items()])
+    folder, written = Path(results_dir) / dataset, []
+    if len(table):
         written.append(save_csv(table, folder / "Verify_Theory.csv"))
-    if rows and matrices:
+    if len(table) and matrices:
         n_classes = len(next(iter(matrices.values())))
         points = published.THEORY_POINTS if dataset == "cifar10" else None
         written.append(save(figures.theory_curves(table, n_classes, points), folder / "Verify_Theory.png"))
@@ -94,44 +101,103 @@ def methods_of(runs):
     return [*METHODS, *sorted(found - set(METHODS))]
 
 
-def summary(results_dir, dataset):
-    """The data set's methods by settings: `table.csv`, `table.md`, `TestAcc.png`; and its selections: `INCV.png`.
+class Summary(NamedTuple):
+    """What the runs of a data set come to, like with like."""
 
-    Tables and test accuracies are of finished runs alone, and of the mean of both networks where a method has two.
+    rows: list              # of table.csv
+    curves: dict            # {noise: {(method, differs): frame of test accuracy by epoch}}
+    selections: dict        # {(noise, differs): {"LP" and "LR": frame by iteration}}
+    recipe: str             # of most of them
+
+
+def summarise(results_dir, dataset):
+    """The Summary of a data set's finished runs: over the seeds of those that agree in all else, others by themselves.
+
+    Of two networks their mean.
     """
     rank = {noise: i for i, noise in enumerate(published.SETTINGS)}             # these come first
     runs = sorted(find_runs(results_dir, dataset), key=lambda run: rank.get(run.noise, len(rank)))
-    rows, curves, selections = [], {}, {}
+    results = {method: {run: result for run in runs if (result := read_result(run, method)) is not None}
+               for method in methods_of(runs)}
+    identities = {method: {run: identity_of(run, f"{method}_training", known_without_record(run, method, result))
+                           for run, result in found.items()} for method, found in results.items()}
+    recipe = usual_recipe([identity for found in identities.values() for identity in found.values()]
+                          + [identity_of(run, "INCV", {}) for run in runs])
+    summary = Summary([], {}, {}, recipe)
     for noise in dict.fromkeys(run.noise for run in runs):
-        seeds = [run for run in runs if run.noise == noise]
-        for method in methods_of(runs):
-            results = {run: result for run in seeds if (result := read_result(run, method)) is not None}
-            if results:
-                rows.append(table_row(noise, method, results, dataset))
-            lines = [line for run in results if (line := read_accuracy(run, method)) is not None]
-            if lines:
-                curves.setdefault(noise, {})[method] = over_seeds(lines)
-        frames = [frame for run in seeds if (frame := read_iterations(run)) is not None]
-        if frames:
-            selections[noise] = {score: over_seeds([frame[score] for frame in frames]) for score in ("LP", "LR")}
-    folder, written = Path(results_dir) / dataset, []
-    if rows:
-        table = pd.DataFrame(rows)
-        written.append(save_csv(table, folder / "table.csv"))
-        with atomic(folder / "table.md") as temporary:
-            temporary.write_text(markdown(table, dataset), encoding="utf-8")
-        written.append(folder / "table.md")
-    if curves:
-        written.append(save(figures.test_accuracy(curves), folder / "TestAcc.png"))
-    if selections:
+        for method, found in identities.items():
+            for differs, group in labelled({run: found[run] for run in found if run.noise == noise}, "main", recipe):
+                summary.rows.append(
+                    table_row(noise, method, differs, {run: results[method][run] for run in group}, dataset))
+                lines = [line for run in group if (line := read_accuracy(run, method)) is not None]
+                if lines:
+                    summary.curves.setdefault(noise, {})[method, differs] = over_seeds(lines)
+        frames = {run: frame for run in runs if run.noise == noise and (frame := read_iterations(run)) is not None}
+        selected = {run: identity_of(run, "INCV", {"recipe": recipe}) for run in frames}
+        for differs, group in labelled(selected, "INCV", recipe):
+            summary.selections[noise, differs] = {
+                score: over_seeds([frames[run][score] for run in group], hold=True) for score in ("LP", "LR")}
+    return summary
+
+
+def summary(results_dir, dataset):
+    """`table.csv`, `table.md`, `TestAcc.png`, `INCV.png` of a data set, and `runs.csv`, a row for every run."""
+    folder, found = Path(results_dir) / dataset, summarise(results_dir, dataset)
+    records = [row for run in find_runs(results_dir, dataset) for row in rows_of_records(run)]
+    written = [save_csv(pd.DataFrame(records), folder / "runs.csv")] if records else []
+    return written + write_summary(found, folder, dataset, "table", "TestAcc", "INCV")
+
+
+def write_summary(found, folder, dataset, table, curves, selections):
+    """Writes a Summary under these names, without their endings."""
+    written = []
+    if found.rows:
+        frame = pd.DataFrame(found.rows)
+        written.append(save_csv(frame, folder / f"{table}.csv"))
+        with atomic(folder / f"{table}.md") as temporary:
+            temporary.write_text(markdown(frame, dataset, found.recipe), encoding="utf-8")
+        written.append(folder / f"{table}.md")
+    if found.curves:
+        written.append(save(figures.test_accuracy(found.curves), folder / f"{curves}.png"))
+    if found.selections:
         points = published.SELECTION if dataset == "cifar10" else {}
-        written.append(save(figures.selection(selections, points), folder / "INCV.png"))
+        written.append(save(figures.selection(found.selections, points), folder / f"{selections}.png"))
     return written
 
 
-def over_seeds(lines):
-    """Mean, sample std and count at each epoch or iteration, of Series indexed by it."""
-    return pd.concat(lines).groupby(level=0).agg(["mean", "std", "count"])
+def compare(results_dirs, dataset):
+    """Results of several trees in one table and one figure, `compared.*`, in the first; a row says of which it is."""
+    together = Summary([], {}, {}, "as each tree has it")
+    for tree in results_dirs:
+        def named(differs, tree=tree):
+            return f"{tree}{', ' * bool(differs)}{differs}"
+
+        found = summarise(tree, dataset)
+        together.rows.extend({**row, "differs": named(row["differs"])} for row in found.rows)
+        for noise, lines in found.curves.items():
+            together.curves.setdefault(noise, {}).update(
+                {(method, named(differs)): frame for (method, differs), frame in lines.items()})
+        together.selections.update({(noise, named(differs)): scores
+                                    for (noise, differs), scores in found.selections.items()})
+    return write_summary(together, Path(results_dirs[0]) / dataset, dataset, "compared", "compared_TestAcc",
+                         "compared_INCV")
+
+
+def known_without_record(run, method, result):
+    """What the files of a training say of it where its record is missing."""
+    log = read_training(run, method)
+    return {"recipe": result["recipe"]} | ({} if log is None else {"epochs": len(log)})
+
+
+def over_seeds(lines, hold=False):
+    """Mean, sample std and count at each epoch or iteration, of Series indexed by it.
+
+    Only where all of them are, so that no run drops out of the mean on the way; hold: one that ended early, as a
+    selection may, stays at its last value instead.
+    """
+    together = pd.concat(lines, axis=1)
+    together = together.ffill() if hold else together.dropna()
+    return together.T.agg(["mean", "std", "count"]).T
 
 
 def true_T(noise, like):

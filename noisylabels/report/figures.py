@@ -53,15 +53,21 @@ SETS = {"selected": "#0072b2", "candidate": "#e69f00", "removed": "#a00000"}
 QUANTITIES = {"kept_precision": "label precision of the kept", "kept": "samples kept", "lid": "LID", "alpha": "α"}
 
 
-def look(method):
-    """How a method is drawn: one that has no line above in grey, with stars, under the name of its file."""
-    return Look(title_of(method), *STYLES.get(method, ("#777777", (0, (3, 1, 1, 1)), "*")))
+def look(method, differs=""):
+    """How a method is drawn: one that has no line above in grey, with stars, under the name of its file.
+
+    differs: in what its runs differ from the recipe, in words; they have the method's colour, and dots.
+    """
+    color, dash, marker = STYLES.get(method, ("#777777", (0, (3, 1, 1, 1)), "*"))
+    return Look(f"{title_of(method)}, {differs}", color, (0, (1, 2)), marker) if differs else Look(
+        title_of(method), color, dash, marker)
 
 
 def theory_curves(points, n_classes, published=None):
     """TA, LP and LR over the noise ratio: theory as lines, a marker a run, one panel a pattern ("Verify" figure).
 
-    points: frame with columns pattern, ratio, TA, LP, LR. published: as published.THEORY_POINTS, or None.
+    points: frame with columns pattern, ratio, differs, TA, LP, LR; runs that differ from the recipe are drawn hollow.
+    published: as published.THEORY_POINTS, or None.
     """
     figure, panels = _panels(len(theory.PATTERNS), width=4.2, height=3.2)
     ratios = np.linspace(0, 1, 201)
@@ -69,14 +75,18 @@ def theory_curves(points, n_classes, published=None):
     for axes, pattern in zip(panels, theory.PATTERNS, strict=True):
         matrices = [theory.transition_matrix(pattern, ratio, n_classes) for ratio in ratios]
         runs = points[points["pattern"] == pattern]
+        alike = runs["differs"] == ""
         for score, formula in formulas.items():
             axes.plot(ratios, [formula(T) for T in matrices], **SCORES[score].style(marker=None))
-            axes.plot(runs["ratio"], runs[score], **SCORES[score].style(linestyle="none"))
+            for chosen, fill in ((runs[alike], SCORES[score].color), (runs[~alike], "white")):
+                axes.plot(chosen["ratio"], chosen[score], **SCORES[score].style(linestyle="none", markerfacecolor=fill))
             if published:
                 axes.plot(np.linspace(0, 1, 11), published[pattern][score], **SCORES[score].hollow())
         axes.set(title=f"{pattern} noise", xlabel="noise ratio", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     handles = [Line2D([], [], label="theory", **GREY.style(marker=None)),
                Line2D([], [], label="measured", **GREY.style(linestyle="none"))]
+    handles += [Line2D([], [], label=differs, **GREY.style(linestyle="none", markerfacecolor="white"))
+                for differs in points["differs"].unique() if differs]
     _legend(figure, SCORES.values(), 3, handles, published)
     return figure
 
@@ -152,45 +162,48 @@ def training(frame, method, title):
 def test_accuracy(settings):
     """Test accuracy against epoch, a panel a setting and a line a method (the paper's training figure).
 
-    settings: {setting: {method: frame indexed by epoch, columns mean, std, count over the seeds}}. The band is one std;
-    the first tenth of the epochs may begin below the panel, for the sake of what follows.
+    settings: {noise: {(method, in what it differs): frame indexed by epoch, columns mean, std, count over the seeds}}.
+    The band is one std; the first tenth of the epochs may begin below the panel, for the sake of what follows.
     """
     figure, panels = _panels(len(settings), width=4.2, height=3)
-    drawn = {method for methods in settings.values() for method in methods}
-    order = [method for method in METHODS if method in drawn] + sorted(drawn - set(METHODS))
-    for axes, (noise, methods) in zip(panels, settings.items(), strict=True):
-        for position, method in enumerate(order):
-            if method in methods:
-                _line(axes, methods[method], look(method), _sparse(methods[method], position / len(order)))
-        counts = [frame["count"].max() for frame in methods.values()]
-        seeds = "–".join(str(count) for count in sorted({min(counts), max(counts)}))
+    drawn = {key for lines in settings.values() for key in lines}
+    methods = [*METHODS, *sorted({method for method, _ in drawn} - set(METHODS))]
+    order = sorted(drawn, key=lambda key: (methods.index(key[0]), key[1]))
+    looks = {key: look(*key) for key in order}
+    for axes, (noise, lines) in zip(panels, settings.items(), strict=True):
+        for position, key in enumerate(order):
+            if key in lines:
+                _line(axes, lines[key], looks[key], _sparse(lines[key], position / len(order)))
+        counts = [frame["count"].max() for frame in lines.values()]
+        seeds = "–".join(f"{count:.0f}" for count in sorted({min(counts), max(counts)}))
         axes.set(title=f"{noise} (n = {seeds})", xlabel="epoch", ylabel="test accuracy")
-        axes.set_ylim(bottom=min(frame["mean"].iloc[len(frame) // 10:].min() for frame in methods.values()) - 0.03)
+        axes.set_ylim(bottom=min(frame["mean"].iloc[len(frame) // 10:].min() for frame in lines.values()) - 0.03)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend(figure, [look(method) for method in order], 2 * min(len(panels), 2))
+    _legend(figure, looks.values(), 2 * min(len(panels), 2))
     return figure
 
 
 def selection(settings, published):
     """LP and LR after each iteration of INCV, a line a setting.
 
-    settings: {setting: {"LP" and "LR": frame indexed by iteration, columns mean, std, count}}. published: settings to
-    scores, as published.SELECTION, or empty.
+    settings: {(noise, in what it differs): {"LP" and "LR": frame indexed by iteration, columns mean, std, count}}.
+    published: noise to scores, as published.SELECTION, or empty.
     """
     figure, panels = _panels(2, width=4.2, height=3.2)
     colors = colormaps["viridis"](np.linspace(0, 0.85, len(settings)))
     dashes, markers = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5))), "osD^vPX"
-    names = [f"{noise} (n = {scores['LR']['count'].max()})" for noise, scores in settings.items()]
+    names = [f"{noise}{', ' * bool(differs)}{differs} (n = {scores['LR']['count'].max():.0f})"
+             for (noise, differs), scores in settings.items()]
     looks = [Look(name, color, dashes[i % len(dashes)], markers[i % len(markers)])
              for i, (name, color) in enumerate(zip(names, colors, strict=True))]
     for axes, score in zip(panels, ("LP", "LR"), strict=True):
-        for setting_look, (setting, scores) in zip(looks, settings.items(), strict=True):
-            _line(axes, scores[score], setting_look)
-            if setting in published:
-                axes.plot(range(1, 5), published[setting][score], **setting_look.hollow())
+        for drawn_as, ((noise, _), scores) in zip(looks, settings.items(), strict=True):
+            _line(axes, scores[score], drawn_as)
+            if noise in published:
+                axes.plot(range(1, 5), published[noise][score], **drawn_as.hollow())
         axes.set(title=SCORES[score].name, xlabel="iteration")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend(figure, looks, 3, published=set(settings) & set(published))
+    _legend(figure, looks, 3, published={noise for noise, _ in settings} & set(published))
     return figure
 
 

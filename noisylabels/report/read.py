@@ -9,6 +9,7 @@ VERIFY_COLUMNS = ["TA", "LP", "LR", "TA_theory", "LP_theory", "LR_theory", "test
 ITERATION_COLUMNS = ["iteration", "LP", "LR", "eps", "selected", "candidate", "removed"]
 TRAINING_COLUMNS = ["epoch", "test_accuracy_1", "seconds"]
 RESULT_COLUMNS = ["last", "last10", "best"]
+FURTHER_COLUMNS = ["final", "validated", "steps"]       # not in files of before
 
 
 def networks_of(frame):
@@ -17,11 +18,15 @@ def networks_of(frame):
 
 
 def read_result(run, method):
-    """Series of last, last10, best of a finished run, the mean of its networks, and recipe; None if not finished."""
+    """Series of a finished run's results, the mean of its networks, and its recipe; None if not finished.
+
+    final: the test accuracy of what the method arrives at; in files of before the last epoch's.
+    """
     frame = read_csv(run.folder / f"{method}_result.csv", "network", RESULT_COLUMNS)
     if frame is not None:
         scores = frame.loc["mean"] if "mean" in frame.index else frame.mean(numeric_only=True)
-        return scores.reindex([*RESULT_COLUMNS, "recipe"])
+        scores = scores.reindex([*FURTHER_COLUMNS, *RESULT_COLUMNS, "recipe"])
+        return scores.fillna({"final": scores["last"]})
 
 
 def read_accuracy(run, method):

@@ -8,13 +8,16 @@ from noisylabels.report.read import RESULT_COLUMNS
 from noisylabels.theory import Noise
 
 
-def table_row(noise, method, results, dataset):
-    """A row of table.csv. results: {run: Series of last, last10, best}. std: of a sample, blank for a single run."""
+def table_row(noise, method, differs, results, dataset):
+    """A row of table.csv, over seeds of runs that agree in all else. std: of a sample, blank for a single run.
+
+    differs: in what they differ from the recipe, in words. results: {run: Series of read.read_result}.
+    """
     frame = pd.DataFrame(list(results.values()))
-    row = {**noise._asdict(), "method": method, "n": len(results),
+    row = {**noise._asdict(), "method": method, "differs": differs, "n": len(results),
            "seeds": " ".join(str(run.seed) for run in results),
-           "recipe": " ".join(dict.fromkeys(frame["recipe"].dropna().astype(str)))}
-    for column in RESULT_COLUMNS:
+           "recipe": " ".join(dict.fromkeys(frame["recipe"].dropna().astype(str))), "steps": frame["steps"].mean()}
+    for column in ["final", *RESULT_COLUMNS, "validated"]:
         scores = frame[column].astype(float)
         row |= {f"{column}_mean": scores.mean(), f"{column}_std": scores.std()}
     if dataset == "cifar10":
@@ -23,24 +26,33 @@ def table_row(noise, method, results, dataset):
     return row
 
 
-def markdown(table, dataset):
-    """table.md: methods by settings, per cent; for cifar10 with the published values, where there are any."""
+def markdown(table, dataset, recipe):
+    """table.md: methods by settings, per cent; for cifar10 with the published values, where there are any.
+
+    recipe: that of the rows that do not say in what they differ.
+    """
     columns = {}
     for setting, rows in table.groupby(["pattern", "ratio"], sort=False):
         name = str(Noise(*setting))
-        columns[name] = {row.method: f"{_percent(row.last_mean, row.last_std)} ({row.n})" for row in rows.itertuples()}
+        columns[name] = {(row.method, row.differs): f"{_percent(row.final_mean, row.final_std)} ({row.n})"
+                         for row in rows.itertuples()}
         if dataset == "cifar10" and setting in published.SETTINGS:
-            columns[f"{name}, published"] = {method: _percent(*values[setting])
+            columns[f"{name}, published"] = {(method, ""): _percent(*values[setting])
                                              for method, values in published.TEST_ACCURACY.items()}
     lines = [f"# Test accuracy on {dataset}", "",
-             "Per cent, after the last epoch; of two networks, their mean. Mean ± sample standard deviation over the",
-             "seeds found (how many). `table.csv` also has the mean of the last ten epochs, and the best epoch.",
-             f"Recipe: {' '.join(dict.fromkeys(' '.join(table['recipe']).split())) or 'unknown'}."]
+             "Per cent, after the last epoch, of F-correction at the epoch that its held-out noisy labels choose; of",
+             "two networks, their mean. Mean ± sample standard deviation over the seeds found (how many), of runs that",
+             "agree in all else. `table.csv` also has the mean of the last ten epochs, the best epoch (which the test",
+             "set chose), and the optimizer's steps.", f"Recipe: {recipe}; rows that differ from it say in what."]
     if dataset == "cifar10":
         lines += ["Published: mean ± standard deviation of five runs; which epoch and which network is not stated."]
     lines += ["", f"| method | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
-    lines += [f"| {title_of(method)} | {' | '.join(cells.get(method, '–') for cells in columns.values())} |"
-              for method in dict.fromkeys([*METHODS, *table["method"]])]
+    order = [*METHODS, *sorted(set(table["method"]) - set(METHODS))]
+    found = {*zip(table["method"], table["differs"])}
+    rows = found | {(method, "") for method in METHODS if dataset == "cifar10" or method not in dict(found)}
+    for method, differs in sorted(rows, key=lambda row: (order.index(row[0]), row[1])):
+        title = title_of(method) + (f", {differs}" if differs else "")
+        lines.append(f"| {title} | {' | '.join(cells.get((method, differs), '–') for cells in columns.values())} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,6 +1,9 @@
-"""Where a run lies: `results/<dataset>/<pattern>/<ratio>/`, the path of 2019, and `seed<k>/` beneath for other seeds.
+"""Where a run lies, and what lies at a path: the layout of a results folder is known here alone.
 
-The way back, from a path to what lies there, is here too, so that the layout is known in one place.
+    <results>/<dataset>/<pattern>/<ratio>/[<name>/][seed<k>/]
+
+is the path of 2019 for the default recipe of a data set and seed 0. Other recipes, and runs that were given a name, lie
+beneath it in a folder of that name, other seeds in `seed<k>`.
 """
 import contextlib
 import re
@@ -9,40 +12,47 @@ from typing import NamedTuple
 
 from noisylabels.theory import PATTERNS, Noise
 
+NAME = r"(?!seed\d+(?![\w.-])|[\w.-]*checkpoints(?![\w.-]))\w[\w.-]*"        # what a folder of runs may be called
+_PATH = re.compile(rf"/([^/]+)/({'|'.join(PATTERNS)})/(0(?:\.\d+)?|1(?:\.0+)?)(?:/({NAME}))?(?:/seed([1-9]\d*))?$")
 
-def run_folder(results_dir, dataset, noise, seed):
-    """The folder of one seed at a noise setting."""
+
+def run_folder(results_dir, dataset, noise, seed, name=None):
+    """The folder of one seed at a noise setting, of the default recipe or under a name."""
     folder = Path(results_dir) / dataset / noise.pattern / str(float(noise.ratio))
+    folder = folder / name if name else folder
     return folder / f"seed{seed}" if seed else folder
 
 
 class RunFolder(NamedTuple):
-    """A run folder, known by its path alone."""
+    """A run folder, known by its path alone. name: None for the default recipe."""
 
     dataset: str
     noise: Noise
+    name: str | None
     seed: int
     folder: Path
 
     @property
     def title(self):
-        return f"{self.dataset}, {self.noise}, seed {self.seed}"
+        name = f", {self.name}" if self.name else ""
+        return f"{self.dataset}, {self.noise}{name}, seed {self.seed}"
 
 
 def run_at(folder):
     """The `RunFolder` of a path. ValueError: it does not end like that of a run."""
-    pattern = rf"([^/]+)/({'|'.join(PATTERNS)})/(0(?:\.\d+)?|1(?:\.0+)?)(?:/seed([1-9]\d*))?"
-    match = re.search(f"/{pattern}$", Path(folder).absolute().as_posix())
+    match = _PATH.search(Path(folder).absolute().as_posix())
     if not match:
-        raise ValueError(f"{folder} is not a run folder: <dataset>/<pattern>/<ratio> or seed<k> beneath")
-    return RunFolder(match[1], Noise(match[2], float(match[3])), int(match[4] or 0), Path(folder))
+        raise ValueError(f"{folder} is not a run folder: <dataset>/<pattern>/<ratio>, a name or seed<k> beneath")
+    return RunFolder(match[1], Noise(match[2], float(match[3])), match[4], int(match[5] or 0), Path(folder))
 
 
 def find_runs(results_dir, dataset):
-    """All run folders of a data set, whatever is in them, by pattern, ratio and seed."""
+    """All run folders of a data set, whatever is in them, by pattern, ratio, name and seed."""
     root = Path(results_dir) / dataset
     runs = []
-    for folder in filter(Path.is_dir, [*root.glob("*/*"), *root.glob("*/*/*")]):
+    for folder in filter(Path.is_dir, (path for depth in range(2, 5) for path in root.glob("/".join("*" * depth)))):
         with contextlib.suppress(ValueError):
-            runs.append(run_at(folder))
-    return sorted(runs, key=lambda run: (PATTERNS.index(run.noise.pattern), run.noise.ratio, run.seed))
+            run = run_at(folder)
+            if run.dataset == root.name:
+                runs.append(run)
+    return sorted(runs, key=lambda run: (PATTERNS.index(run.noise.pattern), run.noise.ratio, run.name or "", run.seed))

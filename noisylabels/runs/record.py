@@ -1,6 +1,6 @@
-"""Runs: one process a folder, a record of each, and what is left to do of one that was stopped.
+"""Runs: one process a run, a record of each, and what is left to do of one that was stopped.
 
-A run is one script (and method) at one noise setting and seed.
+A run is one script (and method) at one noise setting, recipe and seed. Several of them share a folder.
 """
 import contextlib
 import fcntl
@@ -24,36 +24,43 @@ class Run:
 
     folder: where it writes. name: of its record, `<name>.json`. arguments: what its result depends on; a run found
     there with others is an error that names them. overwrite: a finished run, or one with other arguments, is forgotten.
-    outputs: the files without which it is not finished.
+    outputs: the files without which it is not finished. more: patterns of what else it writes.
     Raises UserError if the arguments differ, or the disk does not allow something.
     """
 
-    def __init__(self, folder, name, arguments, overwrite=False, outputs=()):
+    def __init__(self, folder, name, arguments, overwrite=False, outputs=(), more=()):
         self.folder, self.name, self.overwrite = Path(folder), name, overwrite
         self.arguments = json.loads(json.dumps(arguments))
-        self.outputs = [self.folder / output for output in outputs]
+        self.outputs, self.more = [self.folder / output for output in outputs], more
         self.record_path = self.folder / f"{name}.json"
-        self.checkpoints = self.folder / "checkpoints"
+        self.checkpoints = self.folder / f"{name}_checkpoints"
         found = read_record(self.record_path)
         if found and not overwrite:
             compare(self.record_path, found["arguments"], self.arguments)
         self.finished = bool(found and not overwrite and self._is_finished(found))
 
     @contextlib.contextmanager
-    def session(self, device):
-        """Holds the folder for this process while the block works on the run, from what an earlier session left.
+    def session(self, start, wait=False):
+        """Holds the run for this process while the block works on it, from what an earlier session left.
 
-        device: where it computes, for the record. Raises UserError if another process holds the folder.
+        start(): called when there is work to do; returns on what it is computed, a dict for the record. wait: for a
+        process that holds the run, with a line that says so; what it has finished is not done again: `finished` says so
+        within the block. Without, UserError names the holder.
         """
         with disk(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        with self._lock():
-            self._prepare(device)
+        with self._lock(wait) as waited:
+            found = read_record(self.record_path)
+            meant = waited or wait and not self.overwrite
+            if meant and found and found["arguments"] == self.arguments and self._is_finished(found):
+                self.finished = True
+            else:
+                self._prepare(found, start)
             yield
 
     def checkpoint(self, stage):
         """The path of a stage's checkpoint."""
-        return self.checkpoints / f"{self.name}_{stage}.npz"
+        return self.checkpoints / f"{stage}.npz"
 
     def finish(self, **results):
         """Records the end of the run with what is worth knowing of it, and removes its checkpoints."""
@@ -61,58 +68,70 @@ class Run:
         self.record["sessions"][-1]["seconds"] = round(time.time() - self.started, 1)
         self.record["results"] = {name: None if value != value else value for name, value in results.items()}   # no nan
         write_json(self.record_path, self.record)
-        for path in self.checkpoints.glob(f"{self.name}_*.npz"):
-            path.unlink()
+        self.finished = True
+        self._remove_checkpoints()
         with contextlib.suppress(OSError):
             self.checkpoints.rmdir()
 
     def _is_finished(self, record):
         return record["finished"] and all(path.exists() for path in self.outputs)
 
+    def _remove_checkpoints(self):
+        for path in self.checkpoints.glob("*.npz"):
+            path.unlink(missing_ok=True)
+
     @contextlib.contextmanager
-    def _lock(self):
-        """Takes the folder; the kernel gives it back when this process ends, however it ends."""
+    def _lock(self, wait):
+        """Takes the run; the kernel gives it back when this process ends, however it ends. Yields whether it waited."""
+        waited = False
         with contextlib.ExitStack() as stack:
             with disk(self.folder):
-                lock = stack.enter_context(open(self.folder / ".lock", "a+"))
+                lock = stack.enter_context(open(self.folder / f".{self.name}.lock", "a+"))
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     lock.seek(0)
                     holder = lock.read().strip() or "another process"
-                    raise UserError(f"{self.folder} is in use by {holder}: wait for it, or give another "
-                                    "--results_dir") from None
+                    if not wait:
+                        raise UserError(f"{self.record_path} is in use by {holder}: wait for it, or give another "
+                                        "--results_dir") from None
+                    print(f"waiting for {holder}, which is at {self.record_path}", flush=True)
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+                    waited = True
                 lock.truncate(0)
-                lock.write(f"process {os.getpid()} on {platform.node()} ({self.name})\n")
+                lock.write(f"process {os.getpid()} on {platform.node()}\n")
                 lock.flush()
-            yield
+            yield waited
 
-    def _prepare(self, device):
-        """Reads the record, forgets what must be forgotten, and begins a session."""
-        found = read_record(self.record_path)
+    def _prepare(self, found, start):
+        """Forgets what must be forgotten of the record that was found, and begins a session."""
         if found is None and self.record_path.exists():
             set_aside(self.record_path, "it is not the record of a run")
         elif found and not self.overwrite:
             compare(self.record_path, found["arguments"], self.arguments)
+        computing = start()                                 # before anything is forgotten: it may be an error
         with disk(self.folder):
             self.checkpoints.mkdir(exist_ok=True)
-            # What a killed process was writing. Pictures are drawn without the lock: another may be at it now.
-            for path in [*self.folder.glob(".*.part.*"), *self.checkpoints.glob(".*.part.*")]:
-                if path.suffix != ".png":
-                    path.unlink(missing_ok=True)
+            self._remove_leftovers()
             forget = found and self.overwrite and (found["arguments"] != self.arguments or self._is_finished(found))
             if not found or forget:                         # a checkpoint without a record is of unknown arguments
-                for path in self.checkpoints.glob(f"{self.name}_*.npz"):
-                    path.unlink()
+                self._remove_checkpoints()
             if forget:                                      # the record last: killed before, this begins again
                 for path in [*self.outputs, self.record_path]:
                     path.unlink(missing_ok=True)
                 found = None
         self.record = found or {"name": self.name, "arguments": self.arguments, "sessions": []}
         self.record["finished"] = False
-        self.record["sessions"].append(_environment(device))
+        self.record["sessions"].append(_environment(computing))
         write_json(self.record_path, self.record)
         self.started = time.time()
+
+    def _remove_leftovers(self):
+        """What a killed process was writing of this run. Pictures are drawn without the lock: one may be drawn now."""
+        names = [self.record_path.name, *(path.name for path in self.outputs), *self.more]
+        parts = [f".{Path(name).stem}.*.part{Path(name).suffix}" for name in names]
+        for path in [*(path for part in parts for path in self.folder.glob(part)), *self.checkpoints.glob(".*.part.*")]:
+            path.unlink(missing_ok=True)
 
 
 def read_record(path):
@@ -127,16 +146,15 @@ def read_record(path):
     return None
 
 
-def compare(path, found, given):
-    """Raises UserError, which names what differs, unless the arguments found in the record `path` are those given."""
+def compare(path, found, given, remedy="give those, another --name or --results_dir, or --overwrite"):
+    """Raises UserError, with what differs and the remedy, unless the arguments found in the record are those given."""
     differ = [f"{key} (found {found.get(key)}, given {given.get(key)})"
               for key in sorted({*found, *given}) if found.get(key) != given.get(key)]
     if differ:
-        raise UserError(f"{path} is of a run with other arguments: {', '.join(differ)}; give those, another "
-                        "--results_dir, or --overwrite")
+        raise UserError(f"{path} is of a run with other arguments: {', '.join(differ)}; {remedy}")
 
 
-def _environment(device):
+def _environment(computing):
     """A session's begin, command, versions, git revision and hardware, as far as they can be found out."""
     versions = dict.fromkeys(PACKAGES)
     for name in PACKAGES:
@@ -149,5 +167,5 @@ def _environment(device):
         git = None
     return {"started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "seconds": None, "command": sys.argv,
             "git": git, "python": platform.python_version(), "versions": versions,
-            "hardware": {"device": device, "machine": platform.machine(), "system": platform.platform(),
+            "hardware": {**computing, "machine": platform.machine(), "system": platform.platform(),
                          "cores": os.cpu_count()}}

@@ -72,9 +72,10 @@ class Selection:
 def incv(train, y, y_noisy, n_classes, pattern, iterations=4, top_k=1, seed=0):
     """Algorithm INCV: cleans D, the samples with observed labels y_noisy (n,).
 
-    train(stage, samples, held_out, use_best): trains from the initial weights on the samples (indices) and returns, of
-    the held-out ones, which are selected (bool) and their removal loss; by the weights of the epoch with the best
-    held-out accuracy if use_best, else of the last. The loss is theory.label_loss; stage: a Stage.
+    train(halves, use_best): for each (stage, samples, held_out) of the two halves, trains from the initial weights on
+    the samples (indices), and returns of the held-out ones which are selected (bool), and their theory.label_loss; by
+    the weights of the epoch with the best held-out accuracy if use_best, else of the last. stage: a Stage. Neither half
+    depends on what the other gives, so that they may be trained side by side.
     y: true labels, for LP and LR in the rows alone; None where they are not known.
     pattern: what the algorithm is told of the noise, "sym", "asym" or None.
     Ends early when fewer than two candidates are left. Where S stays empty the next iteration trains on the half alone.
@@ -85,12 +86,12 @@ def incv(train, y, y_noisy, n_classes, pattern, iterations=4, top_k=1, seed=0):
         candidates = np.flatnonzero(result.candidate)
         if len(candidates) < 2:
             break
-        halves = np.array_split(stream(seed, "split", i).permutation(candidates), 2)
+        C1, C2 = np.array_split(stream(seed, "split", i).permutation(candidates), 2)
         kept = np.flatnonzero(result.select)                                    # S, as it was before this iteration
-        for stage, half, held_out in [(Stage(i, "a"), *halves), (Stage(i, "b"), *halves[::-1])]:
-            held_out = np.sort(held_out)
-            use_best = i == 1 or i <= best_epoch_iterations(result.eval_ratio, pattern)
-            hit, loss = train(stage, np.concatenate([kept, half]), held_out, use_best)
+        halves = [(Stage(i, "a"), np.concatenate([kept, C1]), np.sort(C2)),
+                  (Stage(i, "b"), np.concatenate([kept, C2]), np.sort(C1))]
+        use_best = i == 1 or i <= best_epoch_iterations(result.eval_ratio, pattern)
+        for (stage, _, held_out), (hit, loss) in zip(halves, train(halves, use_best), strict=True):
             if stage == (1, "a"):
                 result.eval_ratio = estimate_noise_ratio(hit.mean(), n_classes, top_k)
             removed = is_removed(loss, hit.sum(), removal_ratio(result.eval_ratio, pattern))

@@ -1,12 +1,64 @@
 """The selection's files: the CSV of 2019, which INCV writes and INCV_main reads, and the logs beside it."""
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
 import pandas as pd
 
 from noisylabels.errors import UserError
 from noisylabels.runs.files import write_csv
-from noisylabels.runs.record import Run
+from noisylabels.runs.record import Run, compare, read_record
+from noisylabels.theory import label_scores
 
 COLUMNS = {"y": float, "y_noisy": float, "select": bool, "candidate": bool, "eval_ratio": float}
-HISTORY, ITERATIONS = "INCV_history.csv", "INCV_iterations.csv"
+OF_THE_DATA = ("dataset", "noise_pattern", "noise_ratio", "seed")      # in its record, and in that of the training
+HISTORY, ITERATIONS, RECORD = "INCV_history.csv", "INCV_iterations.csv", "INCV.json"
+
+
+class Selected(NamedTuple):
+    """A selection to train on: its CSV, read and checked, and what its record says of how it was made, {} without."""
+
+    path: Path
+    frame: pd.DataFrame
+    made: dict
+
+    @property
+    def identity(self):
+        """What it is, for the record of a training on it."""
+        digest = hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
+        return {"digest": digest, **{name: value for name, value in self.made.items() if name not in OF_THE_DATA}}
+
+    def __str__(self):
+        """The line that a training on it begins with."""
+        how = "nobody knows how it was made"
+        if self.made:
+            how = ("{recipe}, {architecture}, {epochs} epochs, {INCV_iter} iterations, told {assumed_pattern}"
+                   .format_map(self.made))
+        scores = label_scores(self.frame.select, self.frame.y == self.frame.y_noisy)
+        return (f"selection {self.path.name}: {how}; {self.frame.select.sum():,} selected, "
+                f"LP {scores['LP']:.3f}, LR {scores['LR']:.3f}")
+
+
+def find_selection(experiment, path=None, given=()):
+    """The selection to train on, `Selected`; None where it has yet to be made, or to be made again.
+
+    experiment: the selection's. path: of a CSV that was named instead, however it was made. given: names in the
+    experiment's identity that must be as in the selection's record; all must, where that is unfinished.
+    Raises UserError where they are not, or the CSV does not fit the data.
+    """
+    if path is None and experiment.overwrite:
+        return None
+    csv = path or csv_path(experiment)
+    record, identity = read_record(csv.with_name(RECORD)), experiment.identity
+    made = record["arguments"] if record else {}
+    if record:
+        names = ["assumed_pattern"] if path else given if record["finished"] else {*made, *identity}
+        compare(csv.with_name(RECORD), {name: made.get(name) for name in names},
+                {name: identity.get(name) for name in names},
+                "give those, another --name, a --selection, or --overwrite_selection")
+    if path is None and (not csv.exists() or record and not record["finished"]):
+        return None
+    return Selected(csv, read_selection(csv, experiment.dataset.y_train, experiment.y_noisy), made)
 
 
 def csv_path(experiment):
@@ -17,7 +69,7 @@ def csv_path(experiment):
 
 def selection_run(experiment):
     """The selection as a run: finished where its files are there. Raises UserError, see `Run`."""
-    return Run(experiment.folder, "INCV", experiment.identity, experiment.overwrite,
+    return Run(experiment.folder, RECORD.removesuffix(".json"), experiment.identity, experiment.overwrite,
                [csv_path(experiment).name, HISTORY, ITERATIONS])
 
 

@@ -1,4 +1,4 @@
-"""What is logged of a training beside its loss, and the test accuracies that are reported at its end."""
+"""What is logged of a training beside its loss, held-out labels that choose an epoch, and the accuracies reported."""
 import numpy as np
 import pandas as pd
 
@@ -7,7 +7,8 @@ from noisylabels.theory import label_loss
 from noisylabels.training.trainer import as_tensor
 
 TRACKED = 1000                  # training samples whose loss and accuracy are logged
-MEASURED = ("test_accuracy_", "loss_", "accuracy_")     # how the columns of `Evaluation` begin
+DEAD = .05                      # recall on the test set below which a class counts as never learned
+MEASURED = ("test_accuracy_", "dead_classes_", "loss_", "accuracy_", "heldout_")    # how the columns below begin
 
 
 def by_truth(values, clean, names=("all", "clean", "noisy")):
@@ -19,8 +20,13 @@ def by_truth(values, clean, names=("all", "clean", "noisy")):
     return {name: float(values[mask].mean()) if mask.any() else None for name, mask in zip(names, masks)}
 
 
+def dead_classes(predicted, y):
+    """How many of the classes in y (n,) have a recall below DEAD in the predictions (n,)."""
+    return sum(float(np.mean(predicted[y == c] == c)) < DEAD for c in np.unique(y))
+
+
 class Evaluation:
-    """After each epoch: test accuracy, and loss and accuracy on tracked training samples, of each network."""
+    """After each epoch: test accuracy, dead classes, loss and accuracy on tracked training samples, of each network."""
 
     def __init__(self, method, images, experiment):
         self.method, self.images, self.y_test = method, images, experiment.dataset.y_test
@@ -34,29 +40,98 @@ class Evaluation:
     def __call__(self, epoch, memory):
         row = {}
         for k in range(self.method.n_networks):
-            test = self.method.probabilities(self.test_images, k=k)
+            test = self.method.probabilities(self.test_images, k=k).argmax(axis=1)
             p = self.method.probabilities(self.images, self.tracked, k)
             loss, accuracy = (by_truth(values, self.clean) for values in (label_loss(p, self.y), p.argmax(1) == self.y))
-            row[f"test_accuracy_{k + 1}"] = float(np.mean(test.argmax(axis=1) == self.y_test))
+            row[f"test_accuracy_{k + 1}"] = float(np.mean(test == self.y_test))
+            row[f"dead_classes_{k + 1}"] = dead_classes(test, self.y_test)
             for part in loss:
                 row[f"loss_{part}_{k + 1}"], row[f"accuracy_{part}_{k + 1}"] = loss[part], accuracy[part]
         return row
+
+
+def held_out(samples, labels, share, rng):
+    """A random share of the samples, of each observed label alike: indices, sorted. At least one, of a share of 0 none.
+
+    samples: indices into labels (n,).
+    """
+    order = rng.permutation(samples)
+    order = order[np.argsort(labels[order], kind="stable")]
+    count = max(int(share > 0), round(share * len(order)))
+    return np.sort(order[((np.arange(count) + .5) * len(order) / count).astype(int)])
+
+
+class Validation:
+    """After each epoch: how well each network predicts the observed labels of samples that it does not train on.
+
+    samples: their indices, perhaps none. score: accuracy, the share of labels predicted; or loss, whose lowest value
+    chooses an epoch, the first of equals: its weights are kept in the training's memory.
+    """
+
+    def __init__(self, method, images, samples, score):
+        self.method, self.images, self.samples, self.score = method, images, samples, score
+        self.y = method.given.labels[samples]
+        self.variables = [variable for network in method.networks for variable in network.variables]
+
+    def __call__(self, epoch, memory):
+        row = {}
+        for k in range(self.method.n_networks if len(self.samples) else 0):
+            p = self.method.probabilities(self.images, self.samples, k)
+            values = p.argmax(1) == self.y if self.score == "accuracy" else label_loss(self.method.observed(p), self.y)
+            row[f"heldout_{self.score}_{k + 1}"] = float(np.mean(values))
+        if row and self.score == "loss" and (loss := np.mean([*row.values()])) < memory.get("lowest_loss", np.inf):
+            weights = {f"weights{i}": variable.numpy() for i, variable in enumerate(self.variables)}
+            memory.update(lowest_loss=loss, **weights)
+        return row
+
+    def restore(self, memory):
+        """Puts the weights of the chosen epoch back; without held-out samples the last ones stay."""
+        for i, variable in enumerate(self.variables if len(self.samples) else []):
+            variable.assign(memory[f"weights{i}"])
+
+
+def together(*evaluations):
+    """An `after_epoch` of several: the columns of all in one row."""
+    def after_epoch(epoch, memory):
+        return {name: value for part in evaluations for name, value in part(epoch, memory).items()}
+    return after_epoch
 
 
 def training_log(history):
     """The history as a frame: what all methods have, network by network, then what a method has of its own."""
     frame = pd.DataFrame(history)
     measured = [name for name in frame if name.startswith(MEASURED)]
-    first = ["epoch", "learning_rate", "loss", "accuracy", *measured, "seconds"]
+    first = ["epoch", "learning_rate", "loss", "accuracy", "steps", *measured, "seconds"]
     return frame[first + [name for name in frame if name not in first]]
 
 
-def test_accuracies(history, n_networks):
-    """Test accuracy of each network and of their mean: at the last epoch, the mean of the last ten, and the best.
+def by_network(history, name, n_networks):
+    """A column of each network and the mean of both: a frame with the columns 1, ... and mean; None without them."""
+    if f"{name}_1" in history:
+        curves = pd.DataFrame({str(k + 1): history[f"{name}_{k + 1}"] for k in range(n_networks)})
+        return curves.assign(mean=curves.mean(axis=1))
 
-    history: frame, a row an epoch. Returns a frame with the columns network, last, last10, best.
+
+def test_accuracies(history, n_networks):
+    """Test accuracy of each network and of their mean.
+
+    history: frame, a row an epoch. Returns a frame with the columns network; final, of the networks as they are left
+    (the last epoch's, or that of the lowest held-out loss); last; last10, the mean of so many last epochs as
+    last10_epochs says, ten or all; best, chosen by this very accuracy; validated, at the epoch of most agreement with
+    held-out labels, nan without; steps of its optimizer.
     """
-    curves = {str(k + 1): history[f"test_accuracy_{k + 1}"] for k in range(n_networks)}
-    curves["mean"] = pd.DataFrame(curves).mean(axis=1)
-    rows = [(name, curve.iloc[-1], curve.iloc[-10:].mean(), curve.max()) for name, curve in curves.items()]
-    return pd.DataFrame(rows, columns=["network", "last", "last10", "best"])
+    curves, losses, agreements = (by_network(history, name, n_networks)
+                                  for name in ("test_accuracy", "heldout_loss", "heldout_accuracy"))
+    rows = []
+    for name, curve in curves.items():
+        rows.append({
+            "network": name,
+            "final": curve.iloc[-1] if losses is None else curve[losses["mean"].idxmin()],
+            "last": curve.iloc[-1],
+            "last10": curve.iloc[-10:].mean(),
+            "last10_epochs": len(curve.iloc[-10:]),
+            "best": curve.max(),
+            "validated": np.nan if agreements is None else curve[agreements[name].idxmax()],
+            "steps": history.steps.sum(),
+        })
+    return pd.DataFrame(rows)

@@ -15,13 +15,13 @@ import tensorflow as tf
 
 from models import create_model
 from noisylabels.errors import UserError
+from noisylabels.progress import Event
 from noisylabels.runs.files import load_arrays, save_arrays, set_aside
 from noisylabels.streams import stream, stream_seed
 from noisylabels.training import augmentation as augmentations
 from noisylabels.training import optimizers
 from noisylabels.training.augmentation import scale
 from noisylabels.training.device import dtype_policy
-from noisylabels.training.progress import Progress
 
 STEPS_PER_CALL = 16
 OF_TRUTH = "kept_precision"     # logged columns that begin so need to know which labels are true
@@ -45,12 +45,16 @@ def as_tensor(images):
     return tf.identity(tf.experimental.dlpack.from_dlpack(images.__dlpack__()))
 
 
-def build(method_class, given, settings, seed):
-    """A method with its networks and optimizers. settings: recipes.Settings. seed: of the initial weights."""
+def build(method_class, given, settings, seed, stage):
+    """A method with its networks and optimizers. settings: recipes.Settings.
+
+    seed, stage: name the stream of the initial weights. Each kind of training has its own stage: INCV, main, verify or
+    standard. So a selection's network is not the first of the training on it; but all methods start from the same.
+    """
     gc.collect()                        # networks of an earlier training and their graphs hold much memory, in cycles
     networks, descents = [], []
     for k in range(method_class.n_networks):
-        keras.utils.set_random_seed(stream_seed(seed, "weights", k))
+        keras.utils.set_random_seed(stream_seed(seed, "weights", stage, k))
         network = create_model(settings.architecture, given.images.shape[1:], given.n_classes,
                                precision=dtype_policy(settings.precision))
         for layer in network.layers:
@@ -107,10 +111,11 @@ class Trainer:
 
     method: a methods.base.Method. clean: bool (n,), whether each label is true, or None where that is not known; it is
     logged, never learned from. learning_rate: function of the time in epochs (a float, 0 to epochs) and of epochs.
+    tell: called with each progress.Event.
     """
 
-    def __init__(self, method, clean, augmentation, learning_rate, jit_compile=False):
-        self.method, self.learning_rate, self.jit_compile = method, learning_rate, jit_compile
+    def __init__(self, method, clean, augmentation, learning_rate, jit_compile=False, tell=lambda event: None):
+        self.method, self.learning_rate, self.jit_compile, self.tell = method, learning_rate, jit_compile, tell
         self.augmentation, self.steps = augmentation, None
         self.images = as_tensor(method.given.images)
         self.relabel(method.given.labels, clean)
@@ -121,30 +126,31 @@ class Trainer:
         self.labels = tf.constant(labels, tf.int32)
         self.clean = tf.constant(clean if self.truth_known else np.zeros(len(labels)), tf.bool)
 
-    def fit(self, epochs, seed, stage, checkpoint, after_epoch, title=""):
+    def fit(self, epochs, seed, stage, checkpoint, after_epoch, name=""):
         """Trains for so many epochs, or for what is left of them since the checkpoint.
 
         seed, stage: name the random streams. checkpoint: its path. after_epoch(epoch, memory) returns further columns
-        of the log; what it puts into `memory`, a dict of arrays, is kept in the checkpoint.
+        of the log; what it puts into `memory`, a dict of arrays, is kept in the checkpoint. name: of the training in
+        its events.
         Returns the history, a list of one dict an epoch, and the memory.
         Raises UserError when the loss or the weights are no longer finite; the checkpoint is that of the epoch before.
         """
         history, memory = self._restore(checkpoint, seed, stage)
-        progress = Progress(title, epochs, len(history))
+        self.tell(Event(name, epochs, len(history)))
         for epoch in range(len(history), epochs):
             start = time.perf_counter()
             own = self.method.begin_epoch(epoch, history, seed)
             row = {"epoch": epoch, "learning_rate": self.learning_rate(epoch, epochs)}
-            row.update(self._epoch(epoch, epochs, stream(seed, "epoch", stage, epoch), progress), **own)
+            row.update(self._epoch(epoch, epochs, stream(seed, "epoch", stage, epoch), name), **own)
             row.update(after_epoch(epoch, memory))
             row["seconds"] = round(time.perf_counter() - start, 3)
             history.append(row)
             self._save(checkpoint, seed, stage, history, memory)
-            progress.end_epoch(row)
+            self.tell(Event(name, epochs, epoch, row=row))
         return history, memory
 
-    def _epoch(self, epoch, epochs, rng, progress):
-        """Trains one epoch; returns the means of what the steps logged."""
+    def _epoch(self, epoch, epochs, rng, name):
+        """Trains one epoch; returns the means of what the steps logged, and how many steps it took."""
         rows = self.method.batches(epoch, rng)
         seeds = rng.integers(2 ** 31, size=(len(rows), 2), dtype=np.int32)
         rates = np.float32([self.learning_rate(epoch + i / len(rows), epochs) for i in range(len(rows))])
@@ -162,11 +168,12 @@ class Trainer:
             bad = np.flatnonzero(~np.isfinite(logs[-1]).all(axis=1))
             if len(bad):
                 raise diverged("the loss is", epoch, i + bad[0])
-            progress.step(epoch, i + len(logs[-1]), len(rows))
+            self.tell(Event(name, epochs, epoch, i + len(logs[-1]), len(rows), float(logs[-1][-1][0])))
         if not all(np.isfinite(array).all() for array in self.method.get_state()):
             raise diverged("the weights are", epoch, len(rows) - 1)
         means = dict(zip(self.method.logged, np.concatenate(logs).mean(axis=0, dtype=np.float64).tolist()))
-        return {name: mean for name, mean in means.items() if self.truth_known or not name.startswith(OF_TRUTH)}
+        known = {name: mean for name, mean in means.items() if self.truth_known or not name.startswith(OF_TRUTH)}
+        return {**known, "steps": len(rows)}
 
     def _save(self, path, seed, stage, history, memory):
         arrays = {f"state{i}": array for i, array in enumerate(self.method.get_state())}

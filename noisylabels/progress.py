@@ -1,0 +1,98 @@
+"""How far a command is: one line on a terminal, else a line an epoch; with the time that all of it will still take.
+
+It needs no TensorFlow, so that a process can show what its children train.
+"""
+import time
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+
+SHOWN = ("heldout_", "test_accuracy", "acc_")           # how the columns begin that are shown at the end of an epoch
+
+
+class Event(NamedTuple):
+    """What a training tells of itself: where it begins, a few steps further, the end of an epoch."""
+
+    training: str               # its name in the plan
+    epochs: int
+    epoch: int                  # the one it is in, from 0; `epochs` where all are done already
+    step: int = 0               # steps of it that are done
+    steps: int = 1
+    loss: float | None = None   # the last step's
+    row: dict | None = None     # the history's, at the end of an epoch
+
+    @property
+    def done(self):
+        """The share of the training that is done."""
+        return (self.epoch + (1 if self.row else self.step / self.steps)) / self.epochs
+
+
+class Progress:
+    """Shows the events of planned trainings.
+
+    plan: {name: work} of all trainings of the command in their order; the unit is any, the same for all. As a context
+    it leaves the terminal as it was.
+    """
+
+    def __init__(self, plan, quiet=False):
+        self.plan, self.quiet = plan, quiet
+        self.begun, self.done = {}, {}          # of each training the share that was done at its begin, and now
+        self.start = time.perf_counter()
+        self.console = Console(highlight=False)
+        self.live = None
+
+    def __enter__(self):
+        return self
+
+    def begin(self):
+        """From here on a terminal shows that something goes on: not before a fork, for it takes a thread."""
+        if self.console.is_terminal and not self.quiet and not self.live:
+            self.live = Live(Spinner("dots", "starting"), console=self.console, transient=True, refresh_per_second=8)
+            self.live.start()
+
+    def __exit__(self, *_):
+        if self.live:
+            self.live.stop()
+
+    def show(self, event):
+        """Shows what a training has just done."""
+        self.begin()
+        if not self.done:
+            self.start = time.perf_counter()
+        self.done[event.training] = event.done
+        self.begun.setdefault(event.training, event.done)
+        if self.live:
+            self.live.update(Spinner("dots", self._line(event, self.console.width - 2)))
+        elif event.row and not self.quiet:
+            print(self._line(event), flush=True)
+
+    def _line(self, event, width=None):
+        """What is shown of an event: of a line of a width as much as fits, the most important first."""
+        number = f"({list(self.plan).index(event.training) + 1}/{len(self.plan)}) " if len(self.plan) > 1 else ""
+        epoch = f"epoch {min(event.epoch + 1, event.epochs)}/{event.epochs}"
+        row = event.row or {}
+        values = [f"{name} {value:.4f}" for name, value in row.items()
+                  if value is not None and (name in ("loss", "accuracy") or name.startswith(SHOWN))]
+        if width is None:
+            return "  ".join([f"{number}{event.training}", epoch, *values, f"{row['seconds']:.1f} s",
+                              f"ETA {self._remaining()}"])
+        parts = [f"{number}{event.training}", epoch, f"ETA {self._remaining()}"]
+        for part in values if row else [f"step {event.step}/{event.steps}", f"loss {event.loss or 0:.3f}"]:
+            if len("  ".join([*parts, part])) <= width:
+                parts.insert(-1, part)
+        return "  ".join(parts)[:width]
+
+    def _remaining(self):
+        """The time that is left for the whole plan, at the pace since the start."""
+        here = sum(self.plan[name] * (share - self.begun[name]) for name, share in self.done.items())
+        left = sum(work * (1 - self.done.get(name, 0)) for name, work in self.plan.items())
+        return clock((time.perf_counter() - self.start) * left / here) if here else "?"
+
+
+def clock(seconds):
+    """Seconds as M:SS or H:MM:SS."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

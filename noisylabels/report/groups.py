@@ -1,0 +1,126 @@
+"""Like with like: which runs may be averaged, and in what the others differ.
+
+Runs are averaged over seeds only where their records agree in everything else. What a group differs in is said in the
+words of its recipe: "6 epochs" is a run of 6 epochs where its recipe has others.
+"""
+from collections import Counter
+from dataclasses import MISSING, fields
+
+from noisylabels.methods import OPTIONS, options_of
+from noisylabels.recipes import RECIPES, Settings, resolve
+from noisylabels.runs.record import read_record
+
+DEFAULTS = {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
+WORDS = {"epochs": "{} epochs", "architecture": "{}", "optimizer": "{}", "learning_rate": "rate {:g}",
+         "weight_decay": "weight decay {:g}", "batch_size": "batch {}", "augmentation": "augmentation {}",
+         "precision": "{}", "INCV_iter": "{} iterations", "top_k": "top {}", "validation_split": "{:g} held out"}
+SELECTION = {"INCV_iter": 4, "top_k": 1}        # of any recipe
+UNMIRRORED = ("digits",)                        # data sets of which recipes.resolve is told so
+OF_ONE_SEED = ("dataset", "noise_pattern", "noise_ratio", "seed", "digest")      # in a selection's record
+
+
+def identity_of(run, name, otherwise):
+    """What the run `name` (of its record) of a RunFolder is, without its seed: a dict of plain values.
+
+    The digest of its selection is left out, since it changes with the seed. otherwise: what is known without a record.
+    """
+    record = read_record(run.folder / f"{name}.json")
+    found = DEFAULTS | record["arguments"] if record else {**otherwise}
+    found.pop("seed", None)
+    selection = found.get("selection")
+    if isinstance(selection, str):              # of runs of before, the digest alone: its record lies beside
+        beside = read_record(run.folder / "INCV.json")
+        selection = beside["arguments"] if beside else {}
+    if selection is not None:
+        made = {name: value for name, value in selection.items() if name not in OF_ONE_SEED}
+        found["selection"] = DEFAULTS | made if made else {}
+    found["name"] = run.name if run.name != found.get("recipe") else None
+    return found
+
+
+def rows_of_records(run):
+    """A flat row for each record in a run folder: what it is, what came out, and with what it was computed."""
+    rows = []
+    for path in sorted(run.folder.glob("*.json")):
+        record = read_record(path)
+        if record:
+            arguments = {**record["arguments"]}
+            selection = arguments.pop("selection", None)
+            selection = {"digest": selection} if isinstance(selection, str) else selection or {}
+            last = record["sessions"][-1] if record["sessions"] else {}
+            rows.append({
+                **run.noise._asdict(), "name": run.name, "seed": run.seed, "run": path.stem,
+                "finished": record["finished"], **(record.get("results") or {}), **arguments,
+                **{f"selection_{name}": value for name, value in selection.items()},
+                "seconds": sum(session.get("seconds") or 0 for session in record["sessions"]),
+                "git": last.get("git"), "python": last.get("python"), **last.get("versions", {}),
+                **last.get("hardware", {})})
+    return rows
+
+
+def grouped(identities):
+    """Runs by what they are: a list of (identity, [run, ...]). identities: {run: identity}."""
+    groups = []
+    for run, identity in identities.items():
+        for known, runs in groups:
+            if known == identity:
+                runs.append(run)
+                break
+        else:
+            groups.append((identity, [run]))
+    return groups
+
+
+def usual_recipe(identities):
+    """The recipe of most runs, which need not be named in each row; "unknown" where no run says."""
+    found = Counter(identity["recipe"] for identity in identities if identity.get("recipe"))
+    return found.most_common(1)[0][0] if found else "unknown"
+
+
+def labelled(identities, task, recipe):
+    """Runs that may be averaged, a list of (in what they differ from the recipe, [run, ...]), each of words of its own.
+
+    Where `differences` has the same words for two groups, the later one also says in what it is not the earlier.
+    """
+    found, known = [], {}
+    for identity, runs in grouped(identities):
+        words = differences(identity, task, recipe)
+        while words in known:
+            other = known[words]
+            more = [f"{name} {identity.get(name)}" for name in sorted({*identity, *other})
+                    if identity.get(name) != other.get(name)]
+            words = ", ".join([words] * bool(words) + more)
+        known[words] = identity
+        found.append((words, runs))
+    return found
+
+
+def differences(identity, task, recipe):
+    """In what runs differ from a recipe as it stands, in words; "" where in nothing. task: one of a recipe's."""
+    found = [identity["name"]] if identity.get("name") else []
+    own, mirrored = identity.get("recipe") or recipe, identity.get("dataset") not in UNMIRRORED
+    found += [own] * (own != recipe) + _settings(identity, own, task, mirrored)
+    found += ["no record"] * ("dataset" not in identity)
+    if identity.get("assumed_pattern", identity.get("noise_pattern")) != identity.get("noise_pattern"):
+        found.append(f"told {identity['assumed_pattern']}")
+    for option, (choices, _) in options_of(identity.get("method"), OPTIONS).items():
+        value = identity.get(f"{identity['method']}_{option}", "unknown")
+        found += [f"{option} {value}"] * (value != choices[0])
+    selection = identity.get("selection")
+    if selection == {}:
+        found.append("unknown selection")
+    elif selection:
+        made = [selection["recipe"]] * (selection["recipe"] != own)
+        made += _settings(selection, selection["recipe"], "INCV", mirrored)
+        found += [f"selection: {', '.join(made)}"] * bool(made)
+    return ", ".join(found)
+
+
+def _settings(identity, recipe, task, mirrored):
+    """Where the settings in an identity are not those of the recipe, in words. mirrored: as for recipes.resolve."""
+    if recipe not in RECIPES:
+        return []
+    usual = resolve(recipe, task, mirrored).values | SELECTION
+    found = [name for name in usual if name in identity and identity[name] != usual[name]]
+    words = [WORDS.get(name, f"{name} {{}}").format(identity[name]) for name in found]
+    return [word.removesuffix("s") if word.startswith("1 ") else word for word in words]

@@ -1,0 +1,122 @@
+"""The selection as a run: its trainings in processes of their own, so that this one does without TensorFlow.
+
+The two halves of an iteration are independent. Side by side, each in a process with its share of the cores or a GPU of
+its own, they are faster than one after the other in one process with all; the result is the same to the last digit for
+the same number of threads a training. The processes share the images' memory, and end with this one, however it ends.
+"""
+import contextlib
+import multiprocessing
+import signal
+import sys
+import traceback
+from importlib import import_module
+from multiprocessing.connection import wait
+
+from noisylabels.errors import UserError
+from noisylabels.machine import die_with_parent
+from noisylabels.progress import Event
+from noisylabels.selection.algorithm import Stage, incv
+from noisylabels.selection.files import write_selection
+
+
+def trainings(experiment):
+    """{name: work} of the trainings to come, for a Progress: samples times epochs, as far as can be foreseen."""
+    n, epochs = len(experiment.y_noisy), experiment.settings.epochs
+    return {f"INCV {Stage(i, half)}": epochs * n * (.5 if i == 1 else .7)
+            for i in range(1, experiment.arguments["INCV_iter"] + 1) for half in "ab"}
+
+
+def select(experiment, run, progress):
+    """Runs the selection, or what is left of it, in a session of its run, and writes its files."""
+    arguments, dataset, history = experiment.arguments, experiment.dataset, []
+
+    def train(halves, use_best):
+        answers = trainers.train(halves, use_best)
+        history.extend(row for *_, rows in answers for row in rows)
+        return [(hit, loss) for hit, loss, _ in answers]
+
+    with Trainers(experiment, run, progress) as trainers, run.session(trainers.start, wait=True):
+        if run.finished:                # by another process, for which this one has waited
+            return
+        print(experiment, flush=True)
+        result = incv(train, dataset.y_train, experiment.y_noisy, dataset.n_classes, experiment.assumed_pattern,
+                      arguments["INCV_iter"], arguments["top_k"], experiment.seed)
+        write_selection(experiment, result, history)
+        run.finish(**result.iterations[-1])
+
+
+class Trainers(contextlib.AbstractContextManager):
+    """The processes that train halves: one for each of experiment.gpu_ids, so one, or two side by side."""
+
+    def __init__(self, experiment, run, progress):
+        self.experiment, self.run, self.progress = experiment, run, progress
+        self.processes, self.connections = [], []
+
+    def start(self):
+        """Starts them. Returns what they compute on, for the record."""
+        # A fork shares the images, and costs nothing as long as this process has no TensorFlow.
+        fork = sys.platform == "linux" and "tensorflow" not in sys.modules
+        context = multiprocessing.get_context("fork" if fork else "spawn")
+        sys.stdout.flush()
+        for gpu_id in self.experiment.gpu_ids:
+            here, there = context.Pipe()
+            process = context.Process(target=_serve, args=(there, self.experiment, self.run, gpu_id), daemon=True)
+            process.start()
+            there.close()
+            self.processes.append(process)
+            self.connections.append(here)
+        self.progress.begin()
+        return self._receive(self.connections)[0]
+
+    def train(self, halves, use_best):
+        """The answers of networks.HalfTrainer.train to each half."""
+        answers, n = [], len(self.connections)
+        for together in (halves[i:i + n] for i in range(0, len(halves), n)):
+            for connection, half in zip(self.connections, together):
+                connection.send((*half, use_best))
+            answers += self._receive(self.connections[:len(together)])
+        return answers
+
+    def _receive(self, connections):
+        """What each process sends next, in their order. Raises a UserError that is sent, as soon as it comes."""
+        answers = {}
+        while len(answers) < len(connections):
+            for connection in wait([connection for connection in connections if connection not in answers]):
+                try:
+                    answer = connection.recv()
+                except (EOFError, ConnectionError):
+                    raise UserError("a process of the selection has died, perhaps because the memory ran out: finished "
+                                    "epochs are saved, the same command goes on; --parallel_halves off takes less "
+                                    "memory") from None
+                if isinstance(answer, UserError):
+                    raise answer
+                if isinstance(answer, Event):
+                    self.progress.show(answer)
+                else:
+                    answers[connection] = answer
+        return [answers[connection] for connection in connections]
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            process.kill()
+            process.join()
+
+
+def _serve(connection, experiment, run, gpu_id):
+    """The life of a process: says on what it computes, and trains each half that it is given."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)            # it is for the parent to hear
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    die_with_parent()
+    try:
+        device = import_module("noisylabels.training.device")
+        connection.send(device.start_tensorflow(gpu_id, not experiment.jit_compile, experiment.threads))
+        trainer = import_module("noisylabels.selection.networks").HalfTrainer(experiment, run, connection.send)
+        while True:
+            connection.send(trainer.train(*connection.recv()))
+    except UserError as error:
+        connection.send(error)
+    except (EOFError, ConnectionError):
+        pass                                                # the parent is gone
+    except Exception:
+        traceback.print_exc()

@@ -1,0 +1,93 @@
+"""A tiny cifar-10-python.tar.gz, what serves it from this machine, and its download."""
+
+import http.server
+import io
+import os
+import re
+import tarfile
+import urllib.request
+
+import pytest
+from helpers import TINY, contents, python2_pickle
+
+from noisylabels.data import cifar, download
+from noisylabels.errors import UserError
+from utils import load_dataset
+
+LAYOUT = TINY["cifar10"]
+
+
+def regular(name, data):
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    return member, data
+
+
+def special(name, kind, target=""):
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    return member, b""
+
+
+def published():
+    """The members of a tiny cifar-10-python.tar.gz: a folder, a file that is not needed, and the data files."""
+    files = {file: python2_pickle(content) for file, content in contents(LAYOUT).items()}
+    members = [special(LAYOUT.folder, tarfile.DIRTYPE), regular(f"{LAYOUT.folder}/readme.html", b"<p>")]
+    return members + [regular(f"{LAYOUT.folder}/{file}", data) for file, data in files.items()]
+
+
+def archive(members):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for member, data in members:
+            tar.addfile(member, io.BytesIO(data))
+    return packed.getvalue()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        server, start = self.server, 0
+        wanted = self.headers["Range"]
+        server.requests.append(wanted)
+        total = len(server.payload)
+        if wanted and server.ranges:
+            start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+        else:
+            self.send_response(server.status)
+        self.send_header("Content-Length", str(total - start))
+        self.send_header("Location", "http://127.0.0.1/")  # read only where the status is that of a redirect
+        self.end_headers()
+        server.hold.wait()
+        allowed = server.breaks.pop(0) if server.breaks else total
+        self.wfile.write(server.payload[start : start + allowed])
+
+    def log_message(self, *args):
+        pass
+
+
+def fetch(data_dir):
+    """Download with an opener that takes the local server's http."""
+    fetch_as(data_dir, opener=urllib.request.build_opener())
+
+
+def fetch_as(data_dir, **options):
+    """Call download.fetch as the loader does."""
+    download.fetch("cifar10", cifar.ARCHIVES["cifar10"], data_dir / LAYOUT.folder, LAYOUT.files, **options)
+
+
+def complaint(data_dir, call=fetch):
+    """The one line with which `call` fails; there must be no data folder then, and nothing half unpacked."""
+    with pytest.raises(UserError) as error:
+        call(data_dir)
+    message = str(error.value)
+    assert len(message.splitlines()) == 1
+    assert not (data_dir / LAYOUT.folder).exists() and not (data_dir / f"{LAYOUT.folder}.part").exists()
+    return message
+
+
+def assert_fetched(data_dir):
+    assert load_dataset("cifar10", data_dir).y_train.shape == (7,)
+    assert os.listdir(data_dir) == [LAYOUT.folder]
+    assert sorted(os.listdir(data_dir / LAYOUT.folder)) == sorted(LAYOUT.files)

@@ -1,0 +1,161 @@
+"""Figures from small results folders made here: what they show, and that each is a picture."""
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import names, write_training
+from PIL import Image
+
+from noisylabels import theory
+from noisylabels.methods import METHODS
+from noisylabels.report import draw, figures, read
+from noisylabels.theory import Noise
+
+SETTINGS = [Noise("sym", 0.2), Noise("sym", 0.5), Noise("sym", 0.8), Noise("asym", 0.4)]
+
+
+def write_iterations(folder, LP, LR):
+    folder.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame({"iteration": range(1, len(LP) + 1), "LP": LP, "LR": LR, "eps": 0.5, "selected": 600, "candidate": 300,
+                  "removed": 100}).to_csv(folder / "INCV_iterations.csv", index=False)
+
+
+def write_verify(folder, pattern, ratio, c=10, seed=0):
+    folder.mkdir(parents=True, exist_ok=True)
+    T = theory.transition_matrix(pattern, ratio, c)
+    scores = theory.test_accuracy(T), theory.label_precision(T), theory.label_recall(T)
+    pd.DataFrame([[pattern, ratio, seed, *scores, *scores, 0.9]], columns=[
+        "pattern", "ratio", "seed", *read.VERIFY_COLUMNS]).to_csv(folder / "Verify_Theory.csv", index=False)
+    pd.DataFrame(T).to_csv(folder / "Verify_Theory_M.csv")
+
+
+def assert_is_picture(path):
+    with Image.open(path) as image:
+        image.load()
+        assert image.format == "PNG" and image.width > 400 and image.height > 300
+        assert len(image.convert("RGB").getcolors(2**20)) > 50
+
+
+def test_test_accuracy_figure_is_of_finished_runs(digits):
+    assert names(draw.summary(digits, "digits")) == ["table.csv", "table.md", "TestAcc.png"]
+    assert_is_picture(digits / "digits/TestAcc.png")
+    lines = [pd.Series([0.5, 0.8]), pd.Series([0.5, 0.6]), pd.Series([0.2, 0.7])]
+    assert draw.over_seeds(lines).to_numpy() == pytest.approx(np.array([[0.4, 0.03**0.5, 3], [0.7, 0.1, 3]]))
+
+
+def test_test_accuracy_figure_has_a_panel_a_setting_and_a_line_a_method():
+    curve = draw.over_seeds([pd.Series([0.5, 0.8]), pd.Series([0.5, 0.6])])
+    figure = figures.test_accuracy({setting: {("incv", ""): curve, ("standard", ""): curve} for setting in SETTINGS})
+    assert [axes.get_title() for axes in figure.axes] == [f"{p} {r} (n = 2)" for p, r in SETTINGS]
+    assert all([tuple(line.get_ydata()) for line in axes.lines] == [(0.5, 0.7)] * 2 for axes in figure.axes)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Standard", "INCV"]
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_the_legend_of_all_methods_is_not_clipped(n):
+    curve = draw.over_seeds([pd.Series([0.5, 0.8])])
+    lines = {(method, ""): curve for method in METHODS}
+    figure = figures.test_accuracy(dict.fromkeys(SETTINGS[:n], lines))
+    figure.draw_without_rendering()
+    legend, page = figure.legends[0].get_window_extent(), figure.bbox
+    assert page.x0 <= legend.x0 < legend.x1 <= page.x1 and page.y0 <= legend.y0
+
+
+def test_methods_can_be_told_apart_in_grey():
+    looks = [figures.look(method) for method in METHODS]
+    for field in ("name", "color", "dash", "marker"):
+        assert len({getattr(look, field) for look in looks}) == 7
+    rgb = np.array([list(bytes.fromhex(look.color[1:])) for look in looks])
+    assert min(np.diff(np.sort(rgb @ [0.299, 0.587, 0.114]))) > 10
+
+
+def test_training_figures(digits):
+    folder = digits / "digits/sym/0.5"
+    assert names(draw.training_figures(folder, "incv")) == ["incv_training.png"]
+    assert names(draw.training_figures(folder / "seed2", "incv")) == ["incv_training.png"]       # while it runs
+    assert names(draw.training_figures(folder, "standard")) == ["standard_training.png"]
+    assert draw.training_figures(folder, "d2l") == []
+    for method in ("incv", "standard"):
+        assert_is_picture(folder / f"{method}_training.png")
+
+
+def test_own_columns_become_panels_by_quantity():
+    frame = pd.DataFrame({"kept": [64, 60], "precision_1": [0.9, 0.8], "precision_2": [0.8, 0.8], "blank": np.nan,
+                          "text": ["a", "b"]})
+    figure = figures.training(frame, "incv", "INCV")
+    assert [(axes.get_ylabel(), len(axes.lines)) for axes in figure.axes] == [("samples kept", 1), ("precision", 2)]
+    assert list(figure.axes[1].lines[1].get_ydata()) == [0.8, 0.8]
+
+
+def test_estimated_T_beside_the_true_one(tmp_path):
+    folder = tmp_path / "digits/asym/0.4"
+    write_training(folder, "f_correction", [0.5, 0.6])
+    pd.DataFrame(theory.transition_matrix("asym", 0.35, 10)).to_csv(folder / "f_correction_T.csv")
+    assert names(draw.training_figures(folder, "f_correction")) == ["f_correction_training.png", "f_correction_T.png"]
+    assert_is_picture(folder / "f_correction_T.png")
+
+
+def test_verify_figures(tmp_path):
+    for pattern, ratio in [("sym", 0.9), ("asym", 0.5), ("sym", 0.0), ("sym", 1.0)]:
+        write_verify(tmp_path / f"digits/{pattern}/{ratio}", pattern, ratio)
+    write_verify(tmp_path / "digits/sym/0.0/seed3", "sym", 0.0, seed=3)
+    written = draw.verify_figures(tmp_path, "digits")
+    assert names(written) == ["Verify_Theory.csv", "Verify_Theory.png", "Verify_Theory_M.png"]
+    table = pd.read_csv(written[0])
+    assert list(zip(table.pattern, table.ratio, table.seed, strict=True)) == [
+        ("sym", 0.0, 0), ("sym", 0.0, 3), ("sym", 0.9, 0), ("sym", 1.0, 0), ("asym", 0.5, 0)]
+    assert table.TA.tolist() == pytest.approx([1, 1, 0.1, 1 / 9, 0.5])
+    for path in written[1:]:
+        assert_is_picture(path)
+
+
+def test_theory_figure_has_curves_and_points():
+    points = pd.DataFrame({"pattern": ["sym"] * 3, "ratio": [0.5, 1.0, 0.2], "differs": ["", "", "6 epochs"],
+                           "TA": [0.3, 0.1, 0.6], "LP": [0.9, np.nan, 1.0], "LR": [0.5, 0.0, 0.8]})
+    sym, asym = figures.theory_curves(points, 10).axes
+    curve, measured, unlike = sym.lines[:3]
+    assert curve.get_ydata()[[0, 100, -1]] == pytest.approx([1, 0.25 / 0.9, 1 / 9])
+    assert list(measured.get_xydata().ravel()) == [0.5, 0.3, 1.0, 0.1]
+    assert list(unlike.get_xydata().ravel()) == [0.2, 0.6] and unlike.get_markerfacecolor() == "white"
+    assert "6 epochs" in [text.get_text() for text in sym.figure.legends[0].get_texts()]
+    assert len(asym.lines) == 9 and len(asym.lines[1].get_xdata()) == 0
+
+
+@pytest.mark.parametrize("found, chosen", [
+    ([("sym", 0.5)], [("sym", 0.5)]),
+    ([("sym", i / 10) for i in range(11)] + [("asym", i / 10) for i in range(11)],
+     [("asym", 0.4), ("sym", 0.8), ("sym", 0.9), ("sym", 1.0)]),
+    ([("sym", 0.8), ("sym", 0.1), ("sym", 0.2), ("sym", 0.3), ("sym", 0.4), ("sym", 0.5)],
+     [("sym", 0.1), ("sym", 0.3), ("sym", 0.5), ("sym", 0.8)]),
+])
+def test_columns_of_the_confusion_figure(found, chosen):
+    assert draw.representative(found) == chosen
+
+
+@pytest.mark.parametrize("c", [3, 10, 100])
+def test_heat_maps_of_any_size(c):
+    T = theory.transition_matrix("sym", 0.3, c)
+    T[0] = np.nan                                   # a class that no held-out sample has
+    figure = figures.heat_maps([[("M", T)], [("T", T)]], ["predicted class", "noisy label"])
+    figure.savefig(io.BytesIO())
+    assert len(figure.axes[0].texts) == (c * (c - 1) if c <= 10 else 0)
+
+
+def test_selection_figures(tmp_path):
+    write_iterations(tmp_path / "cifar10/sym/0.5", [0.95, 0.94], [0.7, 0.8])
+    write_iterations(tmp_path / "cifar10/sym/0.5/seed1", [0.97], [0.6])
+    write_iterations(tmp_path / "cifar10/sym/0.1", [0.99, np.nan], [0.8, 0.0])
+    assert names(draw.incv_figures(tmp_path / "cifar10/sym/0.5")) == ["INCV_iterations.png"]
+    assert names(draw.summary(tmp_path, "cifar10")) == ["INCV.png"]
+    assert_is_picture(tmp_path / "cifar10/INCV.png")
+    assert_is_picture(tmp_path / "cifar10/sym/0.5/INCV_iterations.png")
+    assert draw.incv_figures(tmp_path / "cifar10/sym/0.7") == []
+
+
+def test_a_figure_drawn_twice_is_the_same_file(digits):
+    path, = draw.training_figures(digits / "digits/sym/0.5", "incv")
+    first = path.read_bytes()
+    draw.training_figures(digits / "digits/sym/0.5", "incv")
+    assert path.read_bytes() == first and b"matplotlib" not in first.lower()
+    assert not list(path.parent.glob(".*"))         # no temporary file stays

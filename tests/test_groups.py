@@ -1,0 +1,126 @@
+"""Like with like: what is averaged over seeds, what is not, and how a row says in what it differs."""
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import names, run_command, write_training
+
+from noisylabels.recipes import RECIPES
+from noisylabels.report import draw
+from noisylabels.report.figures import look
+
+NOISE = {"noise_pattern": "sym", "noise_ratio": 0.5, "assumed_pattern": "sym", "dataset": "digits"}
+INCV = {"recipe": "digits", **RECIPES["digits"]["INCV"].values, "INCV_iter": 4, "top_k": 1, **NOISE}
+
+
+def write_run(folder, method, accuracy, seed=0, epochs=40, selection=None, **arguments):
+    """A finished run with its record: the recipe of digits as it stands, but for the arguments."""
+    write_training(folder, method, [accuracy] * epochs)
+    record = {"recipe": "digits", **RECIPES["digits"]["main"].values, **NOISE, "seed": seed, "epochs": epochs,
+              "method": method, "selection": selection, **arguments}
+    content = {"arguments": record, "sessions": [{"seconds": 2.5, "git": "abc", "versions": {"keras": "3"}}],
+               "finished": True, "results": {"last": accuracy}}
+    (folder / f"{method}_training.json").write_text(json.dumps(content))
+
+
+def table_of(tmp_path, dataset="digits"):
+    draw.summary(tmp_path, dataset)
+    table = pd.read_csv(tmp_path / dataset / "table.csv", keep_default_na=False)
+    return {(row.method, row.differs): (float(row.final_mean), row.n) for row in table.itertuples()}
+
+
+def test_only_the_seed_may_differ(tmp_path):
+    folder = tmp_path / "digits/sym/0.5"
+    write_run(folder, "standard", .8)
+    write_run(folder / "seed1", "standard", .9, seed=1)
+    assert table_of(tmp_path) == {("standard", ""): (pytest.approx(.85), 2)}
+
+
+@pytest.mark.parametrize("changes, differs", [
+    ({"epochs": 6}, "6 epochs"),
+    ({"epochs": 1}, "1 epoch"),
+    ({"architecture": "MLP"}, "MLP"),
+    ({"learning_rate": .01, "batch_size": 64}, "rate 0.01, batch 64"),
+    ({"validation_split": .1}, "0.1 held out"),
+    ({"assumed_pattern": "asym"}, "told asym"),
+    ({"recipe": "fast", **RECIPES["fast"]["main"].values, "augmentation": "none", "mirror": False}, "fast"),
+])
+def test_a_run_of_other_arguments_has_a_row_that_says_so(tmp_path, changes, differs):
+    folder = tmp_path / "digits/sym/0.5"
+    for seed in (0, 1):
+        write_run(folder / f"seed{seed}" if seed else folder, "standard", .8, seed=seed)
+    write_run(folder / "seed2", "standard", .2, seed=2, **changes)
+    assert table_of(tmp_path) == {("standard", ""): (pytest.approx(.8), 2), ("standard", differs): (.2, 1)}
+    text = (tmp_path / "digits/table.md").read_text(encoding="utf-8")
+    assert "| Standard | 80.00 ± 0.00 (2) |" in text and f"| Standard, {differs} | 20.00 (1) |" in text
+
+
+def test_a_method_s_own_options_count(tmp_path):
+    folder = tmp_path / "digits/sym/0.5"
+    write_run(folder, "f_correction", .8, f_correction_T="estimated")
+    write_run(folder / "seed1", "f_correction", .9, seed=1, f_correction_T="true")
+    assert table_of(tmp_path) == {("f_correction", ""): (.8, 1), ("f_correction", "T true"): (.9, 1)}
+
+
+def test_a_selection_counts_by_how_it_was_made_not_by_its_digest(tmp_path):
+    folder = tmp_path / "digits/sym/0.5"
+    write_run(folder, "incv", .8, selection={"digest": "a", **INCV})
+    write_run(folder / "seed1", "incv", .9, seed=1, selection={"digest": "b", **INCV})
+    write_run(folder / "seed2", "incv", .7, seed=2, selection={"digest": "c", **INCV, "epochs": 5, "INCV_iter": 1})
+    write_run(folder / "seed3", "incv", .6, seed=3, selection={"digest": "d"})
+    assert table_of(tmp_path) == {("incv", ""): (pytest.approx(.85), 2), ("incv", "unknown selection"): (.6, 1),
+                                  ("incv", "selection: 5 epochs, 1 iteration"): (.7, 1)}
+
+
+def test_a_name_is_a_difference_and_a_recipe_s_own_folder_is_none(tmp_path):
+    folder = tmp_path / "cifar10/sym/0.5"
+    fast = {"recipe": "fast", **RECIPES["fast"]["main"].values, "dataset": "cifar10"}
+    for name, seed in (("fast", 0), ("fast/seed1", 1), ("again", 0)):
+        write_run(folder / name, "standard", .8 if name != "again" else .6, seed=seed, **fast | {"epochs": 48})
+    assert table_of(tmp_path, "cifar10") == {("standard", ""): (pytest.approx(.8), 2), ("standard", "again"): (.6, 1)}
+
+
+def test_unlike_runs_have_lines_of_their_own(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr("noisylabels.report.figures.test_accuracy", lambda curves: drawn.update(curves))
+    monkeypatch.setattr(draw, "save", lambda figure, path: path)
+    folder = tmp_path / "digits/sym/0.5"
+    write_run(folder, "standard", .8)
+    write_run(folder / "seed1", "standard", .4, seed=1, epochs=6)
+    draw.summary(tmp_path, "digits")
+    ((_, lines),) = drawn.items()
+    assert {key: (len(line), line["mean"].iloc[-1]) for key, line in lines.items()} == {
+        ("standard", ""): (40, .8), ("standard", "6 epochs"): (6, .4)}
+    usual, other = look("standard"), look("standard", "6 epochs")
+    assert other.name == "Standard, 6 epochs" and other.color == usual.color and other.dash != usual.dash
+
+
+@pytest.mark.parametrize("hold, expected", [(False, [[.7, 2]]), (True, [[.7, 2], [.8, 2]])])
+def test_no_run_drops_out_of_a_band(hold, expected):
+    """A training's curve is cut to what all have; a selection that ended early stays at its last value."""
+    band = draw.over_seeds([pd.Series([.8, 1.]), pd.Series([.6])], hold)
+    np.testing.assert_allclose(band[["mean", "count"]], expected)
+
+
+def test_runs_csv_is_a_flat_row_a_record(tmp_path):
+    folder = tmp_path / "digits/sym/0.5"
+    write_run(folder, "standard", .8)
+    write_run(folder / "name/seed1", "incv", .9, seed=1, selection={"digest": "b", **INCV})
+    draw.summary(tmp_path, "digits")
+    rows = pd.read_csv(tmp_path / "digits/runs.csv").set_index("run")
+    assert list(rows.index) == ["standard_training", "incv_training"]
+    assert rows.loc["incv_training", [
+        "pattern", "ratio", "name", "seed", "epochs", "selection_epochs", "selection_digest", "last", "seconds", "git",
+        "keras"]].tolist() == ["sym", .5, "name", 1, 40, 25, "b", .9, 2.5, "abc", 3]
+
+
+def test_trees_are_compared_in_the_first(tmp_path):
+    for tree, accuracy in (("A", .8), ("B", .6)):
+        write_run(tmp_path / tree / "digits/sym/0.5", "standard", accuracy)
+    done = run_command("report.py", "--results_dir", tmp_path / "A", tmp_path / "B")
+    assert (done.returncode, done.stderr) == (0, "") and f"wrote {tmp_path}/A/digits/compared.md" in done.stdout
+    table = pd.read_csv(tmp_path / "A/digits/compared.csv").set_index("differs")
+    assert table.final_mean.to_dict() == {f"{tmp_path}/A": .8, f"{tmp_path}/B": .6}
+    assert {"compared.csv", "compared.md", "compared_TestAcc.png"} == {
+        name for name in names((tmp_path / "A/digits").iterdir()) if name.startswith("compared")}

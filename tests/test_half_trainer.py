@@ -1,0 +1,166 @@
+"""One network of the selection: a script of predictions tells which epoch selects, and small real ones what they see."""
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import CPU, SMALL
+
+import INCV
+from noisylabels import cli
+from noisylabels.selection.algorithm import Stage
+from noisylabels.selection.files import selection_run
+from noisylabels.theory import Noise
+from utils import corrupt_labels, load_dataset
+
+EPOCHS, CLASSES = 4, 3
+Y_NOISY = np.array([0, 1, 2, 0, 1, 2])
+SAMPLES, HELD_OUT = np.array([4, 1]), np.array([0, 2, 3, 5])         # of observed labels 0, 2, 0, 2
+BEST = [[1, 0, 0], [.1, .2, .7], [.9, .1, 0], [.3, .5, .2]]          # three of four are right: their labels come first
+P = [
+    [[0, .6, .4], [.2, .7, .1], [.9, .1, 0], [1, 0, 0]],             # the third alone
+    BEST,
+    [[.1, .7, .2], [0, 0, 1], [.8, .2, 0], [0, .4, .6]],             # as many, but others: the later of two best epochs
+    [[.1, .9, 0], [0, .4, .6], [.4, .6, 0], [.1, .2, .7]],           # two at the end, and four among two classes
+]
+
+
+class Script:
+    """A standard method and its trainer, that do nothing but write down what they are told."""
+
+    images = "the images"
+
+    def __init__(self):
+        self.told, self.predicted = [], 0
+
+    def build(self, method, given, settings, seed, stage):
+        self.given, self.stage = given, (seed, stage)
+        return self
+
+    def trainer(self, method, clean, augmentation, rate, *rest):
+        self.clean, self.augmentation, self.rate = clean, augmentation, rate
+        return self
+
+    def restart(self, samples):
+        self.told.append(("restart", samples.tolist()))
+
+    def probabilities(self, images, indices):
+        assert images == self.images and (indices == HELD_OUT).all()
+        self.predicted += 1
+        return np.array(P[self.epoch])
+
+    def fit(self, epochs, seed, stage, checkpoint, after_epoch, *_):
+        self.told.append(("fit", epochs, seed, stage, checkpoint.name))
+        memory, rows = {}, []
+        for self.epoch in range(epochs):
+            rows.append({"epoch": self.epoch, **after_epoch(self.epoch, memory)})
+        assert all(isinstance(array, np.ndarray) for array in memory.values())         # it goes into a checkpoint
+        return rows, memory
+
+
+def selecting(folder, *flags):
+    """The Experiment of a selection on digits, with small networks."""
+    args = INCV.arguments().parse_args([*map(str, [*SMALL, "--results_dir", folder, *flags])])
+    dataset, noise = load_dataset("digits", ""), Noise(args.noise_pattern, args.noise_ratio)
+    return cli.selection_experiment(args, dataset, corrupt_labels(dataset.y_train, *noise, 10, args.seed), noise)
+
+
+@pytest.fixture
+def script(monkeypatch, tmp_path):
+    """The script, and how a half is trained by it: script, train(use_best, top_k)."""
+    from noisylabels.selection import networks
+
+    script = Script()
+    monkeypatch.setattr(networks, "build", script.build)
+    monkeypatch.setattr(networks, "Trainer", script.trainer)
+    experiment = selecting(tmp_path, "--INCV_epochs", EPOCHS, "--seed", 5)
+    truth = np.array([0, 0, 2, 0, 2, 2])
+    small = replace(experiment.dataset, x_train=experiment.dataset.x_train[:6], y_train=truth, classes=("a", "b", "c"))
+
+    def train(use_best, top_k=1):
+        chosen = replace(experiment, dataset=small, y_noisy=Y_NOISY, arguments=experiment.arguments | {"top_k": top_k})
+        trainer = networks.HalfTrainer(chosen, selection_run(chosen), lambda event: None)
+        return trainer.train(Stage(2, "b"), SAMPLES, HELD_OUT, use_best)
+    return script, train, experiment
+
+
+def test_the_first_of_the_best_epochs_selects(script):
+    """By the held-out observed labels, among all epochs; the losses are of the same epoch as the hits."""
+    hit, loss, rows = script[1](use_best=True)
+    assert hit.tolist() == [True, True, True, False]
+    assert loss == pytest.approx(-np.log([1, .7, .9, .2]), abs=1e-6)
+    assert [row["heldout_accuracy"] for row in rows] == [.25, .75, .75, .5] and script[0].predicted == EPOCHS
+    assert {(row["iteration"], row["half"]) for row in rows} == {(2, "b")}
+
+
+def test_the_last_epoch_selects_where_it_shall(script):
+    """And only there is predicted."""
+    hit, loss, rows = script[1](use_best=False)
+    assert hit.tolist() == [False, True, False, True] and loss == pytest.approx(-np.log([.1, .6, .4, .7]), abs=1e-6)
+    assert [row["heldout_accuracy"] for row in rows] == [None, None, None, .5] and script[0].predicted == 1
+
+
+def test_top_k_selects_what_is_among_the_k_most_likely(script):
+    """The epoch is still that of the best accuracy."""
+    assert script[1](use_best=False, top_k=2)[0].tolist() == [True, True, True, True]
+    assert script[1](use_best=True, top_k=2)[0].tolist() == [True, True, True, False]
+
+
+def test_a_half_is_trained_from_the_initial_weights_on_its_own_samples(script):
+    script, train, experiment = script
+    for _ in range(2):
+        train(use_best=True)
+    assert script.told == [("restart", SAMPLES.tolist()), ("fit", EPOCHS, 5, "INCV 2b", "2b.npz")] * 2
+    given = script.given
+    assert (given.labels == Y_NOISY).all() and given.images.shape == (6, 8, 8, 1)
+    assert (given.n_classes, given.batch_size, given.epochs) == (CLASSES, 128, EPOCHS) and script.stage == (5, "INCV")
+    assert script.clean.tolist() == [True, False, True, True, False, True]
+    assert script.augmentation == "none" and script.rate == experiment.settings.rate
+
+
+# ------------------------------------------------------------------------------------------------------- real networks
+
+
+@pytest.fixture
+def real(tmp_path):
+    """A HalfTrainer on digits, of two epochs: real(folder, y_train)."""
+    from noisylabels.selection.networks import HalfTrainer
+
+    def real(folder, truth=None):
+        experiment = selecting(tmp_path / folder, "--INCV_epochs", 2)
+        if truth is not None:
+            experiment = replace(experiment, dataset=replace(experiment.dataset, y_train=truth))
+        run = selection_run(experiment)
+        run.checkpoints.mkdir(parents=True)
+        return HalfTrainer(experiment, run, lambda event: None)
+    return real
+
+
+def test_nothing_of_a_half_goes_into_the_other(real):
+    """The same answers whether the other half was trained before, by the same network, or not."""
+    a, b = np.split(np.random.default_rng(0).permutation(1436), 2)
+    both, alone = real("both"), real("alone")
+    both.train(Stage(1, "a"), a, b, True)
+    for found, expected in zip(both.train(Stage(1, "b"), b, a, True)[:2], alone.train(Stage(1, "b"), b, a, True)[:2]):
+        assert (found == expected).all()
+
+
+def test_no_selection_changes_with_the_true_labels(tmp_path, unstarted, monkeypatch):
+    """They are for the scores alone: garbage in their place, the same observed labels, and the same is selected."""
+    from noisylabels.progress import Progress
+    from noisylabels.selection import select
+    from noisylabels.selection.files import csv_path, selection_run
+
+    frames, scores = [], []
+    for folder in ("true", "garbage"):
+        experiment = selecting(tmp_path / folder, "--INCV_epochs", 3, "--INCV_iter", 2)
+        if folder == "garbage":
+            garbage = np.random.default_rng(0).integers(0, 10, 1437)
+            experiment = replace(experiment, dataset=replace(experiment.dataset, y_train=garbage))
+        run = selection_run(experiment)
+        select.select(experiment, run, Progress(select.trainings(experiment), quiet=True))
+        frames.append(np.genfromtxt(csv_path(experiment), delimiter=",", names=True, dtype=None, encoding=None))
+        scores.append(run.record["results"])
+        assert run.record["sessions"][0]["hardware"].items() >= CPU.items()
+    for column in ("y_noisy", "select", "candidate", "eval_ratio"):
+        assert (frames[0][column] == frames[1][column]).all(), column
+    assert scores[0]["LP"] > .6 > .2 > scores[1]["LP"] and scores[0]["eps"] == scores[1]["eps"]

@@ -1,0 +1,263 @@
+"""Labels from files: what every format gives, and a line where something is wrong with it."""
+import contextlib
+import io
+import pickle
+import sys
+import types
+import zipfile
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+
+from noisylabels.data.dataset import Dataset
+from noisylabels.data.label_files import read_labels
+from noisylabels.errors import UserError
+
+N, NAMES = 300, ("airplane", "bird", "cat", "dog")
+TRUE = np.arange(N) % 4
+NOISY = np.where(np.arange(N) % 5, TRUE, (TRUE + 1) % 4)
+
+
+def dataset(classes=NAMES, truth=TRUE):
+    return Dataset("own", np.zeros((N, 2, 2, 1), np.uint8), truth, None, None, classes)
+
+
+def complaint(spec, data=None):
+    """The one line with which reading fails."""
+    with pytest.raises(UserError) as error:
+        read_labels(spec, data or dataset())
+    message = str(error.value)
+    assert message and len(message.splitlines()) == 1 and len(message) < 600
+    return message
+
+
+def check(spec, data=None, expected=NOISY):
+    labels = read_labels(spec, data or dataset())
+    assert labels.dtype == np.int64 and np.array_equal(labels, expected)
+
+
+def write_csv(path, **columns):
+    path.write_text("\n".join([",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values()))]) + "\n")
+    return path
+
+
+def torch_file(path, content, protocol=2, old=False, compression=zipfile.ZIP_STORED, **files):
+    """Writes what torch.save does of a dictionary of NumPy arrays: a zip in whose folder the pickle lies."""
+    data = content if isinstance(content, bytes) else pickle.dumps(content, protocol)
+    if old:                                                 # as NumPy 1 named it
+        data = data.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, part in {"data.pkl": data, "byteorder": b"little", **files, "version": b"3\n"}.items():
+            archive.writestr(f"{path.stem}/{name}", part)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------------- good files
+
+@pytest.mark.parametrize("labels", [NOISY, NOISY.astype(np.uint8), NOISY[:, np.newaxis].astype(">i4"),
+                                    np.array(NAMES)[NOISY], np.array(NAMES)[NOISY].astype("S"), NOISY.astype(str)],
+                         ids=["int64", "uint8", "column", "names", "bytes", "text"])
+def test_numpy(labels, tmp_path):
+    np.save(tmp_path / "labels.npy", labels)
+    check(tmp_path / "labels.npy")
+    np.savez(tmp_path / "one.npz", labels=labels, clean_label=TRUE)
+    np.savez_compressed(tmp_path / "two.npz", first=TRUE, second=labels)
+    for spec in ("one.npz", "one.npz#labels", "two.npz#second"):
+        check(f"{tmp_path}/{spec}")
+    check(f"{tmp_path}/one.npz#clean_label", expected=TRUE)
+
+
+def test_csv(tmp_path):
+    names = [NAMES[k] for k in NOISY]
+    write_csv(tmp_path / "two.csv", index=range(N), indices=NOISY, names=[f" {name} " for name in names])
+    write_csv(tmp_path / "one.csv", label=names, clean_label=TRUE)
+    for spec in ("two.csv#indices", "two.csv#names", "one.csv", "one.csv#label"):
+        check(f"{tmp_path}/{spec}")
+
+
+def test_names_that_are_whole_numbers(tmp_path):
+    """A number is such a class's name, not its index."""
+    data = dataset(classes=("1", "2", "3", "10"))
+    for k, labels in enumerate((np.array([1, 2, 3, 10])[NOISY], np.array(["1", "2", "3", "10"])[NOISY])):
+        np.save(tmp_path / f"{k}.npy", labels)
+        check(tmp_path / f"{k}.npy", data)
+        write_csv(tmp_path / f"{k}.csv", label=labels)
+        check(tmp_path / f"{k}.csv", data)
+    np.save(tmp_path / "indices.npy", NOISY)
+    expected = "holds the label '0' at index 4, which is not one of the classes 1, 2, 3, 10"
+    assert expected in complaint(tmp_path / "indices.npy", data)
+
+
+def test_a_file_called_with_a_number_sign(tmp_path):
+    np.savez(tmp_path / "a#b.npz", x=NOISY, y=TRUE)
+    check(f"{tmp_path}/a#b.npz#x")
+    np.save(tmp_path / "a#b.npy", NOISY)
+    check(tmp_path / "a#b.npy")
+
+
+CIFAR_N = {"clean_label": TRUE, "aggre_label": NOISY, "worse_label": NOISY[::-1].copy(), "random_label1": TRUE}
+
+
+@pytest.mark.parametrize("protocol, old", [(2, False), (2, True), (3, False), (3, True), (4, False)])
+def test_cifar_n(protocol, old, tmp_path):
+    path = torch_file(tmp_path / "CIFAR-10_human.pt", CIFAR_N, protocol, old)
+    check(f"{path}#aggre_label")
+    check(f"{path}#worse_label", expected=NOISY[::-1])
+    check(f"{path}#aggre_label", dataset(truth=None))       # nothing is known that it could differ from
+    one = {"clean_label": TRUE, "noisy_label": NOISY[:, np.newaxis]}
+    check(torch_file(tmp_path / "CIFAR-100_human.pt", one, protocol, old))
+
+
+def test_bytes_over_127_survive_protocol_2(tmp_path):
+    """They are two bytes each in the file."""
+    classes = tuple(f"class {k:03}" for k in range(300))
+    check(torch_file(tmp_path / "own.pt", {"label": np.arange(N)}), dataset(classes), np.arange(N))
+
+
+@contextlib.contextmanager
+def stand_in():
+    """A torch whose tensors pickle as the real one's do."""
+    torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+    torch.LongStorage = type("LongStorage", (), {"__module__": "torch"})
+    exec("def _rebuild_tensor_v2(*_): pass", utils.__dict__)
+    utils._rebuild_tensor_v2.__module__ = "torch._utils"
+    before = dict(sys.modules)
+    sys.modules |= {"torch": torch, "torch._utils": utils}
+    try:
+        yield torch, utils._rebuild_tensor_v2
+    finally:
+        for name in ("torch", "torch._utils"):
+            del sys.modules[name]
+        sys.modules.update(before)
+
+
+def tensor_pickle(**tensors):
+    """The data.pkl of a dictionary of tensors, each a tuple (name of its storage, offset, size, stride)."""
+    with stand_in() as (torch, rebuild):
+        class Storage(str):
+            pass
+
+        class Tensor(tuple):
+            def __reduce__(self):
+                key, *rest = self
+                return rebuild, (Storage(key), *rest, False, OrderedDict())
+
+        class Pickler(pickle.Pickler):
+            def persistent_id(self, item):
+                return ("storage", torch.LongStorage, str(item), "cpu", N) if type(item) is Storage else None
+
+        Pickler(out := io.BytesIO(), 2).dump({name: Tensor(tensor) for name, tensor in tensors.items()})
+    return out.getvalue()
+
+
+def test_tensors(tmp_path):
+    content = tensor_pickle(clean_label=("0", 0, (N,), (1,)), noisy_label=("1", 5, (N,), (1,)))
+    noisy = np.concatenate([np.full(5, 9), NOISY])
+    files = {"data/0": TRUE.astype("<i8").tobytes(), "data/1": noisy.astype("<i8").tobytes()}
+    check(torch_file(tmp_path / "own.pt", content, **files))
+    for damage in (files | {"data/1": files["data/1"][:-8]}, files | {"data/1": b"123"}, {"data/0": files["data/0"]}):
+        assert "is damaged" in complaint(torch_file(tmp_path / "own.pt", content, **damage))
+    for wrong in (("1", 0, (N,), (2,)), ("1", 0, (N, N), (0, 1)), ("../../x", 0, (N,), (1,)), ("1", 10**9, (N,), (1,))):
+        assert "is damaged" in complaint(torch_file(tmp_path / "own.pt", tensor_pickle(label=wrong), **files))
+
+
+# ---------------------------------------------------------------------------------------------------------- bad files
+
+def test_keys(tmp_path):
+    write_csv(tmp_path / "own.csv", worse=NOISY, better=NOISY, clean_label=TRUE)
+    np.savez(tmp_path / "own.npz", worse=NOISY, better=NOISY, clean_label=TRUE)
+    torch_file(tmp_path / "own.pt", {"worse": NOISY, "better": NOISY, "clean_label": TRUE, "other": [1, None]})
+    for suffix in ("csv", "npz", "pt"):
+        path = tmp_path / f"own.{suffix}"
+        listed = f"give {path}#KEY with KEY one of worse, better, clean_label"
+        assert f"has no 'best': {listed}" in complaint(f"{path}#best")
+        assert f"holds several: {listed}" in complaint(path)
+    write_csv(tmp_path / "own.csv", clean_label=TRUE)
+    assert "holds no labels" in complaint(tmp_path / "own.csv")
+    np.save(tmp_path / "own.npy", NOISY)
+    assert "holds one array without keys: give" in complaint(f"{tmp_path}/own.npy#label")
+
+
+def test_no_file(tmp_path):
+    assert "is missing or no file" in complaint(f"{tmp_path}/gone.npy")
+    (tmp_path / "folder.npz").mkdir()
+    assert "is missing or no file" in complaint(tmp_path / "folder.npz")
+    for name in ("labels.txt", "labels", "labels.mat#x", ""):
+        assert "holds no labels that can be read: give a .npy" in complaint(f"{tmp_path}/{name}")
+
+
+@pytest.mark.parametrize("n", [N - 1, N + 1, 0])
+def test_another_length(n, tmp_path):
+    labels = np.arange(n) % 4
+    np.save(tmp_path / "own.npy", labels)
+    np.savez(tmp_path / "own.npz", label=labels)
+    for suffix in ("npy", "npz"):
+        assert f"one for each of 300 images; it is int64 of shape ({n},)" in complaint(tmp_path / f"own.{suffix}")
+    if n:
+        torch_file(tmp_path / "own.pt", {"label": labels})
+        assert f"label has the shape ({n},), but there are 300 images" in complaint(tmp_path / "own.pt")
+    write_csv(tmp_path / "own.csv", label=labels)
+    assert f"has {n:,} labels beneath its line of names, but there are 300 images" in complaint(tmp_path / "own.csv")
+
+
+WRONG = {
+    "too large": (np.where(np.arange(N) == 7, 4, NOISY), "the label '4' at index 7, which is not an index from 0 to 3"),
+    "negative": (np.where(np.arange(N) == 7, -1, NOISY), "the label '-1' at index 7"),
+    "huge": (np.full(N, 2**64 - 1, np.uint64), "the label '18446744073709551615' at index 0"),
+    "other name": (np.where(np.arange(N) == 7, "frog", np.array(NAMES)[NOISY]),
+                   "'frog' at index 7, which is not one of the classes airplane, bird, cat, dog"),
+    "name and indices": (np.where(np.arange(N) == 7, "cat", NOISY.astype(str)), "which is not one of the classes"),
+    "objects": (np.array([{}] * N), "holds Python objects, which are not read"),
+    "float": (NOISY / 1, "it is float64"),
+    "rows": (np.zeros((N, 4), int), "it is int64 of shape (300, 4)"),
+    "scalar": (np.array(3), "it is int64 of shape ()"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_labels(case, tmp_path):
+    labels, expected = WRONG[case]
+    np.save(tmp_path / "own.npy", labels)
+    assert expected in complaint(tmp_path / "own.npy")
+    np.savez(tmp_path / "own.npz", label=labels)
+    assert expected in (message := complaint(tmp_path / "own.npz")) and "own.npz: label" in message
+
+
+def test_wrong_labels_in_text(tmp_path):
+    for wrong, expected in (("4", "'4' at index 0, which is not an index from 0 to 3"), ("", "'' at index 0"),
+                            ("1.0", "'1.0' at index 0, which is not one of")):
+        write_csv(tmp_path / "own.csv", x=range(N), label=[wrong, *NOISY[1:]])
+        assert expected in complaint(f"{tmp_path}/own.csv#label")
+    (tmp_path / "own.csv").write_bytes("label\nfür\n".encode("latin1"))
+    assert "not encoded in UTF-8" in complaint(tmp_path / "own.csv")
+
+
+def test_true_labels_that_differ(tmp_path):
+    other = np.where(np.arange(N) == 9, 0, TRUE)
+    np.savez(tmp_path / "own.npz", label=NOISY, clean_label=other)
+    torch_file(tmp_path / "own.pt", {"label": NOISY, "clean_label": other})
+    write_csv(tmp_path / "own.csv", label=NOISY, clean_label=other)
+    for suffix in ("npz", "pt", "csv"):
+        assert "clean_label differs from the labels of own at 1 images, first at index 9" in complaint(
+            f"{tmp_path}/own.{suffix}#label")
+
+
+def test_damaged_files(tmp_path):
+    np.save(tmp_path / "own.npy", NOISY)
+    np.savez(tmp_path / "own.npz", y=NOISY)
+    for name in ("own.npy", "own.npz"):
+        whole = (tmp_path / name).read_bytes()
+        for content in (whole[:100], whole[:-300], b"", b"text", pickle.dumps(NOISY)):
+            (tmp_path / name).write_bytes(content)
+            assert "save it anew" in complaint(tmp_path / name)
+    for content in (b"", b"text", pickle.dumps(CIFAR_N)):
+        (tmp_path / "own.pt").write_bytes(content)
+        assert "is damaged, or no file of torch.save" in complaint(tmp_path / "own.pt")
+    for content in (pickle.dumps([1]), pickle.dumps(NOISY, 2), b""):
+        assert "is damaged, or no" in complaint(torch_file(tmp_path / "own.pt", content))
+    for labels in (NOISY.astype(">i8"), NOISY.astype(np.float32), NOISY.astype(object)):
+        assert "is damaged, or no" in complaint(torch_file(tmp_path / "own.pt", {"label": labels}))
+    assert "ValueError" in complaint(torch_file(tmp_path / "own.pt", CIFAR_N, compression=zipfile.ZIP_DEFLATED))
+    long = torch_file(tmp_path / "own.pt", {"label": NOISY, "more": np.zeros(2 * 10**6, np.uint8)}, protocol=4)
+    assert "ValueError" in complaint(f"{long}#label")

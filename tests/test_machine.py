@@ -1,0 +1,59 @@
+"""How trainings share a machine, over a table of machines."""
+import pytest
+
+from noisylabels import machine
+
+
+@pytest.mark.parametrize("cores, gpus, memory, flags, expected", [
+    # parallel, gpu_id, threads                     a GPU id for each process, threads of each
+    (8, 0, 9e9, ("auto", None, None), ((None, None), 4)),
+    (8, 0, 1e9, ("auto", None, None), ((None,), 8)),                    # not the memory for two
+    (1, 0, 9e9, ("auto", None, None), ((None,), 1)),
+    (3, 0, 9e9, ("auto", None, None), ((None, None), 1)),
+    (8, 0, 9e9, ("off", None, None), ((None,), 8)),
+    (1, 0, 1e9, ("on", None, None), ((None, None), 1)),                 # as one wishes
+    (8, 0, 9e9, ("auto", None, 3), ((None, None), 3)),
+    (8, 0, 9e9, ("off", None, 3), ((None,), 3)),
+    (8, 0, 9e9, ("auto", "0,1", None), (("0,1", "0,1"), 4)),            # 2019's flag, where there is no GPU
+    (8, 0, 9e9, ("auto", "-1", None), (("-1", "-1"), 4)),
+    (8, 1, 9e9, ("auto", None, None), ((None,), 8)),                    # two on one GPU gain nothing
+    (8, 1, 9e9, ("on", None, None), ((None, None), 4)),
+    (8, 2, 9e9, ("auto", None, None), (("0", "1"), 4)),
+    (8, 2, 1e9, ("auto", None, None), ((None,), 8)),
+    (8, 2, 9e9, ("off", None, None), ((None,), 8)),
+    (8, 4, 9e9, ("auto", "2,3", None), (("2", "3"), 4)),
+    (8, 4, 9e9, ("auto", "2", None), (("2",), 8)),
+    (8, 4, 9e9, ("on", "2", None), (("2", "2"), 4)),
+    (8, 4, 9e9, ("auto", "-1", None), (("-1", "-1"), 4)),
+])
+def test_shares(cores, gpus, memory, flags, expected, monkeypatch):
+    monkeypatch.setattr(machine, "cores", lambda: cores)
+    monkeypatch.setattr(machine, "gpus", lambda: gpus)
+    monkeypatch.setattr(machine, "free_memory", lambda: memory)
+    assert machine.shares(*flags) == expected
+
+
+@pytest.mark.parametrize("visible, found", [(None, 3), ("", 0), ("-1", 0), ("1", 1), ("0,2", 2), ("0,1,2,3", 3)])
+def test_gpus(visible, found, monkeypatch, tmp_path):
+    """What the driver lists, and of that what the environment lets a process see."""
+    for k in range(3):
+        (tmp_path / f"proc/driver/nvidia/gpus/000{k}").mkdir(parents=True)
+    monkeypatch.setattr(machine, "Path", lambda path: tmp_path / path.lstrip("/"))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert machine.gpus() == found
+
+
+@pytest.mark.parametrize("text, found", [
+    ("MemTotal: 9 kB\nMemAvailable:    2048 kB\n", 2048 * 1024), ("MemTotal: 9 kB\n", float("inf")),
+    ("MemAvailable: much\n", float("inf")), (None, float("inf"))])
+def test_free_memory(text, found, monkeypatch, tmp_path):
+    if text:
+        (tmp_path / "meminfo").write_text(text)
+    monkeypatch.setattr(machine, "Path", lambda path: tmp_path / "meminfo")
+    assert machine.free_memory() == found
+
+
+def test_cores():
+    assert machine.cores() >= 1

@@ -1,0 +1,177 @@
+"""INCV_main.py's training, on digits: its random streams, what is held out of it, and which network is left."""
+import json
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import QUICK, ROOT, SELECTION, SMALL, assert_is_one_line, shell
+
+from utils import corrupt_labels, load_dataset
+
+RECORDER = """
+import json, os
+from noisylabels import streams
+plain = streams._entropy
+def recorded(seed, purpose):
+    with open(os.environ["STREAMS"], "a") as file:
+        file.write(json.dumps([seed, *map(str, purpose)]) + chr(10))
+    return plain(seed, purpose)
+streams._entropy = recorded
+"""
+N, EPOCHS = 1437, 5
+
+
+@pytest.mark.parametrize("method, stages, others", [
+    ("incv", {("main", "0"), ("main", "1"), ("INCV", "0")}, {"noise", "split", "epoch", "tracked", "validation"}),
+    ("f_correction", {("main", "0"), ("standard", "0")}, {"noise", "held_out", "epoch", "tracked", "validation"}),
+])
+def test_no_two_streams_of_a_run_are_equal(method, stages, others, tmp_path, monkeypatch):
+    """Every stream that is drawn, in whichever process, by its seed and purpose."""
+    (tmp_path / "sitecustomize.py").write_text(RECORDER)
+    monkeypatch.setenv("STREAMS", str(tmp_path / "streams"))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
+    ended = shell("INCV_main", *QUICK["INCV_main"], "--method", method, "--parallel_halves", "off",
+                  "--validation_split", 0.1, "--seed", 3, "--results_dir", tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    drawn = [tuple(json.loads(line)) for line in (tmp_path / "streams").read_text().splitlines()]
+    assert len(drawn) == len(set(drawn)) and {seed for seed, *_ in drawn} == {3}
+    assert {(stage, k) for _, purpose, *rest in drawn if purpose == "weights" for stage, k in [rest]} == stages
+    assert {purpose for _, purpose, *_ in drawn} == {"weights", *others}
+    for record in tmp_path.rglob("INCV.json"):                      # which the training's flag does not change
+        assert json.loads(record.read_text())["arguments"]["validation_split"] == 0
+
+
+# ------------------------------------------------------------------------------------------ a run, what it trains on
+
+
+@pytest.fixture
+def trained(call, finished, tmp_path, monkeypatch):
+    """Runs a method of INCV_main, on the quick selection; returns the log, the results, and the samples of each network
+    that it trains, in their order; its folder is tmp_path.
+    """
+    from noisylabels.training import device, trainer
+
+    rows, plain = [], trainer.compile_steps
+
+    def recording(*arguments):
+        steps, seen = plain(*arguments), set()
+        rows.append(seen)
+
+        def step(images, labels, clean, indices, *rest):
+            seen.update(np.ravel(indices).tolist())
+            return steps(images, labels, clean, indices, *rest)
+        return step
+
+    monkeypatch.setattr(trainer, "compile_steps", recording)
+    monkeypatch.setattr(device, "start_tensorflow", lambda *_: {"device": "CPU", "threads": 1})
+
+    def trained(method, *flags):
+        if method == "incv":
+            shutil.copytree(finished("INCV")[0], tmp_path, dirs_exist_ok=True)
+        ended = call("INCV_main", *SMALL, "--epochs", EPOCHS, "--method", method, *flags, "--results_dir", tmp_path)
+        assert ended.code == 0, ended.err
+        (folder,) = {path.parent for path in tmp_path.rglob(f"{method}_result.csv")}
+        result = pd.read_csv(folder / f"{method}_result.csv", dtype={"network": str}).set_index("network")
+        return pd.read_csv(folder / f"{method}_training.csv"), result, rows, ended.out
+    return trained
+
+
+def arguments(tmp_path, name):
+    return json.loads((tmp_path / f"digits/sym/0.5/{name}.json").read_text())["arguments"]
+
+
+def test_a_share_is_held_out_of_selected_samples_and_candidates(trained, tmp_path):
+    log, result, (seen,), out = trained("incv", "--validation_split", 0.2)
+    selection = pd.read_csv(tmp_path / SELECTION)
+    known = set(np.flatnonzero(selection.select | selection.candidate))
+    left = known - seen
+    assert seen < known and len(left) == pytest.approx(.2 * len(known), abs=.05 * N)
+    assert arguments(tmp_path, "incv_training")["validation_split"] == .2
+    assert (log.steps == -(-len(seen & set(np.flatnonzero(selection.select))) // 128)).all()
+    for k in ("1", "2"):
+        assert result.validated[k] == log[f"test_accuracy_{k}"][log[f"heldout_accuracy_{k}"].idxmax()]
+    assert (result.final == result["last"]).all() and "heldout_loss_1" not in log
+    shown = r"^mean of both +" + " +".join(f"{result.loc['mean', name]:.4f}" for name in (
+        "last", "last10", "validated", "best")) + "$"
+    assert re.search(shown, out, re.MULTILINE) and "epoch by held-out labels" in out and "0.2 held out" in out
+
+
+def test_the_held_out_samples_are_the_same_for_all_methods_and_of_each_observed_class_a_share(trained):
+    _, _, rows, _ = trained("standard", "--validation_split", 0.2)
+    trained("d2l", "--validation_split", 0.2)
+    assert rows[0] == rows[1] and len(rows[0]) == N - 287
+    y_noisy = corrupt_labels(load_dataset("digits", "").y_train, "sym", .5, 10, 0)
+    counts = np.bincount(np.delete(y_noisy, list(rows[0])))
+    assert np.abs(counts - .2 * np.bincount(y_noisy)).max() <= 1
+
+
+def test_without_the_flag_all_samples_are_trained_on_and_nothing_is_held_out(trained, tmp_path):
+    log, result, (seen,), out = trained("standard")
+    assert seen == set(range(N)) and not [name for name in log if name.startswith("heldout")]
+    assert result.validated.isna().all() and "held-out" not in out and "held out" not in out
+    assert arguments(tmp_path, "standard_training")["validation_split"] == 0
+    results = json.loads((tmp_path / "digits/sym/0.5/standard_training.json").read_text())["results"]
+    assert results == {name: result.loc["mean", name] for name in ("final", "last", "last10", "last10_epochs", "best",
+                                                                   "steps")}
+
+
+@pytest.mark.parametrize("flags, networks", [([], 2), (["--f_correction_T", "true"], 1)])
+def test_f_correction_is_left_with_its_epoch_of_the_lowest_held_out_loss(flags, networks, trained, tmp_path):
+    """At a rate that overfits. The network that is saved has the accuracy that is reported; and T, half of it on the
+    diagonal, is not that of the first network's last epoch, where .72 were.
+    """
+    import keras
+
+    log, result, rows, out = trained("f_correction", *flags, "--learning_rate", 0.003, "--epochs", 16,
+                                     "--batch_size", 32)
+    assert len(rows) == networks and rows[0] == rows[-1] and len(rows[0]) == N - 144
+    chosen = log.heldout_loss_1.idxmin()
+    assert 0 < chosen < 15 and log.test_accuracy_1[chosen] != log.test_accuracy_1[15]
+    assert result.final.tolist() == [log.test_accuracy_1[chosen]] * 2 and result["last"]["1"] == log.test_accuracy_1[15]
+    assert re.search(rf"^network 1 +{result.final['1']:.4f} +{result['last']['1']:.4f} ", out, re.MULTILINE)
+    digits = load_dataset("digits", "")
+    network = keras.models.load_model(tmp_path / "digits/sym/0.5/f_correction_1.keras", safe_mode=True)
+    hit = network.predict(digits.x_test / np.float32(255), verbose=0).argmax(axis=1) == digits.y_test
+    assert hit.mean() == pytest.approx(result.final["1"])
+    T = pd.read_csv(tmp_path / "digits/sym/0.5/f_correction_T.csv", index_col=0).to_numpy()
+    assert .35 < np.diag(T).mean() < .6
+    if flags:
+        np.testing.assert_allclose(T, np.full((10, 10), .5 / 9) + (.5 - .5 / 9) * np.eye(10))
+
+
+def test_the_noise_and_what_is_assumed_of_it_are_told_apart(trained, tmp_path):
+    trained("f_correction", "--f_correction_T", "true", "--noise_pattern", "asym", "--noise_ratio", 0.3,
+            "--assumed_pattern", "sym")
+    T = pd.read_csv(tmp_path / "digits/asym/0.3/f_correction_T.csv", index_col=0).to_numpy()
+    np.testing.assert_allclose(T, .7 * np.eye(10) + .3 * np.roll(np.eye(10), 1, axis=1))
+
+
+def test_2018_has_a_learning_rate_of_its_own(trained):
+    log, *_ = trained("co_teaching", "--co_teaching_variant", "2018")
+    assert log.learning_rate.tolist() == pytest.approx([1e-3, 1e-3, 1e-3, 2e-3 / 3, 1e-3 / 3])
+
+
+def test_2018_needs_adam(call, no_tensorflow, tmp_path):
+    ended = call("INCV_main", "--method", "co_teaching", "--co_teaching_variant", "2018", "--recipe", "fast",
+                 "--results_dir", tmp_path)
+    assert_is_one_line(ended, "--co_teaching_variant: 2018 changes Adam's beta1; give --optimizer adam")
+    assert not list(tmp_path.iterdir())
+
+
+# ---------------------------------------------------------------------------------------------------------- the targets
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method, flags, least", [
+    ("mentornet", [], .88), ("f_correction", ["--architecture", "MLP"], .74)])
+def test_mentornet_does_not_starve_and_f_correction_does_not_memorise(method, flags, least, tmp_path):
+    """Digits, sym 0.5, the mean of three seeds; and no class is given up."""
+    finals = []
+    for seed in range(3):
+        assert shell("INCV_main", "--method", method, *flags, "--seed", seed, "--results_dir", tmp_path).code == 0
+        folder = tmp_path / "digits/sym/0.5" / (f"seed{seed}" if seed else "")
+        assert pd.read_csv(folder / f"{method}_training.csv").dead_classes_1.iloc[-1] == 0
+        finals.append(pd.read_csv(folder / f"{method}_result.csv").final[0])
+    assert np.mean(finals) >= least

@@ -1,0 +1,234 @@
+"""The formulas of MentorNet, D2L and F-correction, by hand."""
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from toys import CLASSES, given_for, toy
+
+from noisylabels.methods import d2l
+from noisylabels.methods.base import cross_entropy
+from noisylabels.methods.f_correction import FCorrection, estimate_T, forward_loss
+from noisylabels.methods.mentornet import (
+    ALL,
+    LINEAR,
+    SELF_PACED,
+    curriculum,
+    moving_average,
+    percentile,
+    surviving,
+    weights,
+)
+from noisylabels.theory import Noise, transition_matrix
+
+# ----------------------------------------------------------------------------------------------------------- MentorNet
+
+
+def test_moving_percentile_and_what_it_keeps():
+    losses, ema, seen = tf.range(1., 11), 0., []
+    for _ in range(3):
+        ema = moving_average(ema, percentile(losses, .7))
+        seen.append((float(ema), int(tf.reduce_sum(weights(losses - ema, SELF_PACED)))))
+    assert seen == [(3.5, 3), (5.25, 5), (6.125, 6)]
+
+
+@pytest.mark.parametrize("form, expected", [
+    (ALL, [1, 1, 1, 1, 1]), (SELF_PACED, [1, 1, 0, 0, 0]), (LINEAR, [1, 1, .75, 0, 0])])
+def test_forms_of_the_weights(form, expected):
+    assert weights(tf.constant([-3., 0, .25, 1, 9]), form).numpy().tolist() == expected
+
+
+@pytest.mark.parametrize("percent, expected", [
+    (0, (ALL, .5)), (16, (ALL, .5)), (17, (ALL, .05)), (18, (ALL, .05)), (19, (SELF_PACED, .05)),
+    (89, (SELF_PACED, .05)), (90, (LINEAR, .05)), (99, (LINEAR, .05))])
+def test_curricula(percent, expected):
+    assert curriculum("pd", 2 * percent, 200) == expected
+    assert curriculum("self_paced", 2 * percent, 200, burn_in=0) == (SELF_PACED, 0)
+
+
+@pytest.mark.parametrize("epochs, kept", [(200, 36), (40, 8), (10, 2), (1, 1)])
+def test_self_paced_keeps_all_samples_in_the_first_18_per_cent_of_its_epochs(epochs, kept):
+    forms = [toy("mentornet", epochs=epochs).schedule(epoch)["form"] for epoch in range(epochs)]
+    assert forms == [ALL] * kept + [SELF_PACED] * (epochs - kept)
+    assert toy("mentornet", epochs=epochs, options={"burn_in": "0"}).schedule(0) == {"form": SELF_PACED, "dropout": 0}
+
+
+@pytest.mark.parametrize("dropout, expected", [(0., 128), (.05, 121), (.5, 64), (1., 0)])
+def test_example_dropout_keeps_so_many_and_others_each_time(dropout, expected):
+    draws = [surviving(128, dropout, [0, seed]).numpy() for seed in range(20)]
+    assert all(set(draw) <= {0, 1} and draw.sum() == expected for draw in draws)
+    if 0 < dropout < 1:
+        assert (np.sum(draws, axis=0) > 0).all() and len({draw.tobytes() for draw in draws}) == 20
+
+
+@pytest.mark.parametrize("options, expected", [
+    ({}, .7), ({"percentile": "0.5"}, .7), ({"curriculum": "pd"}, .75),
+    ({"curriculum": "pd", "percentile": "0.5"}, .5)])
+def test_percentile_by_curriculum_whatever_the_noise(options, expected):
+    for ratio in (.2, .8):
+        assert toy("mentornet", noise=Noise("sym", ratio), options=options).p == expected
+
+
+# ----------------------------------------------------------------------------------------------------------------- D2L
+
+
+def test_lid_by_hand():
+    assert d2l.lid([[0], [1], [2], [4]], k=3)[0] == pytest.approx(1.442695)
+
+
+def test_lid_of_a_ball_has_the_expectation_of_the_estimator():
+    """k d / (k - 2) for points uniform in a d-ball around the query, the 20 nearest of 2,000."""
+    rng = np.random.default_rng(0)
+    for d in (2, 8):
+        estimates = []
+        for _ in range(300):
+            direction = rng.normal(size=(400, d))
+            points = direction / np.linalg.norm(direction, axis=1, keepdims=True) * rng.random((400, 1)) ** (1 / d)
+            r = np.sort(np.linalg.norm(points, axis=1))[:20]
+            estimates.append(d2l.lid(np.vstack([np.zeros((1, 1)), r[:, None]]))[0])
+        assert np.mean(estimates) == pytest.approx(20 * d / 18, rel=.05)
+
+
+def test_lid_of_duplicates_is_zero_or_undefined_and_left_out():
+    assert d2l.lid([[0], [0], [1], [3]], k=3)[0] == 0
+    assert not np.isfinite(d2l.lid(np.zeros((5, 2)), k=3)).any()
+    assert not np.isfinite(d2l.lid([[1.]])).any()
+    good, bad = np.array([[0], [1], [2], [4]]), np.zeros((5, 1))
+    assert d2l.mean_lid([good, bad]) == d2l.mean_lid([good]) == pytest.approx(d2l.lid(good).mean())
+    assert d2l.mean_lid([bad], 7.) == 7
+
+
+@pytest.mark.parametrize("lids, expected", [
+    ([3, 2, 3, 2, 3, 3.5], None),               # 2.6 + 2 std = 3.58
+    ([3, 2, 3, 2, 3, 3.6], 5),
+    ([3, 2, 3, 2, 3, 3.5, 9, 1, 20], 6),        # the first one, for good
+    ([2, 2, 2, 2, 2, 2], None),                 # a rise of nothing over a std of nothing
+    ([2, 9, 2, 2, 2], None), ([], None)])
+def test_turning_point(lids, expected):
+    assert d2l.turning_point(lids, first=5, window=5) == expected
+
+
+def test_turning_point_is_not_looked_for_before_its_time():
+    assert d2l.turning_point([2, 2, 2, 2, 2, 9, 2, 2, 2, 2, 20], first=6, window=5) == 10
+
+
+@pytest.mark.parametrize("epochs, expected, window", [
+    (120, 45, 5), (200, 75, 8), (100, 38, 4), (40, 15, 2), (30, 11, 2), (5, 2, 2), (2, 2, 2)])
+def test_first_epoch_that_may_turn_and_the_window_before_it(epochs, expected, window):
+    assert d2l.first_turn(epochs) == expected and d2l.window(epochs) == window
+
+
+@pytest.mark.parametrize("epochs, turned", [(48, True), (120, False)])
+def test_d2l_looks_for_the_turning_point_in_the_window_of_its_epochs(epochs, turned):
+    """3.5 after 3 and 3 stands out of the last two alone; 120 epochs look at five of them, with a 9 among these."""
+    method, first = toy("d2l", epochs=epochs), round(45 / 120 * epochs)
+    method.measure = lambda rng, *previous: 3.5
+    row = method.begin_epoch(first, [{"lid": lid} for lid in [3] * (first - 3) + [9, 3, 3]], 0)
+    assert (row["alpha"] < 1) == turned
+
+
+def test_trust():
+    assert d2l.trust([1.] * 60 + [1.2], 120) == pytest.approx(.548812)
+
+
+def test_paced_loss_with_full_trust_is_cross_entropy():
+    logits, y = tf.constant([[1., 2, 3], [0, 5, 1]]), tf.constant([0, 1])
+    np.testing.assert_array_equal(d2l.paced_loss(logits, y, 1.), cross_entropy(logits, y))
+    np.testing.assert_array_equal(d2l.paced_loss(logits, y, 0.), cross_entropy(logits, [2, 1]))
+
+
+def test_d2l_goes_back_once_to_before_the_epoch_that_made_the_lid_rise():
+    method = toy("d2l", optimizer=keras.optimizers.Adam)            # first_turn(10) = 4, window(10) = 2
+    lids, history, starts = [3., 2, 3, 2, 3, 3, 9, 9.5, 50], [], []
+    for epoch, value in enumerate(lids):
+        method.measure = lambda rng, *previous, value=value: value
+        at_start = method.get_state()
+        history.append(method.begin_epoch(epoch, history, 0))
+        starts.append(method.get_state()[:len(method.state) // 2])
+        if epoch == 6:
+            for back, earlier, here in zip(starts[6], starts[5], at_start):
+                np.testing.assert_array_equal(back, earlier)
+                assert (here != earlier).any()
+        for variable in method.state[:len(method.state) // 2]:      # an epoch: weights, moments and iterations move
+            variable.assign(variable + tf.ones_like(variable))
+    for later in (7, 8):
+        for start, previous in zip(starts[later], starts[later - 1]):
+            np.testing.assert_array_equal(start, previous + np.ones_like(previous))
+    assert [row["lid"] for row in history] == lids
+    expected = [1] * 6 + [np.exp(-epoch / 10 * lids[epoch] / 2) for epoch in (6, 7, 8)]
+    np.testing.assert_allclose([row["alpha"] for row in history], expected)
+
+
+# -------------------------------------------------------------------------------------------------------- F-correction
+
+
+@pytest.mark.parametrize("T, p, y, expected", [
+    (np.eye(2), [.25, .75], 0, -np.log(.25)),
+    ([[1, 0], [.4, .6]], [.25, .75], 0, .597837),
+    (transition_matrix("sym", .3, 3), [.7, .2, .1], 1, 1.347074),
+    ([[0, 1], [0, 1]], [.25, .75], 0, -np.log(1e-30))])             # a class that is never observed
+def test_forward_loss(T, p, y, expected):
+    assert float(forward_loss(tf.constant(np.log([p])), [y], np.array(T))[0]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_forward_loss_with_the_identity_is_cross_entropy():
+    logits, y = tf.constant(np.random.default_rng(0).normal(size=(50, 4)) * 5), np.arange(50) % 4
+    np.testing.assert_allclose(forward_loss(logits, y, np.eye(4)), cross_entropy(logits, y), rtol=1e-6)
+
+
+def test_forward_loss_and_its_gradient_stay_finite_at_certain_and_wrong_predictions():
+    logits = tf.Variable([[1000., 0, -1000]])
+    with tf.GradientTape() as tape:
+        loss = forward_loss(logits, [2], np.eye(3))
+    assert np.isfinite(loss).all() and np.isfinite(tape.gradient(loss, logits)).all()
+
+
+def test_anchor_is_the_largest_below_the_97th_percentile():
+    eta = np.tile(np.arange(100) / 100, (3, 1)).T * [1, .5, .25] + .001
+    kept = eta.copy()
+    T = estimate_T(eta)
+    np.testing.assert_allclose(T, np.tile(eta[96] / eta[96].sum(), (3, 1)))
+    np.testing.assert_array_equal(eta, kept)                        # a copy was cut, not eta
+
+
+def test_estimate_is_the_matrix_that_made_the_probabilities():
+    T = transition_matrix("asym", .3, 4)
+    posterior = np.random.default_rng(0).dirichlet([.05] * 4, 5000)
+    np.testing.assert_allclose(estimate_T(posterior @ T), T, atol=.05)
+
+
+@pytest.mark.parametrize("eta", [
+    np.full((50, 3), 1 / 3), np.eye(3)[np.zeros(50, int)], np.eye(3)[:1], np.eye(3)[[0, 1]]])
+def test_estimate_has_rows_of_shares_whatever_the_predictions(eta):
+    T = estimate_T(eta)
+    assert (T >= 0).all()
+    np.testing.assert_allclose(T.sum(axis=1), 1)
+
+
+def test_true_matrix_on_demand_is_that_of_the_noise_whatever_is_assumed():
+    method = toy("f_correction", options={"T": "true"}, noise=Noise("asym", .3), assumed_pattern="sym")
+    np.testing.assert_array_equal(method.T, transition_matrix("asym", .3, CLASSES))
+
+
+@pytest.mark.parametrize("T", ["estimated", "true"])
+def test_a_tenth_of_each_class_is_held_out_of_both_networks(T):
+    """Of 60 samples of two classes, after 10 more have been held out; drawn by the seed."""
+    labels, asked, told = np.arange(70) % 2, [], np.full((70, CLASSES), 1 / CLASSES)
+    images = np.zeros((70, 2, 2, 1), np.uint8)
+    tenths = []
+    for seed in (0, 0, 1):
+        method = FCorrection(given_for("f_correction", images, labels, {"T": T}), [], [])
+        method.hold_out(np.arange(10))
+        method.prepare(lambda *sets: asked.append(sets) or told, seed)
+        tenths.append(method.held_out.tolist())
+        assert np.bincount(labels[method.held_out]).tolist() == [3, 3] and min(method.held_out) >= 10
+        np.testing.assert_array_equal(method.samples, np.setdiff1d(np.arange(10, 70), method.held_out))
+        assert len(asked) == (T == "estimated")
+        if asked:
+            np.testing.assert_array_equal(np.concatenate(asked.pop()), [*method.samples, *method.held_out])
+    assert tenths[0] == tenths[1] != tenths[2]
+
+
+def test_what_it_takes_for_the_probability_of_an_observed_label():
+    method = toy("f_correction")
+    method.T = np.array([[1, 0], [.4, .6]])
+    np.testing.assert_allclose(method.observed(np.float32([[.25, .75], [1, 0]])), [[.55, .45], [1, 0]], rtol=1e-6)

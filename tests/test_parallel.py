@@ -1,0 +1,106 @@
+"""The selection's two halves in processes of their own, and scripts that are run at the same time."""
+import os
+import platform
+import re
+import signal
+
+import pandas as pd
+import pytest
+from helpers import (
+    QUICK,
+    SELECTION,
+    SMALL,
+    assert_all_have_ended,
+    end,
+    processes,
+    record_of,
+    results_in,
+    shell,
+    start,
+)
+
+pytestmark = pytest.mark.runs
+FLAGS = QUICK["INCV"]
+
+
+def begun(process):
+    """What a process prints until it has finished its first epoch, line by line."""
+    lines = []
+    while " epoch " not in "".join(lines[-1:]):
+        lines.append(process.stdout.readline())
+        assert lines[-1], process.communicate()
+    return lines
+
+
+@pytest.mark.parametrize("how, threads, children", [("on", 1, 2), ("off", 1, 1), ("off", 2, 1)])
+def test_side_by_side_or_one_after_the_other(how, threads, children, finished, tmp_path):
+    """The same number of threads gives the same files, to the last byte; and it stands in the record."""
+    process = start("INCV", *FLAGS, "--parallel_halves", how, "--threads", threads, "--results_dir", tmp_path)
+    begun(process)
+    assert len(processes(tmp_path)) == 1 + children
+    ended = end(process, timeout=300)
+    assert (ended.code, ended.err) == (0, "")
+    (session,) = record_of(tmp_path, "INCV")["sessions"]
+    assert session["hardware"]["threads"] == threads
+    if threads == 1:
+        assert (tmp_path / SELECTION).read_bytes() == (finished("INCV")[0] / SELECTION).read_bytes()
+        found, expected = results_in(tmp_path), results_in(finished("INCV")[0])
+        assert [path for path in {*found, *expected} if found.get(path) != expected.get(path)] == []
+
+
+def test_a_child_that_dies_ends_all_in_one_line_and_the_run_goes_on(finished, tmp_path):
+    """As where the memory runs out; the halves are trained side by side, then one after the other."""
+    process = start("INCV", *FLAGS, "--parallel_halves", "on", "--results_dir", tmp_path)
+    begun(process)
+    children = [pid for pid in processes(tmp_path) if pid != process.pid]
+    os.kill(max(children), signal.SIGKILL)
+    ended = end(process, timeout=60)
+    assert ended.code == 2 and re.fullmatch(
+        "INCV.py: error: a process of the selection has died, .* the same command goes on; .*\n", ended.err)
+    assert_all_have_ended(tmp_path)
+    assert list(tmp_path.rglob("INCV_checkpoints/1[ab].npz"))
+    ended = shell("INCV", *FLAGS, "--parallel_halves", "off", "--results_dir", tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    found, expected = results_in(tmp_path), results_in(finished("INCV")[0])
+    assert [path for path in {*found, *expected} if found.get(path) != expected.get(path)] == []
+
+
+def test_a_selection_that_several_need_is_made_by_one(finished, tmp_path):
+    """The others wait for it, and say so; all end as if they were alone. The first stands still until they wait."""
+    first = start("INCV", *FLAGS, "--results_dir", tmp_path)
+    begun(first)
+    first.send_signal(signal.SIGSTOP)
+    others = [start(script, *QUICK[script], "--results_dir", tmp_path) for script in ("INCV", "INCV_main")]
+    path = tmp_path / "digits/sym/0.5/INCV.json"
+    for other in others:
+        assert other.stdout.readline() == f"waiting for process {first.pid} on {platform.node()}, which is at {path}\n"
+    first.send_signal(signal.SIGCONT)
+    ends = [end(process, timeout=300) for process in (first, *others)]
+    assert [(ended.code, ended.err) for ended in ends] == [(0, "")] * 3
+    for ended in ends[1:]:
+        assert "INCV 1a" not in ended.out and "label precision" in ended.out
+    assert len(record_of(tmp_path, "INCV")["sessions"]) == 1
+    found, expected = results_in(tmp_path), results_in(finished("INCV_main")[0])
+    assert [path for path in {*found, *expected} if found.get(path) != expected.get(path)] == []
+
+
+def test_two_methods_of_one_setting_side_by_side(finished, tmp_path):
+    """INCV_main on a selection that another INCV_main makes, and Standard in the same folder meanwhile."""
+    incv = start("INCV_main", *QUICK["INCV_main"], "--results_dir", tmp_path)
+    begun(incv)
+    late = start("INCV_main", *QUICK["INCV_main"], "--results_dir", tmp_path, "--method", "standard")
+    ends = [end(process, timeout=300) for process in (incv, late)]
+    assert [(ended.code, ended.err) for ended in ends] == [(0, "")] * 2
+    report = shell("report", "--results_dir", tmp_path)
+    assert (report.code, report.err) == (0, "")
+    found, expected = results_in(tmp_path), results_in(finished("INCV_main")[0])
+    of_both = {"digits/table.csv", "digits/table.md", "digits/TestAcc.png", "digits/runs.csv"}
+    assert {path for path in expected if found[path] != expected[path]} == of_both
+    assert set(pd.read_csv(tmp_path / "digits/table.csv").method) == {"standard", "incv"}
+    assert list(pd.read_csv(tmp_path / "digits/runs.csv").run) == ["INCV", "incv_training", "standard_training"]
+
+
+def test_a_child_s_error_is_one_line(tmp_path):
+    ended = shell("INCV", *SMALL, "--INCV_epochs", 2, "--gpu_id", 7, "--parallel_halves", "on", "--results_dir", tmp_path)
+    assert ended.code == 2 and re.fullmatch("INCV.py: error: argument --gpu_id: no GPU 7 .*\n", ended.err)
+    assert_all_have_ended(tmp_path)

@@ -1,0 +1,299 @@
+"""predict.py: what it makes of a folder, an npz and a data set, and of every bad input."""
+import json
+import os
+import zipfile
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import assert_is_one_line, files_in, shell
+from PIL import Image
+
+import predict
+from models import create_model
+from noisylabels.training.export import load_usable, save_usable
+from utils import load_dataset
+
+DIGITS = list("0123456789")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The path of a network of digits, which gets most of them right; beside it raw.keras, as it was trained."""
+    data, path = load_dataset("digits", None), tmp_path_factory.mktemp("trained") / "incv_1.keras"
+    keras.utils.set_random_seed(0)
+    network = create_model("SmallCNN", (8, 8, 1), 10)
+    fitted = keras.Sequential([network])
+    fitted.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    fitted.fit(data.x_train / np.float32(255), data.y_train, epochs=4, verbose=0)
+    save_usable(network, path, data.classes, mirror=False)
+    network.save(path.with_name("raw.keras"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(trained):
+    """Its probabilities of the data set's test images."""
+    return load_usable(trained).predict(load_dataset("digits", None).x_test, verbose=0)
+
+
+@pytest.fixture
+def run(call, unstarted, trained, tmp_path, monkeypatch):
+    """Calls predict.py in an empty folder: run(IMAGES, flags). Returns how it ended, and the CSV or None."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def run(*arguments, model=trained):
+        ended = call("predict", model, *arguments)
+        written = files_in(".")
+        assert set(written) <= {"predictions.csv"}
+        return ended, pd.read_csv("predictions.csv", dtype={"label": str}) if written else None
+    return run
+
+
+# ------------------------------------------------------------------------------------------------------ predictions
+
+
+@pytest.mark.runs
+def test_as_a_person_calls_it(trained, expected, tmp_path):
+    """On a data set, in a process of its own, with nothing on standard error."""
+    ended = shell("predict", trained, "digits", cwd=tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    data, frame = load_dataset("digits", None), pd.read_csv(tmp_path / "predictions.csv")
+    accuracy = (expected.argmax(axis=1) == data.y_test).mean()
+    assert ended.out == f"accuracy {accuracy:.4f}, against the labels of 360 images\nwrote predictions.csv\n"
+    assert accuracy > .8 and list(frame) == ["index", "label", "probability"]
+    assert (frame["index"] == range(360)).all() and (frame.label == expected.argmax(axis=1)).all()
+    np.testing.assert_allclose(frame.probability, expected.max(axis=1), atol=1e-5)
+
+
+def pictures(folder, n=20):
+    """The first n of the digits to test on as files, in folders of their classes; their labels and paths."""
+    data, files = load_dataset("digits", None), []
+    for k, (image, label) in enumerate(zip(data.x_test[:n], data.y_test)):
+        files.append(f"{label}/{k:02}.png")
+        (folder / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0]).save(folder / files[-1])
+    return data.y_test[:n], files
+
+
+def test_a_folder(run, expected, tmp_path):
+    y, files = pictures(tmp_path / "shots")
+    ended, frame = run(tmp_path / "shots")
+    expected = expected[:20]
+    assert (ended.code, ended.err) == (0, "") and list(frame) == ["file", "label", "probability"]
+    assert sorted(frame.file) == sorted(files) and list(frame.file) == sorted(frame.file)
+    found = frame.set_index("file").loc[files]
+    assert found.label.astype(int).tolist() == expected.argmax(axis=1).tolist()
+    np.testing.assert_allclose(found.probability, expected.max(axis=1), atol=1e-5)
+    assert f"accuracy {(expected.argmax(axis=1) == y).mean():.4f}, against the labels of 20 images" in ended.out
+    assert ended.out.endswith("wrote predictions.csv\n")
+
+
+def test_what_in_a_folder_is_read(run, tmp_path):
+    """Images at its top and far beneath, of any kind and size; no dot files; a label where a folder is called so."""
+    folder = tmp_path / "shots"
+    _, (first,) = pictures(folder, 1)
+    (folder / "new/deep").mkdir(parents=True)
+    Image.new("RGB", (30, 20), "red").save(folder / "new/deep/red, \"big\".jpg")
+    Image.new("RGBA", (8, 8)).save(folder / "top.PNG")
+    for hidden in ("._top.png", ".cache/a.png", "new/.b.png", "notes.txt"):
+        (folder / hidden).parent.mkdir(exist_ok=True)
+        (folder / hidden).write_bytes(b"")
+    (folder / "new/loop").symlink_to(folder)
+    ended, frame = run(folder)
+    assert (ended.code, ended.err) == (0, "")
+    assert set(frame.file) == {"top.PNG", first, "new/deep/red, \"big\".jpg"}
+    assert "against the labels of 1 images" in ended.out
+
+
+def test_files_that_cannot_be_read_are_named_and_left_out(run, tmp_path):
+    folder = tmp_path / "shots"
+    _, files = pictures(folder, 6)
+    (folder / files[2]).write_text("no image")
+    (folder / files[4]).write_bytes((folder / files[4]).read_bytes()[:60])
+    (folder / "gone.png").symlink_to("nowhere")
+    ended, frame = run(folder)
+    assert ended.code == 0 and set(frame.file) == {files[k] for k in (0, 1, 3, 5)}
+    lines = ended.err.splitlines()
+    assert len(lines) == 3 and all(line.startswith("predict.py: '") and "cannot be read: " in line for line in lines)
+    assert all(any(repr(name) in line for line in lines) for name in (files[2], files[4], "gone.png"))
+    assert "of 4 images" in ended.out
+
+
+@pytest.mark.parametrize("images, labels", [("x", "y"), ("x", "y_true"), ("x_test", "y_test"), ("images", "labels"),
+                                            ("test_images", "test_labels"), ("x", None)])
+def test_an_npz(images, labels, run, expected, tmp_path):
+    data = load_dataset("digits", None)
+    arrays = {images: data.x_test[..., 0] if images == "x" else data.x_test, "other": np.zeros(3), "y": data.y_test * 0}
+    arrays.update({labels: data.y_test} if labels else {})
+    if labels is None:
+        del arrays["y"]
+    np.savez(tmp_path / "digits.npz", **arrays)
+    ended, frame = run(tmp_path / "digits.npz")
+    best = expected.argmax(axis=1)
+    assert (ended.code, ended.err) == (0, "") and frame.label.astype(int).tolist() == best.tolist()
+    assert (frame["index"] == range(360)).all()
+    shown = f"accuracy {(best == data.y_test).mean():.4f}, against the labels of 360 images"
+    assert ended.out == (shown + "\n" if labels else "") + "wrote predictions.csv\n"
+
+
+@pytest.mark.parametrize("dtype", [np.int64, str])
+def test_labels_of_an_npz_are_names_or_indices(dtype, run, expected, tmp_path):
+    """Indices, where the classes are not called by numbers."""
+    data, names = load_dataset("digits", None), [f"class {k}" for k in range(10)]
+    labels = data.y_test if dtype is np.int64 else np.array(names)[data.y_test]
+    np.savez(tmp_path / "digits.npz", x=data.x_test, y=labels)
+    (tmp_path / "names.json").write_text(json.dumps(names))
+    ended, frame = run(tmp_path / "digits.npz", "--classes", tmp_path / "names.json")
+    accuracy = (expected.argmax(axis=1) == data.y_test).mean()
+    assert f"accuracy {accuracy:.4f}" in ended.out and set(frame.label) <= set(names)
+
+
+def test_the_labels_of_other_classes_are_not_known(run, tmp_path):
+    """No accuracy is shown, rather than a wrong one."""
+    (tmp_path / "names.json").write_text(json.dumps(list("abcdefghij")))
+    ended, _ = run("digits", "--classes", tmp_path / "names.json")
+    assert ended.out == "wrote predictions.csv\n"
+
+
+def test_another_output(run, tmp_path):
+    ended, frame = run("digits", "--output", tmp_path / "other.csv")
+    assert ended.code == 0 and frame is None and len(pd.read_csv(tmp_path / "other.csv")) == 360
+
+
+def test_images_of_another_kind_are_made_to_fit():
+    """Resized as a whole; grey becomes equal channels, colour its brightness."""
+    grey = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), np.uint8)
+    assert predict.fitted(grey, (8, 8, 1)) is grey
+    np.testing.assert_array_equal(predict.fitted(grey, (8, 8, 3)), np.repeat(grey, 3, axis=3))
+    np.testing.assert_array_equal(predict.fitted(np.repeat(grey, 3, axis=3), (8, 8, 1)), grey)
+    halves = np.zeros((1, 6, 10, 3), np.uint8)
+    halves[:, :, 5:] = 255
+    for shape in ((3, 4, 1), (12, 20, 3)):
+        small = predict.fitted(halves, shape)
+        assert small.shape == (1, *shape) and small.dtype == np.uint8
+        assert (small[:, :, :shape[1] // 2 - 1] == 0).all() and (small[:, :, shape[1] // 2 + 1:] == 255).all()
+
+
+@pytest.fixture
+def oblong(tmp_path):
+    """The path of a network of images in colour that are not square."""
+    save_usable(create_model("MLP", (6, 9, 3), 2), tmp_path / "oblong.keras", "ab", False)
+    return tmp_path / "oblong.keras"
+
+
+def test_a_network_of_images_that_are_not_square(oblong, run, tmp_path):
+    Image.new("L", (40, 30), 200).save(tmp_path / "a.png")
+    ended, frame = run(tmp_path, model=oblong)
+    assert (ended.code, ended.err) == (0, "") and list(frame.file) == ["a.png"]
+
+
+# --------------------------------------------------------------------------------------------------------- bad input
+
+
+MODELS = {                                  # what is in the file, and what the line must say
+    "missing": (None, "MODEL: .*model.keras is missing, or no network of Keras: give a .keras"),
+    "text": (b"a network", "MODEL: .*model.keras is missing, or no network of Keras: give a .keras"),
+    "another zip": (b"zip", r"model.keras is damaged, or no network of Keras \(\w+\): give a .keras"),
+    "cut": (b"cut", r"model.keras is (damaged|missing), or no network of Keras"),
+    "as it is trained": (b"raw", "model.keras does not take images as they are .*; let INCV_main.py --overwrite save"),
+}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_bad_networks(kind, run, trained, tmp_path):
+    content, pattern = MODELS[kind]
+    path = tmp_path / "model.keras"
+    (tmp_path / "classes.json").write_text(json.dumps(DIGITS))
+    if content == b"raw":
+        path.write_bytes(trained.with_name("raw.keras").read_bytes())
+    elif content == b"zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("config.json", "{}")
+    elif content == b"cut":
+        path.write_bytes(trained.read_bytes()[:-2000])
+    elif content:
+        path.write_bytes(content)
+    ended, frame = run("digits", model=path)
+    assert_is_one_line(ended, pattern)
+    assert frame is None
+
+
+def test_a_network_that_would_run_code_is_not_loaded(run, tmp_path):
+    inputs = keras.Input((8, 8, 1))
+    keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs)).save(tmp_path / "a.keras")
+    (tmp_path / "classes.json").write_text(json.dumps(DIGITS))
+    assert_is_one_line(run("digits", model=tmp_path / "a.keras")[0], "a.keras is damaged, or no network of Keras")
+
+
+@pytest.mark.parametrize("content, pattern", [
+    (None, "--classes: .*names.json is missing: give a JSON list"),
+    ("[", "--classes: .*names.json is no JSON list of names: give one .*JSONDecodeError"),
+    ("{}", "--classes: .*names.json is no JSON list of names"),
+    ("[1, 2]", "--classes: .*names.json is no JSON list of names"),
+    ('["a", "b"]', r"--classes: there are 2 names, but .*incv_1.keras knows 10 classes: give its own"),
+])
+def test_bad_classes(content, pattern, run, tmp_path):
+    if content:
+        (tmp_path / "names.json").write_text(content)
+    ended, frame = run("digits", "--classes", tmp_path / "names.json")
+    assert_is_one_line(ended, pattern)
+    assert frame is None
+
+
+def test_a_network_without_its_classes(run, trained, tmp_path):
+    (tmp_path / "a.keras").write_bytes(trained.read_bytes())
+    assert_is_one_line(run("digits", model=tmp_path / "a.keras")[0], "--classes: .*/classes.json is missing: give a ")
+
+
+X = np.zeros((4, 8, 8, 1), np.uint8)
+ARRAYS = {
+    "none": ({"z": X}, r"holds the arrays z: give one of x_test, test_images, x, images"),
+    "floats": ({"x": X / 255}, r"x is float64 of shape \(4, 8, 8, 1\): give uint8, 0 to 255"),
+    "flat": ({"x": X.reshape(4, 64)}, r"x is uint8 of shape \(4, 64\): give uint8, 0 to 255, of shape"),
+    "two channels": ({"x": np.repeat(X, 2, axis=3)}, r"x is uint8 of shape \(4, 8, 8, 2\): give"),
+    "no image": ({"x": X[:0]}, r"x is uint8 of shape \(0, 8, 8, 1\): give"),
+    "objects": ({"x": np.array([None, {}], object)}, "x is damaged, or not of numbers: save it anew"),
+    "too few labels": ({"x": X, "y": np.arange(3)}, "y must hold .* one for each of 4 images"),
+    "labels of other classes": ({"x": X, "y": np.arange(8, 12)}, "holds the label '10' .* give labels of incv_1.keras"),
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_bad_arrays(kind, run, tmp_path):
+    arrays, pattern = ARRAYS[kind]
+    np.savez(tmp_path / "images.npz", **arrays)
+    ended, frame = run(tmp_path / "images.npz")
+    assert_is_one_line(ended, pattern)
+    assert frame is None
+
+
+def test_an_npz_that_is_none(run, tmp_path):
+    (tmp_path / "images.npz").write_bytes(b"PK and so on")
+    assert_is_one_line(run(tmp_path / "images.npz")[0], "images.npz is damaged or no npz")
+
+
+def test_images_that_are_not_there(run, tmp_path):
+    (tmp_path / "empty/.hidden").mkdir(parents=True)
+    (tmp_path / "empty/notes.txt").write_text("")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/a.png").write_text("no image")
+    for images, pattern in ((tmp_path / "nothing", "IMAGES: .*nothing is no folder, no .npz and no data set: give"),
+                            (tmp_path / "empty/notes.txt", "IMAGES: .*notes.txt is no folder, no .npz and no data set"),
+                            (tmp_path / "empty", "IMAGES: .*empty holds no images: give a folder with some of .*png"),
+                            ("mnist", "IMAGES: mnist is no .* or one of digits, cifar10, cifar100"),
+                            ("cifar10", "cannot download cifar10")):
+        ended, frame = run(images)
+        assert_is_one_line(ended, pattern)
+        assert frame is None
+    ended, frame = run(tmp_path / "bad")
+    assert ended.code == 2 and frame is None and ended.err.splitlines()[1].endswith("can be read: give others")
+
+
+def test_an_output_that_cannot_be(run, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for output in (tmp_path, tmp_path / "pipe", tmp_path / "nowhere" / "a.csv"):
+        assert_is_one_line(run("digits", "--output", output)[0], "--output: .* is no file, or in no folder that is th")
+    assert (tmp_path / "pipe").is_fifo()

@@ -1,0 +1,169 @@
+"""The three scripts where something has been done before, where another process is at work, and on real images."""
+import os
+import pty
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from helpers import QUICK, ROOT, SCRIPTS, SELECTION, SMALL, end, files_in, held, record_of, results_in, shell, start
+
+from noisylabels.errors import UserError
+from noisylabels.runs.folders import run_folder
+from noisylabels.theory import Noise
+
+REAL = ROOT.parent / "shared" / "cifar10" / "unpack.py"
+
+
+# -------------------------------------------------------------------------------------------- what has been done before
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_finished_run_is_recognised(script, finished, call, no_tensorflow):
+    """Without TensorFlow, so within seconds: the same summary, and nothing changes."""
+    folder, first = finished(script)
+    before = files_in(folder)
+    ended = call(script, *QUICK[script], "--results_dir", folder)
+    assert (ended.code, ended.err) == (0, "")
+    assert files_in(folder) == before
+    assert " epoch 1/" in first.out and " epoch 1/" not in ended.out
+    assert ended.out.strip() and ended.out.strip() in first.out
+
+
+@pytest.mark.parametrize("script, arguments, differ", [
+    ("INCV", ["--INCV_epochs", 6], r"INCV.json .*: epochs \(found 5, given 6\);"),
+    ("INCV", ["--INCV_iter", 3], r"INCV.json .*: INCV_iter \(found 2, given 3\);"),
+    ("INCV", ["--top_k", 2, "--learning_rate", .01],
+     r"INCV.json .*: learning_rate \(found 0.003, given 0.01\), top_k \(found 1, given 2\);"),
+    ("INCV", ["--assumed_pattern", "asym"], r"INCV.json .*: assumed_pattern \(found sym, given asym\);"),
+    ("INCV_main", ["--epochs", 9], r"incv_training.json .*: epochs \(found 12, given 9\);"),
+    ("INCV_main", ["--validation_split", .1], r"incv_training.json .*: validation_split \(found 0.0, given 0.1\);"),
+    ("INCV_main", ["--architecture", "SmallCNN"], r"INCV.json .*: architecture \(found MLP, given SmallCNN\);"),
+    ("INCV_main", ["--INCV_epochs", 6], r"INCV.json .*: epochs \(found 5, given 6\);"),
+    ("INCV_main", ["--INCV_iter", 4], r"INCV.json .*: INCV_iter \(found 2, given 4\);"),
+    ("INCV_main", ["--assumed_pattern", "asym"], r"INCV.json .*: assumed_pattern \(found sym, given asym\);"),
+    ("Verify_Theory", ["--epochs", 9], r"0.2/Verify_Theory.json .*: epochs \(found 8, given 9\);"),
+    ("Verify_Theory", ["--noise_ratio", .7, .5, "--optimizer", "nesterov"],
+     r"0.5/Verify_Theory.json .*: optimizer \(found adam, given nesterov\);"),
+])
+def test_differing_arguments_are_named(script, arguments, differ, finished, call, no_tensorflow):
+    folder = finished(script)[0]
+    before = files_in(folder)
+    ended = call(script, *QUICK[script], *arguments, "--results_dir", folder)
+    assert (ended.code, ended.out) == (2, "") and ended.err.count("\n") == 1 and re.search(differ, ended.err)
+    assert "--overwrite" in ended.err and files_in(folder) == before
+
+
+def test_the_selection_s_flags_need_not_be_given_again(finished, call, no_tensorflow):
+    """What INCV_main is not told of the selection is as it is recorded."""
+    ended = call("INCV_main", *SMALL, "--epochs", 12, "--results_dir", finished("INCV_main")[0])
+    assert (ended.code, ended.err) == (0, "")
+
+
+@pytest.fixture
+def begins(finished, tmp_path, call, monkeypatch):
+    """With what INCV_main begins after these flags, in a copy of the finished run: "selection" or "training"."""
+    shutil.copytree(finished("INCV_main")[0], tmp_path, dirs_exist_ok=True)
+
+    def begin(what):
+        def end(*_):
+            raise UserError(what)
+        return end
+
+    def begins(*flags):
+        monkeypatch.setattr("INCV_main.select", begin("selection"))
+        monkeypatch.setattr("noisylabels.training.device.start_tensorflow", begin("training"))
+        ended = call("INCV_main", *QUICK["INCV_main"], *flags, "--results_dir", tmp_path)
+        return ended.err.removeprefix("INCV_main.py: error: ").strip()
+    return begins
+
+
+def test_what_is_made_again(begins, tmp_path):
+    """--overwrite makes the training again, and leaves an hour of selection beneath it alone."""
+    record = tmp_path / "digits/sym/0.5/INCV.json"
+    assert begins() == ""                                                                       # all is done
+    assert begins("--overwrite") == begins("--overwrite", "--INCV_epochs", 5) == "training"
+    assert begins("--overwrite_selection") == begins("--overwrite_selection", "--INCV_epochs", 6) == "selection"
+    assert re.search(r"INCV.json .* epochs \(found 5, given 6\); .* --overwrite_selection",
+                     begins("--overwrite", "--INCV_epochs", 6))
+    (tmp_path / "digits/sym/0.5/incv_result.csv").unlink()
+    assert begins() == "training"
+    record.write_text(record.read_text().replace('"finished": true', '"finished": false'))      # killed at the very end
+    assert begins() == "selection"
+    record.unlink()                                                                             # made by somebody else
+    assert re.search("incv_training.json .* selection .*: .* --overwrite", begins())
+    assert begins("--overwrite") == "training"
+    (tmp_path / SELECTION).unlink()
+    assert begins() == "selection"
+
+
+def test_overwrite_repeats_a_finished_run_on_a_terminal(finished, tmp_path):
+    """With the same result; and with one line of progress, which is gone in the end."""
+    shutil.copytree(finished("Verify_Theory")[0], tmp_path, dirs_exist_ok=True)
+    before = record_of(tmp_path, "Verify_Theory")["sessions"]
+    main, terminal = pty.openpty()
+    process = start("Verify_Theory", *QUICK["Verify_Theory"], "--overwrite", "--results_dir", tmp_path, stdout=terminal)
+    os.close(terminal)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(main, 10_000)
+        except OSError:                         # the other side is closed
+            break
+    os.close(main)
+    ended = end(process, timeout=60)
+    assert (ended.code, ended.err) == (0, "")
+    moments = re.split(r"[\r\n]+", re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", shown.decode()))
+    assert any(re.search(r"^. \(2/2\) sym 0.5  epoch \d/8  .*ETA \d:\d\d", moment) for moment in moments)
+    assert not any("epoch" in moment for moment in moments[-12:]) and moments[-2].startswith("wrote ")
+    (session,) = record_of(tmp_path, "Verify_Theory")["sessions"]
+    assert session != before[0]
+    assert results_in(tmp_path) == results_in(finished("Verify_Theory")[0])
+
+
+# ------------------------------------------------------------------------------------------------ more than one process
+
+
+@pytest.mark.parametrize("script, name, flags", [
+    ("INCV_main", "standard_training", ["--method", "standard"]), ("Verify_Theory", "Verify_Theory", [])])
+def test_a_second_process_says_who_is_at_it(script, name, flags, tmp_path, call, unstarted):
+    folder = run_folder(tmp_path, "digits", Noise("sym", .5), 0)
+    with held(folder, name) as holder:
+        (folder / f"{name}.json").unlink()              # of other arguments, which would be noticed first
+        ended = call(script, *flags, "--results_dir", tmp_path)
+        assert (ended.code, ended.out) == (2, "") and ended.err.count("\n") == 1
+        assert f"{folder}/{name}.json is in use by process {holder.pid} on " in ended.err
+
+
+@pytest.mark.parametrize("output, reason", [("full disk", "No space left on device"), ("closed pipe", "Broken pipe")])
+def test_output_that_cannot_be_written(output, reason, finished):
+    """A full disk behind `>`, or a `| head` that has seen enough: one line, and no traceback at exit."""
+    if output == "full disk" and not Path("/dev/full").is_char_device():
+        pytest.skip("there is no /dev/full here")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open("/dev/full" if output == "full disk" else writer, "w") as stdout:
+        ended = shell("INCV", *QUICK["INCV"], "--results_dir", finished("INCV")[0], stdout=stdout)
+    assert ended.code == 2 and ended.err.count("\n") == 1
+    assert f"standard output: {reason}; mend that" in ended.err
+
+
+# -------------------------------------------------------------------------------------------------------- real images
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL.exists(), reason="no CIFAR-10 in ../shared/cifar10")
+def test_real_cifar10(tmp_path):
+    """One epoch of everything with a small network: the path of the big data set, not its accuracy."""
+    subprocess.run([sys.executable, REAL, tmp_path / "data"], check=True)
+    common = ["--dataset", "cifar10", "--data_dir", tmp_path / "data", "--results_dir", tmp_path / "results",
+              "--architecture", "SmallCNN"]
+    for script, more in (("INCV", ["--INCV_epochs", 1, "--INCV_iter", 1]), ("INCV_main", ["--epochs", 1]),
+                         ("Verify_Theory", ["--epochs", 1])):
+        ended = shell(script, *common, *more, timeout=3600)
+        assert (ended.code, ended.err) == (0, "")
+    frame = pd.read_csv(tmp_path / "results/cifar10/sym/0.5/cifar10_sym0.5_INCV_results.csv")
+    assert len(frame) == 50_000 and frame.select.any()

@@ -1,0 +1,115 @@
+"""INCV.py from its flags to its files, with a script in the place of the networks: what the algorithm is told."""
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import CPU, SELECTION, InThisProcess, record_of
+
+from noisylabels.errors import UserError
+from noisylabels.selection.algorithm import incv
+from noisylabels.theory import estimate_noise_ratio
+from utils import corrupt_labels, load_dataset
+
+
+class Scripted(InThisProcess):
+    """Finds four tenths of the held-out samples in each training, and keeps what it is told."""
+
+    made = []
+
+    def __init__(self, experiment, *rest):
+        self.experiment, self.told = experiment, []
+        self.made.append(self)
+
+    def start(self):
+        return CPU | {"threads": self.experiment.threads}
+
+    def train(self, halves, use_best):
+        self.told += [(str(stage), samples.tolist(), held.tolist(), use_best) for stage, samples, held in halves]
+        return [(*self.answer(held), [{"iteration": stage.iteration, "half": stage.half, "epoch": 0}])
+                for stage, _, held in halves]
+
+    @staticmethod
+    def answer(held):
+        return held % 5 < 2, held * 7919 % 1437 / 1437
+
+
+@pytest.fixture
+def selected(call, tmp_path, monkeypatch):
+    """Calls INCV.py with these flags: what its trainings were told, its CSV, its iterations."""
+    monkeypatch.setattr(Scripted, "made", [])
+    monkeypatch.setattr("noisylabels.selection.select.Trainers", Scripted)
+
+    def selected(*flags):
+        ended = call("INCV", *flags, "--results_dir", tmp_path)
+        assert (ended.code, ended.err) == (0, "")
+        (script,) = Scripted.made
+        return script, pd.read_csv(tmp_path / SELECTION), pd.read_csv(tmp_path / SELECTION).eval_ratio[0]
+    return selected
+
+
+@pytest.mark.parametrize("flags, pattern, iterations, top_k", [
+    ([], "sym", 4, 1),
+    (["--INCV_iter", 3, "--top_k", 2], "sym", 3, 2),
+    (["--assumed_pattern", "asym"], "asym", 4, 1),
+])
+def test_the_algorithm_is_told_what_the_flags_say(flags, pattern, iterations, top_k, selected, tmp_path):
+    """As if it were called by hand, on the observed labels."""
+    script, csv, eps = selected(*flags)
+    y = load_dataset("digits", "").y_train
+    y_noisy = corrupt_labels(y, "sym", .5, 10, 0)
+    told = []
+
+    def train(halves, use_best):
+        told.extend((str(stage), samples.tolist(), held.tolist(), use_best) for stage, samples, held in halves)
+        return [Scripted.answer(held) for _, _, held in halves]
+
+    expected = incv(train, y, y_noisy, 10, pattern, iterations, top_k, seed=0)
+    assert script.told == told and len(told) == 2 * iterations
+    assert (csv.select == expected.select).all() and (csv.candidate == expected.candidate).all()
+    assert eps == pytest.approx(estimate_noise_ratio(np.mean([h % 5 < 2 for h in told[0][2]]), 10, top_k))
+    removed = (~csv.select & ~csv.candidate).sum()
+    assert (removed > 100) == (pattern == "sym")                            # nothing is removed under asym noise
+    assert [use_best for *_, use_best in told[2:4]] == [pattern == "sym"] * 2
+    rows = pd.read_csv(tmp_path / "digits/sym/0.5/INCV_iterations.csv")
+    assert list(rows.iteration) == list(range(1, iterations + 1)) and rows.LP.iloc[-1] == pytest.approx(
+        (y == y_noisy)[expected.select].mean())
+    history = pd.read_csv(tmp_path / "digits/sym/0.5/INCV_history.csv")
+    assert [*zip(history.iteration, history.half)] == [(i, half) for i in rows.iteration for half in "ab"]
+
+
+def test_the_seed_draws_noise_and_halves(selected, tmp_path, call):
+    script, _, _ = selected()
+    Scripted.made.clear()
+    assert call("INCV", "--seed", 1, "--results_dir", tmp_path).code == 0
+    assert script.told[0][2] != Scripted.made[0].told[0][2]
+    assert (tmp_path / "digits/sym/0.5/seed1/digits_sym0.5_INCV_results.csv").exists()
+
+
+@pytest.mark.parametrize("flags, processes, threads", [
+    (["--parallel_halves", "on", "--threads", 3], 2, 3),
+    (["--parallel_halves", "off", "--threads", 3], 1, 3),
+    (["--parallel_halves", "on"], 2, 4),
+    (["--parallel_halves", "off"], 1, 8),
+    ([], 2, 4),
+])
+def test_the_halves_share_the_machine(flags, processes, threads, selected, tmp_path, monkeypatch):
+    """Of eight cores and much memory. How many threads a training had stands in the record."""
+    monkeypatch.setattr("noisylabels.machine.cores", lambda: 8)
+    monkeypatch.setattr("noisylabels.machine.gpus", lambda: 0)
+    monkeypatch.setattr("noisylabels.machine.free_memory", lambda: 1e10)
+    script, _, _ = selected(*flags)
+    assert (len(script.experiment.gpu_ids), script.experiment.threads) == (processes, threads)
+    assert record_of(tmp_path, "INCV")["sessions"][0]["hardware"]["threads"] == threads
+
+
+@pytest.mark.parametrize("script, smaller, task", [
+    ("INCV", 718, []), ("Verify_Theory", 718, []), ("INCV_main", 1437, ["--method", "standard"])])
+def test_a_batch_of_all_that_there_is(script, smaller, task, call, tmp_path, monkeypatch):
+    """One more is refused."""
+    def begins(*_, **__):
+        raise UserError("it begins")
+
+    monkeypatch.setattr("noisylabels.selection.select.Trainers.start", begins)
+    monkeypatch.setattr("noisylabels.training.device.start_tensorflow", begins)
+    batches = [call(script, *task, "--batch_size", n, "--results_dir", tmp_path) for n in (smaller, smaller + 1)]
+    assert batches[0].err == f"{script}.py: error: it begins\n"
+    assert f"--batch_size: {smaller + 1} is more than the {smaller:,} samples".replace(",", "") in batches[1].err

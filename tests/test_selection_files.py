@@ -1,0 +1,154 @@
+"""INCV's results CSV as INCV_main finds it: whatever does not fit the call is refused, in one line that names it."""
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import assert_is_one_line, files_in, mutated
+
+from noisylabels.errors import UserError
+from noisylabels.selection.files import read_selection
+from utils import corrupt_labels, load_dataset
+
+pytestmark = pytest.mark.usefixtures("no_tensorflow")           # a bad file is found before TensorFlow is imported
+
+
+@pytest.fixture(scope="module")
+def labels():
+    y = load_dataset("digits", "").y_train
+    return y, noisy(y, "sym", 0)
+
+
+def noisy(y, pattern, seed):
+    return corrupt_labels(y, pattern, .5, 10, seed)
+
+
+def selection(labels):
+    """A selection as INCV writes it: the clean ones of even index selected, of the others every third removed."""
+    y, y_noisy = labels
+    select = (y == y_noisy) & (np.arange(len(y)) % 2 == 0)
+    return pd.DataFrame({"y": y, "y_noisy": y_noisy, "select": select,
+                         "candidate": ~select & (np.arange(len(y)) % 3 > 0), "eval_ratio": .4375})
+
+
+def text(frame):
+    return frame.to_csv(index=False).encode()
+
+
+def changed(column, row, value):
+    """The CSV with one other entry."""
+    def change(frame):
+        frame = frame.astype({column: object})
+        frame.loc[row, column] = value
+        return text(frame)
+    return change
+
+
+BAD = {
+    "no y_noisy": (lambda f: text(f.drop(columns="y_noisy")), "lacks the column y_noisy"),
+    "neither set": (lambda f: text(f.drop(columns=["select", "candidate"])), "lacks the column select, candidate"),
+    "no header": (lambda f: text(f).split(b"\n", 1)[1], "lacks the column y, y_noisy"),
+    "too few rows": (lambda f: text(f[:-1]), "has 1,436 rows, but the training set 1,437 samples"),
+    "too many rows": (lambda f: text(pd.concat([f, f[:1]])), "has 1,438 rows, but the training set 1,437"),
+    "cut off": (lambda f: text(f)[:20_000], r"has \d+ rows, but the training set 1,437"),
+    "header alone": (lambda f: text(f[:0]), "has 0 rows"),
+    "other labels": (changed("y", 7, 11), "has other true labels"),
+    "other order": (lambda f: text(f[::-1]), "has other true labels"),
+    "other noise": (changed("y_noisy", 7, 11), "has other noisy labels .y_noisy. than this pattern, ratio and seed"),
+    "other pattern": (lambda f: text(f.assign(y_noisy=noisy(f.y, "asym", 0))), "has other noisy labels"),
+    "other seed": (lambda f: text(f.assign(y_noisy=noisy(f.y, "sym", 1))), "has other noisy labels"),
+    "NaN label": (changed("y_noisy", 7, float("nan")), "has something else than numbers in y_noisy"),
+    "text label": (changed("y", 7, "cat"), "has something else than numbers in y:"),
+    "endless exponent": (changed("y", 7, "1e" + "9" * 400), "has other true labels"),
+    "NaN select": (changed("select", 7, float("nan")), "has something else than True and False in select"),
+    "select 2": (changed("select", 7, 2), "has something else than True and False in select"),
+    "candidate yes": (changed("candidate", 7, "yes"), "has something else than True and False in candidate"),
+    "both": (lambda f: text(f.assign(candidate=True)), "has samples that are both selected and candidates"),
+    "nothing selected": (lambda f: text(f.assign(select=False)), "selects nothing"),
+    "ratio 1.5": (lambda f: text(f.assign(eval_ratio=1.5)), "needs one eval_ratio between 0 and 1 in all rows"),
+    "ratio -0.1": (lambda f: text(f.assign(eval_ratio=-.1)), "needs one eval_ratio between 0 and 1 in all rows"),
+    "ratio varies": (changed("eval_ratio", 7, .5), "needs one eval_ratio between 0 and 1 in all rows"),
+    "ratio NaN": (lambda f: text(f.assign(eval_ratio=float("nan"))), "has something else than numbers in eval_ratio"),
+    "ratio inf": (lambda f: text(f.assign(eval_ratio=float("inf"))), "needs one eval_ratio between 0 and 1"),
+    "ratio text": (lambda f: text(f.assign(eval_ratio="half")), "has something else than numbers in eval_ratio"),
+    "empty": (lambda f: b"", "cannot be read as CSV"),
+    "binary": (lambda f: bytes(range(256)) * 100, "cannot be read as CSV"),
+    "zeros": (lambda f: bytes(10_000), "cannot be read as CSV|lacks the column"),
+    "UTF-16": (lambda f: text(f).decode().encode("utf-16"), "cannot be read as CSV"),
+    "ragged": (lambda f: text(f) + b"1,2,3,4,5,6,7,8\n", "cannot be read as CSV"),
+    "open quote": (lambda f: text(f) + b'"', "cannot be read as CSV|rows, but the training set"),
+    "endless line": (lambda f: b"y" * 2_000_000, "is no file, or far too long"),
+}
+HARMLESS = {
+    "as written": text,
+    "BOM": lambda f: b"\xef\xbb\xbf" + text(f),
+    "CRLF": lambda f: text(f).replace(b"\n", b"\r\n"),
+    "BOM and CRLF": lambda f: b"\xef\xbb\xbf" + text(f).replace(b"\n", b"\r\n"),
+    "quotes": lambda f: f.to_csv(index=False, quoting=1).encode(),
+    "capitals of a spreadsheet": lambda f: text(f).replace(b"True", b"TRUE").replace(b"False", b"FALSE"),
+    "columns in other order": lambda f: text(f[f.columns[::-1]]),
+    "a further column": lambda f: text(f.assign(name="digit")),
+    "an index": lambda f: f.to_csv().encode(),
+    "empty lines": lambda f: text(f) + b"\n\n",
+    "no last newline": lambda f: text(f)[:-1],
+    "floats": lambda f: text(f.astype({"y": float, "y_noisy": float})),
+}
+
+
+@pytest.fixture
+def csv(tmp_path):
+    folder = tmp_path / "results" / "digits" / "sym" / "0.5"
+    folder.mkdir(parents=True)
+    return folder / "digits_sym0.5_INCV_results.csv"
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_selection(kind, call, tmp_path, csv, labels):
+    change, pattern = BAD[kind]
+    csv.write_bytes(change(selection(labels)))
+    before = files_in(tmp_path)
+    ended = call("INCV_main", "--results_dir", tmp_path / "results")
+    assert_is_one_line(ended, f"{csv} ({pattern})")
+    assert "remove it to run INCV again, or give the arguments it was made with" in ended.err
+    assert files_in(tmp_path) == before
+
+
+def test_a_selection_of_other_arguments(call, tmp_path, csv, labels):
+    """The CSV is whole, and the call is another: other noise gives other labels."""
+    for pattern, ratio in (("asym", 0.5), ("sym", 0.25)):
+        path = tmp_path / "results" / "digits" / pattern / str(ratio) / f"digits_{pattern}{ratio}_INCV_results.csv"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(text(selection(labels)))
+        ended = call("INCV_main", "--results_dir", tmp_path / "results", "--noise_pattern", pattern,
+                     "--noise_ratio", ratio)
+        assert_is_one_line(ended, f"{path} has other noisy labels")
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_what_is_no_file_is_not_read(kind, call, tmp_path, csv):
+    csv.mkdir() if kind == "folder" else os.mkfifo(csv)
+    assert_is_one_line(call("INCV_main", "--results_dir", tmp_path / "results"), f"{csv} is no file, or far too long")
+
+
+@pytest.mark.parametrize("kind", HARMLESS)
+def test_harmless_selection(kind, csv, labels):
+    csv.write_bytes(HARMLESS[kind](selection(labels)))
+    frame, expected = read_selection(csv, *labels), selection(labels)
+    assert (frame == expected).all(axis=None) and list(frame) == list(expected)
+    assert frame.select.dtype == frame.candidate.dtype == bool
+
+
+@pytest.mark.parametrize("cases", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_mutated_selections_are_refused_or_of_the_same_labels(cases, csv, labels):
+    """A few bytes changed, inserted or lost: no other error than the one of a line."""
+    rng, good, read = np.random.default_rng(0), text(selection(labels)), 0
+    for _ in range(cases):
+        csv.write_bytes(mutated(good, rng))
+        try:
+            frame = read_selection(csv, *labels)
+        except UserError as error:
+            assert str(error).startswith(str(csv))
+        else:
+            read += 1
+            assert (frame.y == labels[0]).all() and (frame.y_noisy == labels[1]).all()
+    assert read < cases / 4

@@ -1,0 +1,140 @@
+"""Tables, and the report as a command, from small results folders made here: whole, half finished, damaged, foreign."""
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import names, run_command, write_training
+
+from noisylabels.report import draw, read
+from noisylabels.runs.folders import find_runs
+
+
+def test_table_by_hand(digits):
+    draw.summary(digits, "digits")
+    table = pd.read_csv(digits / "digits/table.csv").set_index("method")
+    assert list(table.index) == ["standard", "incv"]                    # no row for what has not run
+    incv = table.loc["incv"]
+    assert (incv.pattern, incv.ratio, incv.n, incv.seeds, incv.recipe) == ("sym", 0.5, 2, "0 1", "digits")
+    assert incv.differs == "3 epochs, no record"                                   # the recipe has 40
+    assert incv.final_mean == pytest.approx(0.91)                       # in files of before that of the last epoch
+    assert incv.last_mean == pytest.approx(0.91)                        # .88 and .94
+    assert incv.last_std == pytest.approx(0.06 / 2**0.5)
+    assert incv.last10_mean == pytest.approx((2.32 / 3 + 2.38 / 3) / 2)
+    assert incv.best_mean == pytest.approx(0.94) and incv.best_std == pytest.approx(0)
+    assert table.loc["standard"].last_mean == 0.6 and np.isnan(table.loc["standard"].last_std)
+    assert "published_mean" not in table
+
+
+def test_table_as_text(digits):
+    draw.summary(digits, "digits")
+    text = (digits / "digits/table.md").read_text(encoding="utf-8")
+    assert text.splitlines()[-9:] == [
+        "| method | sym 0.5 |",
+        "|---|---:|",
+        "| Standard, 3 epochs, no record | 60.00 (1) |",
+        "| F-correction | – |",
+        "| Decoupling | – |",
+        "| Co-teaching | – |",
+        "| MentorNet | – |",
+        "| D2L | – |",
+        "| INCV, 3 epochs, no record | 91.00 ± 4.24 (2) |"]
+    assert "Recipe: digits; rows that differ from it say in what.\n" in text
+    assert "last epoch" in text and "published" not in text.lower()
+
+
+def test_published_values_stand_beside_those_of_cifar10_only(tmp_path):
+    for pattern, ratio in [("asym", 0.4), ("sym", 0.3), ("sym", 0.8)]:
+        write_training(tmp_path / f"cifar10/{pattern}/{ratio}", "d2l", [0.1, 0.2], recipe="paper")
+    draw.summary(tmp_path, "cifar10")
+    lines = (tmp_path / "cifar10/table.md").read_text(encoding="utf-8").splitlines()
+    assert "| method | sym 0.8 | sym 0.8, published | asym 0.4 | asym 0.4, published | sym 0.3 |" in lines
+    assert "| D2L | – | 10.02 ± 0.04 | – | 85.57 ± 1.21 | – |" in lines
+    assert "| D2L, 2 epochs, no record | 20.00 (1) | – | 20.00 (1) | – | 20.00 (1) |" in lines
+    assert "| INCV | – | 52.27 ± 3.50 | – | 86.04 ± 0.54 | – |" in lines
+    assert "| Standard | – | – | – | – | – |" in lines
+    table = pd.read_csv(tmp_path / "cifar10/table.csv")
+    assert list(zip(table.pattern, table.ratio, strict=True)) == [("sym", 0.8), ("asym", 0.4), ("sym", 0.3)]
+    np.testing.assert_allclose(table.published_mean, [0.1002, 0.8557, np.nan])
+
+
+def test_a_new_method_needs_nothing_here(digits):
+    write_training(digits / "digits/sym/0.5", "newest", [0.5, 0.99])
+    written = names(draw.everything(digits, "digits"))
+    assert "newest_training.png" in written
+    assert (digits / "digits/table.md").read_text(encoding="utf-8").splitlines()[-1] == "| newest, 2 epochs, no record | 99.00 (1) |"
+
+
+# ---------------------------------------------------------------------------------------------------- what does not fit
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"\0\0\0", b"\xff\xfe", b"a,b\n1,2\n", b'network,last,last10,best\n"mean,1,1,1\n',
+    b"network,last,last10,best\nmean,x,1,1\n", b"network,last,last10,best\nmean,1,1,1\nmean,1,1,1\n",
+    b"network,last,last10,best\nmean,inf,1,1\n", b"network,last,last10,best\nmean,1e4004617017605276,1,1\n",
+])
+def test_a_damaged_file_is_named_once_and_left_out(digits, capsys, content):
+    damaged = digits / "digits/sym/0.5/seed1/incv_result.csv"
+    damaged.write_bytes(content)
+    for _ in range(2):
+        assert read.read_csv(damaged, "network", read.RESULT_COLUMNS) is None
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and error.startswith(f"{damaged}: left out, ")
+
+
+@pytest.mark.parametrize("name, content", [
+    ("seed1/incv_result.csv", b"network,last\nmean,.5\n"),
+    ("incv_training.csv", b"epoch,test_accuracy_1,test_accuracy_2,seconds\n0,.5,.5,1\n0,.6,.5,1\n"),
+    ("INCV_iterations.csv", b"iteration,LP\n1,.5\n"),
+    ("Verify_Theory.csv", b"seed,TA\n0,.5\n"),
+    ("Verify_Theory_M.csv", b",0,1\n0,.5,.5\n"),
+    ("Verify_Theory_M.csv", b",0,1\n0,.5,.5\n1,7,.5\n"),
+    ("f_correction_T.csv", b",0,1\n0,.5,.5\n1,x,.5\n"),
+])
+def test_any_damaged_file_leaves_the_rest(digits, capsys, name, content):
+    damaged = digits / "digits/sym/0.5" / name
+    damaged.write_bytes(content)
+    assert {"table.csv", "table.md", "TestAcc.png"} <= set(names(draw.everything(digits, "digits")))
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and str(damaged) in error
+
+
+def test_what_is_not_a_run_is_not_looked_at(digits):
+    for name in ("digits/sym/0.5/checkpoints", "digits/sym/2.5", "digits/sym/old", "digits/pair/0.5",
+                 "digits/sym/0.5/INCV_checkpoints"):
+        (digits / name).mkdir(parents=True)
+    (digits / "digits/sym/notes.txt").write_text("0.5")
+    assert [(run.noise.ratio, run.seed) for run in find_runs(digits, "digits")] == [(0.5, 0), (0.5, 1), (0.5, 2)]
+    with pytest.raises(ValueError, match="not a run folder"):
+        draw.incv_figures(digits / "digits/pair/0.5")
+
+
+def test_nothing_found_is_nothing_drawn(tmp_path):
+    (tmp_path / "digits/sym/0.5").mkdir(parents=True)
+    assert draw.everything(tmp_path, "digits") == [] and draw.everything(tmp_path, "cifar10") == []
+    assert list((tmp_path / "digits").iterdir()) == [tmp_path / "digits/sym"]
+
+
+# ---------------------------------------------------------------------------------------------------------- the command
+
+
+def test_command_draws_and_names_what_it_wrote(digits):
+    done = run_command("report.py", "--results_dir", digits)
+    assert done.returncode == 0 and done.stderr == ""
+    paths = [Path(line.removeprefix("wrote ")) for line in done.stdout.splitlines()]
+    assert digits / "digits/table.md" in paths and all(path.exists() for path in paths)
+    assert done.stdout == run_command("report.py", "--results_dir", digits, "--dataset", "digits").stdout
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--results_dir", "{empty}"], "--results_dir"),
+    (["--results_dir", "{empty}/missing"], "--results_dir"),
+    (["--results_dir", "{digits}", "--dataset", "cifar10"], "only of digits"),
+    (["--nonsense"], "--nonsense"),
+])
+def test_command_errors_are_one_line(digits, tmp_path_factory, arguments, message):
+    empty = tmp_path_factory.mktemp("empty")
+    failed = run_command("report.py", *(argument.format(empty=empty, digits=digits) for argument in arguments))
+    assert failed.returncode == 2 and failed.stdout == ""
+    assert failed.stderr.startswith("report.py: error: ") and message in failed.stderr
+    assert failed.stderr.count("\n") == 1

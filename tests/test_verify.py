@@ -1,0 +1,106 @@
+"""Verify_Theory.py with a script in the place of the network: what it is trained and tested on, and its scores by hand."""
+import numpy as np
+import pandas as pd
+import pytest
+
+from noisylabels.streams import stream
+from utils import corrupt_labels, load_dataset
+
+N, EPOCHS, RATIOS = 1437, 3, (.2, .5)
+
+
+class Script:
+    """Predicts the next class for every fourth sample, in the last epoch; before, class 0. Keeps what it is told."""
+
+    images = "the images"
+
+    def __init__(self, dataset):
+        self.dataset, self.restarts, self.labels, self.tested = dataset, [], [], []
+        self.predictions = (dataset.y_train + (np.arange(N) % 4 == 0)) % 10
+
+    def build(self, method, given, settings, seed, stage):
+        self.given, self.stage = given, (seed, stage)
+        return self
+
+    def trainer(self, method, clean, augmentation, rate, *rest):
+        return self
+
+    def relabel(self, labels, clean):
+        self.labels.append((labels, clean))
+
+    def restart(self, samples):
+        self.restarts.append(samples)
+
+    def probabilities(self, images, indices=None):
+        if indices is None:
+            assert images == "the test images"
+            return np.eye(10)[np.where(np.arange(360) < 90, self.dataset.y_test, (self.dataset.y_test + 1) % 10)]
+        assert images == self.images
+        self.tested.append(indices)
+        return np.eye(10)[self.predictions[indices] if self.epoch == EPOCHS - 1 else 0 * indices]
+
+    def fit(self, epochs, seed, stage, checkpoint, after_epoch, *_):
+        memory, rows = {}, []
+        for self.epoch in range(epochs):
+            rows.append({"epoch": self.epoch, **after_epoch(self.epoch, memory)})
+        return rows, memory
+
+
+@pytest.fixture
+def ran(call, tmp_path, monkeypatch):
+    """The script, and the results folder, after a call with two ratios and seed 3."""
+    from noisylabels.training import device, trainer
+
+    script = Script(load_dataset("digits", ""))
+    monkeypatch.setattr(device, "start_tensorflow", lambda *_: {"device": "CPU", "threads": 1})
+    monkeypatch.setattr(trainer, "build", script.build)
+    monkeypatch.setattr(trainer, "Trainer", script.trainer)
+    monkeypatch.setattr(trainer, "as_tensor", lambda images: "the test images")
+    ended = call("Verify_Theory", "--noise_ratio", *RATIOS, "--seed", 3, "--epochs", EPOCHS, "--results_dir", tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    return script, tmp_path / "digits/sym"
+
+
+def test_one_half_is_trained_on_and_the_other_tested(ran):
+    """From the initial weights for each ratio, on the observed labels of that ratio, and on the same halves."""
+    script, _ = ran
+    trained, held_out = script.restarts[0], script.tested[0]
+    assert sorted([*trained, *held_out]) == list(range(N)) and abs(len(trained) - len(held_out)) == 1
+    assert sorted(trained) == sorted(np.array_split(stream(3, "halves").permutation(N), 2)[0])
+    assert len(script.restarts) == len(RATIOS) and len(script.tested) == EPOCHS * len(RATIOS)
+    assert all((samples == trained).all() for samples in script.restarts)
+    assert all((samples == held_out).all() for samples in script.tested)
+    y = script.dataset.y_train
+    for ratio, (labels, clean) in zip(RATIOS, script.labels, strict=True):
+        assert (labels == corrupt_labels(y, "sym", ratio, 10, 3)).all() and (clean == (labels == y)).all()
+    assert script.stage == (3, "verify") and (script.given.images == script.dataset.x_train).all()
+
+
+def test_the_scores_are_those_of_the_last_epoch_by_hand(ran):
+    script, folder = ran
+    held = script.tested[0]
+    y, predicted = script.dataset.y_train[held], script.predictions[held]
+    for ratio in RATIOS:
+        y_noisy = corrupt_labels(script.dataset.y_train, "sym", ratio, 10, 3)[held]
+        hit, clean = predicted == y_noisy, y == y_noisy
+        row = pd.read_csv(folder / f"{ratio}/seed3/Verify_Theory.csv").iloc[0]
+        assert (row.TA, row.LP, row.LR) == pytest.approx((hit.mean(), clean[hit].mean(), hit[clean].mean()))
+        assert (row.ratio, row.seed, row.test_accuracy) == (ratio, 3, .25)
+        history = pd.read_csv(folder / f"{ratio}/seed3/Verify_Theory_history.csv")
+        zero = y_noisy == 0
+        first, last = ([values.mean(), values[clean].mean(), values[~clean].mean()] for values in (zero, hit))
+        found = history[["acc_mix", "acc_clean", "acc_noisy"]].to_numpy()
+        np.testing.assert_allclose(found, [first, first, last])
+
+
+def test_M_has_the_true_classes_in_its_rows(ran):
+    """A quarter of each class is taken for the next one."""
+    script, folder = ran
+    held = script.tested[0]
+    M = pd.read_csv(folder / "0.5/seed3/Verify_Theory_M.csv", index_col=0).to_numpy()
+    for c in range(10):
+        of_class = held[script.dataset.y_train[held] == c]
+        share = np.mean(of_class % 4 == 0)
+        expected = np.zeros(10)
+        expected[[c, (c + 1) % 10]] = 1 - share, share
+        assert M[c] == pytest.approx(expected) and .1 < share < .4

@@ -1,0 +1,66 @@
+"""A toy of each method: networks of one layer, on 12 images; and its training."""
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from noisylabels.methods import OPTIONS, method_class
+from noisylabels.methods.base import Given
+from noisylabels.theory import Noise
+from noisylabels.training.trainer import Batch, Trainer
+
+N, CLASSES, RATE = 12, 3, .5
+
+
+def given_for(name, images=None, labels=None, options=None, **changes):
+    """12 images of 2x2 pixels in 3 classes, noise 0.3, half of them selected, a quarter candidates."""
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (N, 2, 2, 1), np.uint8) if images is None else images
+    labels = rng.integers(0, CLASSES, N) if labels is None else labels
+    usual = {flag.removeprefix(f"{name}_"): choices[0] for flag, (choices, _) in OPTIONS.items()}
+    told = {"noise": Noise("sym", .3), "assumed_pattern": "sym", "options": usual | (options or {}),
+            "select": np.arange(N) < 6, "candidate": np.arange(N) >= 9, "eval_ratio": .3}
+    return Given(images, labels, CLASSES, **{"batch_size": 6, "epochs": 10, **told, **changes})
+
+
+def toy(name, penalty=None, optimizer=None, norm=False, **changes):
+    """A method whose networks are one layer: logits = x W + b, of normalised pixels x if norm."""
+    cls, networks = method_class(name), []
+    for k in range(cls.n_networks):
+        keras.utils.set_random_seed(k)
+        inputs = keras.Input((2, 2, 1))
+        features = keras.layers.Flatten(name="features")(inputs)
+        features = keras.layers.BatchNormalization()(features) if norm else features
+        networks.append(keras.Model(inputs, keras.layers.Dense(CLASSES, kernel_regularizer=penalty)(features)))
+    method = cls(given_for(name, **changes), networks,
+                 [(optimizer or keras.optimizers.SGD)(learning_rate=RATE) for _ in networks])
+    method.prepare(lambda *_: np.full((N, CLASSES), 1 / CLASSES) + .1 * np.eye(CLASSES)[method.given.labels], 0)
+    return method
+
+
+def whole_batch(given, **schedule):
+    """All samples as one Batch, the labels of every other one true."""
+    return Batch(tf.constant(given.images / np.float32(255)), tf.constant(given.labels, tf.int32),
+                 tf.constant(np.arange(N) % 2 == 0), tf.range(N), tf.constant([1, 2]), schedule)
+
+
+def fit(method, folder, epochs, jit_compile=False, after_epoch=lambda epoch, memory: {}):
+    """The history of a training of so many epochs, or of what is left of them since the checkpoint in the folder."""
+    trainer = Trainer(method, np.arange(N) % 2 == 0, "none", lambda time, epochs: RATE, jit_compile)
+    return trainer.fit(epochs, 0, "toy", folder / "toy.npz", after_epoch)[0]
+
+
+class Killed(Exception):
+    pass
+
+
+def killed(method, folder, epoch, after_epoch=lambda epoch, memory: {}):
+    """Trains a method up to an epoch, whose checkpoint is not written any more."""
+    def until(now, memory):
+        row = after_epoch(now, memory)
+        if now == epoch:
+            raise Killed
+        return row
+
+    with pytest.raises(Killed):
+        fit(method, folder, epoch + 1, after_epoch=until)
