@@ -104,7 +104,7 @@ def carry_out(work, quiet):
     name, epochs = experiment.arguments["method"], experiment.settings.epochs
     missing = selecting is not None and selection is None
     to_come = trainings(selecting) if missing else {}
-    if name == "f_correction":
+    if experiment.arguments.get("f_correction_T") == "estimated":
         to_come["standard network"] = epochs * len(experiment.y_noisy)
     to_come[name] = epochs * len(experiment.y_noisy) * METHODS[name].cost
     with Progress(to_come, quiet) as progress:

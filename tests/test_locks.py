@@ -88,17 +88,16 @@ def test_what_another_process_has_left_unfinished_is_done(tmp_path):
             assert len(read_record(run.record_path)["sessions"]) == 2
 
 
-def test_what_another_process_has_made_of_other_arguments_is_an_error(tmp_path):
+@pytest.mark.parametrize("finished", [False, True])
+def test_what_another_process_has_made_of_other_arguments_is_an_error(finished, tmp_path):
+    """It began while this one looked."""
+    run = Run(tmp_path, "INCV", {"epochs": 3})
     with held(tmp_path, arguments={"epochs": 2}) as holder:
-        before = files_in(tmp_path)
-        before.pop(".INCV.lock")
-        (tmp_path / "INCV.json").unlink()               # it began while this one looked
-        run = Run(tmp_path, "INCV", {"epochs": 3})
-        (tmp_path / "INCV.json").write_bytes(before["INCV.json"])
-        soon(holder.kill)
+        soon((lambda: print("finish", file=holder.stdin, flush=True)) if finished else holder.kill)
         with pytest.raises(UserError, match=r"epochs \(found 2, given 3\)"), run.session(never, wait=True):
             never()
-        assert before.items() <= files_in(tmp_path).items()
+        found = read_record(run.record_path)
+        assert found["finished"] == finished and found["arguments"] == {"epochs": 2} and len(found["sessions"]) == 1
 
 
 def test_a_run_that_nobody_holds_is_not_waited_for(tmp_path, capsys):

@@ -133,7 +133,7 @@ def test_f_correction_is_left_with_its_epoch_of_the_lowest_held_out_loss(flags, 
     assert re.search(rf"^network 1 +{result.final['1']:.4f} +{result['last']['1']:.4f} ", out, re.MULTILINE)
     digits = load_dataset("digits", "")
     network = keras.models.load_model(tmp_path / "digits/sym/0.5/f_correction_1.keras", safe_mode=True)
-    hit = network.predict(digits.x_test / np.float32(255), verbose=0).argmax(axis=1) == digits.y_test
+    hit = network.predict(digits.x_test, verbose=0).argmax(axis=1) == digits.y_test
     assert hit.mean() == pytest.approx(result.final["1"])
     T = pd.read_csv(tmp_path / "digits/sym/0.5/f_correction_T.csv", index_col=0).to_numpy()
     assert .35 < np.diag(T).mean() < .6

@@ -214,7 +214,7 @@ def test_a_selection_made_beforehand_is_used_and_the_same_seed_gives_the_same_ne
     assert {path for path in found if found[path] != expected.get(path)} == about_it
     assert "| INCV, MLP, 12 epochs, batch 128, unknown selection |" in (tmp_path / "digits/table.md").read_text()
     record = record_of(tmp_path, "incv_training")
-    assert list(record["arguments"]["selection"]) == ["digest"]
+    assert list(record["arguments"]["selection"]) == ["digest", "LP", "LR"]
 
 
 def test_another_seed_gives_other_results_in_its_own_folder(finished, tmp_path):

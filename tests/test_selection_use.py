@@ -72,6 +72,7 @@ def test_what_it_is_stands_in_the_output_and_in_the_record(select, train, tmp_pa
     found = record_of(tmp_path, "incv_training")["arguments"]["selection"]
     made = record_of(tmp_path, "INCV")["arguments"]
     assert found.pop("digest") == hashlib.sha256((tmp_path / SELECTION).read_bytes()).hexdigest()[:16]
+    assert (found.pop("LP"), found.pop("LR")) == (clean[csv.select].mean(), csv.select[clean].mean())
     assert found == {name: value for name, value in made.items() if name not in (
         "dataset", "noise_pattern", "noise_ratio", "seed")}
     assert {"recipe", "architecture", "epochs", "INCV_iter", "top_k", "assumed_pattern", "learning_rate"} <= {*found}
@@ -150,7 +151,7 @@ def test_an_unfinished_one_must_agree_in_everything(select, train, tmp_path):
     select("--INCV_iter", 3)
     record = tmp_path / FOLDER / "INCV.json"
     record.write_text(record.read_text().replace('"finished": true', '"finished": false'))
-    assert_is_one_line(train()[0], r"INCV_iter \(found 3, given 4\)")
+    assert_is_one_line(train()[0], r"INCV_iter \(found 3, given 4\); give .*, or --overwrite_selection$")
     _, (what, _) = train("--INCV_iter", 3)
     assert what == "selection"
 
@@ -179,7 +180,7 @@ def test_one_without_a_record_may_be_of_anything(select, train, tmp_path):
     shutil.rmtree(tmp_path / "digits")
     ended, (what, _) = train("--selection", named, "--assumed_pattern", "asym")
     assert what == "training" and "selection some.csv: nobody knows how it was made; " in ended.out
-    assert list(record_of(tmp_path, "incv_training")["arguments"]["selection"]) == ["digest"]
+    assert list(record_of(tmp_path, "incv_training")["arguments"]["selection"]) == ["digest", "LP", "LR"]
 
 
 def test_a_named_one_must_fit_the_data_and_what_the_training_is_told(select, train, tmp_path):

@@ -16,7 +16,7 @@ WORDS = {"epochs": "{} epochs", "architecture": "{}", "optimizer": "{}", "learni
          "precision": "{}", "INCV_iter": "{} iterations", "top_k": "top {}", "validation_split": "{:g} held out"}
 SELECTION = {"INCV_iter": 4, "top_k": 1}        # of any recipe
 UNMIRRORED = ("digits",)                        # data sets of which recipes.resolve is told so
-OF_ONE_SEED = ("dataset", "noise_pattern", "noise_ratio", "seed", "digest")      # in a selection's record
+OF_ONE_SEED = ("dataset", "noise_pattern", "noise_ratio", "seed", "digest", "LP", "LR")      # in a selection's record
 
 
 def identity_of(run, name, otherwise):

@@ -26,7 +26,14 @@ class Selected(NamedTuple):
     def identity(self):
         """What it is, for the record of a training on it."""
         digest = hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
-        return {"digest": digest, **{name: value for name, value in self.made.items() if name not in OF_THE_DATA}}
+        scores = {name: None if value != value else float(value) for name, value in self.scores.items()}    # no nan
+        return {"digest": digest, **scores,
+                **{name: value for name, value in self.made.items() if name not in OF_THE_DATA}}
+
+    @property
+    def scores(self):
+        """Its LP and LR."""
+        return label_scores(self.frame.select, self.frame.y == self.frame.y_noisy)
 
     def __str__(self):
         """The line that a training on it begins with."""
@@ -34,9 +41,8 @@ class Selected(NamedTuple):
         if self.made:
             how = ("{recipe}, {architecture}, {epochs} epochs, {INCV_iter} iterations, told {assumed_pattern}"
                    .format_map(self.made))
-        scores = label_scores(self.frame.select, self.frame.y == self.frame.y_noisy)
         return (f"selection {self.path.name}: {how}; {self.frame.select.sum():,} selected, "
-                f"LP {scores['LP']:.3f}, LR {scores['LR']:.3f}")
+                f"LP {self.scores['LP']:.3f}, LR {self.scores['LR']:.3f}")
 
 
 def find_selection(experiment, path=None, given=()):
