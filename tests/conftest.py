@@ -14,12 +14,23 @@ from helpers import CPU, NO_NETWORK, QUICK, TINY, Ended, InThisProcess, shell, w
 from noisylabels import cli
 from noisylabels.data import cifar, download
 
+LONG = {"test_export", "test_fuzz_loaders", "test_main_training", "test_methods", "test_models", "test_parallel",
+        "test_predict", "test_resume", "test_training"}
 
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What looks at a script's whole run waits for it: marked so."""
+    """What looks at a script's whole run waits for it, and some modules train or compile many networks: marked so."""
     for item in items:
-        if "finished" in item.fixturenames:
+        if "finished" in item.fixturenames or item.path.stem in LONG or "real_cifar10" in item.name:
             item.add_marker(pytest.mark.runs)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Scripts called in this process draw nothing, for the sake of time."""
+    for name in ("summary", "incv_figures", "training_figures", "verify_figures"):
+        monkeypatch.setattr(f"noisylabels.report.draw.{name}", lambda *_: [])
 
 
 @pytest.fixture

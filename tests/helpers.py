@@ -163,7 +163,8 @@ def results_in(folder):
     """
     def timeless(path, content):
         if path.endswith(".csv"):
-            return pd.read_csv(io.BytesIO(content), dtype=str).drop(columns=["seconds", "git"], errors="ignore").to_csv()
+            frame = pd.read_csv(io.BytesIO(content), dtype=str)
+            return frame.drop(columns=["seconds", "git"], errors="ignore").to_csv()
         if path.endswith(".json") and not path.endswith("classes.json"):
             return {name: value for name, value in json.loads(content).items() if name != "sessions"}
         if path.endswith(".keras"):

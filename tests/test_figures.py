@@ -6,28 +6,14 @@ import pandas as pd
 import pytest
 from helpers import names, write_training
 from PIL import Image
+from records import write_selection, write_verify
 
 from noisylabels import theory
 from noisylabels.methods import METHODS
-from noisylabels.report import draw, figures, read
+from noisylabels.report import draw, figures
 from noisylabels.theory import Noise
 
 SETTINGS = [Noise("sym", 0.2), Noise("sym", 0.5), Noise("sym", 0.8), Noise("asym", 0.4)]
-
-
-def write_iterations(folder, LP, LR):
-    folder.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame({"iteration": range(1, len(LP) + 1), "LP": LP, "LR": LR, "eps": 0.5, "selected": 600, "candidate": 300,
-                  "removed": 100}).to_csv(folder / "INCV_iterations.csv", index=False)
-
-
-def write_verify(folder, pattern, ratio, c=10, seed=0):
-    folder.mkdir(parents=True, exist_ok=True)
-    T = theory.transition_matrix(pattern, ratio, c)
-    scores = theory.test_accuracy(T), theory.label_precision(T), theory.label_recall(T)
-    pd.DataFrame([[pattern, ratio, seed, *scores, *scores, 0.9]], columns=[
-        "pattern", "ratio", "seed", *read.VERIFY_COLUMNS]).to_csv(folder / "Verify_Theory.csv", index=False)
-    pd.DataFrame(T).to_csv(folder / "Verify_Theory_M.csv")
 
 
 def assert_is_picture(path):
@@ -143,9 +129,9 @@ def test_heat_maps_of_any_size(c):
 
 
 def test_selection_figures(tmp_path):
-    write_iterations(tmp_path / "cifar10/sym/0.5", [0.95, 0.94], [0.7, 0.8])
-    write_iterations(tmp_path / "cifar10/sym/0.5/seed1", [0.97], [0.6])
-    write_iterations(tmp_path / "cifar10/sym/0.1", [0.99, np.nan], [0.8, 0.0])
+    write_selection(tmp_path / "cifar10/sym/0.5", [0.95, 0.94], [0.7, 0.8])
+    write_selection(tmp_path / "cifar10/sym/0.5/seed1", [0.97], [0.6])
+    write_selection(tmp_path / "cifar10/sym/0.1", [0.99, np.nan], [0.8, 0.0])
     assert names(draw.incv_figures(tmp_path / "cifar10/sym/0.5")) == ["INCV_iterations.png"]
     assert names(draw.summary(tmp_path, "cifar10")) == ["INCV.png"]
     assert_is_picture(tmp_path / "cifar10/INCV.png")

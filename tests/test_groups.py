@@ -1,27 +1,13 @@
 """Like with like: what is averaged over seeds, what is not, and how a row says in what it differs."""
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import names, run_command, write_training
+from helpers import names, run_command
+from records import INCV, write_record, write_run
 
 from noisylabels.recipes import RECIPES
 from noisylabels.report import draw
 from noisylabels.report.figures import look
-
-NOISE = {"noise_pattern": "sym", "noise_ratio": 0.5, "assumed_pattern": "sym", "dataset": "digits"}
-INCV = {"recipe": "digits", **RECIPES["digits"]["INCV"].values, "INCV_iter": 4, "top_k": 1, **NOISE}
-
-
-def write_run(folder, method, accuracy, seed=0, epochs=40, selection=None, **arguments):
-    """A finished run with its record: the recipe of digits as it stands, but for the arguments."""
-    write_training(folder, method, [accuracy] * epochs)
-    record = {"recipe": "digits", **RECIPES["digits"]["main"].values, **NOISE, "seed": seed, "epochs": epochs,
-              "method": method, "selection": selection, **arguments}
-    content = {"arguments": record, "sessions": [{"seconds": 2.5, "git": "abc", "versions": {"keras": "3"}}],
-               "finished": True, "results": {"last": accuracy}}
-    (folder / f"{method}_training.json").write_text(json.dumps(content))
 
 
 def table_of(tmp_path, dataset="digits"):
@@ -65,8 +51,8 @@ def test_a_method_s_own_options_count(tmp_path):
 
 def test_a_selection_counts_by_how_it_was_made_not_by_its_digest(tmp_path):
     folder = tmp_path / "digits/sym/0.5"
-    write_run(folder, "incv", .8, selection={"digest": "a", **INCV})
-    write_run(folder / "seed1", "incv", .9, seed=1, selection={"digest": "b", **INCV})
+    write_run(folder, "incv", .8, selection={"digest": "a", "LP": .9, "LR": .9, **INCV})
+    write_run(folder / "seed1", "incv", .9, seed=1, selection={"digest": "b", "LP": .8, "LR": .7, **INCV})
     write_run(folder / "seed2", "incv", .7, seed=2, selection={"digest": "c", **INCV, "epochs": 5, "INCV_iter": 1})
     write_run(folder / "seed3", "incv", .6, seed=3, selection={"digest": "d"})
     assert table_of(tmp_path) == {("incv", ""): (pytest.approx(.85), 2), ("incv", "unknown selection"): (.6, 1),
@@ -104,15 +90,18 @@ def test_no_run_drops_out_of_a_band(hold, expected):
 
 
 def test_runs_csv_is_a_flat_row_a_record(tmp_path):
+    """Of finished and unfinished ones; the seconds are those of all sessions."""
     folder = tmp_path / "digits/sym/0.5"
     write_run(folder, "standard", .8)
     write_run(folder / "name/seed1", "incv", .9, seed=1, selection={"digest": "b", **INCV})
+    write_record(folder / "name/seed1", "INCV", INCV | {"seed": 1}, seconds=[1, None, 3.5], finished=False)
     draw.summary(tmp_path, "digits")
     rows = pd.read_csv(tmp_path / "digits/runs.csv").set_index("run")
-    assert list(rows.index) == ["standard_training", "incv_training"]
+    assert list(rows.index) == ["standard_training", "INCV", "incv_training"]
+    assert rows.finished.tolist() == [True, False, True] and rows.seconds.tolist() == [2.5, 4.5, 2.5]
     assert rows.loc["incv_training", [
-        "pattern", "ratio", "name", "seed", "epochs", "selection_epochs", "selection_digest", "last", "seconds", "git",
-        "keras"]].tolist() == ["sym", .5, "name", 1, 40, 25, "b", .9, 2.5, "abc", 3]
+        "pattern", "ratio", "name", "seed", "epochs", "selection_epochs", "selection_digest", "last", "git", "keras",
+        "device", "threads"]].tolist() == ["sym", .5, "name", 1, 40, 25, "b", .9, "abc", 3, "CPU", 2]
 
 
 def test_trees_are_compared_in_the_first(tmp_path):

@@ -1,4 +1,4 @@
-"""One network of the selection: a script of predictions tells which epoch selects, and small real ones what they see."""
+"""One network of the selection: scripted predictions tell which epoch selects, small real networks what they see."""
 from dataclasses import replace
 
 import numpy as np

@@ -19,7 +19,6 @@ from helpers import (
     start,
 )
 
-pytestmark = pytest.mark.runs
 FLAGS = QUICK["INCV"]
 
 
@@ -101,6 +100,6 @@ def test_two_methods_of_one_setting_side_by_side(finished, tmp_path):
 
 
 def test_a_child_s_error_is_one_line(tmp_path):
-    ended = shell("INCV", *SMALL, "--INCV_epochs", 2, "--gpu_id", 7, "--parallel_halves", "on", "--results_dir", tmp_path)
+    ended = shell("INCV", *SMALL, "--gpu_id", 7, "--parallel_halves", "on", "--results_dir", tmp_path)
     assert ended.code == 2 and re.fullmatch("INCV.py: error: argument --gpu_id: no GPU 7 .*\n", ended.err)
     assert_all_have_ended(tmp_path)

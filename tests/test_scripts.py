@@ -23,8 +23,8 @@ FILES = {
         | {f"digits/{name}" for name in ("Verify_Theory.csv", "Verify_Theory.png", "Verify_Theory_M.png")},
 }
 FILES["INCV_main"] = FILES["INCV"] | {f"digits/sym/0.5/{name}" for name in (
-    "incv_training.csv", "incv_training.png", "incv_training.json", "incv_result.csv", "incv_1.keras", "incv_2.keras", "classes.json",
-    ".incv_training.lock")} | {f"digits/{name}" for name in ("table.csv", "table.md", "TestAcc.png")}
+    "incv_training.csv", "incv_training.png", "incv_training.json", "incv_result.csv", "incv_1.keras", "incv_2.keras",
+    "classes.json", ".incv_training.lock")} | {f"digits/{name}" for name in ("table.csv", "table.md", "TestAcc.png")}
 
 
 @pytest.fixture(scope="module")

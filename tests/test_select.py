@@ -9,6 +9,8 @@ from noisylabels.selection.algorithm import incv
 from noisylabels.theory import estimate_noise_ratio
 from utils import corrupt_labels, load_dataset
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 class Scripted(InThisProcess):
     """Finds four tenths of the held-out samples in each training, and keeps what it is told."""

@@ -9,6 +9,7 @@ from helpers import SELECTION, InThisProcess, assert_is_one_line, files_in, reco
 
 from noisylabels.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 FOLDER = "digits/sym/0.5"
 
 
@@ -156,7 +157,7 @@ def test_an_unfinished_one_must_agree_in_everything(select, train, tmp_path):
     assert what == "selection"
 
 
-# ------------------------------------------------------------------------------------------------------ one from elsewhere
+# ------------------------------------------------------------------------------------------------- one from elsewhere
 
 
 def test_one_may_be_named_however_it_was_made(select, train, tmp_path):
@@ -214,8 +215,7 @@ def test_each_recipe_and_name_has_a_folder_of_its_own(flags, folder, select, tra
     _, (what, given) = train(*flags)
     assert what == "training"
     folder = tmp_path / FOLDER / folder
-    written = {path.parent for path in tmp_path.rglob("*.json")} | {path.parent for path in tmp_path.rglob("*_INCV_*.csv")}
-    assert written == {folder}
+    assert {path.parent for kind in ("*.json", "*_INCV_*.csv") for path in tmp_path.rglob(kind)} == {folder}
     arguments = json.loads((folder / "incv_training.json").read_text())["arguments"]
     assert arguments["recipe"] == ("fast" if "fast" in flags else "digits")
     assert arguments["seed"] == (2 if 2 in flags else 0) and arguments["selection"]["recipe"] == arguments["recipe"]

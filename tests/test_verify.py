@@ -1,4 +1,4 @@
-"""Verify_Theory.py with a script in the place of the network: what it is trained and tested on, and its scores by hand."""
+"""Verify_Theory.py with a script in the place of the network: what it is trained and tested on, its scores by hand."""
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,7 +47,7 @@ class Script:
 
 
 @pytest.fixture
-def ran(call, tmp_path, monkeypatch):
+def ran(call, undrawn, tmp_path, monkeypatch):
     """The script, and the results folder, after a call with two ratios and seed 3."""
     from noisylabels.training import device, trainer
 

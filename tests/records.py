@@ -1,0 +1,58 @@
+"""Finished runs with their records, as the scripts leave them, for the report."""
+import json
+
+import pandas as pd
+from helpers import write_training
+
+from noisylabels import theory
+from noisylabels.recipes import RECIPES
+from noisylabels.report.read import VERIFY_COLUMNS
+
+NOISE = {"noise_pattern": "sym", "noise_ratio": 0.5, "assumed_pattern": "sym", "dataset": "digits"}
+INCV = {"recipe": "digits", **RECIPES["digits"]["INCV"].values, "INCV_iter": 4, "top_k": 1, **NOISE}
+
+
+def write_record(folder, name, arguments, seconds=(2.5,), finished=True, **results):
+    """The record `<name>.json` of a run of so many sessions."""
+    folder.mkdir(parents=True, exist_ok=True)
+    of_all = {"git": "abc", "versions": {"keras": "3"}, "hardware": {"device": "CPU", "threads": 2}}
+    sessions = [{"seconds": value, **of_all} for value in seconds]
+    content = {"arguments": arguments, "sessions": sessions, "finished": finished, "results": results}
+    (folder / f"{name}.json").write_text(json.dumps(content))
+
+
+def write_run(folder, method, accuracy, seed=0, epochs=40, selection=None, final=None, **arguments):
+    """A finished training with its record: the recipe of digits as it stands, but for the arguments.
+
+    final: (final, validated, steps) of its results, which files of before do not have.
+    """
+    write_training(folder, method, [accuracy] * epochs)
+    if final:
+        path = folder / f"{method}_result.csv"
+        pd.read_csv(path).assign(**dict(zip(("final", "validated", "steps"), final))).to_csv(path, index=False)
+    record = {"recipe": "digits", **RECIPES["digits"]["main"].values, **NOISE, "seed": seed, "epochs": epochs,
+              "method": method, "selection": selection, **arguments}
+    write_record(folder, f"{method}_training", record, last=accuracy)
+
+
+def write_selection(folder, LP, LR, **arguments):
+    """A finished selection, with its record if there are arguments."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame({"iteration": range(1, len(LP) + 1), "LP": LP, "LR": LR, "eps": 0.5, "selected": 600, "candidate": 300,
+                  "removed": 100}).to_csv(folder / "INCV_iterations.csv", index=False)
+    if arguments:
+        write_record(folder, "INCV", INCV | arguments)
+
+
+def write_verify(folder, pattern, ratio, c=10, seed=0, **arguments):
+    """A finished Verify_Theory that came out as the theory says, with its record if there are arguments."""
+    folder.mkdir(parents=True, exist_ok=True)
+    T = theory.transition_matrix(pattern, ratio, c)
+    scores = theory.test_accuracy(T), theory.label_precision(T), theory.label_recall(T)
+    pd.DataFrame([[pattern, ratio, seed, *scores, *scores, 0.9]], columns=[
+        "pattern", "ratio", "seed", *VERIFY_COLUMNS]).to_csv(folder / "Verify_Theory.csv", index=False)
+    pd.DataFrame(T).to_csv(folder / "Verify_Theory_M.csv")
+    if arguments:
+        of_it = {"noise_pattern": pattern, "noise_ratio": ratio, "seed": seed}
+        write_record(folder, "Verify_Theory", {"recipe": "digits", **RECIPES["digits"]["verify"].values,
+                                               "dataset": "digits"} | of_it | arguments)

@@ -1,0 +1,188 @@
+"""No run is lost behind another's name: rows and lines of runs that look alike, of older ones, and of those unknown."""
+import json
+
+import pandas as pd
+import pytest
+from helpers import write_training
+from records import INCV, write_run, write_selection, write_verify
+
+from noisylabels.recipes import resolve
+from noisylabels.report import draw, figures
+from noisylabels.theory import Noise
+
+SYM = Noise("sym", .5)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "digits/sym/0.5"
+
+
+def rows_of(tmp_path, dataset="digits"):
+    """{(method, differs): (last, n)} of the table; as many in its text, and in the figure."""
+    found = draw.summarise(tmp_path, dataset)
+    draw.summary(tmp_path, dataset)
+    text = (tmp_path / dataset / "table.md").read_text(encoding="utf-8")
+    assert len(found.curves[SYM]) == len(found.rows) == text.count(" (1) |") + text.count(" (2) |")
+    return {(row["method"], row["differs"]): (row["last_mean"], row["n"]) for row in found.rows}
+
+
+def without(folder, name, *arguments):
+    """Takes arguments out of a record, as a version of before had them not."""
+    record = json.loads((folder / f"{name}.json").read_text())
+    for argument in arguments:
+        del record["arguments"][argument]
+    (folder / f"{name}.json").write_text(json.dumps(record))
+
+
+def test_runs_without_a_record_are_averaged_with_each_other_alone(folder, tmp_path):
+    """Their recipe, from their results, and their epochs, from their log, are all that is known."""
+    write_run(folder, "standard", .9)
+    for seed, accuracy, epochs, recipe in [(1, .8, 40, "digits"), (2, .6, 40, "digits"), (3, .5, 6, "digits"),
+                                           (4, .4, 40, "fast")]:
+        write_training(folder / f"seed{seed}", "standard", [accuracy] * epochs, recipe=recipe)
+    assert rows_of(tmp_path) == {
+        ("standard", ""): (.9, 1), ("standard", "no record"): (pytest.approx(.7), 2),
+        ("standard", "6 epochs, no record"): (.5, 1), ("standard", "fast, 40 epochs, no record"): (.4, 1)}
+
+
+def test_what_no_word_is_known_for_is_named_as_it_is(folder, tmp_path):
+    write_run(folder, "standard", .9)
+    write_run(folder / "seed1", "standard", .8, seed=1, newest=3)
+    write_run(folder / "seed2", "standard", .7, seed=2, newest=4)
+    assert rows_of(tmp_path) == {("standard", ""): (.9, 1), ("standard", "newest 3"): (.8, 1),
+                                 ("standard", "newest 4"): (.7, 1)}
+
+
+@pytest.mark.parametrize("dataset, recipe, changes, differs", [
+    ("cifar10", "paper", {"augmentation": "none"}, "augmentation none"),
+    ("cifar10", "fast", {"mirror": False}, "mirror False"),
+    ("digits", "fast", {"augmentation": "flip"}, "augmentation flip"),
+])
+def test_what_a_recipe_is_depends_on_whether_images_may_be_mirrored(dataset, recipe, changes, differs, tmp_path):
+    """On digits it is without augmentation: so that is no difference there, and one elsewhere."""
+    folder, usual = tmp_path / dataset / "sym/0.5", resolve(recipe, "main", dataset != "digits").values
+    for seed in range(3):
+        more = changes if seed == 2 else {}
+        write_run(folder / f"seed{seed}" if seed else folder, "standard", .9 - seed / 10, seed,
+                  **{"recipe": recipe, "dataset": dataset, **usual, **more})
+    assert rows_of(tmp_path, dataset) == {("standard", ""): (pytest.approx(.85), 2), ("standard", differs): (.7, 1)}
+
+
+def test_records_of_before_lack_what_was_the_same_for_all(folder, tmp_path):
+    write_run(folder, "standard", .9)
+    write_run(folder / "seed1", "standard", .7, seed=1)
+    without(folder / "seed1", "standard_training", "validation_split", "mirror", "precision")
+    assert rows_of(tmp_path) == {("standard", ""): (pytest.approx(.8), 2)}
+
+
+def test_a_digest_alone_is_looked_up_beside_it(folder, tmp_path):
+    """As it was recorded before; the selection's own record says how it was made, if there is one."""
+    write_run(folder, "incv", .9, selection={"digest": "a", **INCV})
+    write_run(folder / "seed1", "incv", .7, seed=1, selection="b")
+    write_selection(folder / "seed1", [.9], [.8], seed=1)
+    write_run(folder / "seed2", "incv", .6, seed=2, selection="c")
+    assert rows_of(tmp_path) == {("incv", ""): (pytest.approx(.8), 2), ("incv", "unknown selection"): (.6, 1)}
+    rows = pd.read_csv(tmp_path / "digits/runs.csv").set_index(["run", "seed"])
+    assert rows.selection_digest["incv_training", 1] == "b"
+
+
+def test_a_selection_of_another_recipe_is_named(folder, tmp_path):
+    fast = {**INCV, "recipe": "fast", **resolve("fast", "INCV", False).values}
+    write_run(folder, "incv", .9, selection={"digest": "a", **INCV})
+    write_run(folder / "seed1", "incv", .7, seed=1, selection={"digest": "b", **fast})
+    write_run(folder / "seed2", "incv", .6, seed=2, selection={"digest": "b", **fast, "top_k": 2, "epochs": 1})
+    assert rows_of(tmp_path) == {("incv", ""): (.9, 1), ("incv", "selection: fast"): (.7, 1),
+                                 ("incv", "selection: fast, 1 epoch, top 2"): (.6, 1)}
+
+
+def test_unfinished_runs_are_in_no_row_and_no_line(folder, tmp_path):
+    write_run(folder, "standard", .9)
+    write_run(folder / "seed1", "standard", .1, seed=1)
+    (folder / "seed1/standard_result.csv").unlink()
+    curves = draw.summarise(tmp_path, "digits").curves[SYM]
+    assert {key: line["mean"].iloc[-1] for key, line in curves.items()} == {("standard", ""): .9}
+    assert rows_of(tmp_path) == {("standard", ""): (.9, 1)}
+
+
+def test_rows_are_by_method_then_by_what_they_differ_in(folder, tmp_path):
+    """And the text shows what the method arrives at, where that is not the last epoch."""
+    write_run(folder, "f_correction", .5, final=(.8, .7, 480), f_correction_T="estimated")
+    for seed, changes in enumerate([{"epochs": 6}, {"architecture": "MLP"}, {}]):
+        write_run(folder / f"seed{seed + 1}", "standard", .5, seed=seed + 1, **changes)
+    assert len(rows_of(tmp_path)) == 4
+    lines = (tmp_path / "digits/table.md").read_text(encoding="utf-8").splitlines()
+    found = [line for line in lines if "(1)" in line]
+    assert found == ["| Standard | 50.00 (1) |", "| Standard, 6 epochs | 50.00 (1) |", "| Standard, MLP | 50.00 (1) |",
+                     "| F-correction | 80.00 (1) |"]
+    row = pd.read_csv(tmp_path / "digits/table.csv").set_index("method").loc["f_correction"]
+    assert (row.final_mean, row.last_mean, row.validated_mean, row.steps) == (.8, .5, .7, 480)
+
+
+# ------------------------------------------------------------------------------------------------------------- figures
+
+
+def test_a_figure_s_title_has_the_n_of_its_lines():
+    one, two = draw.over_seeds([pd.Series([.5, .8])]), draw.over_seeds([pd.Series([.5, .8]), pd.Series([.5, .6])])
+    figure = figures.test_accuracy({SYM: {("incv", ""): one, ("standard", ""): two}, Noise("asym", .4): {
+        ("incv", ""): two}})
+    assert [axes.get_title() for axes in figure.axes] == ["sym 0.5 (n = 1–2)", "asym 0.4 (n = 2)"]
+
+
+def test_selections_that_end_early_stay_in_the_mean(folder, tmp_path):
+    """And those of other settings have lines of their own."""
+    write_selection(folder, [.9, .8], [.5, .7], seed=0)
+    write_selection(folder / "seed1", [.7], [.9], seed=1)
+    write_selection(folder / "seed2", [.2], [.2], seed=2, epochs=5)
+    write_selection(folder / "seed3", [.1], [.1])
+    found = draw.summarise(tmp_path, "digits").selections
+    assert list(found) == [(SYM, ""), (SYM, "5 epochs"), (SYM, "no record")]
+    assert found[SYM, ""]["LP"]["mean"].tolist() == pytest.approx([.8, .75])
+    assert found[SYM, ""]["LR"][["mean", "count"]].to_numpy().tolist() == [[.7, 2], [.8, 2]]
+    figure = figures.selection(found, {})
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "sym 0.5 (n = 2)", "sym 0.5, 5 epochs (n = 1)", "sym 0.5, no record (n = 1)"]
+
+
+def test_published_selections_stand_beside_those_of_their_settings():
+    lines = {score: draw.over_seeds([pd.Series([.5, .6], [1, 2])]) for score in ("LP", "LR")}
+    found = {(SYM, ""): lines, (Noise("sym", .3), ""): lines}
+    scores = {SYM: {"LP": (.1, .2, .3, .4), "LR": (.5, .6, .7, .8)}}
+    for axes, score in zip(figures.selection(found, scores).axes, ("LP", "LR"), strict=True):
+        assert [list(line.get_ydata()) for line in axes.lines] == [[.5, .6], list(scores[SYM][score]), [.5, .6]]
+
+
+def test_selections_of_trees_are_compared(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("noisylabels.report.figures.selection", lambda found, _: drawn.append(found))
+    monkeypatch.setattr(draw, "save", lambda figure, path: path)
+    for tree, LP in (("A", .9), ("B", .8)):
+        write_selection(tmp_path / tree / "digits/sym/0.5", [LP], [.5], seed=0)
+    draw.compare([tmp_path / "A", tmp_path / "B"], "digits")
+    assert {differs: scores["LP"]["mean"].tolist() for (_, differs), scores in drawn[0].items()} == {
+        f"{tmp_path}/A": [.9], f"{tmp_path}/B": [.8]}
+
+
+def test_runs_of_the_theory_that_differ_say_so(tmp_path):
+    """In the table, and as hollow markers of their own."""
+    for name, ratio, more in [("", .2, {}), ("", .5, {"epochs": 6}), ("mine", .5, {}),
+                              ("fast", .5, {"recipe": "fast", **resolve("fast", "verify", False).values})]:
+        write_verify(tmp_path / f"digits/sym/{ratio}/{name}", "sym", ratio, **{"dataset": "digits", **more})
+    draw.verify_figures(tmp_path, "digits")
+    table = pd.read_csv(tmp_path / "digits/Verify_Theory.csv", keep_default_na=False)
+    assert [*zip(table.ratio, table.differs)] == [(.2, ""), (.5, "6 epochs"), (.5, "fast"), (.5, "mine")]
+    figure = figures.theory_curves(table, 10)
+    assert [text.get_text() for text in figure.legends[0].get_texts()][-4:] == ["measured", "6 epochs", "fast", "mine"]
+    _, alike, unlike = figure.axes[0].lines[:3]
+    assert (list(alike.get_xdata()), list(unlike.get_xdata())) == ([.2], [.5, .5, .5])
+    assert unlike.get_markerfacecolor() == "white" != alike.get_markerfacecolor()
+
+
+def test_the_recipe_is_that_of_most_runs(folder, tmp_path):
+    """It stands at the head of the table, and the rows of others are those that say so."""
+    fast = {"recipe": "fast", **resolve("fast", "main", False).values}
+    write_run(folder / "fast", "standard", .9, **fast)
+    write_run(folder / "fast/seed1", "standard", .8, seed=1, **fast)
+    write_run(folder, "standard", .7)
+    assert rows_of(tmp_path) == {("standard", ""): (pytest.approx(.85), 2), ("standard", "digits"): (.7, 1)}
+    assert "Recipe: fast;" in (tmp_path / "digits/table.md").read_text(encoding="utf-8")
