@@ -42,6 +42,7 @@ def peak_gb(*command):
         time.sleep(.1)
     if process.returncode:
         raise SystemExit(f"{command[0]} failed")
+    print(f"{command[0]}: {peak / 1e9:.2f} GB", flush=True)
     return round(peak / 1e9, 2)
 
 

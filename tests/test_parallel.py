@@ -1,13 +1,19 @@
 """The selection's two halves in processes of their own, and scripts that are run at the same time."""
+import multiprocessing
 import os
 import platform
 import re
 import signal
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from helpers import (
     QUICK,
+    ROOT,
     SELECTION,
     SMALL,
     assert_all_have_ended,
@@ -19,7 +25,18 @@ from helpers import (
     start,
 )
 
+from noisylabels.errors import UserError
+from noisylabels.progress import Event
+from noisylabels.selection.select import Trainers
+
 FLAGS = QUICK["INCV"]
+
+
+THREADS = """
+from noisylabels.training import device, tf
+device.start_tensorflow("-1", threads=3)
+print(tf.config.threading.get_intra_op_parallelism_threads(), tf.config.threading.get_inter_op_parallelism_threads())
+"""
 
 
 def begun(process):
@@ -47,12 +64,31 @@ def test_side_by_side_or_one_after_the_other(how, threads, children, finished, t
         assert [path for path in {*found, *expected} if found.get(path) != expected.get(path)] == []
 
 
-def test_a_child_that_dies_ends_all_in_one_line_and_the_run_goes_on(finished, tmp_path):
+@pytest.mark.parametrize("by, code", [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_no_process_is_left_when_the_first_one_ends(by, code, tmp_path):
+    """However it ends, and whatever the others are at: here they stand still."""
+    process = start("INCV", *FLAGS, "--parallel_halves", "on", "--results_dir", tmp_path)
+    begun(process)
+    children = [pid for pid in processes(tmp_path) if pid != process.pid]
+    assert len(children) == 2
+    for pid in children:
+        os.kill(pid, signal.SIGSTOP)
+    process.send_signal(by)
+    try:
+        assert end(process, timeout=30).code == code
+        assert_all_have_ended(tmp_path)
+    finally:
+        for pid in processes(tmp_path):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
+def test_a_child_that_dies_ends_all_in_one_line_and_the_run_goes_on(by, finished, tmp_path):
     """As where the memory runs out; the halves are trained side by side, then one after the other."""
     process = start("INCV", *FLAGS, "--parallel_halves", "on", "--results_dir", tmp_path)
     begun(process)
     children = [pid for pid in processes(tmp_path) if pid != process.pid]
-    os.kill(max(children), signal.SIGKILL)
+    os.kill(max(children), by)
     ended = end(process, timeout=60)
     assert ended.code == 2 and re.fullmatch(
         "INCV.py: error: a process of the selection has died, .* the same command goes on; .*\n", ended.err)
@@ -103,3 +139,48 @@ def test_a_child_s_error_is_one_line(tmp_path):
     ended = shell("INCV", *SMALL, "--gpu_id", 7, "--parallel_halves", "on", "--results_dir", tmp_path)
     assert ended.code == 2 and re.fullmatch("INCV.py: error: argument --gpu_id: no GPU 7 .*\n", ended.err)
     assert_all_have_ended(tmp_path)
+
+
+def test_a_training_has_its_number_of_threads():
+    done = subprocess.run([sys.executable, "-c", THREADS], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "3 3\n"
+
+
+# ------------------------------------------------------------------------------------------- what the processes answer
+
+
+@pytest.fixture
+def pipes():
+    """Trainers of two processes, shown what comes; and the processes' ends of the pipes."""
+    trainers = Trainers(None, None, SimpleNamespace(show=lambda event: shown.append(event)))
+    shown = trainers.shown = []
+    ends = [multiprocessing.Pipe() for _ in range(2)]
+    trainers.connections = [here for here, _ in ends]
+    return trainers, [there for _, there in ends]
+
+
+def test_answers_are_in_the_order_of_the_halves(pipes):
+    """Not in that in which they come; what a training tells on the way is shown, and is no answer."""
+    trainers, (first, second) = pipes
+    event = Event("INCV 1b", 5, 0)
+    second.send(event)
+    second.send("second")
+    threading.Timer(.3, first.send, ["first"]).start()
+    assert trainers.train([("1a", 1, 2), ("1b", 3, 4)], True) == ["first", "second"] and trainers.shown == [event]
+    assert (first.recv(), second.recv()) == (("1a", 1, 2, True), ("1b", 3, 4, True))
+
+
+def test_one_process_trains_one_half_after_the_other(pipes):
+    trainers, (only, _) = pipes
+    trainers.connections = trainers.connections[:1]
+    for answer in ("first", "second"):
+        only.send(answer)
+    assert trainers.train([("1a", 1, 2), ("1b", 3, 4)], False) == ["first", "second"]
+    assert (only.recv(), only.recv()) == (("1a", 1, 2, False), ("1b", 3, 4, False))
+
+
+def test_an_error_of_one_does_not_wait_for_the_other(pipes):
+    trainers, (_, second) = pipes
+    second.send(UserError("no GPU 7"))
+    with pytest.raises(UserError, match="^no GPU 7$"):
+        trainers.train([("1a", 1, 2), ("1b", 3, 4)], True)
