@@ -107,6 +107,7 @@ def test_networks_that_never_disagree_never_move():
 # ------------------------------------------------------------------------------------------------- through the loop
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("name", METHODS)
 def test_xla_compiles_the_step_and_changes_nothing(name, tmp_path):
     methods = toy(name), toy(name)

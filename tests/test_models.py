@@ -31,6 +31,7 @@ def gradients(network, x, y):
 # ------------------------------------------------------------------------------------------------------------- counts
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("name, parameters, trainable, biases", [      # of 2019
     ("ResNet32", 470_602, 468_138, 1_232),
     ("ResNet110", 3_323_210, 3_302_442, 10_832),
@@ -54,6 +55,7 @@ def test_widths_of_plain_networks(name, filters):
     assert [layer.filters for layer in convolutions] == filters
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_network_takes_small_images_and_gives_logits(name):
     network = create_model(name, (8, 8, 1), 7)
