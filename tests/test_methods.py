@@ -124,6 +124,7 @@ def test_pd_goes_through_all_of_its_parts(tmp_path):
     assert kept[0] == .5 and kept[1] == .5 and all(0 <= share <= 5 / 6 for share in kept[2:]) and finite(method)
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("name, options, kill_at", [
     *((name, {}, (3,)) for name in METHODS if name != "d2l"),
     ("d2l", {}, (2, 3, 4)), ("co_teaching", {"variant": "2018"}, (5,))])
@@ -150,6 +151,7 @@ def test_resumed_training_equals_an_uninterrupted_one(name, options, kill_at, tm
         np.testing.assert_array_equal(whole, resumed)
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("kinds", [1, 6])
 @pytest.mark.parametrize("name", METHODS)
 def test_no_data_leads_to_nan(name, kinds, tmp_path):
@@ -162,6 +164,7 @@ def test_no_data_leads_to_nan(name, kinds, tmp_path):
     assert np.isfinite([value for row in history for value in row.values()]).all()
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("told", [
     {"noise": Noise("sym", 0.), "eval_ratio": 0.},
     {"noise": Noise("sym", 1.), "eval_ratio": 1., "assumed_pattern": None},
