@@ -159,6 +159,7 @@ def test_the_table_is_long_enough():
 # ------------------------------------------------------------------------------------------- in a process of their own
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("script, arguments, pattern", [
     ("INCV", ["--noise_ratio", "abc"], "--noise_ratio: 'abc'"),
     ("INCV_main", ["--batch_size", "5000"], "--batch_size: 5000 is more than the 718 samples"),
@@ -170,6 +171,7 @@ def test_bad_call_from_the_shell(script, arguments, pattern, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("arguments, code", [(["--help"], 0), (["--noise_ratio", "2"], 2)])
 def test_help_and_argument_errors_are_quick(script, arguments, code):

@@ -81,6 +81,7 @@ def test_imports_within_functions_are_one_block_a_script():
         assert block[-1].lineno - block[0].lineno == len(block) - 1, name
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("module", WITHOUT_TENSORFLOW)
 def test_does_without_tensorflow(module):
     code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
