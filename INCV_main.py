@@ -112,6 +112,8 @@ def carry_out(work, quiet):
             select(selecting, selection_run(selecting), progress)
             draw.print_selection(csv_path(selecting))
             selection = find_selection(replace(selecting, overwrite=False))
+        elif selection and selection.path == csv_path(selecting):
+            draw.incv_figures(selecting.folder)         # an earlier call may have been killed before it drew them
         progress.begin()
         train(experiment, selection, progress.show)
 

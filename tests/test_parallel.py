@@ -39,6 +39,14 @@ print(tf.config.threading.get_intra_op_parallelism_threads(), tf.config.threadin
 """
 
 
+BUG = """
+from noisylabels.selection import select
+select.import_module = lambda name: 1 / 0
+import sys, INCV
+INCV.main(sys.argv[1:])
+"""
+
+
 def begun(process):
     """What a process prints until it has finished its first epoch, line by line."""
     lines = []
@@ -138,6 +146,14 @@ def test_two_methods_of_one_setting_side_by_side(finished, tmp_path):
 def test_a_child_s_error_is_one_line(tmp_path):
     ended = shell("INCV", *SMALL, "--gpu_id", 7, "--parallel_halves", "on", "--results_dir", tmp_path)
     assert ended.code == 2 and re.fullmatch("INCV.py: error: argument --gpu_id: no GPU 7 .*\n", ended.err)
+    assert_all_have_ended(tmp_path)
+
+
+def test_a_bug_in_a_child_is_not_hidden(tmp_path):
+    command = [sys.executable, "-c", BUG, "--results_dir", tmp_path]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and "ZeroDivisionError: division by zero\n" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("-c: error: a process of the selection has died, ")
     assert_all_have_ended(tmp_path)
 
 

@@ -57,6 +57,8 @@ def test_to_look_at_a_run_writes_nothing(tmp_path):
 
 
 def test_a_finished_run(tmp_path):
+    """Whose folder was not there."""
+    tmp_path = tmp_path / "digits/sym"
     finish(tmp_path)
     assert start(tmp_path).finished
     assert not (tmp_path / "INCV_checkpoints").exists()

@@ -165,14 +165,14 @@ def test_top_k_is_told_to_the_estimate():
 
 
 def test_the_seed_draws_the_halves():
-    def halves(seed):
+    def halves(**seed):
         train = Recorder(lambda stage, held: (held < 0, held))
         with pytest.warns(UserWarning):
-            incv(train, None, np.zeros(30, int), 3, "sym", iterations=2, seed=seed)
+            incv(train, None, np.zeros(30, int), 3, "sym", iterations=2, **seed)
         return [samples for _, samples, _, _ in train.calls]
 
-    first = halves(0)
-    assert first == halves(0) != halves(1) and first[0] != first[2]
+    first = halves(seed=0)
+    assert first == halves(seed=0) == halves() != halves(seed=1) and first[0] != first[2]
 
 
 # ---------------------------------------------------------------------------------------- with a real classifier

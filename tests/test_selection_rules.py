@@ -58,6 +58,7 @@ def test_is_removed(n_selected, ratio, removed):
 def test_is_removed_of_nothing_and_of_equal_losses():
     assert is_removed(np.array([]), 5, 2).tolist() == []
     assert is_removed(np.zeros(4), 2, 1).sum() == 2
+    assert np.flatnonzero(is_removed(np.arange(1000) % 2, 300, 1)).tolist() == [*range(401, 1000, 2)]   # of equal ones
 
 
 @pytest.mark.parametrize("eps, pattern, m", [

@@ -83,6 +83,16 @@ def test_what_it_is_stands_in_the_output_and_in_the_record(select, train, tmp_pa
     assert_is_one_line(train("--epochs", 3)[0], "incv_training.json is of a run with other arguments: selection ")
 
 
+def test_a_selection_that_is_there_is_drawn(select, train, tmp_path, monkeypatch):
+    """The call that made it may have been killed before it did."""
+    drawn = []
+    monkeypatch.setattr("noisylabels.report.draw.incv_figures", lambda folder: drawn.append(folder) or [])
+    select("--INCV_iter", 1)
+    drawn.clear()
+    train("--selection", tmp_path / SELECTION)
+    assert drawn == [tmp_path / FOLDER]
+
+
 def test_the_method_is_given_what_it_holds(select, train, tmp_path):
     """S, C and the estimated noise ratio, and the observed labels: not the true ones, nor the true ratio."""
     select("--INCV_iter", 1)

@@ -1,0 +1,240 @@
+"""What figures look like, in numbers: sizes, axes, lines, bands, legends, each as a person should see it."""
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import write_training
+from records import write_selection, write_verify
+
+from noisylabels import theory
+from noisylabels.report import draw, figures
+from noisylabels.theory import Noise
+
+SYM, ASYM = Noise("sym", .5), Noise("asym", .4)
+MEASURED = {"linestyle": "None", "marker": "o", "markersize": 4.5}
+
+
+def band(*columns):
+    return draw.over_seeds([pd.Series(column) for column in columns])
+
+
+TWO = band([.5, .8, .7], [.5, .6, .9])                          # mean .5, .7, .8; std 0, .1 √2, .1 √2
+POINTS = pd.DataFrame({"pattern": ["sym", "sym", "asym"], "ratio": [.5, 1., .4], "differs": ["", "MLP", ""],
+                       "TA": [.3, .1, .5], "LP": [.9, .2, .8], "LR": [.5, .1, .6]})
+ITERATIONS = pd.DataFrame({"LP": [.9, .8], "LR": [.5, .7], "selected": [5, 7], "candidate": [3, 1], "removed": [2, 2]},
+                          index=[1, 2])
+TRAINING = pd.DataFrame({"test_accuracy_1": [.5, .6], "test_accuracy_2": [.4, .7], "kept": [64, 60], "lid": [3, 2]})
+MATRIX = theory.transition_matrix("sym", .3, 3)
+
+
+def published(pattern):
+    return {score: np.linspace(0, 1, 11) for score in ("TA", "LP", "LR")}
+
+
+DRAWN = {
+    "theory": lambda: figures.theory_curves(POINTS, 10, {pattern: published(pattern) for pattern in theory.PATTERNS}),
+    "maps": lambda: figures.heat_maps([[("M", MATRIX)], [("T", MATRIX)]], ["predicted class", "noisy label"]),
+    "iterations": lambda: figures.iterations(ITERATIONS, "INCV, digits"),
+    "training": lambda: figures.training(TRAINING, "mentornet", "MentorNet, digits"),
+    "accuracy": lambda: figures.test_accuracy({SYM: {("incv", ""): TWO, ("incv", "MLP"): TWO, ("newest", ""): TWO},
+                                               ASYM: {("standard", ""): TWO}, Noise("sym", .2): {("incv", ""): TWO}}),
+    "selection": lambda: figures.selection({(SYM, ""): {"LP": TWO, "LR": TWO}, (ASYM, "MLP"): {"LP": TWO, "LR": TWO}},
+                                           {SYM: {"LP": (1, 1, 1, 1), "LR": (0, 0, 0, 0)}}),
+}
+LOOKS = {               # of the methods in all figures: they can be told apart in grey, and by the colour-blind
+    "standard": ("#000000", (0, (1, 1)), "X"), "f_correction": ("#0060a8", (0, (5, 1.5)), "s"),
+    "decoupling": ("#e69f00", (0, (6, 1.5, 1, 1.5)), "^"), "co_teaching": ("#00946b", (0, (3, 1)), "D"),
+    "mentornet": ("#c0609a", (0, (4, 1, 1, 1, 1, 1)), "v"), "d2l": ("#7cc8f2", (0, (8, 2)), "P"),
+    "incv": ("#a00000", "-", "o"), "newest": ("#777777", (0, (3, 1, 1, 1)), "*"),
+}
+SCORES = {"TA": ("#0072b2", "-", "o"), "LP": ("#a00000", (0, (5, 1.5)), "s"),
+          "LR": ("#e69f00", (0, (6, 1.5, 1, 1.5)), "^")}
+AXES = {                # width, height; of each panel the title, what is on its axes
+    "theory": (8.4, 3.2, [("sym noise", "noise ratio", ""), ("asym noise", "noise ratio", "")]),
+    "maps": (3.4, 5.5, [("M", "predicted class", "true class"), ("T", "noisy label", "true class"),
+                        ("", "", "share of the true class")]),
+    "iterations": (7.6, 3, [("", "iteration", "share"), ("", "iteration", "samples")]),
+    "training": (11.4, 3, [("", "epoch", "test accuracy"), ("", "epoch", "samples kept"), ("", "epoch", "LID")]),
+    "accuracy": (8.4, 6, [(f"{setting} (n = 2)", "epoch", "test accuracy") for setting in (
+        "sym 0.5", "asym 0.4", "sym 0.2")]),
+    "selection": (8.4, 3.2, [("label precision LP", "iteration", ""), ("label recall LR", "iteration", "")]),
+}
+LEGENDS = {             # columns, and the entries in their order
+    "theory": (3, ["test accuracy TA", "label precision LP", "label recall LR", "theory", "measured", "MLP",
+                   "published"]),
+    "accuracy": (4, ["Standard", "INCV", "INCV, MLP", "newest"]),
+    "selection": (3, ["sym 0.5 (n = 2)", "asym 0.4, MLP (n = 2)", "published"]),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_sizes_titles_and_axes(name):
+    figure = DRAWN[name]()
+    *size, panels = AXES[name]
+    assert figure.get_size_inches() == pytest.approx(size)
+    assert [(axes.get_title(), axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes] == panels
+    assert figure.get_suptitle() == {"iterations": "INCV, digits", "training": "MentorNet, digits"}.get(name, "")
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_epochs_iterations_and_classes_are_whole_numbers(name):
+    figure = DRAWN[name]()
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        if axes.get_xlabel() in ("epoch", "iteration", "predicted class", "noisy label"):
+            assert all(tick == round(tick) for tick in axes.get_xticks())
+        if axes.get_ylabel() == "true class":
+            assert all(tick == round(tick) for tick in axes.get_yticks())
+
+
+@pytest.mark.parametrize("name", LEGENDS)
+def test_one_legend_below_all_panels(name):
+    figure = DRAWN[name]()
+    (legend,) = figure.legends
+    assert (legend._ncols, [text.get_text() for text in legend.get_texts()]) == LEGENDS[name]
+    figure.draw_without_rendering()
+    assert legend.get_window_extent().y1 <= min(axes.get_tightbbox().y0 for axes in figure.axes) + 1
+    assert not legend.get_frame_on() and legend.handlelength == 4
+
+
+def test_looks():
+    for method, look in LOOKS.items():
+        assert figures.look(method)[1:] == look
+        assert figures.look(method, "MLP")[1:] == (look[0], (0, (1, 2)), look[2])
+    assert {score: look[1:] for score, look in figures.SCORES.items()} == SCORES
+
+
+def test_the_legend_of_the_theory_shows_how_each_is_drawn():
+    handles = dict(zip(LEGENDS["theory"][1], DRAWN["theory"]().legends[0].legend_handles))
+    found = {name: (handle.get_linestyle(), handle.get_marker(), handle.get_markerfacecolor())
+             for name, handle in list(handles.items())[3:]}
+    assert found == {"theory": ("-", "None", "0.4"), "measured": ("None", "o", "0.4"), "MLP": ("None", "o", "white"),
+                     "published": ("None", "o", "none")}
+    assert [handle.get_color() for handle in handles.values()] == [look[0] for look in SCORES.values()] + ["0.4"] * 4
+
+
+def styles(line):
+    return {"linestyle": line.get_linestyle(), "marker": line.get_marker(), "markersize": line.get_markersize()}
+
+
+def test_theory_is_a_line_a_run_a_marker_and_what_is_published_an_empty_one():
+    sym, asym = DRAWN["theory"]().axes
+    for score, (curve, alike, unlike, others) in zip(("TA", "LP", "LR"), np.reshape(sym.lines, (3, 4))):
+        color = figures.SCORES[score].color
+        assert curve.get_marker() == "None" and len(curve.get_xdata()) == 201 and curve.get_color() == color
+        assert list(curve.get_xdata()[[0, 200]]) == [0, 1]
+        for line, fill in ((alike, color), (unlike, "white")):
+            assert styles(line) == {**MEASURED, "marker": figures.SCORES[score].marker}
+            assert (line.get_color(), line.get_markerfacecolor()) == (color, fill)
+        assert others.get_markerfacecolor() == "none" and others.get_linestyle() == "None"
+        assert (others.get_markersize(), others.get_markeredgewidth()) == (8, .8)
+        assert list(others.get_xdata()) == pytest.approx(np.arange(11) / 10)
+    assert [list(line.get_xdata()) for line in asym.lines[1:4]][0] == [.4]
+    assert sym.get_xlim() == sym.get_ylim() == asym.get_xlim() == (-.03, 1.03)
+
+
+def test_a_band_is_one_deviation_on_each_side():
+    for axes in DRAWN["accuracy"]().axes[:2]:
+        edges = axes.collections[0].get_paths()[0].vertices
+        for x, low, high in [(0, .5, .5), (1, .7 - .02 ** .5, .7 + .02 ** .5), (2, .8 - .02 ** .5, .8 + .02 ** .5)]:
+            at = edges[edges[:, 0] == x, 1]
+            assert (at.min(), at.max()) == pytest.approx((low, high))
+        assert axes.collections[0].get_alpha() == .18
+        assert axes.lines[0].get_linewidth() == 1.4 and list(axes.lines[0].get_ydata()) == pytest.approx([.5, .7, .8])
+
+
+def test_lines_of_other_settings_have_the_color_of_their_method_and_dots():
+    usual, other, newest = DRAWN["accuracy"]().axes[0].lines
+    assert usual.get_color() == other.get_color() == figures.STYLES["incv"][0] != newest.get_color()
+    assert usual.get_linestyle() == "-" and other.get_linestyle() == newest.get_linestyle() == "--"
+    dashes = [line._dash_pattern[1] for line in (other, newest)]
+    assert dashes == [pytest.approx([1.4, 2.8]), pytest.approx([4.2, 1.4, 1.4, 1.4])]
+    assert newest.get_marker() == "*" and usual.get_marker() == other.get_marker() == "o"
+
+
+@pytest.mark.parametrize("n, expected", [(3, [0, 0, 0]), (40, [0, 1, 3]), (80, [0, 3, 6])])
+def test_some_eight_markers_a_line_that_do_not_hide_each_other(n, expected):
+    curve = band(np.linspace(.1, .9, n))
+    lines = figures.test_accuracy({SYM: {(method, ""): curve for method in ("standard", "d2l", "incv")}}).axes[0].lines
+    assert [line.get_markevery() for line in lines] == [(first, max(1, n // 8)) for first in expected]
+
+
+def test_the_first_tenth_of_the_epochs_may_begin_below_the_panel():
+    low = band([.1, .2, *np.linspace(.5, .9, 18)])
+    axes = figures.test_accuracy({SYM: {("incv", ""): low, ("standard", ""): band([.7] * 20)}}).axes[0]
+    assert axes.get_ylim()[0] == pytest.approx(.5 - .03)
+
+
+def test_the_sets_of_an_iteration_stand_on_each_other():
+    scores, counts = DRAWN["iterations"]().axes
+    bars = [(bar.get_x() + bar.get_width() / 2, bar.get_y(), bar.get_height()) for bar in counts.patches]
+    assert bars == [(pytest.approx(x), y, h) for x, y, h in [(1, 0, 5), (2, 0, 7), (1, 5, 3), (2, 7, 1), (1, 8, 2),
+                                                             (2, 8, 2)]]
+    assert [bar.get_width() for bar in counts.patches] == pytest.approx([.6] * 6)
+    assert [text.get_text() for text in counts.get_legend().get_texts()] == ["selected", "candidate", "removed"]
+    assert [(line.get_label(), list(line.get_ydata())) for line in scores.lines] == [
+        ("label precision LP", [.9, .8]), ("label recall LR", [.5, .7])]
+    assert counts.get_ylim()[1] == pytest.approx(1.15 * 10) and scores.get_ylim()[1] < 1
+    assert list(scores.get_xticks()) == list(counts.get_xticks()) == [1, 2]
+
+
+def test_two_networks_are_two_lines_of_a_panel():
+    accuracy, kept, lid = DRAWN["training"]().axes
+    assert [line.get_label() for line in accuracy.lines] == ["network 1", "network 2"] and accuracy.get_legend()
+    assert [line.get_marker() for line in accuracy.lines] == ["v", "x"] and kept.get_legend() is None
+    second = accuracy.lines[1]
+    assert (second.get_color(), second._dash_pattern[1]) == ("0.25", pytest.approx([2.4, 1.2]))
+    assert {line.get_linewidth() for axes in (accuracy, kept, lid) for line in axes.lines} == {1.2}
+    assert len(figures.training(pd.DataFrame({f"q{k}": [1, 2] for k in range(5)}), "incv", "").axes) == 5
+
+
+def test_shares_are_written_into_small_maps():
+    """White on dark and black on light, without the zero before the point; below half a per cent nothing."""
+    texts = DRAWN["maps"]().axes[0].texts
+    assert [(text.get_position(), text.get_text(), text.get_color()) for text in texts[:2]] == [
+        ((0, 0), ".70", "white"), ((1, 0), ".15", "black")] and len(texts) == 9
+    sparse = np.array([[.996, .004], [.006, .994]])
+    figure = figures.heat_maps([[("M", sparse)], [("T", sparse / 2)]], ["", ""])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1.00", ".01", ".99"]
+    assert {axes.images[0].get_clim() for axes in figure.axes[:2]} == {(0, .996)}
+
+
+@pytest.mark.parametrize("c, most", [(10, 10), (100, 11)])
+def test_a_map_of_many_classes_has_few_ticks(c, most):
+    figure = figures.heat_maps([[("M", theory.transition_matrix("sym", .3, c))]], [""])
+    figure.draw_without_rendering()
+    for ticks in (figure.axes[0].get_xticks(), figure.axes[0].get_yticks()):
+        assert 5 <= sum(0 <= tick < c for tick in ticks) <= most
+
+
+# ------------------------------------------------------------------------------------------------------ what is drawn
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What the figures of this name are called with, while nothing is drawn."""
+    def drawn(name):
+        calls = []
+        monkeypatch.setattr(f"noisylabels.report.figures.{name}", lambda *arguments: calls.append(arguments))
+        monkeypatch.setattr(draw, "save", lambda figure, path: path)
+        return calls
+    return drawn
+
+
+def test_a_training_s_figure_has_the_accuracies_and_the_method_s_own_columns(drawn, tmp_path):
+    calls = drawn("training")
+    write_training(tmp_path / "digits/sym/0.5", "incv", [.5, .6], [.4, .7], {"kept": [64, 60], "kept_precision_1": .9})
+    draw.training_figures(tmp_path / "digits/sym/0.5", "incv")
+    ((frame, method, title),) = calls
+    assert list(frame) == ["test_accuracy_1", "test_accuracy_2", "kept", "kept_precision_1"]
+    assert (method, title) == ("incv", "INCV, digits, sym 0.5, seed 0")
+
+
+@pytest.mark.parametrize("dataset, given", [("cifar10", True), ("digits", False)])
+def test_published_points_are_cifar10_s(dataset, given, drawn, tmp_path):
+    curves, selections = drawn("theory_curves"), drawn("selection")
+    write_verify(tmp_path / dataset / "sym/0.5", "sym", .5, dataset=dataset)
+    write_selection(tmp_path / dataset / "sym/0.5", [.9], [.8])
+    draw.verify_figures(tmp_path, dataset)
+    draw.summary(tmp_path, dataset)
+    ((table, n_classes, points),) = curves
+    assert (len(table), n_classes, points is not None) == (1, 10, given) and (selections[0][1] != {}) == given
