@@ -81,13 +81,6 @@ def test_a_schedule_holds_within_an_epoch():
     assert ADAM_INCV(20.99, 50) == 1 and ADAM_INCV(21.01, 50) == .5
 
 
-def test_the_papers_settings():
-    paper = RECIPES["paper"]
-    assert [(s.architecture, s.epochs, s.batch_size, s.learning_rate, s.optimizer) for s in paper.values()] == [
-        ("ResNet32", 50, 128, 1e-3, "adam"), ("ResNet32", 200, 128, 1e-3, "adam"),
-        ("ResNet110", 200, 128, 1e-3, "adam")]
-
-
 # ---------------------------------------------------------------------------------------------------------------- loop
 
 

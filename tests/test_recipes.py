@@ -1,0 +1,153 @@
+"""What the recipes set, all of it; and that a network is built and fed as they say."""
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import create_model
+from models.layers import Whitening
+from noisylabels.methods import method_class
+from noisylabels.methods.base import Given, Method
+from noisylabels.recipes import ADAM_INCV, ADAM_MAIN, ADAM_VERIFY, RECIPES, Triangle, resolve
+from noisylabels.training import augmentation
+from noisylabels.training.trainer import Trainer, build
+from utils import load_dataset
+
+PAPER = {"optimizer": "adam", "learning_rate": 1e-3, "weight_decay": 0, "batch_size": 128,
+         "augmentation": "shift_flip", "precision": "float32", "mirror": False, "validation_split": 0}
+DIGITS = PAPER | {"augmentation": "none", "batch_size": 32, "architecture": "SmallCNN"}
+FAST = PAPER | {"architecture": "FastCNN", "optimizer": "nesterov", "learning_rate": pytest.approx(.0652173913),
+                "weight_decay": .01, "augmentation": "translate_flip", "precision": "mixed", "mirror": True}
+ALL = {("paper", "INCV"): PAPER | {"architecture": "ResNet32", "epochs": 50},
+       ("paper", "main"): PAPER | {"architecture": "ResNet32", "epochs": 200},
+       ("paper", "verify"): PAPER | {"architecture": "ResNet110", "epochs": 200},
+       ("fast", "INCV"): FAST | {"epochs": 14, "weight_decay": .03},
+       ("fast", "main"): FAST | {"epochs": 48},
+       ("fast", "verify"): FAST | {"epochs": 30, "augmentation": "flip", "weight_decay": 0, "mirror": False},
+       ("digits", "INCV"): DIGITS | {"epochs": 25, "learning_rate": 3e-3},
+       ("digits", "main"): DIGITS | {"epochs": 40},
+       ("digits", "verify"): DIGITS | {"epochs": 100, "architecture": "MLP", "batch_size": 128}}
+SCHEDULES = {"INCV": ADAM_INCV, "main": ADAM_MAIN, "verify": ADAM_VERIFY}
+
+
+def test_every_value_of_every_recipe():
+    assert {(recipe, task): settings.values for recipe, tasks in RECIPES.items()
+            for task, settings in tasks.items()} == ALL
+    for recipe, tasks in RECIPES.items():
+        for task, settings in tasks.items():
+            assert settings.factor == (Triangle(.2, .23, 0) if recipe == "fast" else SCHEDULES[task])
+
+
+def test_where_a_mirror_image_may_be_of_another_class_none_is_made():
+    settings = resolve("fast", "INCV", may_be_mirrored=False)
+    assert (settings.augmentation, settings.mirror) == ("none", False)
+    assert resolve("fast", "INCV", may_be_mirrored=False, augmentation="flip").augmentation == "flip"
+    assert not load_dataset("digits", "data").may_be_mirrored
+
+
+# -------------------------------------------------------------------------------------------------------------- build
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), np.uint8)
+
+
+@pytest.mark.parametrize("task, mirror", [("INCV", True), ("verify", False)])
+def test_a_network_predicts_with_the_mirror_image_where_the_recipe_says_so(task, mirror, images):
+    given = Given(images, np.zeros(40, int), 3, 8, 1)
+    assert build(method_class("standard"), given, RECIPES["fast"][task], 0, "main").mirror == mirror
+
+
+def test_whitening_knows_the_images(images):
+    method = build(method_class("standard"), Given(images, np.zeros(40, int), 3, 8, 1), RECIPES["fast"]["INCV"], 0, "a")
+    (found,) = [layer for layer in method.networks[0].layers if isinstance(layer, Whitening)]
+    expected = Whitening()
+    expected.build((None, 8, 8, 3))
+    expected.adapt(images)
+    for a, b in zip(found.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+@pytest.mark.parametrize("recipe, momenta", [("paper", {.99}), ("fast", {.6}), ("digits", {.9})])
+def test_momentum_of_batch_statistics_and_epsilon_of_adam(recipe, momenta, images):
+    method = build(method_class("standard"), Given(images, np.zeros(40, int), 3, 8, 1), RECIPES[recipe]["INCV"], 0, "a")
+    norms = [layer for layer in method.networks[0].layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert {layer.momentum for layer in norms} == momenta
+    (optimizer,) = method.optimizers
+    assert (optimizer.momentum, optimizer.nesterov) == (.85, True) if recipe == "fast" else optimizer.epsilon == 1e-8
+
+
+def test_the_fast_network_s_logits_are_a_ninth_of_its_last_layer_s(images):
+    network = create_model("FastCNN", (8, 8, 3), 3)
+    (dense,) = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
+    before = keras.Model(network.inputs[0], dense.output)
+    np.testing.assert_allclose(network(images / 255), before(images / 255) / 9, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name, expected", [
+    ("ResNet32", [(32, 16), (16, 32), (8, 64)]), ("ResNet110", [(32, 64), (16, 128), (8, 256)]),
+    ("ResNet164", [(32, 64), (16, 128), (8, 256)]), ("WRN-28-10", [(32, 160), (16, 320), (8, 640)]),
+    ("CNN9", [(32, 128), (16, 256), (8, 128)]), ("FastCNN", [(15, 32), (7, 128), (3, 128)]),
+    ("SmallCNN", [(32, 32), (16, 64)])])
+def test_the_size_of_the_image_halves_from_stage_to_stage(name, expected):
+    """Of 32x32 images: side and channels at the end of each stage."""
+    stages = {}
+    for layer in create_model(name, (32, 32, 3), 10).layers:
+        if isinstance(layer, keras.layers.ReLU):
+            _, side, _, channels = layer.output.shape
+            stages[side] = side, channels
+    assert [stages[side] for side, _ in expected] == expected
+
+
+# ------------------------------------------------------------------------------------------------------- augmentation
+
+MAP = np.stack(np.meshgrid(np.arange(32), np.arange(32), indexing="ij"), -1).astype(np.float32)     # each pixel's place
+
+
+def moved(name, n=4000):
+    """Rows and columns by which a function of `augmentation` moves the middle of n images, and which it mirrors."""
+    images = getattr(augmentation, name)(np.repeat(MAP[None], n, 0), tf.constant([3, 4])).numpy()
+    flipped = images[:, 16, 17, 1] < images[:, 16, 16, 1]
+    return images[:, 16, 16, 0] - 16, images[:, 16, 16, 1] - np.where(flipped, 15, 16), flipped
+
+
+@pytest.mark.parametrize("name, shifts", [("flip", [0]), ("translate_flip", [-2, -1, 0, 1, 2]), ("shift_flip", None)])
+def test_shifts_in_both_directions_and_flips_are_independent_of_each_other(name, shifts):
+    """Means and correlations of 4,000 images within five standard errors, each shift's share likewise."""
+    rows, columns, flipped = moved(name)
+    assert abs(flipped.mean() - .5) < 5 * .5 / 4000 ** .5
+    if shifts is None:
+        assert 3.9 < max(rows.max(), -rows.min(), columns.max(), -columns.min()) <= 4
+    else:
+        for found in (rows, columns):
+            assert sorted(set(found)) == shifts
+            assert all(abs((found == shift).mean() - 1 / len(shifts)) < 5 * .4 / 4000 ** .5 for shift in shifts)
+    if name != "flip":
+        correlations = np.corrcoef([rows, columns, flipped])[np.triu_indices(3, 1)]
+        assert np.abs(correlations).max() < 5 / 4000 ** .5
+
+
+class Flips(Method):
+    """Learns nothing; logs which of the 16 images of its batch came mirrored, as a binary number, and its seed."""
+
+    logged = ("loss", "first", "second")
+    seen = []
+
+    def train_step(self, batch):
+        mirrored = tf.cast(batch.x[:, 0, 0, 0] > batch.x[:, 0, -1, 0], tf.float32)
+        code = tf.reduce_sum(mirrored * 2. ** tf.range(16, dtype=tf.float32))
+        tf.py_function(lambda *values: self.seen.append([int(v) for v in values]), [code, *tf.unstack(batch.seed)], [])
+        return {"loss": code, "first": batch.seed[0], "second": batch.seed[1]}
+
+
+def test_every_step_of_every_epoch_is_augmented_by_a_seed_of_its_own(tmp_path):
+    images = np.repeat(np.arange(8, dtype=np.uint8)[None, None, :, None], 640, 0).repeat(8, 1)
+    method = Flips(Given(images, np.zeros(640, int), 2, 16, 2), [create_model("MLP", (8, 8, 1), 2)],
+                   [keras.optimizers.SGD()])
+    Flips.seen.clear()
+    Trainer(method, None, "flip", lambda time, epochs: .1).fit(2, 0, "a", tmp_path / "a.npz", lambda *_: {})
+    assert len(Flips.seen) == 80 and len({tuple(seed) for _, *seed in Flips.seen}) == 80
+    for code, *seed in Flips.seen:
+        batch = augmentation.flip(images[:16].astype(np.float32), tf.constant(seed, tf.int32)).numpy()
+        assert code == sum(2 ** k for k in range(16) if batch[k, 0, 0, 0] > 0)
