@@ -214,7 +214,8 @@ def leave_on_signals(prog):
     """
     stderr = os.dup(2)
     reader, writer = os.pipe()
-    os.set_blocking(writer, False)
+    if hasattr(os, "set_blocking"):             # Windows does without, and has it since Python 3.12
+        os.set_blocking(writer, False)
 
     def wait():
         signum = os.read(reader, 1)[0]

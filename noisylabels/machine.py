@@ -31,7 +31,7 @@ def free_memory():
 
 def die_with_parent():
     """From here on, where the system can do it (Linux), this process ends when the one that started it does."""
-    with contextlib.suppress(AttributeError, OSError):
+    with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

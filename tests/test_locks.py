@@ -1,11 +1,14 @@
 """One process a run: a second one says who is at it, or waits; and two runs of one folder go side by side."""
+import errno
 import os
 import platform
 import re
+import subprocess
+import sys
 import threading
 
 import pytest
-from helpers import CPU, files_in, held
+from helpers import CPU, ROOT, files_in, held
 
 from noisylabels.errors import UserError
 from noisylabels.runs.record import Run, read_record
@@ -18,7 +21,8 @@ def never():
 
 
 def lock(folder, name="INCV"):
-    return (folder / f".{name}.lock").read_text()
+    """Who holds a run, or held it: behind the byte that is locked."""
+    return (folder / f".{name}.lock").read_text()[1:]
 
 
 def soon(action):
@@ -54,6 +58,65 @@ def test_a_run_is_free_after_a_session_and_after_an_error(tmp_path):
             raise ZeroDivisionError
     with Run(tmp_path, "INCV", {}).session(lambda: CPU):
         pass
+
+
+def test_the_name_of_the_holder_is_behind_the_locked_byte_and_goes_with_it(tmp_path):
+    """On Windows nobody can read a byte that another has locked."""
+    with Run(tmp_path, "INCV", {}).session(lambda: CPU):
+        assert (tmp_path / ".INCV.lock").read_text() == f"\n{HERE}\n"
+    assert (tmp_path / ".INCV.lock").read_text() == ""
+
+
+@pytest.mark.parametrize("left, said", [
+    ("", False), (f"\n{HERE}\n", False), ("\nprocess 7 on another\n", True),
+    (f"\nprocess 7 on a{platform.node()}\n", True),
+])
+def test_a_holder_on_another_machine_that_has_gone_is_named(left, said, tmp_path, capsys):
+    """Of this machine the system knows that it has died; of another it does only if the file system shares locks."""
+    (tmp_path / ".INCV.lock").write_text(left)
+    with Run(tmp_path, "INCV", {}).session(lambda: CPU):
+        assert lock(tmp_path) == f"{HERE}\n"
+    line = (f"{tmp_path / 'INCV.json'}: {left.strip()} left this run unfinished; if it is still at work, these two "
+            "machines share no locks, see docs/cluster.md\n")
+    assert capsys.readouterr().err == line * said
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK])
+def test_a_file_system_without_locks_is_an_error_of_one_line(number, tmp_path, monkeypatch):
+    def lock_descriptor(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("noisylabels.runs.record.lock_descriptor", lock_descriptor)
+    with pytest.raises(UserError, match=rf"\.INCV\.lock: {os.strerror(number)}; .* another --results_dir"):
+        with Run(tmp_path, "INCV", {}).session(never):
+            never()
+    assert files_in(tmp_path) == {".INCV.lock": b""}
+
+
+WORKER = """
+import sys, time
+from pathlib import Path
+from noisylabels.runs.record import Run
+folder = Path(sys.argv[1])
+(folder / sys.argv[2]).touch()
+while len(list(folder.glob("ready*"))) < 4:
+    time.sleep(.01)
+run = Run(folder / "run", "INCV", {})
+with run.session(dict, wait=True):
+    if not run.finished:
+        print("mine")
+        run.finish()
+"""
+
+
+def test_of_processes_that_want_the_same_run_one_does_it(tmp_path):
+    """They begin together; the others wait for it and find it done."""
+    workers = [subprocess.Popen([sys.executable, "-c", WORKER, tmp_path, f"ready{k}"], cwd=ROOT, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE) for k in range(4)]
+    ended = [worker.communicate(timeout=60) for worker in workers]
+    assert [worker.returncode for worker in workers] == [0] * 4 and [err for _, err in ended] == [""] * 4
+    assert sum("mine\n" in out for out, _ in ended) == 1
+    assert len(read_record(tmp_path / "run/INCV.json")["sessions"]) == 1
 
 
 def test_start_is_called_once_the_run_is_held(tmp_path):

@@ -34,6 +34,18 @@ def test_only_the_download_can_reach_the_network():
     assert set(found) == {"download.py"}
 
 
+@pytest.mark.parametrize("method", [pytest.param("standard", marks=pytest.mark.runs),
+                                    pytest.param("incv", marks=pytest.mark.slow)])
+def test_the_demo_does_without_what_only_posix_has(method, tmp_path):
+    """As on Windows, as far as another system can play that."""
+    flags = ["--method", method, "--architecture", "MLP", "--INCV_epochs", "1", "--INCV_iter", "1", "--epochs", "1",
+             "--threads", "1", "--results_dir", tmp_path]
+    done = subprocess.run([sys.executable, ROOT / "tests/as_on_windows.py", "INCV_main", *flags], capture_output=True,
+                          text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / f"digits/sym/0.5/{method}_result.csv").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])

@@ -4,7 +4,6 @@ What has arrived waits in <name>.part until all is there; the data set's folder 
 """
 
 import contextlib
-import fcntl
 import hashlib
 import http.client
 import os
@@ -15,6 +14,8 @@ import time
 import urllib.request
 import zlib
 from typing import NamedTuple
+
+from filelock import lock_descriptor
 
 from noisylabels.errors import UserError
 
@@ -59,7 +60,8 @@ def fetch(name, archive, folder, files, opener=None):
                 file.truncate(0)
             finally:
                 if file.seek(0, os.SEEK_END) == 0:
-                    part.unlink(missing_ok=True)
+                    with contextlib.suppress(PermissionError):      # of Windows, where an open file stays
+                        part.unlink(missing_ok=True)
     except _Failed as error:
         raise UserError(
             f"cannot download {name}: {error}; try again, put {', '.join(files)} from {archive.url} "
@@ -73,10 +75,9 @@ def fetch(name, archive, folder, files, opener=None):
 def _lock(file, name):
     """Wait until no other process has `file` locked, then lock it until it is closed."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print(f"{name}: waiting for another process that is downloading it", file=sys.stderr, flush=True)
-        fcntl.flock(file, fcntl.LOCK_EX)
+        if not lock_descriptor(file.fileno(), blocking=False):
+            print(f"{name}: waiting for another process that is downloading it", file=sys.stderr, flush=True)
+            lock_descriptor(file.fileno())
     except OSError:  # a file system without locks: the sha256 still guards what two processes write into one file
         pass
 

@@ -32,7 +32,7 @@ def atomic(path):
     with disk(path):
         try:
             yield temporary
-            with open(temporary, "rb") as file:
+            with open(temporary, "r+b") as file:         # Windows flushes only what one may write
                 os.fsync(file.fileno())
             temporary.replace(path)
         finally:

@@ -3,7 +3,6 @@
 A run is one script (and method) at one noise setting, recipe and seed. Several of them share a folder.
 """
 import contextlib
-import fcntl
 import json
 import os
 import platform
@@ -13,10 +12,13 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from filelock import lock_descriptor
+
 from noisylabels.errors import UserError
 from noisylabels.runs.files import disk, set_aside, write_json
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "pandas", "matplotlib")
+POLL = .5           # seconds between two looks at a lock that one waits for
 
 
 class Run:
@@ -82,26 +84,35 @@ class Run:
 
     @contextlib.contextmanager
     def _lock(self, wait):
-        """Takes the run; the kernel gives it back when this process ends, however it ends. Yields whether it waited."""
-        waited = False
+        """Takes the run; the system gives it back when this process ends, however it ends. Yields whether it waited.
+
+        Locked is the first byte of a file. Behind it stands who holds it, for Windows lets nobody read a locked byte;
+        and who held it, where that process was ended before it could take its name away.
+        """
+        path, waited = self.folder / f".{self.name}.lock", False
         with contextlib.ExitStack() as stack:
-            with disk(self.folder):
-                lock = stack.enter_context(open(self.folder / f".{self.name}.lock", "a+"))
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    lock.seek(0)
-                    holder = lock.read().strip() or "another process"
+            with disk(path):
+                lock = stack.enter_context(open(path, "a+"))
+                if not lock_descriptor(lock.fileno(), blocking=False):
+                    holder = _name_in(lock) or "another process"
                     if not wait:
                         raise UserError(f"{self.record_path} is in use by {holder}: wait for it, or give another "
-                                        "--results_dir") from None
+                                        "--results_dir")
                     print(f"waiting for {holder}, which is at {self.record_path}", flush=True)
-                    fcntl.flock(lock, fcntl.LOCK_EX)
+                    lock_descriptor(lock.fileno(), poll_interval=POLL)
                     waited = True
+                left = _name_in(lock)
+                if left and not left.endswith(f" on {platform.node()}"):
+                    print(f"{self.record_path}: {left} left this run unfinished; if it is still at work, these two "
+                          "machines share no locks, see docs/cluster.md", file=sys.stderr)
                 lock.truncate(0)
-                lock.write(f"process {os.getpid()} on {platform.node()}\n")
+                lock.write(f"\nprocess {os.getpid()} on {platform.node()}\n")
                 lock.flush()
-            yield waited
+            try:
+                yield waited
+            finally:
+                with contextlib.suppress(OSError):
+                    lock.truncate(0)
 
     def _prepare(self, found, start):
         """Forgets what must be forgotten of the record that was found, and begins a session."""
@@ -132,6 +143,14 @@ class Run:
         parts = [f".{Path(name).stem}.*.part{Path(name).suffix}" for name in names]
         for path in [*(path for part in parts for path in self.folder.glob(part)), *self.checkpoints.glob(".*.part.*")]:
             path.unlink(missing_ok=True)
+
+
+def _name_in(lock):
+    """Who holds a lock, or held it, from its open file; empty where that is not known, or SMB lets nobody read it."""
+    with contextlib.suppress(OSError):
+        lock.seek(1)
+        return lock.read().strip()
+    return ""
 
 
 def read_record(path):

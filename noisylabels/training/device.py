@@ -40,7 +40,7 @@ def quiet_stderr():
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-with contextlib.suppress(AttributeError, OSError):
+with contextlib.suppress(AttributeError, OSError, TypeError):        # another system, or another C library
     ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 with quiet_stderr():
     import tensorflow as tf
