@@ -38,8 +38,9 @@ def arguments():
     parser.add_argument("--epochs", type=cli.number(int, 1), default=None, help="epochs of the training")
     parser.add_argument("--validation_split", type=cli.number(float, 0, .9), default=None,
                         help="share of the samples held out, to choose an epoch by their noisy labels; by default none")
-    for flag, (choices, text) in OPTIONS.items():
-        parser.add_argument(f"--{flag}", choices=choices, default=choices[0], help=text)
+    for flag, option in OPTIONS.items():
+        kind = {"type": cli.number(float, *option.bounds)} if option.bounds else {"choices": option.choices}
+        parser.add_argument(f"--{flag}", **kind, default=option.default, help=option.help)
     cli.add_selection(parser)
     parser.add_argument("--selection", type=Path,
                         help="the CSV of a selection to train on, however it was made; by default INCV's, here")
@@ -166,12 +167,18 @@ def train(experiment, selection, tell):
             save_usable(network, run.folder / f"{name}_{k + 1}.keras", experiment.dataset.classes, method.mirror)
         for matrix in method.matrices:
             write_csv(run.folder / f"{name}_{matrix}.csv", pd.DataFrame(getattr(method, matrix)), index=True)
+        believed = method.believed()
+        if believed is not None:
+            label = pd.Series(believed, dtype="Int64").replace(-1, pd.NA)
+            write_csv(run.folder / f"{name}_labels.csv", pd.DataFrame(
+                {"y": experiment.dataset.y_train, "y_noisy": experiment.y_noisy, "label": label}))
         log = evaluation.training_log(history)
         result = evaluation.test_accuracies(log, method.n_networks)
         write_csv(run.folder / f"{name}_training.csv", log)
         write_csv(run.folder / f"{name}_result.csv", result.assign(recipe=experiment.recipe))
         draw.training_figures(run.folder, name)
-        run.finish(**result.astype(object).set_index("network").loc["mean"].dropna().to_dict())
+        of_labels = {score: float(log[score].iloc[-1]) for score in ("LP", "LR") if score in log}
+        run.finish(**result.astype(object).set_index("network").loc["mean"].dropna().to_dict(), **of_labels)
 
 
 def print_summary(folder, method):

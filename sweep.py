@@ -2,6 +2,7 @@
 
     python sweep.py                                                 # the paper's table, on digits, seeds 0 to 2
     python sweep.py --dataset cifar10 --recipe fast --seeds 0 --settings sym:0.5
+    python sweep.py --methods gce sce elr incv_student              # those after it
     python sweep.py --dry_run                                       # what that would do, and what is done already
 
 Each run is a call of INCV.py or INCV_main.py in a process of its own, whose output goes to a log beside its results. A
@@ -21,7 +22,7 @@ import INCV_main
 from noisylabels import cli
 from noisylabels.errors import UserError
 from noisylabels.machine import die_with_parent
-from noisylabels.methods import METHODS
+from noisylabels.methods import METHODS, PAPER
 from noisylabels.progress import clock
 from noisylabels.report import draw
 from noisylabels.runs.files import disk
@@ -50,7 +51,7 @@ def arguments():
     add = parser.add_argument
     add("--settings", nargs="+", type=setting, metavar="PATTERN:RATIO", default=SETTINGS,
         help="noise settings; by default the paper's four, sym:0.2 sym:0.5 sym:0.8 asym:0.4")
-    add("--methods", nargs="+", choices=METHODS, default=[*METHODS], help="methods to run; by default all")
+    add("--methods", nargs="+", choices=METHODS, default=[*PAPER], help="methods to run; by default the paper's seven")
     add("--seeds", nargs="+", type=cli.number(int, 0), default=[0, 1, 2], help="seeds to run; by default 0 1 2")
     add("--dry_run", action="store_true", help="print the plan, and what is done already, and end")
     return parser

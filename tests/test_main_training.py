@@ -148,6 +148,18 @@ def test_the_noise_and_what_is_assumed_of_it_are_told_apart(trained, tmp_path):
     np.testing.assert_allclose(T, .7 * np.eye(10) + .3 * np.roll(np.eye(10), 1, axis=1))
 
 
+def test_elr_says_which_labels_are_wrong(trained, tmp_path):
+    """Of all but those that are held out; in its log, its record and a CSV."""
+    log, _, (seen,), _ = trained("elr", "--validation_split", 0.1)
+    labels = pd.read_csv(tmp_path / "digits/sym/0.5/elr_labels.csv")
+    assert list(labels) == ["y", "y_noisy", "label"] and set(np.flatnonzero(labels.label.notna())) == seen
+    right, agree = labels.y == labels.y_noisy, labels.label == labels.y_noisy
+    scores = [right[agree].mean(), agree[list(seen)][right].mean()]
+    assert log[["LP", "LR"]].iloc[-1].tolist() == pytest.approx(scores) and log.selected.iloc[-1] == agree.sum()
+    results = json.loads((tmp_path / "digits/sym/0.5/elr_training.json").read_text())["results"]
+    assert [results["LP"], results["LR"]] == pytest.approx(scores) and scores[0] > .6
+
+
 def test_2018_has_a_learning_rate_of_its_own(trained):
     log, *_ = trained("co_teaching", "--co_teaching_variant", "2018")
     assert log.learning_rate.tolist() == pytest.approx([1e-3, 1e-3, 1e-3, 2e-3 / 3, 1e-3 / 3])

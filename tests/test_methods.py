@@ -49,6 +49,17 @@ def reference(name, p, y):
     if name == "d2l":
         target = .6 * one_hot[y] + .4 * one_hot[p.argmax(1)]
         return [(-(target * np.log(p)).sum(1).mean(), (p - target) / N)]
+    likely = p[np.arange(N), y][:, None]
+    if name == "gce":
+        return [((1 - likely ** .7).mean() / .7, likely ** .7 * slope / N)]
+    if name == "sce":
+        A = np.log(1e-4)
+        return [((.1 * loss - A * (1 - likely[:, 0])).mean(), (.1 - A * likely) * slope / N)]
+    if name == "elr":                                           # whose targets were 0
+        t = .3 * p
+        agreement = (p * t).sum(1, keepdims=True)
+        return [((loss + 3 * np.log(1 - agreement[:, 0])).mean(),
+                 (slope - 3 * p * (t - agreement) / (1 - agreement)) / N)]
     if name == "f_correction":
         T = np.array([.7, .2, .1, .3, .4, .3, 0, .1, .9]).reshape(3, 3)
         observed = (p @ T)[np.arange(N), y]

@@ -17,7 +17,7 @@ def given_for(name, images=None, labels=None, options=None, **changes):
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (N, 2, 2, 1), np.uint8) if images is None else images
     labels = rng.integers(0, CLASSES, N) if labels is None else labels
-    usual = {flag.removeprefix(f"{name}_"): choices[0] for flag, (choices, _) in OPTIONS.items()}
+    usual = {flag.removeprefix(f"{name}_"): option.default for flag, option in OPTIONS.items()}
     told = {"noise": Noise("sym", .3), "assumed_pattern": "sym", "options": usual | (options or {}),
             "select": np.arange(N) < 6, "candidate": np.arange(N) >= 9, "eval_ratio": .3}
     return Given(images, labels, CLASSES, **{"batch_size": 6, "epochs": 10, **told, **changes})

@@ -1,5 +1,6 @@
 """What all methods share: their networks and optimizers, steps, predictions, and their state for a checkpoint."""
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ class Given:
     select: np.ndarray | None = None        # INCV's S and C, bool (n,), and its estimate of the noise ratio
     candidate: np.ndarray | None = None
     eval_ratio: float | None = None
-    options: dict[str, str] = field(default_factory=dict)   # the method's own flags, see methods.OPTIONS
+    options: dict[str, Any] = field(default_factory=dict)   # the method's own flags, see methods.OPTIONS
 
     def with_selection(self, select, candidate, eval_ratio):
         """The same, with INCV's result."""
@@ -95,6 +96,17 @@ class Method:
     def begin_epoch(self, epoch, history, seed):
         """Called before an epoch's first step, with the history's rows so far. Returns further columns of its row."""
         return {}
+
+    def end_epoch(self, clean):
+        """Called after an epoch's last step. Returns further columns of its row.
+
+        clean: bool (n,), whether each observed label is true, or None where that is not known; for the log alone.
+        """
+        return {}
+
+    def believed(self):
+        """What it takes the labels to be, after the steps so far: int (n,), -1 where it does not say; None for all."""
+        return None
 
     def batches(self, epoch, rng):
         """The samples of each step: int32 (steps, batch)."""

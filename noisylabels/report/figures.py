@@ -42,6 +42,10 @@ STYLES = {                      # of the methods, by name
     "mentornet": ("#c0609a", (0, (4, 1, 1, 1, 1, 1)), "v"),
     "d2l": ("#7cc8f2", (0, (8, 2)), "P"),
     "incv": ("#a00000", "-", "o"),
+    "gce": ("#30006e", (0, (2, 1, 1, 1)), "<"),
+    "sce": ("#8a7a00", (0, (9, 1.5, 1, 1.5)), ">"),
+    "elr": ("#ff6a4d", (0, (12, 2)), "p"),
+    "incv_student": ("#1b541b", (0, (5, 1, 2, 1)), "h"),
 }
 SCORES = {
     "TA": Look("test accuracy TA", "#0072b2", "-", "o"),
@@ -50,7 +54,8 @@ SCORES = {
 }
 GREY = Look("", "0.4", "-", "o")
 SETS = {"selected": "#0072b2", "candidate": "#e69f00", "removed": "#a00000"}
-QUANTITIES = {"kept_precision": "label precision of the kept", "kept": "samples kept", "lid": "LID", "alpha": "α"}
+QUANTITIES = {"kept_precision": "label precision of the kept", "kept": "samples kept", "lid": "LID", "alpha": "α",
+              "selected": "samples selected", "LP": "label precision LP", "LR": "label recall LR"}
 
 
 def look(method, differs=""):

@@ -103,9 +103,9 @@ def differences(identity, task, recipe):
     found += ["no record"] * ("dataset" not in identity)
     if identity.get("assumed_pattern", identity.get("noise_pattern")) != identity.get("noise_pattern"):
         found.append(f"told {identity['assumed_pattern']}")
-    for option, (choices, _) in options_of(identity.get("method"), OPTIONS).items():
-        value = identity.get(f"{identity['method']}_{option}", "unknown")
-        found += [f"{option} {value}"] * (value != choices[0])
+    for name, option in options_of(identity.get("method"), OPTIONS).items():
+        value = identity.get(f"{identity['method']}_{name}", "unknown")
+        found += [f"{name} {value}"] * (value != option.default)
     selection = identity.get("selection")
     if selection == {}:
         found.append("unknown selection")

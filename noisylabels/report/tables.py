@@ -2,7 +2,7 @@
 import numpy as np
 import pandas as pd
 
-from noisylabels.methods import METHODS, title_of
+from noisylabels.methods import METHODS, PAPER, title_of
 from noisylabels.report import published
 from noisylabels.report.read import RESULT_COLUMNS
 from noisylabels.theory import Noise
@@ -29,6 +29,8 @@ def table_row(noise, method, differs, results, dataset):
 def markdown(table, dataset, recipe):
     """table.md: methods by settings, per cent; for cifar10 with the published values, where there are any.
 
+    The paper's methods first, those without a run too; then, if any have run, later ones.
+
     recipe: that of the rows that do not say in what they differ.
     """
     columns = {}
@@ -49,8 +51,12 @@ def markdown(table, dataset, recipe):
     lines += ["", f"| method | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
     order = [*METHODS, *sorted(set(table["method"]) - set(METHODS))]
     found = {*zip(table["method"], table["differs"])}
-    rows = found | {(method, "") for method in METHODS if dataset == "cifar10" or method not in dict(found)}
+    rows = found | {(method, "") for method in PAPER if dataset == "cifar10" or method not in dict(found)}
+    later = [method for method in METHODS if method in dict(found) and method not in PAPER]
     for method, differs in sorted(rows, key=lambda row: (order.index(row[0]), row[1])):
+        if method in later:
+            lines.append(f"| *after 2019* |{' |' * len(columns)}")
+            later = []
         title = title_of(method) + (f", {differs}" if differs else "")
         lines.append(f"| {title} | {' | '.join(cells.get((method, differs), '–') for cells in columns.values())} |")
     return "\n".join(lines) + "\n"

@@ -122,9 +122,9 @@ class Trainer:
 
     def relabel(self, labels, clean):
         """Other observed labels for the same images, and which of them are true, or None."""
-        self.truth_known = clean is not None
+        self.truth = clean
         self.labels = tf.constant(labels, tf.int32)
-        self.clean = tf.constant(clean if self.truth_known else np.zeros(len(labels)), tf.bool)
+        self.clean = tf.constant(np.zeros(len(labels)) if clean is None else clean, tf.bool)
 
     def fit(self, epochs, seed, stage, checkpoint, after_epoch, name=""):
         """Trains for so many epochs, or for what is left of them since the checkpoint.
@@ -142,6 +142,7 @@ class Trainer:
             own = self.method.begin_epoch(epoch, history, seed)
             row = {"epoch": epoch, "learning_rate": self.learning_rate(epoch, epochs)}
             row.update(self._epoch(epoch, epochs, stream(seed, "epoch", stage, epoch), name), **own)
+            row.update(self.method.end_epoch(self.truth))
             row.update(after_epoch(epoch, memory))
             row["seconds"] = round(time.perf_counter() - start, 3)
             history.append(row)
@@ -172,7 +173,7 @@ class Trainer:
         if not all(np.isfinite(array).all() for array in self.method.get_state()):
             raise diverged("the weights are", epoch, len(rows) - 1)
         means = dict(zip(self.method.logged, np.concatenate(logs).mean(axis=0, dtype=np.float64).tolist()))
-        known = {name: mean for name, mean in means.items() if self.truth_known or not name.startswith(OF_TRUTH)}
+        known = {name: mean for name, mean in means.items() if self.truth is not None or not name.startswith(OF_TRUTH)}
         return {**known, "steps": len(rows)}
 
     def _save(self, path, seed, stage, history, memory):
