@@ -260,9 +260,9 @@ def test_two_networks_begin_with_different_weights_and_the_first_as_that_of_any_
 
 def test_the_method_in_the_readme_learns(monkeypatch, tmp_path):
     """The README's example, as it stands there, registered in the one line it takes."""
-    code = (Path(__file__).parent.parent / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    code = (Path(__file__).parent.parent / "README.md").read_text().split('```python\n"""Half')[1].split("```")[0]
     module = ModuleType("noisylabels.methods.half")
-    exec(code, module.__dict__)
+    exec(f'"""Half{code}', module.__dict__)
     monkeypatch.setitem(sys.modules, "noisylabels.methods.half", module)
     monkeypatch.setitem(METHODS, "half", Entry("Half", "Half"))
     history = fit(toy("half"), tmp_path, 10)
