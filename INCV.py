@@ -7,26 +7,27 @@ Writes to results/<dataset>/<pattern>/<ratio>/: <dataset>_<pattern><ratio>_INCV_
 with its labels and whether it was selected; INCV_history.csv, one row an epoch; INCV_iterations.csv and .png, label
 precision and recall after each iteration; INCV.json, the record of the run. Draws results/<dataset>/INCV.png anew.
 """
-from noisylabels import cli
+from noisylabels import cli, data_flags
 from noisylabels.progress import Progress
 from noisylabels.report import draw
 from noisylabels.selection.files import csv_path, selection_run
 from noisylabels.selection.select import select, trainings
-from noisylabels.theory import Noise
-from utils import corrupt_labels, load_dataset
+from utils import load_dataset, observed_labels
 
 
 def arguments():
     parser = cli.Parser(__doc__.splitlines()[0])
     cli.add_common(parser)
+    data_flags.add_data(parser)
     cli.add_selection(parser, "--epochs")
     return parser
 
 
 def run(args):
     # D: images and their observed labels
-    dataset, noise = load_dataset(args.dataset, args.data_dir), Noise(args.noise_pattern, args.noise_ratio)
-    y_noisy = corrupt_labels(dataset.y_train, *noise, dataset.n_classes, args.seed)
+    dataset = load_dataset(args.dataset, args.data_dir, **data_flags.load_options(args))
+    noise = data_flags.noise_of(args, dataset)
+    y_noisy = observed_labels(dataset, noise, args.seed)
     experiment = cli.selection_experiment(args, dataset, y_noisy, noise)
 
     # S, C and the estimated noise ratio: four times two trainings, each of which scores the samples it has not seen
@@ -37,7 +38,7 @@ def run(args):
 
     # what came out, from its files
     draw.print_selection(csv_path(experiment))
-    draw.print_paths(draw.summary(args.results_dir, args.dataset))
+    draw.print_paths(draw.summary(args.results_dir, dataset.name))
 
 
 def main(argv=None):

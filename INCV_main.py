@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from noisylabels import cli
+from noisylabels import cli, data_flags
 from noisylabels.errors import UserError
 from noisylabels.experiment import Experiment
 from noisylabels.methods import METHODS, OPTIONS, method_class, options_of
@@ -27,13 +27,13 @@ from noisylabels.runs.record import Run
 from noisylabels.selection.files import Selected, csv_path, find_selection, selection_run
 from noisylabels.selection.select import select, trainings
 from noisylabels.streams import stream
-from noisylabels.theory import Noise
-from utils import corrupt_labels, load_dataset
+from utils import load_dataset, observed_labels
 
 
 def arguments():
     parser = cli.Parser(__doc__.splitlines()[0])
     cli.add_common(parser)
+    data_flags.add_data(parser)
     parser.add_argument("--method", choices=METHODS, default="incv", help="how to train")
     parser.add_argument("--epochs", type=cli.number(int, 1), default=None, help="epochs of the training")
     parser.add_argument("--validation_split", type=cli.number(float, 0, .9), default=None,
@@ -64,14 +64,14 @@ def plan(args, dataset):
         raise UserError("argument --selection: only the method incv trains on a selection")
 
     # D: images and their observed labels
-    noise = Noise(args.noise_pattern, args.noise_ratio)
-    y_noisy = corrupt_labels(dataset.y_train, *noise, dataset.n_classes, args.seed)
+    noise = data_flags.noise_of(args, dataset)
+    y_noisy = observed_labels(dataset, noise, args.seed)
 
     # S, C and the estimated noise ratio: INCV's selection, where the method takes it; None where it is yet to be made
     selecting = cli.selection_experiment(args, dataset, y_noisy, noise) if args.method == "incv" else None
     experiment = cli.experiment(
         args, "main", dataset, y_noisy, noise, (len(y_noisy), "the training set"), args.epochs, method=args.method,
-        assumed_pattern=args.assumed_pattern or noise.pattern, selection=None,
+        assumed_pattern=cli.told(args, noise), selection=None,
         **{flag: getattr(args, flag) for flag in OPTIONS if flag.startswith(f"{args.method}_")})
     if experiment.arguments.get("co_teaching_variant") == "2018" and experiment.settings.optimizer != "adam":
         raise UserError("argument --co_teaching_variant: 2018 changes Adam's beta1; give --optimizer adam")
@@ -81,14 +81,15 @@ def plan(args, dataset):
 
 
 def run(args):
-    work = plan(args, load_dataset(args.dataset, args.data_dir))
+    dataset = load_dataset(args.dataset, args.data_dir, **data_flags.load_options(args))
+    work = plan(args, dataset)
 
     if not work.finished:
         carry_out(work, args.quiet)
 
     # what came out, from its files
     print_summary(work.experiment.folder, args.method)
-    draw.print_paths(draw.summary(args.results_dir, args.dataset))
+    draw.print_paths(draw.summary(args.results_dir, dataset.name))
 
 
 def training_run(experiment, selection):

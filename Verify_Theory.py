@@ -11,7 +11,7 @@ results/<dataset>/: Verify_Theory.csv, Verify_Theory.png (TA, LP, LR by noise ra
 import numpy as np
 import pandas as pd
 
-from noisylabels import cli, theory
+from noisylabels import cli, data_flags, theory
 from noisylabels.methods import method_class
 from noisylabels.progress import Progress
 from noisylabels.report import draw
@@ -19,7 +19,7 @@ from noisylabels.runs.files import write_csv
 from noisylabels.runs.record import Run
 from noisylabels.streams import stream
 from noisylabels.theory import Noise
-from utils import corrupt_labels, load_dataset
+from utils import load_dataset, observed_labels
 
 FILES = ("Verify_Theory.csv", "Verify_Theory_M.csv", "Verify_Theory_history.csv")
 
@@ -27,17 +27,18 @@ FILES = ("Verify_Theory.csv", "Verify_Theory_M.csv", "Verify_Theory_history.csv"
 def arguments():
     parser = cli.Parser(__doc__.splitlines()[0])
     cli.add_common(parser, several_ratios=True)
+    data_flags.add_data(parser)
     parser.add_argument("--epochs", type=cli.number(int, 1), default=None, help="epochs of the training")
     return parser
 
 
 def run(args):
     # D: images and their observed labels, for each noise ratio
-    dataset = load_dataset(args.dataset, args.data_dir)
+    dataset = load_dataset(args.dataset, args.data_dir, **data_flags.load_options(args))
+    pattern, ratios = data_flags.noise_of(args, dataset)
     experiments = []
-    for ratio in args.noise_ratio:
-        noise = Noise(args.noise_pattern, ratio)
-        y_noisy = corrupt_labels(dataset.y_train, *noise, dataset.n_classes, args.seed)
+    for noise in [Noise(pattern, ratio) for ratio in ratios]:
+        y_noisy = observed_labels(dataset, noise, args.seed)
         experiments.append(cli.experiment(args, "verify", dataset, y_noisy, noise,
                                           (len(y_noisy) // 2, "half of the training set"), args.epochs))
 
@@ -52,7 +53,7 @@ def run(args):
 
     # what came out, from its files
     print_summary(args.noise_pattern, [run.folder for run in runs])
-    draw.print_paths(draw.verify_figures(args.results_dir, args.dataset))
+    draw.print_paths(draw.verify_figures(args.results_dir, dataset.name))
 
 
 def train(work, tell):

@@ -2,6 +2,8 @@
 
     data = load_dataset("cifar10", "data")  # images uint8 (n, height, width, channels), labels int64 (n,)
     y_noisy = corrupt_labels(data.y_train, "sym", 0.5, data.n_classes, seed=0)
+    data = load_dataset("photos/")          # own images: a folder for each class, a CSV or an npz
+    y_noisy = observed_labels(data, Noise("given"))
 
 NumPy is all it needs; scikit-learn comes in with `digits`, the network with a download.
 """
@@ -10,17 +12,29 @@ import numpy as np
 from noisylabels import data
 from noisylabels.errors import UserError
 from noisylabels.streams import stream
-from noisylabels.theory import check_noise
+from noisylabels.theory import GIVEN, check_noise
 
 
-def load_dataset(name, data_dir):
-    """The data set called `name`, one of noisylabels.data.DATASETS, as a noisylabels.data.dataset.Dataset.
+def load_dataset(name, data_dir="data", **options):
+    """The data set called `name`, one of noisylabels.data.DATASETS, or at that path, as a data.dataset.Dataset.
 
     `digits` comes with scikit-learn. `cifar10` and `cifar100` (fine labels) are read from their folder in `data_dir`,
     in the published Python layout, and downloaded there first if it is missing. Memory: the images and one file.
+    What has a separator in it, or is there and has no such name, is a path of own images, see data.images.load.
+    options: noisy_labels and trust_labels, see data.load; of own images the arguments of data.images.load.
     Raises UserError for an unknown name, a failed download, and a file that is missing, damaged or of another kind.
     """
-    return data.load(name, data_dir)
+    return data.load(name, data_dir, **options)
+
+
+def observed_labels(dataset, noise, seed=0):
+    """What a data set's training labels are seen to be, int64 (n,): as given, or the true ones after `corrupt_labels`.
+
+    noise: a theory.Noise that the data set allows, see data_flags.noise_of.
+    """
+    if noise.pattern == GIVEN:
+        return dataset.given
+    return corrupt_labels(dataset.y_train, *noise, dataset.n_classes, seed)
 
 
 def corrupt_labels(y, pattern, ratio, n_classes, seed):

@@ -13,15 +13,15 @@ from dataclasses import replace
 import numpy as np
 
 from models import ARCHITECTURES
-from noisylabels.data import DATASETS
 from noisylabels.errors import UserError
 from noisylabels.experiment import Experiment
 from noisylabels.machine import shares
 from noisylabels.recipes import AUGMENTATIONS, OPTIMIZERS, PRECISIONS, RECIPES, resolve
 from noisylabels.runs.folders import NAME, run_folder
-from noisylabels.theory import PATTERNS
+from noisylabels.theory import GIVEN, PATTERNS
 
 ITERATIONS, TOP_K = 4, 1            # of the selection, where the flags are not given
+CAUTIOUS = "asym"                   # what is assumed of labels as given: nothing is removed, and more is discarded
 OVERRIDES = ("architecture", "optimizer", "learning_rate", "weight_decay", "batch_size", "augmentation",
              "precision")
 
@@ -82,15 +82,21 @@ def folder_name(text):
 def add_common(parser, several_ratios=False):
     """The flags of all three scripts."""
     add = parser.add_argument
-    add("--noise_pattern", choices=PATTERNS, default="sym",
-        help="sym: to any other class, uniformly; asym: to the next class")
-    ratio = number(float, 0, 1)
+    ratio, flips = number(float, 0, 1), "sym: to any other class, uniformly; asym: to the next class"
     if several_ratios:
+        add("--noise_pattern", choices=PATTERNS, default=PATTERNS[0], help=flips)
         add("--noise_ratio", type=ratio, nargs="+", default=[.5],
             help="probability that a label is wrong; one or several")
     else:
-        add("--noise_ratio", type=ratio, default=.5, help="probability that a label is wrong")
-    add("--dataset", choices=DATASETS, default="digits", help="digits is embedded, the others are read from --data_dir")
+        add("--noise_pattern", choices=(*PATTERNS, GIVEN),
+            help=f"{flips}; given: labels as they came, the default for own images and --noisy_labels, else it is sym")
+        add("--noise_ratio", type=ratio, help="probability that a label is wrong; by default 0.5")
+        add("--noisy_labels", metavar="FILE[#KEY]",
+            help="labels for the training images, .npy, .csv, .npz or .pt; those of the data set are the truth then")
+    add("--dataset", default="digits", metavar="NAME|PATH",
+        help="digits, which is embedded, or cifar10 or cifar100 in --data_dir; or own images: a folder with a folder "
+             "of images for each class, a .csv with columns of files and labels, or an .npz, see docs/own_data.md; "
+             "a folder called as one of the three is ./digits")
     add("--gpu_id", type=gpu_ids,
         help="the GPU to use, of a list the first; -1 is the CPU; by default the first GPU, or the CPU without one")
     add("--threads", type=number(int, 1),
@@ -115,6 +121,11 @@ def add_common(parser, several_ratios=False):
         help="compile training steps with XLA: for GPUs, on CPUs it is slower; runs are not bit-equal then")
 
 
+def told(args, noise):
+    """The pattern that the algorithm is told: the true one; of labels as given asym, under which nothing is removed."""
+    return args.assumed_pattern or (CAUTIOUS if noise.pattern == GIVEN else noise.pattern)
+
+
 def add_selection(parser, *aliases):
     """The flags of the selection, for INCV.py and for INCV_main.py, which calls it."""
     add = parser.add_argument
@@ -124,7 +135,8 @@ def add_selection(parser, *aliases):
     add("--parallel_halves", choices=("auto", "on", "off"), default="auto",
         help="train the two halves of an iteration side by side; auto: with two GPUs or cores, and the memory for it")
     add("--assumed_pattern", choices=PATTERNS,
-        help="what the algorithm is told of the noise (removal, weights rule, warm-up); by default --noise_pattern")
+        help="what the algorithm is told of the noise (removal, weights rule, warm-up, the share that the training "
+             "discards); by default --noise_pattern, and of given labels asym, which is the careful one")
 
 
 def experiment(args, task, dataset, y_noisy, noise, trained_on, epochs=None, **arguments):
@@ -134,7 +146,7 @@ def experiment(args, task, dataset, y_noisy, noise, trained_on, epochs=None, **a
     arguments: what else its result depends on. Raises UserError where there is nothing to learn from, or a batch is
     larger than what there is to train on.
     """
-    check_labels(args, y_noisy if dataset.y_train is None else dataset.y_train, dataset.n_classes)
+    check_labels(args, y_noisy if noise.pattern == GIVEN else dataset.y_train, dataset.n_classes)
     recipe = args.recipe or dataset.default_recipe
     settings = resolve(recipe, task, dataset.may_be_mirrored, epochs=epochs,
                        validation_split=args.validation_split if task == "main" else None,
@@ -144,9 +156,9 @@ def experiment(args, task, dataset, y_noisy, noise, trained_on, epochs=None, **a
         raise UserError(f"argument --batch_size: {settings.batch_size} is more than the {n} samples of {what}; "
                         "give a smaller one")
     name = args.name or (recipe if recipe != dataset.default_recipe else None)
-    folder = run_folder(args.results_dir, args.dataset, noise, args.seed, name)
-    told = getattr(args, "assumed_pattern", None) or noise.pattern
-    return Experiment(dataset, y_noisy, noise, told, recipe, settings, args.seed, folder, arguments, args.overwrite,
+    folder = run_folder(args.results_dir, dataset.name, noise, args.seed, name)
+    assumed = arguments.get("assumed_pattern", noise.pattern)
+    return Experiment(dataset, y_noisy, noise, assumed, recipe, settings, args.seed, folder, arguments, args.overwrite,
                       args.gpu_id, (args.gpu_id,), args.threads, args.jit_compile)
 
 
@@ -157,7 +169,7 @@ def selection_experiment(args, dataset, y_noisy, noise):
         raise UserError(f"argument --top_k: {top_k} must be below the {dataset.n_classes} classes")
     made = experiment(args, "INCV", dataset, y_noisy, noise, (len(y_noisy) // 2, "half of the training set"),
                       args.INCV_epochs, INCV_iter=args.INCV_iter or ITERATIONS, top_k=top_k,
-                      assumed_pattern=args.assumed_pattern or noise.pattern)
+                      assumed_pattern=told(args, noise))
     gpu_ids, threads = shares(args.parallel_halves, args.gpu_id, args.threads)
     overwrite = getattr(args, "overwrite_selection", args.overwrite)
     return replace(made, overwrite=overwrite, gpu_ids=gpu_ids, threads=threads)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from noisylabels.data.dataset import Dataset
+from noisylabels.data.dataset import Dataset, digest_of
 from noisylabels.recipes import Settings
-from noisylabels.theory import Noise
+from noisylabels.theory import GIVEN, Noise, confusion_matrix, transition_matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,16 +34,38 @@ class Experiment:
         return None if self.dataset.y_train is None else self.dataset.y_train == self.y_noisy
 
     @property
+    def noise_ratio(self):
+        """The probability that a label is wrong: as set, of given labels the share that is; None: not known."""
+        if self.noise.pattern != GIVEN:
+            return self.noise.ratio
+        return None if self.clean is None else float((~self.clean).mean())
+
+    @property
+    def T(self):
+        """The noise matrix, (c, c): as set, of given labels as it is among them; None where that is not known."""
+        if self.noise.pattern != GIVEN:
+            return transition_matrix(*self.noise, self.dataset.n_classes)
+        if self.clean is not None:
+            return confusion_matrix(self.y_noisy, self.dataset.y_train, self.dataset.n_classes)
+
+    @property
     def identity(self):
         """What the result depends on, as plain values, for the run's record."""
-        return {"dataset": self.dataset.name, "noise_pattern": self.noise.pattern, "seed": self.seed,
-                "recipe": self.recipe, **self.settings.values, "noise_ratio": self.noise.ratio, **self.arguments}
+        dataset, labels = self.dataset, {}
+        if self.noise.pattern == GIVEN:
+            labels["labels"] = digest_of([], self.y_noisy)
+        if dataset.digest:
+            labels |= {"data": dataset.digest, "image": "×".join(map(str, dataset.input_shape)),
+                       "may_be_mirrored": dataset.may_be_mirrored}
+        return {"dataset": dataset.name, "noise_pattern": self.noise.pattern, "seed": self.seed, "recipe": self.recipe,
+                **self.settings.values, "noise_ratio": self.noise_ratio, **labels, **self.arguments}
 
     def __str__(self):
         """The three lines that a script begins with."""
         dataset, clean = self.dataset, self.clean
         shape = "×".join(map(str, dataset.input_shape))
-        wrong = "" if clean is None else f", {(~clean).sum():,} labels wrong ({1 - clean.mean():.3f})"
+        wrong = ("; how many labels are wrong is not known" if clean is None else
+                 f", {(~clean).sum():,} labels wrong ({1 - clean.mean():.3f})")
         return (f"{dataset.name}: {len(self.y_noisy):,} images of {shape} to train on and {len(dataset.y_test):,} to "
                 f"test on, {dataset.n_classes} classes\n"
                 f"noise {self.noise}{wrong}, seed {self.seed}\n"

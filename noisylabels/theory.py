@@ -12,16 +12,20 @@ import numpy as np
 from noisylabels.errors import UserError
 
 PATTERNS = ("sym", "asym")
+GIVEN = "given"         # the pattern of labels that are taken as they came
 
 
 class Noise(NamedTuple):
-    """What was done to the labels: a pattern, one of PATTERNS, and the probability that a label is wrong."""
+    """What was done to the labels: a pattern, one of PATTERNS, and the probability that a label is wrong.
+
+    Of labels as they came GIVEN, and None: how many of them are wrong is found, if the truth is known, not set.
+    """
 
     pattern: str
-    ratio: float
+    ratio: float | None = None
 
     def __str__(self):
-        return f"{self.pattern} {self.ratio}"
+        return self.pattern if self.ratio is None else f"{self.pattern} {self.ratio}"
 
 
 def check_noise(pattern, ratio, n_classes):

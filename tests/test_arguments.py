@@ -20,7 +20,7 @@ FLAGS = [
     (["--noise_ratio", ""], "--noise_ratio: ''"),
     (["--noise_ratio"], "--noise_ratio: expected"),
     (["--noise_pattern", "pair"], "--noise_pattern: invalid choice: 'pair'.*sym.*asym"),
-    (["--dataset", "mnist"], "--dataset: invalid choice: 'mnist'.*digits.*cifar10.*cifar100"),
+    (["--dataset", "mnist"], "--dataset: unknown data set 'mnist'.*digits.*cifar10.*cifar100"),
     (["--architecture", "ResNet33"], "--architecture: invalid choice: 'ResNet33'.*ResNet32"),
     (["--recipe", "slow"], "--recipe: invalid choice: 'slow'.*paper.*fast"),
     (["--augmentation", "mixup"], "--augmentation: invalid choice: 'mixup'.*shift_flip"),

@@ -60,7 +60,7 @@ class Script:
 def selecting(folder, *flags):
     """The Experiment of a selection on digits, with small networks."""
     args = INCV.arguments().parse_args([*map(str, [*SMALL, "--results_dir", folder, *flags])])
-    dataset, noise = load_dataset("digits", ""), Noise(args.noise_pattern, args.noise_ratio)
+    dataset, noise = load_dataset("digits", ""), Noise("sym", .5)
     return cli.selection_experiment(args, dataset, corrupt_labels(dataset.y_train, *noise, 10, args.seed), noise)
 
 

@@ -11,7 +11,7 @@ from helpers import ROOT
 MAY_IMPORT = {
     "errors": "", "streams": "", "recipes": "", "models": "",
     "machine": "", "progress": "", "theory": "errors",
-    "data": "errors streams",
+    "data": "errors streams theory",
     "runs": "errors theory",
     "experiment": "data recipes theory",
     "training": "errors machine models progress runs streams theory",
@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "selection": "errors machine methods progress runs streams theory training",
     "report": "methods recipes runs theory",
     "cli": "data errors experiment machine models recipes runs theory",
+    "data_flags": "cli data errors theory",
     "utils": "data errors streams theory",
 }
 SCRIPTS = {"INCV", "INCV_main", "Verify_Theory", "predict", "sweep", "report"}

@@ -1,13 +1,57 @@
-"""Data sets by name. A new one is a module in this folder with `load(name, data_dir)` and one line here."""
+"""Data sets by name or path. A new one is a module in this folder with `load(name, data_dir)` and one line here."""
+import os
+from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 
+from noisylabels.data.label_files import read_labels
 from noisylabels.errors import UserError
+from noisylabels.theory import GIVEN
 
 DATASETS = {"digits": "digits", "cifar10": "cifar", "cifar100": "cifar"}        # name: module
 
 
-def load(name, data_dir):
-    """The `dataset.Dataset` called `name`, one of DATASETS. Raises UserError for an unknown name, or as its module."""
-    if name not in DATASETS:
-        raise UserError(f"unknown data set {name!r}: choose one of {', '.join(DATASETS)}")
-    return import_module(f"noisylabels.data.{DATASETS[name]}").load(name, data_dir)
+def is_path(name):
+    """Whether it leads to a person's own images: it has a separator, or is there and no name of DATASETS."""
+    return os.sep in str(name) or str(name) not in DATASETS and os.path.exists(name)
+
+
+def name_of(name):
+    """What a data set is called, by its name or path. Raises UserError, see `own_name`."""
+    return own_name(name) if is_path(name) else name
+
+
+def own_name(path):
+    """What own images are called: as their folder or file, without suffix. UserError: no folder can be called so."""
+    path = Path(os.path.abspath(path))
+    own = path.name if path.is_dir() else path.stem
+    if not own or not own.isprintable() or own == GIVEN:
+        raise UserError(f"argument --dataset: {own!a} cannot be the name of a folder of results: rename {path!a}, or "
+                        "give a link to it of another name")
+    return own
+
+
+def load(name, data_dir, noisy_labels=None, trust_labels=False, **own):
+    """The `dataset.Dataset` called `name`, one of DATASETS, or at that path.
+
+    noisy_labels: FILE or FILE#KEY, see label_files.read_labels, of labels that it has been given while its own are the
+    truth. trust_labels: take the labels of own images, of which nobody knows whether they are true, for the truth.
+    own: arguments of images.load. Raises UserError for an unknown name, for arguments that do not belong to it, or as
+    its module.
+    """
+    if is_path(name):
+        dataset = import_module("noisylabels.data.images").load(name, **own)
+        if trust_labels and dataset.y_train is not None:
+            raise UserError(f"argument --trust_labels: {name} says itself, in y_true, what is true: leave it out")
+    elif name in DATASETS:
+        for flag in ("image_size", "test_split", "image_column", "label_column", "no_mirror", "trust_labels"):
+            if {**own, "trust_labels": trust_labels}.get(flag):
+                raise UserError(f"argument --{flag}: it is for own images, by their path, and {name} is none: leave it "
+                                "out")
+        dataset = import_module(f"noisylabels.data.{DATASETS[name]}").load(name, data_dir)
+    else:
+        raise UserError(f"argument --dataset: unknown data set {name!r}: choose one of {', '.join(DATASETS)}, or give "
+                        "the path of a folder of images, a .csv or an .npz that is there")
+    if dataset.y_train is None and (trust_labels or noisy_labels):
+        dataset = replace(dataset, y_train=dataset.given, given=None, clean_test=True)
+    return replace(dataset, given=read_labels(noisy_labels, dataset)) if noisy_labels else dataset

@@ -1,4 +1,6 @@
 """What a data set is, whichever it is."""
+import hashlib
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +25,7 @@ class Dataset:
     given: np.ndarray | None = None     # observed labels as they came; None where noise is to be added to the true ones
     clean_test: bool = True             # whether y_test is known to be true, or as noisy as the rest
     files: tuple | None = None          # of the training images, for a person to find them by
+    digest: str | None = None           # of a person's own images and labels, of both sets and in their order
 
     @property
     def n_classes(self):
@@ -31,3 +34,12 @@ class Dataset:
     @property
     def input_shape(self):
         return self.x_train.shape[1:]
+
+
+def digest_of(names, *arrays):
+    """16 hexadecimal digits that tell these names (anything of JSON) and arrays, None among them, from others."""
+    digest = hashlib.sha256(json.dumps(names).encode())
+    for array in arrays:
+        digest.update(b"unknown" if array is None else repr((array.shape, array.dtype.str)).encode())
+        digest.update(b"" if array is None else np.ascontiguousarray(array))
+    return digest.hexdigest()[:16]

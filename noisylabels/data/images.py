@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from noisylabels.data.dataset import Dataset
+from noisylabels.data import own_name
+from noisylabels.data.dataset import Dataset, digest_of
 from noisylabels.data.image_files import SUFFIXES, entries, folders, images_beneath, read_arrays, read_files
 from noisylabels.data.label_files import (
     array_header,
@@ -30,6 +31,7 @@ LABEL_COLUMNS = ("label", "class", "given_label")
 ARRAYS = (("x", "y", "", ""), ("x_train", "y_train", "x_test", "y_test"),       # images, labels, and those to test on
           ("train_images", "train_labels", "test_images", "test_labels"))
 SIZE = 32                       # pixels a side to which files are decoded, where nothing else is asked for
+TEST_SPLIT = .2
 MAX_UNREADABLE = .05           # of all files
 
 
@@ -42,15 +44,16 @@ class Samples(NamedTuple):
     test: np.ndarray | None     # bool (n,), which are to test on; None where nothing says so
 
 
-def load(path, image_size=None, test_split=.2, seed=0, image_column=None, label_column=None, unreadable=None,
-         report=print):
+def load(path, image_size=None, test_split=None, seed=0, image_column=None, label_column=None, no_mirror=False,
+         unreadable=None, report=print):
     """The data set in a folder, a CSV or an npz, as a Dataset whose observed labels are `given`.
 
     A folder: the top level is the class, or train/ and test/ are, with the same classes in each. A CSV: a column of
     files, one of labels, and `split` and `y_true` if it has them. An npz: ARRAYS, uint8, and y_true beside y.
     image_size: pixels a side; by default 32, and for an npz as it is. Files are resized as a whole, not cropped, and
     keep one channel where all of them are grey. test_split: the share, of each class alike and drawn from
-    stream_seed(seed, "test split"), that is set aside where there is no test set. unreadable: path of a CSV (file,
+    stream_seed(seed, "test split"), that is set aside where there is no test set, by default a fifth. no_mirror: a
+    mirror image need not be of its image's class. unreadable: path of a CSV (file,
     reason) that lists the files that cannot be read, if there are any; they are left out. report: takes lines to log.
     Raises UserError for what cannot be a data set, and what does not fit into memory. Warns of what is left out.
     """
@@ -62,18 +65,21 @@ def load(path, image_size=None, test_split=.2, seed=0, image_column=None, label_
     if kind != ".csv" and (image_column or label_column):
         raise UserError(f"--image_column and --label_column choose columns of a .csv: leave them out with {path}")
     if kind == "folder":
-        name, base, samples = os.path.basename(os.path.abspath(path)) or "images", path, _folder(path)
+        base, samples = path, _folder(path)
     elif kind == ".csv":
-        name, base, samples = path.stem, path.parent, _table(path, image_column, label_column)
+        base, samples = path.parent, _table(path, image_column, label_column)
     else:
-        name, (samples, parts) = path.stem, _arrays(path)
+        samples, parts = _arrays(path)
+    name = own_name(path)
     classes, given, truth = class_codes(path, samples.labels, samples.truth)
     test = samples.test
     if test is None:
-        test = _set_aside(given, test_split, seed)
+        test = _set_aside(given, test_split or TEST_SPLIT, seed)
         whose = "as noisy as the rest" if truth is None else "those of y_true"
         report(f"{name}: no test set, so {test.sum():,} of {len(test):,} images, of each class alike, are set aside "
                f"before anything else; their labels are {whose}")
+    elif test_split:
+        raise UserError(f"argument --test_split: {path} has a test set of its own: leave it out")
     _check_classes(path, classes, given, test)
     if kind == ".npz":
         x_train, x_test, reasons = *read_arrays(path, name, parts, test, image_size, report), {}
@@ -84,8 +90,10 @@ def load(path, image_size=None, test_split=.2, seed=0, image_column=None, label_
     _check_readable(len(test), [(samples.files[k], reasons[k]) for k in sorted(reasons)], unreadable, vanished)
     train, test = np.flatnonzero(kept & ~test), np.flatnonzero(kept & test)
     y_train, y_test = (None, given[test]) if truth is None else (truth[train], truth[test])
-    return Dataset(name, x_train, y_train, x_test, y_test, classes, default_recipe="fast", given=given[train],
-                   clean_test=truth is not None, files=tuple(samples.files[k] for k in train))
+    files = tuple(samples.files[k] for k in train)
+    digest = digest_of([name, classes, files], x_train, given[train], y_train, x_test, y_test)
+    return Dataset(name, x_train, y_train, x_test, y_test, classes, not no_mirror, "fast", given=given[train],
+                   clean_test=truth is not None, files=files, digest=digest)
 
 
 # ------------------------------------------------------------------------------------------------ classes and the split

@@ -233,8 +233,9 @@ def print_selection(csv):
     files = [csv, csv.with_name("INCV_history.csv"), csv.with_name("INCV_iterations.csv")]
     last = pd.read_csv(files[-1]).iloc[-1]
     print(f"\nestimated noise ratio  {last.eps:.3f}\n"
-          f"selected               {last.selected:,.0f}, candidate {last.candidate:,.0f}, removed {last.removed:,.0f}\n"
-          f"label precision        {last.LP:.3f}\nlabel recall           {last.LR:.3f}")
+          f"selected               {last.selected:,.0f}, candidate {last.candidate:,.0f}, removed {last.removed:,.0f}")
+    if np.isfinite([last.LP, last.LR]).any():               # the true labels are known
+        print(f"label precision        {last.LP:.3f}\nlabel recall           {last.LR:.3f}")
     print_paths([*files, *incv_figures(csv.parent)])
 
 

@@ -1,24 +1,27 @@
 """Where a run lies, and what lies at a path: the layout of a results folder is known here alone.
 
     <results>/<dataset>/<pattern>/<ratio>/[<name>/][seed<k>/]
+    <results>/<dataset>/given/[<name>/][seed<k>/]
 
-is the path of 2019 for the default recipe of a data set and seed 0. Other recipes, and runs that were given a name, lie
-beneath it in a folder of that name, other seeds in `seed<k>`.
+The first is the path of 2019 for the default recipe of a data set and seed 0. Other recipes, and runs that were given
+a name, lie beneath it in a folder of that name, other seeds in `seed<k>`. The second is of labels as they came.
 """
 import contextlib
 import re
 from pathlib import Path
 from typing import NamedTuple
 
-from noisylabels.theory import PATTERNS, Noise
+from noisylabels.theory import GIVEN, PATTERNS, Noise
 
 NAME = r"(?!seed\d+(?![\w.-])|[\w.-]*checkpoints(?![\w.-]))\w[\w.-]*"        # what a folder of runs may be called
-_PATH = re.compile(rf"/([^/]+)/({'|'.join(PATTERNS)})/(0(?:\.\d+)?|1(?:\.0+)?)(?:/({NAME}))?(?:/seed([1-9]\d*))?$")
+_RATIO = r"0(?:\.\d+)?|1(?:\.0+)?"
+_PATH = re.compile(rf"/([^/]+)/(?:({'|'.join(PATTERNS)})/({_RATIO})|{GIVEN})(?:/({NAME}))?(?:/seed([1-9]\d*))?$")
 
 
 def run_folder(results_dir, dataset, noise, seed, name=None):
     """The folder of one seed at a noise setting, of the default recipe or under a name."""
-    folder = Path(results_dir) / dataset / noise.pattern / str(float(noise.ratio))
+    folder = Path(results_dir) / dataset / noise.pattern
+    folder = folder if noise.ratio is None else folder / str(float(noise.ratio))
     folder = folder / name if name else folder
     return folder / f"seed{seed}" if seed else folder
 
@@ -42,17 +45,20 @@ def run_at(folder):
     """The `RunFolder` of a path. ValueError: it does not end like that of a run."""
     match = _PATH.search(Path(folder).absolute().as_posix())
     if not match:
-        raise ValueError(f"{folder} is not a run folder: <dataset>/<pattern>/<ratio>, a name or seed<k> beneath")
-    return RunFolder(match[1], Noise(match[2], float(match[3])), match[4], int(match[5] or 0), Path(folder))
+        raise ValueError(f"{folder} is not a run folder: <dataset>/<pattern>/<ratio>, or <dataset>/given, a name or "
+                         "seed<k> beneath")
+    noise = Noise(match[2], float(match[3])) if match[2] else Noise(GIVEN)
+    return RunFolder(match[1], noise, match[4], int(match[5] or 0), Path(folder))
 
 
 def find_runs(results_dir, dataset):
     """All run folders of a data set, whatever is in them, by pattern, ratio, name and seed."""
     root = Path(results_dir) / dataset
     runs = []
-    for folder in filter(Path.is_dir, (path for depth in range(2, 5) for path in root.glob("/".join("*" * depth)))):
+    for folder in filter(Path.is_dir, (path for depth in range(1, 5) for path in root.glob("/".join("*" * depth)))):
         with contextlib.suppress(ValueError):
             run = run_at(folder)
             if run.dataset == root.name:
                 runs.append(run)
-    return sorted(runs, key=lambda run: (PATTERNS.index(run.noise.pattern), run.noise.ratio, run.name or "", run.seed))
+    order = (*PATTERNS, GIVEN)
+    return sorted(runs, key=lambda run: (order.index(run.noise.pattern), run.noise.ratio, run.name or "", run.seed))

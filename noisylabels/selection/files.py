@@ -32,7 +32,9 @@ class Selected(NamedTuple):
 
     @property
     def scores(self):
-        """Its LP and LR."""
+        """Its LP and LR, nan where the true labels are not known."""
+        if self.frame.y.isna().all():
+            return {"LP": float("nan"), "LR": float("nan")}
         return label_scores(self.frame.select, self.frame.y == self.frame.y_noisy)
 
     def __str__(self):
@@ -41,8 +43,8 @@ class Selected(NamedTuple):
         if self.made:
             how = ("{recipe}, {architecture}, {epochs} epochs, {INCV_iter} iterations, told {assumed_pattern}"
                    .format_map(self.made))
-        return (f"selection {self.path.name}: {how}; {self.frame.select.sum():,} selected, "
-                f"LP {self.scores['LP']:.3f}, LR {self.scores['LR']:.3f}")
+        scores = "".join(f", {name} {value:.3f}" for name, value in self.scores.items() if value == value)
+        return f"selection {self.path.name}: {how}; {self.frame.select.sum():,} selected{scores}"
 
 
 def find_selection(experiment, path=None, given=()):
@@ -69,8 +71,8 @@ def find_selection(experiment, path=None, given=()):
 
 def csv_path(experiment):
     """Where the selection is, under its name of 2019."""
-    noise = experiment.noise
-    return experiment.folder / f"{experiment.dataset.name}_{noise.pattern}{noise.ratio}_INCV_results.csv"
+    setting = str(experiment.noise).replace(" ", "")
+    return experiment.folder / f"{experiment.dataset.name}_{setting}_INCV_results.csv"
 
 
 def selection_run(experiment):
@@ -91,12 +93,13 @@ def write_selection(experiment, result, history):
 def read_selection(path, y, y_noisy):
     """The CSV as a data frame, after checking that it is of this data set and this noise.
 
-    y, y_noisy: int (n,), what it must hold. Raises UserError, with the path, where it does not fit.
+    y, y_noisy: int (n,), what it must hold; y is None where it is not known, and has to be blank.
+    Raises UserError, with the path, where it does not fit.
     """
     def fail(problem):
         raise UserError(f"{path} {problem}: remove it to run INCV again, or give the arguments it was made with")
 
-    if not path.is_file() or path.stat().st_size > 1000 * (1 + len(y)):
+    if not path.is_file() or path.stat().st_size > 1000 * (1 + len(y_noisy)):
         fail("is no file, or far too long")
     try:
         text = pd.read_csv(path, dtype=str, encoding="utf-8-sig")
@@ -105,20 +108,21 @@ def read_selection(path, y, y_noisy):
     missing = [name for name in COLUMNS if name not in text]
     if missing:
         fail(f"lacks the column {', '.join(missing)}")
-    if len(text) != len(y):
-        fail(f"has {len(text):,} rows, but the training set {len(y):,} samples")
+    if len(text) != len(y_noisy):
+        fail(f"has {len(text):,} rows, but the training set {len(y_noisy):,} samples")
     frame = pd.DataFrame()
     for name, kind in COLUMNS.items():
         column = text[name].str.lower().map({"true": 1, "false": 0}) if kind is bool else text[name]
         try:
             column = column.astype(float)
-            whole = column.notna().all()
+            whole = column.isna().all() if name == "y" and y is None else column.notna().all()
         except ValueError:
             whole = False
         if not whole:
-            fail(f"has something else than {'True and False' if kind is bool else 'numbers'} in {name}")
+            expected = "True and False" if kind is bool else "blanks" if name == "y" and y is None else "numbers"
+            fail(f"has something else than {expected} in {name}")
         frame[name] = column.astype(kind)
-    if (frame.y != y).any():
+    if y is not None and (frame.y != y).any():
         fail("has other true labels (y) than the data set")
     if (frame.y_noisy != y_noisy).any():
         fail("has other noisy labels (y_noisy) than this pattern, ratio and seed give")
