@@ -194,7 +194,7 @@ def names(paths):
 def write_training(folder, method, accuracies, second=None, own=None, finished=True, recipe="digits"):
     """A method's training and result CSVs, in the layout of INCV_main.py."""
     folder.mkdir(parents=True, exist_ok=True)
-    frame = pd.DataFrame({"epoch": range(len(accuracies)), "learning_rate": 0.001, "loss": 1.0, "accuracy": 0.5,
+    frame = pd.DataFrame({"epoch": range(1, len(accuracies) + 1), "learning_rate": 0.001, "loss": 1.0, "accuracy": 0.5,
                           "test_accuracy_1": accuracies, "test_accuracy_2": second, "seconds": 1.0, **(own or {})})
     frame.to_csv(folder / f"{method}_training.csv", index=False)
     if finished:

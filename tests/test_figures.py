@@ -66,6 +66,15 @@ def test_training_figures(digits):
         assert_is_picture(folder / f"{method}_training.png")
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_epochs_are_drawn_from_1_also_of_files_of_before(first, tmp_path):
+    write_training(tmp_path / "digits/sym/0.5", "incv", [.5, .6, .7])
+    path = tmp_path / "digits/sym/0.5/incv_training.csv"
+    pd.read_csv(path).assign(epoch=range(first, first + 3)).to_csv(path, index=False)
+    (frame,) = draw.summarise(tmp_path, "digits").curves[SETTINGS[1]].values()
+    assert list(frame.index) == [1, 2, 3]
+
+
 def test_own_columns_become_panels_by_quantity():
     frame = pd.DataFrame({"kept": [64, 60], "precision_1": [0.9, 0.8], "precision_2": [0.8, 0.8], "blank": np.nan,
                           "text": ["a", "b"]})

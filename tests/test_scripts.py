@@ -77,12 +77,12 @@ def test_selection_history_and_summary(finished):
     assert list(history) == ["iteration", "half", "epoch", "learning_rate", "loss", "accuracy", "steps",
                              "heldout_accuracy", "seconds"]
     assert [*zip(history.iteration, history.half, history.epoch)] == [
-        (i, half, epoch) for i in (1, 2) for half in "ab" for epoch in range(5)]
+        (i, half, epoch) for i in (1, 2) for half in "ab" for epoch in range(1, 6)]
     iterations = pd.read_csv(folder / "digits/sym/0.5/INCV_iterations.csv")
     assert list(iterations) == ["iteration", "LP", "LR", "eps", "selected", "candidate", "removed"]
     assert (iterations[["selected", "candidate", "removed"]].sum(axis=1) == 1437).all()
     last = iterations.iloc[-1]
-    needed = (history.iteration <= best_epoch_iterations(last.eps, "sym")) | (history.epoch == 4)
+    needed = (history.iteration <= best_epoch_iterations(last.eps, "sym")) | (history.epoch == 5)
     assert (history.heldout_accuracy.notna() == needed).all()           # predicted only where something uses it
     for line in (f"estimated noise ratio  {last.eps:.3f}", f"label precision        {last.LP:.3f}",
                  f"label recall           {last.LR:.3f}",
@@ -96,7 +96,7 @@ def test_training_csvs_and_summary(finished):
     history = pd.read_csv(folder / "digits/sym/0.5/incv_training.csv")
     assert list(history) == ["epoch", "learning_rate", "loss", "accuracy", "steps", *MEASURED, "seconds",
                              "kept_precision_1", "kept_precision_2"]
-    assert (history.epoch == range(12)).all() and history.notna().all(axis=None)
+    assert (history.epoch == range(1, 13)).all() and history.notna().all(axis=None)
     assert history[[name for name in history if "accuracy" in name or "kept" in name]].stack().between(0, 1).all()
     result = pd.read_csv(folder / "digits/sym/0.5/incv_result.csv", dtype={"network": str}).set_index("network")
     assert list(result.index) == ["1", "2", "mean"] and list(result) == [
@@ -142,7 +142,8 @@ def test_theory_csvs_and_summary(finished):
         history = pd.read_csv(folder / f"digits/sym/{ratio}/Verify_Theory_history.csv")
         assert list(history) == ["epoch", "learning_rate", "loss", "accuracy", "steps", "acc_mix", "acc_clean",
                                  "acc_noisy", "seconds"]
-        assert len(history) == 8 and (history.acc_mix.iloc[-1], history.acc_clean.iloc[-1]) == (row.TA[0], row.LR[0])
+        assert list(history.epoch) == [*range(1, 9)]
+        assert (history.acc_mix.iloc[-1], history.acc_clean.iloc[-1]) == (row.TA[0], row.LR[0])
         M = pd.read_csv(folder / f"digits/sym/{ratio}/Verify_Theory_M.csv", index_col=0)
         assert M.shape == (10, 10) and list(M.index) == list(map(int, M)) == list(range(10))
         assert M.sum(axis=1).tolist() == pytest.approx([1] * 10)

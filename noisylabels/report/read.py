@@ -37,8 +37,10 @@ def read_accuracy(run, method):
 
 
 def read_training(run, method):
-    """Frame of a method's training by epoch; None where there is none, or no test accuracy in it."""
+    """Frame of a method's training by epoch, from 1; None where there is none, or no test accuracy in it."""
     frame = read_csv(run.folder / f"{method}_training.csv", "epoch", TRAINING_COLUMNS)
+    if frame is not None and 0 in frame.index:      # files of before count from 0
+        frame.index = frame.index + 1
     if frame is not None and frame[networks_of(frame)].notna().any(axis=None):
         return frame
 

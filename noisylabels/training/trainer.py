@@ -140,7 +140,7 @@ class Trainer:
         for epoch in range(len(history), epochs):
             start = time.perf_counter()
             own = self.method.begin_epoch(epoch, history, seed)
-            row = {"epoch": epoch, "learning_rate": self.learning_rate(epoch, epochs)}
+            row = {"epoch": epoch + 1, "learning_rate": self.learning_rate(epoch, epochs)}
             row.update(self._epoch(epoch, epochs, stream(seed, "epoch", stage, epoch), name), **own)
             row.update(self.method.end_epoch(self.truth))
             row.update(after_epoch(epoch, memory))
