@@ -100,16 +100,18 @@ def training_run(experiment, selection):
                [f"{name}_training.csv", f"{name}_result.csv"], [f"{name}_?.keras", f"{name}_?.csv"])
 
 
+def stages(experiment):
+    """{name: work} of a method's trainings, as `selection.select.trainings` has it of a selection's."""
+    name, samples = experiment.arguments["method"], experiment.settings.epochs * len(experiment.y_noisy)
+    first = {"standard network": samples} if experiment.arguments.get("f_correction_T") == "estimated" else {}
+    return first | {name: samples * METHODS[name].cost}
+
+
 def carry_out(work, quiet):
     """Selects, where the method takes a selection and there is none, and trains, or does what is left of that."""
     experiment, selecting, selection = work.experiment, work.selecting, work.selection
-    name, epochs = experiment.arguments["method"], experiment.settings.epochs
     missing = selecting is not None and selection is None
-    to_come = trainings(selecting) if missing else {}
-    if experiment.arguments.get("f_correction_T") == "estimated":
-        to_come["standard network"] = epochs * len(experiment.y_noisy)
-    to_come[name] = epochs * len(experiment.y_noisy) * METHODS[name].cost
-    with Progress(to_come, quiet) as progress:
+    with Progress((trainings(selecting) if missing else {}) | stages(experiment), quiet) as progress:
         if missing:
             select(selecting, selection_run(selecting), progress)
             draw.print_selection(csv_path(selecting))

@@ -27,6 +27,7 @@ clean:
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
-.venv/tested: .venv/installed requirements-dev.txt
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+.venv/tested: .venv/installed requirements-dev.txt requirements-dask.txt
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r requirements-dev.txt -r requirements-dask.txt
 	@touch $@

@@ -4,29 +4,28 @@
     python sweep.py --dataset cifar10 --recipe fast --seeds 0 --settings sym:0.5
     python sweep.py --methods gce sce elr incv_student              # those after it
     python sweep.py --dry_run                                       # what that would do, and what is done already
+    python sweep.py --jobs 4                                        # four runs at a time, by Dask
 
 Each run is a call of INCV.py or INCV_main.py in a process of its own, whose output goes to a log beside its results. A
 sweep that was stopped goes on where it stopped when the same command is given again; a run that fails is named at the
 end, with its log, and the others go on.
 """
 import argparse
-import subprocess
 import sys
-import time
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
 
 import INCV
 import INCV_main
-from noisylabels import cli
+from noisylabels import cli, data_flags
 from noisylabels.errors import UserError
-from noisylabels.machine import die_with_parent
 from noisylabels.methods import METHODS, PAPER
-from noisylabels.progress import clock
 from noisylabels.report import draw
-from noisylabels.runs.files import disk
 from noisylabels.selection.files import RECORD
+from noisylabels.selection.select import trainings
+from noisylabels.sweep.loop import Here, carry_out
+from noisylabels.sweep.status import Status
+from noisylabels.sweep.tasks import Task
 from noisylabels.theory import PATTERNS, Noise
 from utils import load_dataset
 
@@ -44,6 +43,14 @@ def setting(text):
     return Noise(pattern, cli.number(float, 0, 1)(ratio))
 
 
+def gpus_per_run(text):
+    """An argparse type: a share of a GPU of which several make a whole one, or a number of GPUs."""
+    value = cli.number(float, 0, above=True)(text)
+    if min(abs(value - round(value)), abs(1 / value - round(1 / value))) > 1e-6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, nor a share such as 0.5, 0.25 or 0.2")
+    return value
+
+
 def arguments():
     others = sorted({flag for action in INCV_main.arguments()._actions for flag in action.option_strings}
                     - {*AXES, "-h", "--help"})
@@ -53,43 +60,39 @@ def arguments():
         help="noise settings; by default the paper's four, sym:0.2 sym:0.5 sym:0.8 asym:0.4")
     add("--methods", nargs="+", choices=METHODS, default=[*PAPER], help="methods to run; by default the paper's seven")
     add("--seeds", nargs="+", type=cli.number(int, 0), default=[0, 1, 2], help="seeds to run; by default 0 1 2")
+    add("--jobs", type=cli.number(int, 1), default=1,
+        help="runs at a time; more than 1 take requirements-dask.txt, and share the cores")
+    add("--gpus_per_run", type=gpus_per_run,
+        help="share of a GPU that a run has, such as 0.25, or how many; by default 1 where there are GPUs and jobs")
     add("--dry_run", action="store_true", help="print the plan, and what is done already, and end")
     return parser
 
 
-class Task(NamedTuple):
-    """A call of a script, where it writes, and whether it is done already."""
-
-    script: str
-    flags: list
-    record: Path
-    done: bool
-
-    @property
-    def command(self):
-        return f"{self.script}.py {' '.join(self.flags)}"
-
-    @property
-    def log(self):
-        return self.record.with_suffix(".log")
-
-
-def tasks(options, rest):
-    """The plan: selections that are yet to be made, then all trainings. Raises UserError for what cannot be done."""
+def common(rest):
+    """What all runs have in common: the flags that go to each of them, parsed, and the data set."""
     for flag in rest:
         if flag.split("=")[0] in AXES:
             raise UserError(f"argument {flag}: a sweep has its own, --settings, --seeds and --methods")
-    common = INCV_main.arguments().parse_args(rest)
-    dataset = load_dataset(common.dataset, common.data_dir)
-    selections, trainings = [], []
+    args = INCV_main.arguments().parse_args(rest)
+    return args, load_dataset(args.dataset, args.data_dir, **data_flags.load_options(args))
+
+
+def tasks(options, dataset):
+    """The plan: selections that are yet to be made, then all trainings. Raises UserError for what cannot be done."""
+    rest = options.rest
+    selections, methods = [], []
     for (pattern, ratio), seed, method in product(options.settings, options.seeds, options.methods):
         axes = ["--noise_pattern", pattern, "--noise_ratio", str(ratio), "--seed", str(seed)]
-        flags = [*axes, "--method", method, *rest]
-        work = INCV_main.plan(INCV_main.arguments().parse_args(flags), dataset)
+        flags, title = [*axes, "--method", method, *rest], f"{pattern} {ratio} seed {seed}"
+        work, selection = INCV_main.plan(INCV_main.arguments().parse_args(flags), dataset), None
         if work.selecting and not work.selection:
-            selections.append(Task("INCV", axes + of_selection(rest), work.selecting.folder / RECORD, False))
-        trainings.append(Task("INCV_main", flags, work.experiment.folder / f"{method}_training.json", work.finished))
-    return selections + trainings
+            selection = Task(f"selection {title}", "INCV", axes + of_selection(rest), work.selecting.folder / RECORD,
+                             work=sum(trainings(work.selecting).values()))
+            selections.append(selection)
+        record = work.experiment.folder / f"{method}_training.json"
+        methods.append(Task(f"{method} {title}", "INCV_main", flags, record, work.finished,
+                            sum(INCV_main.stages(work.experiment).values()), selection))
+    return selections + methods
 
 
 def of_selection(flags):
@@ -102,40 +105,38 @@ def of_selection(flags):
     return found
 
 
-def carry_out(plan):
-    """Runs what is not done, one after the other; returns the tasks that failed."""
-    failed, waiting, start = [], [task for task in plan if not task.done], time.perf_counter()
-    for number, task in enumerate(waiting):
-        passed = time.perf_counter() - start
-        left = clock(passed / number * (len(waiting) - number)) if number else "?"
-        print(f"[{number + 1}/{len(waiting)}] {task.command}  ETA {left}", flush=True)
-        with disk(task.log):
-            task.log.parent.mkdir(parents=True, exist_ok=True)
-            log = open(task.log, "w")
-        with log:
-            code = subprocess.run([sys.executable, ROOT / f"{task.script}.py", *task.flags], stdout=log,
-                                  stderr=subprocess.STDOUT, preexec_fn=die_with_parent).returncode
-        failed += [task] * (code != 0)
-    return failed
-
-
 def run(options):
-    plan = tasks(options, options.rest)
+    args, dataset = common(options.rest)
+    plan = tasks(options, dataset)
     if options.dry_run:
         for task in plan:
             print(f"{'done' if task.done else 'to do':<6} {task.command}")
         return
-    failed = carry_out(plan)
-    common = INCV_main.arguments().parse_args(options.rest)
-    paths = draw.summary(common.results_dir, common.dataset)
+    with executor(options) as runs, Status(plan, runs) as status:
+        carry_out(plan, runs, status)
+    paths = draw.summary(args.results_dir, dataset.name)
     for path in paths:
         if path.name == "table.md":
             print("\n" + path.read_text(encoding="utf-8"))
     draw.print_paths(paths)
-    if failed:
-        lines = "\n".join(f"failed: {task.command}, see {task.log}" for task in failed)
-        print(lines, file=sys.stderr)
+    if status.failed:
+        print(*status.failures(), sep="\n", file=sys.stderr)
         sys.exit(1)
+
+
+def executor(options):
+    """What does the tasks: this process one after the other, or Dask. Raises UserError where that is not installed."""
+    if options.jobs == 1:
+        return Here(ROOT)
+    try:
+        from noisylabels.sweep import cluster
+    except ImportError as error:
+        raise UserError(f"argument --jobs: several runs at a time need Dask ({error}): python -m pip install "
+                        "--require-hashes -r requirements-dask.txt") from None
+    with_gpu = any(flag.split("=")[0] == "--gpu_id" for flag in options.rest)
+    if with_gpu and options.gpus_per_run:
+        raise UserError("argument --gpu_id: with --gpus_per_run each run is told its own; leave one of them out")
+    return cluster.on_this_machine(ROOT, options.jobs, 0 if with_gpu else options.gpus_per_run)
 
 
 def main(argv=None):

@@ -96,3 +96,8 @@ def clock(seconds):
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def seconds_of(clock):
+    """The seconds of M:SS or H:MM:SS."""
+    return sum(int(part) * 60 ** k for k, part in enumerate(reversed(clock.split(":"))))

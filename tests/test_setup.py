@@ -13,7 +13,7 @@ SOURCES = [*ROOT.glob("*.py"), *(path for folder in ("noisylabels", "models", "b
 NETWORK = {"urllib", "http", "socket", "ssl", "requests", "urllib3", "ftplib", "smtplib", "aiohttp", "httpx"}
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-dask.txt"])
 def test_every_requirement_is_pinned_with_hashes(name):
     text = (ROOT / name).read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
@@ -48,7 +48,7 @@ def test_the_demo_does_without_what_only_posix_has(method, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-dask.txt"])
 def test_every_python_of_the_readme_finds_its_packages(version, name, tmp_path):
     """Resolved for that version against the registry, hashes checked, nothing installed."""
     done = subprocess.run(

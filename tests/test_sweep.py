@@ -1,0 +1,208 @@
+"""sweep.py: its plan, the order of what it does, how far it is, and what it says of failures; without TensorFlow."""
+import itertools
+import os
+import re
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+from helpers import QUICK, ROOT, assert_is_one_line
+
+import sweep
+from noisylabels import machine
+from noisylabels.sweep.loop import Here, carry_out
+from noisylabels.sweep.status import Status, announced
+from noisylabels.sweep.tasks import Order, Outcome, Task
+from noisylabels.sweep.work import call
+
+TINY = ["--settings", "sym:0.5", "--methods", "standard", "incv", "--seeds", "0", "1"]
+FAIL = "import sys; print('before'); sys.exit('no such thing')"
+
+
+def planned(*argv):
+    options, options.rest = sweep.arguments().parse_known_args(list(map(str, argv)))
+    return sweep.tasks(options, sweep.common(options.rest)[1])
+
+
+@pytest.fixture
+def task(tmp_path):
+    """Makes a task that runs Python code, as a script of tmp_path."""
+    (tmp_path / "code.py").write_text("import sys; exec(sys.argv[-1])")
+
+    def task(title, code="", work=1., needs=None):
+        return Task(title, "code", [code], tmp_path / f"{title}.json", work=work, needs=needs)
+    return task
+
+
+def done(tasks, root):
+    """The Status of tasks that were carried out, one at a time."""
+    status = Status(tasks, Here(root))
+    with status:
+        carry_out(tasks, status.executor, status)
+    return status
+
+
+# ------------------------------------------------------------------------------------------------------------- the plan
+
+
+def test_the_plan_is_that_of_the_paper(tmp_path):
+    """Four settings, seven methods, three seeds; each training of INCV needs its own selection, nothing else does."""
+    tasks = planned("--results_dir", tmp_path)
+    selections, trainings = tasks[:12], tasks[12:]
+    assert {task.script for task in selections} == {"INCV"} and len(trainings) == 4 * 3 * 7
+    assert not any(task.done for task in tasks)
+    needing = {task.title: task.needs for task in trainings if task.needs}
+    assert len(needing) == 12 and set(needing.values()) == set(selections)
+    for title, selection in needing.items():
+        assert title.removeprefix("incv ") == selection.title.removeprefix("selection ")
+        assert title.startswith("incv ") and selection.record.name == "INCV.json"
+    assert trainings[0].command == ("INCV_main.py --noise_pattern sym --noise_ratio 0.2 --seed 0 --method standard "
+                                    f"--results_dir {tmp_path}")
+    assert trainings[0].log == tmp_path / "digits/sym/0.2/standard_training.log"
+
+
+def test_work_is_by_the_cost_of_the_methods(tmp_path):
+    """In samples: digits' 1,437 times 60 epochs times the cost; F-correction trains a standard network before."""
+    tasks = planned("--settings", "sym:0.2", "--seeds", 0, "--results_dir", tmp_path, "--epochs", 60,
+                    "--INCV_epochs", 10)
+    work = {task.title.split()[0]: task.work / 1437 for task in tasks}
+    assert work == pytest.approx({"selection": 10 * (.5 + 3 * .7) * 2, "standard": 60, "f_correction": 120,
+                                  "decoupling": 120, "co_teaching": 162, "mentornet": 60, "d2l": 60, "incv": 90})
+
+
+def test_what_is_done_is_known(finished, call):
+    flags = [*TINY, *QUICK["INCV_main"], "--results_dir", finished("INCV_main")[0]]
+    ended = call("sweep", "--dry_run", *flags)
+    lines = re.findall(r"^(done|to do) +(\w+)\.py .*--seed (\d)(?: --method (\w+))?", ended.out, re.MULTILINE)
+    assert ended.code == 0 and lines == [
+        ("to do", "INCV", "1", ""), ("to do", "INCV_main", "0", "standard"), ("done", "INCV_main", "0", "incv"),
+        ("to do", "INCV_main", "1", "standard"), ("to do", "INCV_main", "1", "incv")]
+
+
+@pytest.mark.parametrize("flags, pattern", [
+    (["--seed", "1"], "argument --seed: a sweep has its own, --settings, --seeds and --methods$"),
+    (["--noise_ratio=.5"], "argument --noise_ratio=.5: a sweep has its own"),
+    (["--settings", "sym"], "'sym' is not a setting such as sym:0.5"),
+    (["--jobs", "0"], "'0' is not a whole number of at least 1"),
+    (["--gpus_per_run", "0.3"], "'0.3' is not a whole number, nor a share such as 0.5, 0.25 or 0.2"),
+    (["--jobs", "2", "--gpus_per_run", "1", "--gpu_id", "0"], "argument --gpu_id: .* leave one of them out$"),
+    (["--jobs", "2", "--gpus_per_run", "1"], "argument --jobs: 2 runs with 1 GPU each need more than the 0 of this"),
+])
+def test_mistakes_are_one_line(flags, pattern, call, tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "gpus", lambda: 0)
+    assert_is_one_line(call("sweep", *TINY, *flags, "--results_dir", tmp_path), f".*{pattern}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_dask_one_run_at_a_time(tmp_path):
+    """And several say what to install."""
+    code = "import sys; sys.modules['distributed'] = None; import sweep; sweep.main(sys.argv[1:])"
+
+    def without(*flags):
+        return subprocess.run([sys.executable, "-c", code, *TINY, "--results_dir", tmp_path, *flags], cwd=ROOT,
+                              capture_output=True, text=True)
+    ended = without("--jobs", "2")
+    assert ended.returncode == 2 and re.fullmatch(
+        "-c: error: argument --jobs: .* need Dask .*pip install --require-hashes -r requirements-dask.txt\n",
+        ended.stderr)
+    assert without("--jobs", "1", "--dry_run").returncode == 0
+
+
+# ------------------------------------------------------------------------------------------------------------ the order
+
+
+def test_what_others_need_comes_first_then_the_longest(task):
+    long, short = task("long", work=3), task("short", work=1)
+    selection, other = task("selection"), task("other", work=2)
+    after = task("after", work=2, needs=selection)
+    made = task("made")
+    made.done = True
+    order = Order([selection, other, made, short, long, after, task("free", work=2, needs=made)])
+    assert [order.next().title for _ in range(5)] == ["selection", "long", "other", "free", "short"]
+    assert order.next() is None
+    order.succeeded(selection)
+    assert order.next() is after and order.next() is None
+
+
+# ---------------------------------------------------------------------------------------------------- one after another
+
+
+def test_a_sweep_says_what_it_does(task, tmp_path, capsys):
+    first = task("first", "print('of first')")
+    status = done([first, task("second", needs=first)], tmp_path)
+    assert not status.failed and (tmp_path / "first.log").read_text() == "of first\n"
+    out = re.sub(r"\d:\d\d", "T", capsys.readouterr().out)
+    assert out.splitlines() == [
+        "0 done, 0 running, 2 waiting, 0 failed, ETA ?, one at a time", "begin   first",
+        "done    first, after T; 1 done, 0 running, 1 waiting, 0 failed, ETA T", "begin   second",
+        "done    second, after T; 2 done, 0 running, 0 waiting, 0 failed, ETA T"]
+
+
+def test_a_failure_is_told_and_what_needs_it_is_not_begun(task, tmp_path, capsys):
+    bad = task("bad", FAIL)
+    status = done([bad, task("after", "print(1)", needs=bad), task("other")], tmp_path)
+    assert [task.title for task in status.done] == ["other"] and not (tmp_path / "after.log").exists()
+    log = tmp_path / "bad.log"
+    assert list(status.failures()) == [
+        f"failed: {bad.command}: exit code 1, see {log}: no such thing",
+        f"failed: code.py print(1): it needs what failed, see {tmp_path / 'after.log'}"]
+    assert capsys.readouterr().out.count("begin   bad") == 1
+
+
+@pytest.mark.parametrize("kills, problem", [(3, None), (4, "killed by SIGKILL, 4 times")])
+def test_a_run_that_is_killed_is_tried_three_times_more(kills, problem, task, tmp_path):
+    code = f"f = open('{tmp_path}/tries', 'a'); f.write('x'); f.close(); import os; " \
+           f"os.path.getsize('{tmp_path}/tries') > {kills} or os.kill(os.getpid(), 9)"
+    status = done([task("weak", code)], tmp_path)
+    assert len((tmp_path / "tries").read_text()) == 4
+    assert [outcome.problem for outcome in status.failed.values()] == [problem] * bool(problem)
+
+
+def test_a_script_that_was_interrupted_is_tried_again(task, tmp_path):
+    """It catches the signal, and ends with 128 and its number."""
+    code = f"import os, sys; new = not os.path.exists('{tmp_path}/x'); open('{tmp_path}/x', 'w'); new and sys.exit(143)"
+    assert not done([task("interrupted", code)], tmp_path).failed
+
+
+def test_a_run_that_is_not_wanted_any_more_is_killed(tmp_path, task):
+    asked, start = itertools.count(), time.monotonic()
+    task = task("long", "import time; time.sleep(60)")
+    assert call(tmp_path, "code", task.flags, task.log, None, lambda: next(asked) < 1) is None
+    assert time.monotonic() - start < 30
+
+
+# ----------------------------------------------------------------------------------------------------------- how far
+
+
+def test_the_time_that_is_left(task, tmp_path, monkeypatch):
+    """By what tasks took for their work, and by what running ones say; at least as long as the longest of those."""
+    now = [100.]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "time", lambda: 0.)
+    tasks = [task("a", work=2), task("b", work=2), task("c", work=4), task("d", work=10)]
+    status = Status(tasks, SimpleNamespace(places=2, about=""))
+    assert status.remaining() is None
+    for k in (0, 1):
+        status.begin(tasks[k])
+    status.end(tasks[0], Outcome(None, 10.))
+    now[0] += 4
+    assert status.remaining() == pytest.approx((6 + 5 * 14) / 2)        # 5 s a unit; b has 10 - 4 s left
+    status.end(tasks[1], Outcome(None, 10.))
+    status.begin(tasks[2]), status.begin(tasks[3])
+    assert status.remaining() == pytest.approx(50)                      # d alone takes that long
+    tasks[3].log.write_text("d  epoch 1/10  ETA 1:40\n")
+    os.utime(tasks[3].log, (0, 0))
+    assert announced(tasks[3].log) == 100
+    assert status.remaining() == pytest.approx(100)
+
+
+@pytest.mark.parametrize("text, left", [("x  ETA 1:02:03\n", 3723), ("ETA 0:10\nx  ETA 0:07\nlast\n", 7),
+                                        ("ETA ?\n", None), ("", None)])
+def test_a_log_says_how_long_its_run_still_takes(text, left, tmp_path):
+    log = tmp_path / "x.log"
+    log.write_text(text)
+    found = announced(log)
+    assert found is None if left is None else left - 5 < found <= left
+    assert announced(tmp_path / "none") is None
