@@ -35,7 +35,7 @@ def arguments():
     cli.add_common(parser)
     data_flags.add_data(parser)
     parser.add_argument("--method", choices=METHODS, default="incv", help="how to train")
-    parser.add_argument("--epochs", type=cli.number(int, 1), default=None, help="epochs of the training")
+    cli.add_evaluation(parser)
     parser.add_argument("--validation_split", type=cli.number(float, 0, .9), default=None,
                         help="share of the samples held out, to choose an epoch by their noisy labels; by default none")
     for flag, option in OPTIONS.items():
@@ -161,8 +161,11 @@ def train(experiment, selection, tell):
         method.prepare(train_standard, experiment.seed)
         trainer = trainer_of(method)
         choice = evaluation.Validation(method, trainer.images, method.held_out, "loss")
-        after_epoch = evaluation.together(evaluation.Evaluation(method, trainer.images, experiment),
-                                          evaluation.Validation(method, trainer.images, validated, "accuracy"), choice)
+        every = 1 if len(method.held_out) else settings.evaluate_every          # any epoch may be chosen
+        after_epoch = evaluation.together(
+            evaluation.every(every, settings.epochs, evaluation.Evaluation(method, trainer.images, experiment)),
+            evaluation.every(every, settings.epochs,
+                             evaluation.Validation(method, trainer.images, validated, "accuracy")), choice)
         history, memory = trainer.fit(settings.epochs, experiment.seed, name, run.checkpoint("main"), after_epoch, name)
         choice.restore(memory)
 

@@ -28,7 +28,7 @@ def arguments():
     parser = cli.Parser(__doc__.splitlines()[0])
     cli.add_common(parser, several_ratios=True)
     data_flags.add_data(parser)
-    parser.add_argument("--epochs", type=cli.number(int, 1), default=None, help="epochs of the training")
+    cli.add_evaluation(parser)
     return parser
 
 
@@ -63,7 +63,7 @@ def train(work, tell):
     """
     from noisylabels.methods.base import Given
     from noisylabels.training.device import start_tensorflow
-    from noisylabels.training.evaluation import by_truth
+    from noisylabels.training.evaluation import by_truth, every
     from noisylabels.training.trainer import Trainer, as_tensor, build
 
     first, _ = work[0]
@@ -87,7 +87,8 @@ def train(work, tell):
             print(experiment)
             trainer.relabel(experiment.y_noisy, experiment.clean)
             method.restart(trained)
-            history, memory = trainer.fit(settings.epochs, seed, "verify", run.checkpoint("main"), after_epoch,
+            history, memory = trainer.fit(settings.epochs, seed, "verify", run.checkpoint("main"),
+                                          every(settings.evaluate_every, settings.epochs, after_epoch),
                                           str(experiment.noise))
             test = method.probabilities(test_images).argmax(axis=1)
             write_results(experiment, run, held_out, memory["predicted"], (test == dataset.y_test).mean(), history)

@@ -126,6 +126,14 @@ def told(args, noise):
     return args.assumed_pattern or (CAUTIOUS if noise.pattern == GIVEN else noise.pattern)
 
 
+def add_evaluation(parser):
+    """The flags of a training that is watched: of INCV_main.py and Verify_Theory.py."""
+    parser.add_argument("--epochs", type=number(int, 1), help="epochs of the training")
+    parser.add_argument("--evaluate_every", type=number(int, 1),
+                        help="epochs from one evaluation to the next, for the log: fewer are faster; by default 1, as "
+                             "in any case for the last ten")
+
+
 def add_selection(parser, *aliases):
     """The flags of the selection, for INCV.py and for INCV_main.py, which calls it."""
     add = parser.add_argument
@@ -150,6 +158,7 @@ def experiment(args, task, dataset, y_noisy, noise, trained_on, epochs=None, **a
     recipe = args.recipe or dataset.default_recipe
     settings = resolve(recipe, task, dataset.may_be_mirrored, epochs=epochs,
                        validation_split=args.validation_split if task == "main" else None,
+                       evaluate_every=args.evaluate_every if task != "INCV" else None,
                        **{name: getattr(args, name) for name in OVERRIDES})
     n, what = trained_on
     if settings.batch_size > n:

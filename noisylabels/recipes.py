@@ -50,6 +50,7 @@ class Settings:
     precision: str = "float32"          # one of PRECISIONS
     mirror: bool = False                # predict the mean over an image and its mirror image
     validation_split: float = 0.        # share of the samples held out, to choose an epoch by their observed labels
+    evaluate_every: int = 1             # epochs, for the log; each of the last ten
 
     def rate(self, time, epochs):
         """The learning rate at a time in epochs, of a training of so many epochs."""
@@ -66,7 +67,8 @@ class Settings:
         decay = f", weight decay {self.weight_decay:g}" if self.weight_decay else ""
         mirror = ", predicts with the mirror image" if self.mirror else ""
         split = f", {self.validation_split:g} held out" if self.validation_split else ""
-        return (f"{self.architecture}, {self.epochs} epochs, batch {self.batch_size}, {self.optimizer} at "
+        every = f" (evaluated every {self.evaluate_every})" if self.evaluate_every > 1 else ""
+        return (f"{self.architecture}, {self.epochs} epochs{every}, batch {self.batch_size}, {self.optimizer} at "
                 f"{self.learning_rate:.3g}{decay}, augmentation {self.augmentation}, {self.precision}{mirror}{split}")
 
 

@@ -117,6 +117,23 @@ def test_without_the_flag_all_samples_are_trained_on_and_nothing_is_held_out(tra
                                                                    "steps")}
 
 
+def test_it_is_evaluated_every_so_many_epochs_and_in_the_last_ten(trained, tmp_path):
+    """The training is the same; the epoch that F-correction chooses may be any."""
+    flags = ["--epochs", 13, "--validation_split", .2]
+    log, result, _, _ = trained("standard", *flags)
+    fewer, less, _, _ = trained("standard", *flags, "--evaluate_every", 2, "--overwrite")
+    blank = fewer.isna().any(axis=1)
+    assert np.flatnonzero(blank).tolist() == [0, 2]
+    pd.testing.assert_frame_equal(fewer[~blank].drop(columns="seconds"), log[~blank].drop(columns="seconds"),
+                                  check_dtype=False)
+    assert fewer[blank].dropna(axis=1).columns.tolist() == ["epoch", "learning_rate", "loss", "accuracy", "steps",
+                                                            "seconds"]
+    assert (fewer.loss == log.loss).all() and less.drop(columns="best").equals(result.drop(columns="best"))
+    assert arguments(tmp_path, "standard_training")["evaluate_every"] == 2
+    log, *_ = trained("f_correction", "--epochs", 12, "--evaluate_every", 5)
+    assert log.test_accuracy_1.notna().all()
+
+
 @pytest.mark.parametrize("flags, networks", [([], 2), (["--f_correction_T", "true"], 1)])
 def test_f_correction_is_left_with_its_epoch_of_the_lowest_held_out_loss(flags, networks, trained, tmp_path):
     """At a rate that overfits. The network that is saved has the accuracy that is reported; and T, half of it on the

@@ -14,7 +14,8 @@ from noisylabels.training.trainer import Trainer, build
 from utils import load_dataset
 
 PAPER = {"optimizer": "adam", "learning_rate": 1e-3, "weight_decay": 0, "batch_size": 128,
-         "augmentation": "shift_flip", "precision": "float32", "mirror": False, "validation_split": 0}
+         "augmentation": "shift_flip", "precision": "float32", "mirror": False, "validation_split": 0,
+         "evaluate_every": 1}
 DIGITS = PAPER | {"augmentation": "none", "batch_size": 32, "architecture": "SmallCNN"}
 FAST = PAPER | {"architecture": "FastCNN", "optimizer": "nesterov", "learning_rate": pytest.approx(.0652173913),
                 "weight_decay": .01, "augmentation": "translate_flip", "precision": "mixed", "mirror": True}

@@ -155,6 +155,7 @@ def training(frame, method, title):
     for axes, (quantity, lines) in zip(panels, quantities.items(), strict=True):
         for name, line in lines.items():
             style = (second if name == "network 2" else look(method)).style(linewidth=1.2)
+            line = line.dropna()
             axes.plot(line.index, line, label=name, markevery=_sparse(line), **style)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(xlabel="epoch", ylabel=QUANTITIES.get(quantity, quantity.replace("_", " ")))

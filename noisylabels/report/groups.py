@@ -13,7 +13,8 @@ from noisylabels.runs.record import read_record
 DEFAULTS = {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
 WORDS = {"epochs": "{} epochs", "architecture": "{}", "optimizer": "{}", "learning_rate": "rate {:g}",
          "weight_decay": "weight decay {:g}", "batch_size": "batch {}", "augmentation": "augmentation {}",
-         "precision": "{}", "INCV_iter": "{} iterations", "top_k": "top {}", "validation_split": "{:g} held out"}
+         "precision": "{}", "INCV_iter": "{} iterations", "top_k": "top {}", "validation_split": "{:g} held out",
+         "evaluate_every": "evaluated every {} epochs"}
 SELECTION = {"INCV_iter": 4, "top_k": 1}        # of any recipe
 UNMIRRORED = ("digits",)                        # data sets of which recipes.resolve is told so
 OF_ONE_SEED = ("dataset", "noise_pattern", "noise_ratio", "seed", "digest", "LP", "LR")      # in a selection's record

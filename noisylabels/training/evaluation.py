@@ -90,6 +90,13 @@ class Validation:
             variable.assign(memory[f"weights{i}"])
 
 
+def every(n, epochs, evaluation):
+    """An `after_epoch` that is called at each n-th of the epochs, and at each of the last ten."""
+    def after_epoch(epoch, memory):
+        return evaluation(epoch, memory) if (epoch + 1) % n == 0 or epoch >= epochs - 10 else {}
+    return after_epoch
+
+
 def together(*evaluations):
     """An `after_epoch` of several: the columns of all in one row."""
     def after_epoch(epoch, memory):
@@ -100,6 +107,7 @@ def together(*evaluations):
 def training_log(history):
     """The history as a frame: what all methods have, network by network, then what a method has of its own."""
     frame = pd.DataFrame(history)
+    frame = frame.astype({name: "Int64" for name in frame if name.startswith("dead_classes_")})      # whole, or blank
     measured = [name for name in frame if name.startswith(MEASURED)]
     first = ["epoch", "learning_rate", "loss", "accuracy", "steps", *measured, "seconds"]
     return frame[first + [name for name in frame if name not in first]]
