@@ -37,7 +37,7 @@ def run(args):
             select(experiment, selection, progress)
 
     # what came out, from its files
-    draw.print_selection(csv_path(experiment))
+    draw.print_selection(csv_path(experiment), dataset)
     draw.print_paths(draw.summary(args.results_dir, dataset.name))
 
 

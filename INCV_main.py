@@ -114,7 +114,7 @@ def carry_out(work, quiet):
     with Progress((trainings(selecting) if missing else {}) | stages(experiment), quiet) as progress:
         if missing:
             select(selecting, selection_run(selecting), progress)
-            draw.print_selection(csv_path(selecting))
+            draw.print_selection(csv_path(selecting), selecting.dataset)
             selection = find_selection(replace(selecting, overwrite=False))
         elif selection and selection.path == csv_path(selecting):
             draw.incv_figures(selecting.folder)         # an earlier call may have been killed before it drew them

@@ -117,6 +117,18 @@ def label_scores(selected, clean):
             "LR": both / clean.sum() if clean.any() else float("nan")}
 
 
+def issue_scores(issue, wrong):
+    """How well wrong labels are found, by samples in their order, worst first.
+
+    issue: the label is taken to be wrong, wrong: it is, bool (n,). Precision and recall of the issues, and the average
+    precision of the order, the mean of the share of wrong labels up to each wrong one; nan where undefined.
+    """
+    both, rank = (issue & wrong).sum(), np.arange(1, len(wrong) + 1)
+    return {"issue_precision": both / issue.sum() if issue.any() else float("nan"),
+            "issue_recall": both / wrong.sum() if wrong.any() else float("nan"),
+            "issue_average_precision": (wrong.cumsum() / rank)[wrong].mean() if wrong.any() else float("nan")}
+
+
 def confusion_matrix(predicted, y, n_classes):
     """M[i, j] = P(predicted = j | y = i), (c, c); a row of zeros for a class that does not occur."""
     counts = np.zeros((n_classes, n_classes))

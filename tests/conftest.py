@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Scripts called in this process draw nothing, for the sake of time."""
-    for name in ("summary", "incv_figures", "training_figures", "verify_figures"):
+    for name in ("summary", "incv_figures", "training_figures", "verify_figures", "issues.files"):
         monkeypatch.setattr(f"noisylabels.report.draw.{name}", lambda *_: [])
 
 

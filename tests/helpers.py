@@ -165,7 +165,7 @@ def results_in(folder):
         if path.endswith(".csv"):
             frame = pd.read_csv(io.BytesIO(content), dtype=str)
             return frame.drop(columns=["seconds", "git"], errors="ignore").to_csv()
-        if path.endswith(".json") and not path.endswith("classes.json"):
+        if path.endswith(".json") and isinstance(json.loads(content), dict):
             return {name: value for name, value in json.loads(content).items() if name != "sessions"}
         if path.endswith(".keras"):
             return weights(content)

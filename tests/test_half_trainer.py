@@ -85,7 +85,7 @@ def script(monkeypatch, tmp_path):
 
 def test_the_first_of_the_best_epochs_selects(script):
     """By the held-out observed labels, among all epochs; the losses are of the same epoch as the hits."""
-    hit, loss, rows = script[1](use_best=True)
+    (hit, loss, *_), rows = script[1](use_best=True)
     assert hit.tolist() == [True, True, True, False]
     assert loss == pytest.approx(-np.log([1, .7, .9, .2]), abs=1e-6)
     assert [row["heldout_accuracy"] for row in rows] == [.25, .75, .75, .5] and script[0].predicted == EPOCHS
@@ -94,15 +94,15 @@ def test_the_first_of_the_best_epochs_selects(script):
 
 def test_the_last_epoch_selects_where_it_shall(script):
     """And only there is predicted."""
-    hit, loss, rows = script[1](use_best=False)
+    (hit, loss, *_), rows = script[1](use_best=False)
     assert hit.tolist() == [False, True, False, True] and loss == pytest.approx(-np.log([.1, .6, .4, .7]), abs=1e-6)
     assert [row["heldout_accuracy"] for row in rows] == [None, None, None, .5] and script[0].predicted == 1
 
 
 def test_top_k_selects_what_is_among_the_k_most_likely(script):
     """The epoch is still that of the best accuracy."""
-    assert script[1](use_best=False, top_k=2)[0].tolist() == [True, True, True, True]
-    assert script[1](use_best=True, top_k=2)[0].tolist() == [True, True, True, False]
+    assert script[1](use_best=False, top_k=2)[0].hit.tolist() == [True, True, True, True]
+    assert script[1](use_best=True, top_k=2)[0].hit.tolist() == [True, True, True, False]
 
 
 def test_a_half_is_trained_from_the_initial_weights_on_its_own_samples(script):
@@ -140,7 +140,7 @@ def test_nothing_of_a_half_goes_into_the_other(real):
     a, b = np.split(np.random.default_rng(0).permutation(1436), 2)
     both, alone = real("both"), real("alone")
     both.train(Stage(1, "a"), a, b, True)
-    for found, expected in zip(both.train(Stage(1, "b"), b, a, True)[:2], alone.train(Stage(1, "b"), b, a, True)[:2]):
+    for found, expected in zip(both.train(Stage(1, "b"), b, a, True)[0], alone.train(Stage(1, "b"), b, a, True)[0]):
         assert (found == expected).all()
 
 

@@ -5,7 +5,7 @@ import pytest
 from helpers import CPU, SELECTION, InThisProcess, record_of
 
 from noisylabels.errors import UserError
-from noisylabels.selection.algorithm import incv
+from noisylabels.selection.algorithm import Scores, incv
 from noisylabels.theory import estimate_noise_ratio
 from utils import corrupt_labels, load_dataset
 
@@ -26,12 +26,12 @@ class Scripted(InThisProcess):
 
     def train(self, halves, use_best):
         self.told += [(str(stage), samples.tolist(), held.tolist(), use_best) for stage, samples, held in halves]
-        return [(*self.answer(held), [{"iteration": stage.iteration, "half": stage.half, "epoch": 0}])
+        return [(self.answer(held), [{"iteration": stage.iteration, "half": stage.half, "epoch": 0}])
                 for stage, _, held in halves]
 
     @staticmethod
     def answer(held):
-        return held % 5 < 2, held * 7919 % 1437 / 1437
+        return Scores(held % 5 < 2, held * 7919 % 1437 / 1437, 0, 0, 0)
 
 
 @pytest.fixture

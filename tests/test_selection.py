@@ -2,8 +2,7 @@
 import numpy as np
 import pytest
 
-from noisylabels.selection.algorithm import incv, is_selected
-from noisylabels.theory import label_loss
+from noisylabels.selection.algorithm import Scores, incv, scores_of
 
 
 class Recorder:
@@ -19,7 +18,7 @@ class Recorder:
         assert (np.diff(held_out) > 0).all()
         self.calls.append((stage, sorted(samples.tolist()), held_out.tolist(), use_best))
         hit, loss = self.answer(stage, held_out)
-        return np.asarray(hit, bool), np.asarray(loss, float)
+        return Scores(np.asarray(hit, bool), np.asarray(loss, float), 0, 0, 0)
 
     def stages(self):
         return [stage for stage, *_ in self.calls]
@@ -194,7 +193,7 @@ def nearest_neighbours(dataset, y_noisy):
         model = KNeighborsClassifier(15).fit(x[samples], y_noisy[samples])
         p = np.zeros((len(held_out), dataset.n_classes))
         p[:, model.classes_] = model.predict_proba(x[held_out])
-        return is_selected(p, y_noisy[held_out]), label_loss(p, y_noisy[held_out])
+        return scores_of(p, y_noisy[held_out])
     return lambda halves, use_best: [score(samples, held_out) for _, samples, held_out in halves]
 
 

@@ -8,6 +8,7 @@ import pytest
 from helpers import SELECTION, InThisProcess, assert_is_one_line, files_in, record_of
 
 from noisylabels.errors import UserError
+from noisylabels.selection.algorithm import Scores
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 FOLDER = "digits/sym/0.5"
@@ -20,7 +21,7 @@ class Halves(InThisProcess):
         return {"device": "CPU", "threads": 1}
 
     def train(self, halves, use_best):
-        return [(held % 2 == 0, held / 1437, []) for _, _, held in halves]
+        return [(Scores(held % 2 == 0, held / 1437, 0, 0, 0), []) for _, _, held in halves]
 
 
 @pytest.fixture

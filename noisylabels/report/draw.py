@@ -11,7 +11,8 @@ import pandas as pd
 
 from noisylabels import theory
 from noisylabels.methods import METHODS, title_of
-from noisylabels.report import figures, published
+from noisylabels.report import figures, issues, published
+from noisylabels.report.files import save, save_csv
 from noisylabels.report.groups import differences, identity_of, labelled, rows_of_records, usual_recipe
 from noisylabels.report.read import (
     VERIFY_COLUMNS,
@@ -24,7 +25,7 @@ from noisylabels.report.read import (
     read_training,
 )
 from noisylabels.report.tables import markdown, table_row
-from noisylabels.runs.files import atomic, write_csv
+from noisylabels.runs.files import atomic
 from noisylabels.runs.folders import find_runs, run_at
 
 
@@ -205,38 +206,28 @@ def true_T(noise, like):
     return theory.transition_matrix(*noise, len(like))
 
 
-def save_csv(frame, path):
-    write_csv(path, frame)
-    return path
-
-
-def save(figure, path):
-    """Writes a figure as PNG; the same figure gives the same bytes."""
-    with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=150, metadata={"Software": None})
-    return path
-
-
 def everything(results_dir, dataset):
     """All of the above for all runs of a data set."""
     written = verify_figures(results_dir, dataset)
     runs = find_runs(results_dir, dataset)
     for run in runs:
-        written += incv_figures(run.folder)
+        written += incv_figures(run.folder) + issues.files(run.folder)
         for method in methods_of(runs):
             written += training_figures(run.folder, method)
     return written + summary(results_dir, dataset)
 
 
-def print_selection(csv):
-    """What a finished selection found, from the files beside its CSV, and the paths of these."""
-    files = [csv, csv.with_name("INCV_history.csv"), csv.with_name("INCV_iterations.csv")]
+def print_selection(csv, dataset):
+    """What a finished selection of a Dataset found, from the files beside its CSV, and the paths of these."""
+    names = ("INCV_history.csv", "label_issues.csv", "pred_probs.npy", "classes.json", "INCV_iterations.csv")
+    files = [csv, *map(csv.with_name, names)]
     last = pd.read_csv(files[-1]).iloc[-1]
     print(f"\nestimated noise ratio  {last.eps:.3f}\n"
           f"selected               {last.selected:,.0f}, candidate {last.candidate:,.0f}, removed {last.removed:,.0f}")
     if np.isfinite([last.LP, last.LR]).any():               # the true labels are known
         print(f"label precision        {last.LP:.3f}\nlabel recall           {last.LR:.3f}")
-    print_paths([*files, *incv_figures(csv.parent)])
+    issues.print_found(csv.parent)
+    print_paths([*files, *incv_figures(csv.parent), *issues.files(csv.parent, dataset)])
 
 
 def print_paths(paths):

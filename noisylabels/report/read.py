@@ -1,13 +1,18 @@
 """Reads what runs left, and believes nothing: what is missing is None, what is damaged is named and left out."""
 import contextlib
 import functools
+import json
 import sys
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 VERIFY_COLUMNS = ["TA", "LP", "LR", "TA_theory", "LP_theory", "LR_theory", "test_accuracy"]
 ITERATION_COLUMNS = ["iteration", "LP", "LR", "eps", "selected", "candidate", "removed"]
 TRAINING_COLUMNS = ["epoch", "test_accuracy_1", "seconds"]
+ISSUE_COLUMNS = ["index", "file", "given_label", "predicted_label", "label_score", "is_label_issue", "status",
+                 "selected_iteration", "y_true"]
 RESULT_COLUMNS = ["last", "last10", "best"]
 FURTHER_COLUMNS = ["final", "validated", "steps"]       # not in files of before
 
@@ -48,6 +53,36 @@ def read_training(run, method):
 def read_iterations(run):
     """Frame of a run's selection by iteration; None where there is none."""
     return read_csv(run.folder / "INCV_iterations.csv", "iteration", ITERATION_COLUMNS)
+
+
+class Issues(NamedTuple):
+    """The label issues of a selection: a frame of ISSUE_COLUMNS, worst first, all text but numbers and truths."""
+
+    frame: pd.DataFrame
+    classes: list               # the names of all classes, in the order of pred_probs.npy
+
+    def codes(self, column):
+        """The labels of a column as indices of the classes, int (n,)."""
+        return pd.Index(self.classes).get_indexer(self.frame[column])
+
+
+def read_issues(folder):
+    """The Issues in a folder; None where there are none."""
+    path = folder / "label_issues.csv"
+    with _skipping(path):
+        classes = json.loads((folder / "classes.json").read_bytes())
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if missing := [name for name in ISSUE_COLUMNS if name not in frame]:
+            raise ValueError(f"no column {missing[0]}")
+        issues = Issues(frame.assign(index=frame["index"].astype(int), label_score=frame.label_score.astype(float),
+                                     is_label_issue=frame.is_label_issue == "True"), classes)
+        if not len(frame) or sorted(issues.frame["index"]) != list(range(len(frame))):
+            raise ValueError("not one row for each index")
+        if not issues.frame.label_score.between(0, 1.001).all():
+            raise ValueError("a label_score that is no probability")
+        if np.concatenate([issues.codes("given_label"), issues.codes("predicted_label")]).min() < 0:
+            raise ValueError("a label that is not in classes.json")
+        return issues
 
 
 def read_csv(path, index, columns):
@@ -93,10 +128,10 @@ def _skipping(path):
         pass
     except (OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
-        _warn(f"{path}: left out, {reason}")
+        warn(f"{path}: left out, {reason}")
 
 
 @functools.cache
-def _warn(line):
+def warn(line):
     """A line on standard error, once."""
     print(line, file=sys.stderr)

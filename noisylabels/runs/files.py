@@ -50,6 +50,12 @@ def write_json(path, content):
         temporary.write_text(json.dumps(content, indent=2) + "\n")
 
 
+def write_array(path, array):
+    """An array as .npy."""
+    with atomic(path) as temporary:
+        np.save(temporary, array)
+
+
 def save_arrays(path, arrays):
     """Arrays by name, as an uncompressed npz: its checksums tell a damaged file from a good one."""
     with atomic(path) as temporary:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from noisylabels.streams import stream
-from noisylabels.theory import estimate_noise_ratio, label_scores
+from noisylabels.theory import estimate_noise_ratio, label_loss, label_scores
 
 
 def is_selected(probabilities, y_noisy, top_k=1):
@@ -59,12 +59,38 @@ class Stage(NamedTuple):
         return f"{self.iteration}{self.half}"
 
 
+class Scores(NamedTuple):
+    """What a network says of m samples that it has not seen."""
+
+    hit: np.ndarray                     # is_selected, bool (m,)
+    loss: np.ndarray                    # theory.label_loss, (m,)
+    predicted: np.ndarray               # the most likely class, int (m,)
+    label_score: np.ndarray             # the probability of the observed label, (m,)
+    probabilities: np.ndarray | None    # of all classes, (m, c); None after the first iteration
+
+
+def scores_of(probabilities, y_noisy, top_k=1):
+    """The Scores of class probabilities (m, c) for observed labels int (m,)."""
+    return Scores(is_selected(probabilities, y_noisy, top_k), label_loss(probabilities, y_noisy),
+                  probabilities.argmax(axis=1), probabilities[np.arange(len(y_noisy)), y_noisy], probabilities)
+
+
 @dataclass
 class Selection:
-    """The sets S (select), C (candidate), bool (n,), the estimated noise ratio, and one row an iteration."""
+    """The sets S (select), C (candidate), the estimated noise ratio, one row an iteration; and what the networks said.
+
+    select, candidate: bool (n,). iteration: in which a sample was selected, from 1, 0 where it was not: int (n,).
+    predicted: the most likely class for the last network to which a sample was held out, int (n,). label_score: the
+    mean probability of its observed label for all networks to which it was, float32 (n,). probabilities: of all classes
+    in the first iteration, float32 (n, c).
+    """
 
     select: np.ndarray
     candidate: np.ndarray
+    iteration: np.ndarray
+    predicted: np.ndarray
+    label_score: np.ndarray
+    probabilities: np.ndarray
     eval_ratio: float = float("nan")
     iterations: list = field(default_factory=list)
 
@@ -73,15 +99,16 @@ def incv(train, y, y_noisy, n_classes, pattern, iterations=4, top_k=1, seed=0):
     """Algorithm INCV: cleans D, the samples with observed labels y_noisy (n,).
 
     train(halves, use_best): for each (stage, samples, held_out) of the two halves, trains from the initial weights on
-    the samples (indices), and returns of the held-out ones which are selected (bool), and their theory.label_loss; by
-    the weights of the epoch with the best held-out accuracy if use_best, else of the last. stage: a Stage. Neither half
-    depends on what the other gives, so that they may be trained side by side.
+    the samples (indices), and returns the Scores of the held-out ones; by the weights of the epoch with the best
+    held-out accuracy if use_best, else of the last. stage: a Stage. Neither half depends on what the other gives, so
+    that they may be trained side by side.
     y: true labels, for LP and LR in the rows alone; None where they are not known.
     pattern: what the algorithm is told of the noise, "sym", "asym" or None.
     Ends early when fewer than two candidates are left. Where S stays empty the next iteration trains on the half alone.
     """
     n = len(y_noisy)
-    result = Selection(np.zeros(n, bool), np.ones(n, bool))
+    result = Selection(np.zeros(n, bool), np.ones(n, bool), np.zeros(n, int), np.zeros(n, int),
+                       np.zeros(n, np.float32), np.zeros((n, n_classes), np.float32))
     for i in range(1, iterations + 1):
         candidates = np.flatnonzero(result.candidate)
         if len(candidates) < 2:
@@ -91,12 +118,18 @@ def incv(train, y, y_noisy, n_classes, pattern, iterations=4, top_k=1, seed=0):
         halves = [(Stage(i, "a"), np.concatenate([kept, C1]), np.sort(C2)),
                   (Stage(i, "b"), np.concatenate([kept, C2]), np.sort(C1))]
         use_best = i == 1 or i <= best_epoch_iterations(result.eval_ratio, pattern)
-        for (stage, _, held_out), (hit, loss) in zip(halves, train(halves, use_best), strict=True):
+        for (stage, _, held_out), scores in zip(halves, train(halves, use_best), strict=True):
+            hit = scores.hit
             if stage == (1, "a"):
                 result.eval_ratio = estimate_noise_ratio(hit.mean(), n_classes, top_k)
-            removed = is_removed(loss, hit.sum(), removal_ratio(result.eval_ratio, pattern))
+            removed = is_removed(scores.loss, hit.sum(), removal_ratio(result.eval_ratio, pattern))
             result.select[held_out[hit]] = True
             result.candidate[held_out[hit | removed]] = False
+            result.iteration[held_out[hit]] = i
+            result.predicted[held_out] = scores.predicted
+            result.label_score[held_out] += (scores.label_score - result.label_score[held_out]) / i
+            if i == 1:
+                result.probabilities[held_out] = scores.probabilities
         result.iterations.append(describe(result, i, y, y_noisy))
     return result
 

@@ -8,6 +8,7 @@ import pandas as pd
 from noisylabels.errors import UserError
 from noisylabels.runs.files import write_csv
 from noisylabels.runs.record import Run, compare, read_record
+from noisylabels.selection.issues import ISSUES, PROBABILITIES, write_issues
 from noisylabels.theory import label_scores
 
 COLUMNS = {"y": float, "y_noisy": float, "select": bool, "candidate": bool, "eval_ratio": float}
@@ -78,11 +79,12 @@ def csv_path(experiment):
 def selection_run(experiment):
     """The selection as a run: finished where its files are there. Raises UserError, see `Run`."""
     return Run(experiment.folder, RECORD.removesuffix(".json"), experiment.identity, experiment.overwrite,
-               [csv_path(experiment).name, HISTORY, ITERATIONS])
+               [csv_path(experiment).name, HISTORY, ITERATIONS, ISSUES, PROBABILITIES])
 
 
 def write_selection(experiment, result, history):
     """The files of a finished selection. result: an algorithm.Selection. history: rows, one an epoch."""
+    write_issues(experiment, result)
     write_csv(experiment.folder / HISTORY, pd.DataFrame(history))
     write_csv(experiment.folder / ITERATIONS, pd.DataFrame(result.iterations))
     write_csv(csv_path(experiment), pd.DataFrame({

@@ -3,8 +3,7 @@ import numpy as np
 
 from noisylabels.methods import method_class
 from noisylabels.methods.base import Given
-from noisylabels.selection.algorithm import is_selected
-from noisylabels.theory import label_loss
+from noisylabels.selection.algorithm import Scores, scores_of
 from noisylabels.training.trainer import Trainer, build
 
 
@@ -20,7 +19,7 @@ class HalfTrainer:
                                experiment.jit_compile, tell)
 
     def train(self, stage, samples, held_out, use_best):
-        """What algorithm.incv wants to know of the held-out samples, and the rows of the training's history."""
+        """The Scores of the held-out samples, and the rows of the training's history."""
         epochs, top_k = self.experiment.settings.epochs, self.experiment.arguments["top_k"]
         y = self.experiment.y_noisy[held_out]
 
@@ -30,10 +29,13 @@ class HalfTrainer:
             p = self.method.probabilities(self.trainer.images, held_out)
             accuracy = float(np.mean(p.argmax(axis=1) == y))
             if accuracy > memory.get("accuracy", -1) or not use_best:
-                memory.update(accuracy=np.array(accuracy), hit=is_selected(p, y, top_k), loss=label_loss(p, y))
+                memory.update(scores_of(p, y, top_k)._asdict(), accuracy=np.array(accuracy))
+                if stage.iteration > 1:
+                    del memory["probabilities"]                 # every epoch's checkpoint would hold them
             return {"heldout_accuracy": accuracy}
 
         self.method.restart(samples)
         rows, memory = self.trainer.fit(epochs, self.experiment.seed, f"INCV {stage}", self.run.checkpoint(str(stage)),
                                         after_epoch, f"INCV {stage}")
-        return memory["hit"], memory["loss"], [{**stage._asdict(), **row} for row in rows]
+        scores = Scores(*(memory.get(name) for name in Scores._fields))
+        return scores, [{**stage._asdict(), **row} for row in rows]

@@ -15,6 +15,7 @@ from multiprocessing.connection import wait
 from noisylabels.errors import UserError
 from noisylabels.machine import die_with_parent
 from noisylabels.progress import Event
+from noisylabels.selection import issues
 from noisylabels.selection.algorithm import Stage, incv
 from noisylabels.selection.files import write_selection
 
@@ -32,8 +33,8 @@ def select(experiment, run, progress):
 
     def train(halves, use_best):
         answers = trainers.train(halves, use_best)
-        history.extend(row for *_, rows in answers for row in rows)
-        return [(hit, loss) for hit, loss, _ in answers]
+        history.extend(row for _, rows in answers for row in rows)
+        return [scores for scores, _ in answers]
 
     with Trainers(experiment, run, progress) as trainers, run.session(trainers.start, wait=True):
         if run.finished:                # by another process, for which this one has waited
@@ -42,7 +43,7 @@ def select(experiment, run, progress):
         result = incv(train, dataset.y_train, experiment.y_noisy, dataset.n_classes, experiment.assumed_pattern,
                       arguments["INCV_iter"], arguments["top_k"], experiment.seed)
         write_selection(experiment, result, history)
-        run.finish(**result.iterations[-1])
+        run.finish(**result.iterations[-1], **issues.scores(experiment, result))
 
 
 class Trainers(contextlib.AbstractContextManager):

@@ -1,0 +1,75 @@
+"""The drawing of label issues: numbers and images in, a matplotlib Figure out."""
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+COLUMNS = 8                     # of pictures
+NAMED = 40                      # so many classes have their names beside the matrix, more their numbers
+ISSUE, OTHER = "#a00000", "#0072b2"
+
+
+def pictures(images, labels):
+    """Images uint8 (n, h, w, ch) with their labels beneath. labels: (given, predicted) of each."""
+    rows, scale = -(-len(images) // COLUMNS), 1 / max(images.shape[1:3])
+    height, width = images.shape[1] * scale, images.shape[2] * scale
+    figure = Figure(figsize=(1.15 * COLUMNS, 1.5 * rows + .4))
+    axes = figure.add_axes([0, 0, 1, 1 - .4 / (1.5 * rows + .4)])
+    for k, (image, (given, predicted)) in enumerate(zip(images, labels)):
+        row, column = divmod(k, COLUMNS)
+        x, y = 1.15 * column + .575, -1.5 * row
+        extent = (x - width / 2, x + width / 2, y - height, y)
+        axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255, extent=extent)
+        parts = shortened(given), shortened(predicted)
+        caption = (" → " if len("".join(parts)) < 12 else " →\n").join(parts)
+        axes.text(x, y - height - .05, caption, ha="center", va="top", fontsize=8, parse_math=False)
+    axes.set(xlim=(0, 1.15 * COLUMNS), ylim=(-1.5 * rows, 0))
+    axes.axis("off")
+    figure.suptitle(f"The {len(images)} labels most probably wrong: given → predicted", fontsize=11, y=1 - .1 / rows)
+    return figure
+
+
+def matrix(counts, classes):
+    """How many samples of each given label (rows) are predicted as which class (columns). counts: int (c, c)."""
+    c = len(classes)
+    size = min(4.2 + .28 * c, 12)
+    figure = Figure(figsize=(size + 1, size), layout="constrained")
+    axes = figure.subplots()
+    others = counts[~np.eye(c, dtype=bool)].max()
+    image = axes.imshow(counts, vmin=0, vmax=max(others, 1), cmap="Blues")
+    axes.set(xlabel="predicted label", ylabel="given label")
+    if c <= NAMED:
+        names = [shortened(name) for name in classes]
+        axes.set_xticks(range(c), names, rotation=0 if max(map(len, names)) < 3 else 90, parse_math=False)
+        axes.set_yticks(range(c), names, parse_math=False)
+    else:
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(10, integer=True))
+    if c <= 20:
+        for (row, column), count in np.ndenumerate(counts):
+            if count:
+                axes.text(column, row, f"{count}", ha="center", va="center", fontsize=7,
+                          color="white" if count > .6 * others else "black")
+    figure.colorbar(image, ax=axes, shrink=.7, extend="max", label="samples")
+    return figure
+
+
+def histogram(scores, issue):
+    """label_score of the issues and of the other samples, and the highest of an issue. Both (n,)."""
+    figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+    axes = figure.subplots()
+    bins = np.linspace(0, 1, 41)
+    for chosen, name, color in ((issue, "label issues", ISSUE), (~issue, "others", OTHER)):
+        axes.hist(scores[chosen], bins, color=color, alpha=.55, label=f"{name}: {chosen.sum():,}")
+    if issue.any():
+        axes.axvline(scores[issue].max(), color="black", linestyle="--", linewidth=1,
+                     label=f"highest of an issue: {scores[issue].max():.3f}")
+    axes.set(xlabel="label_score, the probability of the given label", ylabel="samples", yscale="log", xlim=(0, 1))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def shortened(name, longest=14):
+    """A class's name in one line that fits."""
+    line = " ".join(name.split())
+    return line if len(line) <= longest else line[:longest - 1] + "…"

@@ -1,0 +1,82 @@
+"""The label issues of a selection, made of its files: the cleaned labels, tasks for Label Studio, pictures.
+
+Only the pictures of samples, and the page to review them, need the images.
+"""
+import json
+from urllib.parse import quote
+from xml.etree import ElementTree
+
+import numpy as np
+
+from noisylabels.report import issue_figures
+from noisylabels.report.files import save, save_csv
+from noisylabels.report.read import read_issues
+from noisylabels.runs.files import atomic
+from noisylabels.theory import issue_scores
+
+SHOWN = 48                      # the worst, in a picture
+LOCAL_FILES = "/data/local-files/?d="       # where Label Studio serves files of LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT
+
+
+def print_found(folder):
+    """How many labels are probably wrong, and how right that is where the truth is known."""
+    issues = read_issues(folder)
+    if issues is None:
+        return
+    frame = issues.frame
+    found = f"label issues           {frame.is_label_issue.sum():,} of {len(frame):,}"
+    if (frame.y_true != "").all():
+        scores = issue_scores(frame.is_label_issue.to_numpy(), (frame.y_true != frame.given_label).to_numpy())
+        found += ": " + ", ".join(f"{name.removeprefix('issue_').replace('_', ' ')} {value:.3f}"
+                                  for name, value in scores.items())
+    print(found)
+
+
+def files(folder, dataset=None):
+    """Writes all that follows from the label issues in a folder. Returns the paths, none where there are no issues.
+
+    dataset: a Dataset, theirs. Without its images there is neither the picture of the worst nor the page to review.
+    """
+    issues = read_issues(folder)
+    if issues is None:
+        return []
+    frame = issues.frame
+    selected = frame[frame.status == "selected"].sort_values("index")
+    cleaned = selected.rename(columns={"file": "file_name", "given_label": "label"})[["file_name", "label"]]
+    written = [save_csv(cleaned, folder / "cleaned.csv")]
+    for name, text in (("labelstudio_tasks.json", tasks(frame)), ("labelstudio.xml", labelling(issues.classes))):
+        with atomic(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        written.append(folder / name)
+    counts = np.zeros((len(issues.classes),) * 2, int)
+    np.add.at(counts, (issues.codes("given_label"), issues.codes("predicted_label")), 1)
+    drawn = {"label_issues_classes.png": issue_figures.matrix(counts, issues.classes),
+             "label_issues_scores.png": issue_figures.histogram(frame.label_score, frame.is_label_issue)}
+    if dataset is not None:
+        worst = frame[:SHOWN]
+        drawn["label_issues.png"] = issue_figures.pictures(
+            dataset.x_train[worst["index"]], list(zip(worst.given_label, worst.predicted_label)))
+    return written + [save(figure, folder / name) for name, figure in drawn.items()]
+
+
+def tasks(frame):
+    """The issues as tasks of Label Studio, JSON, worst first: each with a prediction, scored 1 - label_score."""
+    def task(row):
+        result = {"from_name": "label", "to_name": "image", "type": "choices",
+                  "value": {"choices": [row["predicted_label"]]}}
+        data = {"image": LOCAL_FILES + quote(row["file"]), "index": row["index"], "given_label": row["given_label"]}
+        return {"data": data, "predictions": [
+            {"model_version": "INCV", "score": round(1 - row["label_score"], 6), "result": [result]}]}
+    return json.dumps([task(row) for row in frame[frame.is_label_issue].to_dict("records")], indent=1) + "\n"
+
+
+def labelling(classes):
+    """Label Studio's labelling interface for these tasks, XML."""
+    view = ElementTree.Element("View")
+    ElementTree.SubElement(view, "Header", value="given label: $given_label")
+    ElementTree.SubElement(view, "Image", name="image", value="$image")
+    choices = ElementTree.SubElement(view, "Choices", name="label", toName="image", choice="single", showInLine="true")
+    for name in classes:
+        ElementTree.SubElement(choices, "Choice", value=name)
+    ElementTree.indent(view)
+    return ElementTree.tostring(view, encoding="unicode") + "\n"
