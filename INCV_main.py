@@ -9,6 +9,7 @@ results/<dataset>/<pattern>/<ratio>/, under the method's name: <method>_training
 probabilities of these classes; <method>_training.json, the run's record.
 Draws the comparison of all methods found in results/<dataset>/ anew: table.csv, table.md, TestAcc.png, INCV.png.
 """
+import argparse
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,7 @@ import pandas as pd
 from noisylabels import cli, data_flags
 from noisylabels.errors import UserError
 from noisylabels.experiment import Experiment
-from noisylabels.methods import METHODS, OPTIONS, method_class, options_of
+from noisylabels.methods import METHODS, OPTIONS, SELECTED, method_class, options_of
 from noisylabels.progress import Progress
 from noisylabels.report import draw
 from noisylabels.runs.files import write_csv
@@ -27,6 +28,7 @@ from noisylabels.runs.record import Run
 from noisylabels.selection.files import Selected, csv_path, find_selection, selection_run
 from noisylabels.selection.select import select, trainings
 from noisylabels.streams import stream
+from noisylabels.theory import label_scores
 from utils import load_dataset, observed_labels
 
 
@@ -56,19 +58,25 @@ class Work(NamedTuple):
     selecting: Experiment | None        # that of the selection, where the method takes one
     selection: Selected | None          # None also where it is yet to be made
     finished: bool
+    teacher: "Work | None" = None       # the run of incv whose networks label the rest, where the method has one
+
+    @property
+    def to_do(self):
+        """What is yet to be trained, in its order."""
+        return [work for work in (self.teacher, self) if work and not work.finished]
 
 
 def plan(args, dataset):
     """The Work of parsed arguments on a data set. Raises UserError where it cannot be done."""
-    if args.selection and args.method != "incv":
-        raise UserError("argument --selection: only the method incv trains on a selection")
+    if args.selection and args.method not in SELECTED:
+        raise UserError(f"argument --selection: only the methods {' and '.join(SELECTED)} train on a selection")
 
     # D: images and their observed labels
     noise = data_flags.noise_of(args, dataset)
     y_noisy = observed_labels(dataset, noise, args.seed)
 
     # S, C and the estimated noise ratio: INCV's selection, where the method takes it; None where it is yet to be made
-    selecting = cli.selection_experiment(args, dataset, y_noisy, noise) if args.method == "incv" else None
+    selecting = cli.selection_experiment(args, dataset, y_noisy, noise) if args.method in SELECTED else None
     experiment = cli.experiment(
         args, "main", dataset, y_noisy, noise, (len(y_noisy), "the training set"), args.epochs, method=args.method,
         assumed_pattern=cli.told(args, noise), selection=None,
@@ -76,8 +84,25 @@ def plan(args, dataset):
     if experiment.arguments.get("co_teaching_variant") == "2018" and experiment.settings.optimizer != "adam":
         raise UserError("argument --co_teaching_variant: 2018 changes Adam's beta1; give --optimizer adam")
     selection = selecting and find_selection(selecting, args.selection, cli.given_for_selection(args))
-    ready = selection or not selecting
-    return Work(experiment, selecting, selection, bool(ready and training_run(experiment, selection).finished))
+    teacher = plan_teacher(args, dataset) if args.method == "incv_student" else None
+    ready = (selection or not selecting) and (not teacher or teacher.finished)
+    return Work(experiment, selecting, selection, bool(ready and training_run(experiment, selection).finished), teacher)
+
+
+def plan_teacher(args, dataset):
+    """The Work of incv with all else as in the arguments. Raises UserError where a finished one lacks its networks."""
+    given = {**vars(args), "method": "incv", "overwrite": args.overwrite_selection}
+    work = plan(argparse.Namespace(**given), dataset)
+    missing = [path for path in networks_of(work.experiment.folder) if not path.exists()]
+    if work.finished and missing:
+        raise UserError(f"argument --method: {args.method} learns from the networks of incv, but {missing[0]} is "
+                        "missing; run --method incv --overwrite before")
+    return work
+
+
+def networks_of(folder):
+    """The paths of the two networks that incv saves."""
+    return [folder / f"incv_{k}.keras" for k in (1, 2)]
 
 
 def run(args):
@@ -88,7 +113,8 @@ def run(args):
         carry_out(work, args.quiet)
 
     # what came out, from its files
-    print_summary(work.experiment.folder, args.method)
+    for done in work.to_do or [work]:
+        print_summary(done.experiment.folder, done.experiment.arguments["method"])
     draw.print_paths(draw.summary(args.results_dir, dataset.name))
 
 
@@ -100,18 +126,22 @@ def training_run(experiment, selection):
                [f"{name}_training.csv", f"{name}_result.csv"], [f"{name}_?.keras", f"{name}_?.csv"])
 
 
-def stages(experiment):
-    """{name: work} of a method's trainings, as `selection.select.trainings` has it of a selection's."""
-    name, samples = experiment.arguments["method"], experiment.settings.epochs * len(experiment.y_noisy)
-    first = {"standard network": samples} if experiment.arguments.get("f_correction_T") == "estimated" else {}
-    return first | {name: samples * METHODS[name].cost}
+def stages(work):
+    """{name: work} of a call's trainings, as `selection.select.trainings` has it of a selection's."""
+    found = {}
+    for experiment, *_ in work.to_do or [work]:
+        name, samples = experiment.arguments["method"], experiment.settings.epochs * len(experiment.y_noisy)
+        if experiment.arguments.get("f_correction_T") == "estimated":
+            found["standard network"] = samples
+        found[name] = samples * METHODS[name].cost
+    return found
 
 
 def carry_out(work, quiet):
     """Selects, where the method takes a selection and there is none, and trains, or does what is left of that."""
-    experiment, selecting, selection = work.experiment, work.selecting, work.selection
+    selecting, selection = work.selecting, work.selection
     missing = selecting is not None and selection is None
-    with Progress((trainings(selecting) if missing else {}) | stages(experiment), quiet) as progress:
+    with Progress((trainings(selecting) if missing else {}) | stages(work), quiet) as progress:
         if missing:
             select(selecting, selection_run(selecting), progress)
             draw.print_selection(csv_path(selecting), selecting.dataset)
@@ -119,7 +149,8 @@ def carry_out(work, quiet):
         elif selection and selection.path == csv_path(selecting):
             draw.incv_figures(selecting.folder)         # an earlier call may have been killed before it drew them
         progress.begin()
-        train(experiment, selection, progress.show)
+        for experiment, *_ in work.to_do:
+            train(experiment, selection, progress.show)
 
 
 def train(experiment, selection, tell):
@@ -127,7 +158,7 @@ def train(experiment, selection, tell):
     from noisylabels.methods.base import Given
     from noisylabels.training import evaluation
     from noisylabels.training.device import start_tensorflow
-    from noisylabels.training.export import save_usable
+    from noisylabels.training.export import mean_prediction, save_usable
     from noisylabels.training.trainer import Trainer, build
 
     run, settings, name = training_run(experiment, selection), experiment.settings, experiment.arguments["method"]
@@ -139,6 +170,8 @@ def train(experiment, selection, tell):
         if selection:
             frame = selection.frame
             given = given.with_selection(frame.select.to_numpy(), frame.candidate.to_numpy(), frame.eval_ratio[0])
+        if name == "incv_student":
+            given = replace(given, predicted=mean_prediction(networks_of(run.folder), given.images).argmax(axis=1))
 
         def trainer_of(method):
             rate = replace(settings, factor=method.factor or settings.factor).rate
@@ -173,18 +206,31 @@ def train(experiment, selection, tell):
             save_usable(network, run.folder / f"{name}_{k + 1}.keras", experiment.dataset.classes, method.mirror)
         for matrix in method.matrices:
             write_csv(run.folder / f"{name}_{matrix}.csv", pd.DataFrame(getattr(method, matrix)), index=True)
-        believed = method.believed()
+        of_labels, believed = {}, method.believed()
         if believed is not None:
-            label = pd.Series(believed, dtype="Int64").replace(-1, pd.NA)
-            write_csv(run.folder / f"{name}_labels.csv", pd.DataFrame(
-                {"y": experiment.dataset.y_train, "y_noisy": experiment.y_noisy, "label": label}))
+            labels = pd.DataFrame({"y": experiment.dataset.y_train, "y_noisy": experiment.y_noisy,
+                                   "label": pd.Series(believed, dtype="Int64").replace(-1, pd.NA)})
+            write_csv(run.folder / f"{name}_labels.csv", labels)
+            of_labels = scores_of(labels)
         log = evaluation.training_log(history)
         result = evaluation.test_accuracies(log, method.n_networks)
         write_csv(run.folder / f"{name}_training.csv", log)
         write_csv(run.folder / f"{name}_result.csv", result.assign(recipe=experiment.recipe))
         draw.training_figures(run.folder, name)
-        of_labels = {score: float(log[score].iloc[-1]) for score in ("LP", "LR") if score in log}
         run.finish(**result.astype(object).set_index("network").loc["mean"].dropna().to_dict(), **of_labels)
+
+
+def scores_of(labels):
+    """LP and LR of the observed labels that a method keeps, and the share of its own that are right; {} without truth.
+
+    labels: frame with y, y_noisy, label, which may be blank where the method does not say.
+    """
+    said = labels.dropna(subset="label").astype(int, errors="ignore")
+    if said.y.isna().any():
+        return {}
+    scores = label_scores(said.label == said.y_noisy, said.y == said.y_noisy)
+    scores["labels_right"] = (said.label == said.y).mean()
+    return {name: float(value) for name, value in scores.items()}
 
 
 def print_summary(folder, method):
@@ -201,6 +247,11 @@ def print_summary(folder, method):
     for row in result.to_dict("records"):
         name = "mean of both" if row["network"] == "mean" else f"network {row['network']}"
         print(f"{name:<16}" + "   ".join(f"{row[key]:<{len(title)}.4f}" for key, title in titles.items()).rstrip())
+    labels = folder / f"{method}_labels.csv"
+    if labels.exists():
+        frame = pd.read_csv(labels)
+        scores = "".join(f", {name.replace('_', ' ')} {value:.3f}" for name, value in scores_of(frame).items())
+        print(f"its labels: {(frame.label == frame.y_noisy).sum():,} of {len(frame):,} as observed{scores}")
     draw.print_paths([*sorted(folder.glob(f"{method}_*")), folder / "classes.json"])
 
 

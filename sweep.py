@@ -91,7 +91,7 @@ def tasks(options, dataset):
             selections.append(selection)
         record = work.experiment.folder / f"{method}_training.json"
         methods.append(Task(f"{method} {title}", "INCV_main", flags, record, work.finished,
-                            sum(INCV_main.stages(work.experiment).values()), selection))
+                            sum(INCV_main.stages(work).values()), selection))
     return selections + methods
 
 

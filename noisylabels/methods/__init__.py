@@ -37,7 +37,9 @@ METHODS |= {
     "gce": Entry("GCE", "GCE"),
     "sce": Entry("SCE", "SCE"),
     "elr": Entry("ELR", "ELR"),
+    "incv_student": Entry("Student", "INCV, student"),
 }
+SELECTED = ("incv", "incv_student")             # those that train on INCV's selection
 OPTIONS = {
     "f_correction_T": Option(("estimated", "true"),
                              "F-correction's noise matrix: estimated, or that of the noise given"),

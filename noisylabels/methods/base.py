@@ -26,6 +26,7 @@ class Given:
     select: np.ndarray | None = None        # INCV's S and C, bool (n,), and its estimate of the noise ratio
     candidate: np.ndarray | None = None
     eval_ratio: float | None = None
+    predicted: np.ndarray | None = None     # labels by networks that were trained on that selection, int (n,)
     options: dict[str, Any] = field(default_factory=dict)   # the method's own flags, see methods.OPTIONS
 
     def with_selection(self, select, candidate, eval_ratio):

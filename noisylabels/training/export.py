@@ -2,10 +2,12 @@
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from models.layers import BatchNorm, Whitening
 from noisylabels.errors import UserError
 from noisylabels.runs.files import atomic, write_json
+from noisylabels.training.device import quiet_stderr
 
 NAME = "images_to_probabilities"        # of such a network, to be told from one that was saved as it is trained
 
@@ -36,6 +38,15 @@ def load_usable(path):
         raise UserError(f"{path} does not take images as they are to probabilities: it is of an earlier version, or of "
                         "other origin; let INCV_main.py --overwrite save it anew")
     return network
+
+
+def mean_prediction(paths, images):
+    """The mean of what networks that `save_usable` wrote predict for images uint8 (n, h, w, ch): float (n, c).
+
+    Raises UserError as `load_usable`.
+    """
+    with quiet_stderr():
+        return np.mean([load_usable(path).predict(images, batch_size=256, verbose=0) for path in paths], axis=0)
 
 
 def usable(network, mirror):
