@@ -121,9 +121,11 @@ def run(args):
 def training_run(experiment, selection):
     """The training, on a `Selected` or None, as a run: finished where its files are. Raises UserError, see `Run`."""
     name = experiment.arguments["method"]
-    return Run(experiment.folder, f"{name}_training",
-               experiment.identity | {"selection": selection and selection.identity}, experiment.overwrite,
-               [f"{name}_training.csv", f"{name}_result.csv"], [f"{name}_?.keras", f"{name}_?.csv"])
+    identity = experiment.identity | {"selection": selection and selection.identity}
+    return Run(experiment.folder, f"{name}_training", identity, experiment.overwrite,
+               [f"{name}_training.csv", f"{name}_result.csv"],
+               [f"{name}_?.keras", f"{name}_?.csv", f"{name}_labels.csv"],
+               f"give those, another --name or --results_dir, or --method {name} --overwrite")
 
 
 def stages(work):
@@ -252,7 +254,9 @@ def print_summary(folder, method):
         frame = pd.read_csv(labels)
         scores = "".join(f", {name.replace('_', ' ')} {value:.3f}" for name, value in scores_of(frame).items())
         print(f"its labels: {(frame.label == frame.y_noisy).sum():,} of {len(frame):,} as observed{scores}")
-    draw.print_paths([*sorted(folder.glob(f"{method}_*")), folder / "classes.json"])
+    others = tuple(f"{other}_" for other in METHODS if other.startswith(f"{method}_"))
+    own = [path for path in sorted(folder.glob(f"{method}_*")) if not path.name.startswith(others)]
+    draw.print_paths([*own, folder / "classes.json"])
 
 
 def main(argv=None):

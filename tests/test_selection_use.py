@@ -208,7 +208,7 @@ def test_a_named_one_must_fit_the_data_and_what_the_training_is_told(select, tra
         assert_is_one_line(ended, problem)
         assert begun is None and files_in(tmp_path) == before
     assert_is_one_line(train("--selection", elsewhere / SELECTION, "--method", "standard")[0],
-                       "--selection: only the method incv trains on a selection")
+                       "--selection: only the methods incv and incv_student train on a selection")
 
 
 # --------------------------------------------------------------------------------------------------- names and recipes

@@ -27,10 +27,13 @@ class Run:
     folder: where it writes. name: of its record, `<name>.json`. arguments: what its result depends on; a run found
     there with others is an error that names them. overwrite: a finished run, or one with other arguments, is forgotten.
     outputs: the files without which it is not finished. more: patterns of what else it writes.
+    remedy: what to do about other arguments, in the words of the error.
     Raises UserError if the arguments differ, or the disk does not allow something.
     """
 
-    def __init__(self, folder, name, arguments, overwrite=False, outputs=(), more=()):
+    def __init__(self, folder, name, arguments, overwrite=False, outputs=(), more=(),
+                 remedy="give those, another --name or --results_dir, or --overwrite"):
+        self.remedy = remedy
         self.folder, self.name, self.overwrite = Path(folder), name, overwrite
         self.arguments = json.loads(json.dumps(arguments))
         self.outputs, self.more = [self.folder / output for output in outputs], more
@@ -38,7 +41,7 @@ class Run:
         self.checkpoints = self.folder / f"{name}_checkpoints"
         found = read_record(self.record_path)
         if found and not overwrite:
-            compare(self.record_path, found["arguments"], self.arguments)
+            compare(self.record_path, found["arguments"], self.arguments, self.remedy)
         self.finished = bool(found and not overwrite and self._is_finished(found))
 
     @contextlib.contextmanager
@@ -119,7 +122,7 @@ class Run:
         if found is None and self.record_path.exists():
             set_aside(self.record_path, "it is not the record of a run")
         elif found and not self.overwrite:
-            compare(self.record_path, found["arguments"], self.arguments)
+            compare(self.record_path, found["arguments"], self.arguments, self.remedy)
         computing = start()                                 # before anything is forgotten: it may be an error
         with disk(self.folder):
             self.checkpoints.mkdir(exist_ok=True)
@@ -165,7 +168,7 @@ def read_record(path):
     return None
 
 
-def compare(path, found, given, remedy="give those, another --name or --results_dir, or --overwrite"):
+def compare(path, found, given, remedy):
     """Raises UserError, with what differs and the remedy, unless the arguments found in the record are those given."""
     differ = [f"{key} (found {found.get(key)}, given {given.get(key)})"
               for key in sorted({*found, *given}) if found.get(key) != given.get(key)]

@@ -1,0 +1,99 @@
+"""INCV's student, as a command: whose labels it learns, and the run of incv that it needs."""
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import QUICK, SELECTION, assert_is_one_line, files_in
+
+import sweep
+from noisylabels.methods.incv_student import mended_labels
+from utils import load_dataset
+
+FOLDER = "digits/sym/0.5"
+
+
+@pytest.fixture
+def student(call, unstarted, undrawn, tmp_path):
+    """Calls INCV_main.py for the student with the quick settings and these flags, on what is in tmp_path."""
+    return lambda *flags: call("INCV_main", *QUICK["INCV_main"], "--method", "incv_student", *flags, "--results_dir",
+                               tmp_path)
+
+
+@pytest.fixture
+def taught(finished, tmp_path):
+    """A finished run of incv in tmp_path; returns what is in it."""
+    shutil.copytree(finished("INCV_main")[0], tmp_path, dirs_exist_ok=True)
+    return files_in(tmp_path)
+
+
+def test_mended_labels():
+    select = np.array([True, False, True, False])
+    assert mended_labels(np.array([1, 2, 3, 4]), select, np.array([9, 8, 7, 4])).tolist() == [1, 8, 3, 4]
+
+
+def test_it_learns_from_the_selection_and_the_predictions_of_both_networks(student, taught, tmp_path):
+    import keras
+
+    ended = student()
+    assert ended.code == 0, ended.err
+    selection, digits = pd.read_csv(tmp_path / SELECTION), load_dataset("digits", "")
+    p = [keras.models.load_model(tmp_path / FOLDER / f"incv_{k}.keras").predict(digits.x_train, verbose=0)
+         for k in (1, 2)]
+    labels = pd.read_csv(tmp_path / FOLDER / "incv_student_labels.csv")
+    expected = np.where(selection.select, selection.y_noisy, (p[0] + p[1]).argmax(axis=1))
+    assert (labels.label == expected).all() and (labels.y == digits.y_train).all()
+    assert (labels.y_noisy == selection.y_noisy).all()
+    right, agree, truth = (labels[name] for name in ("y", "y_noisy", "label"))
+    scores = {"LP": (right == agree)[truth == agree].mean(), "LR": (truth == agree)[right == agree].mean(),
+              "labels_right": (truth == right).mean()}
+    record = json.loads((tmp_path / FOLDER / "incv_student_training.json").read_text())
+    assert {name: record["results"][name] for name in scores} == pytest.approx(scores)
+    assert record["arguments"]["selection"]["digest"] and scores["labels_right"] > (right == agree).mean() + .2
+    assert f"labels right {scores['labels_right']:.3f}" in ended.out
+    log = pd.read_csv(tmp_path / FOLDER / "incv_student_training.csv")
+    assert (log.steps == -(-1437 // 128)).all() and log.accuracy_noisy_1.iloc[-1] < .5 < log.accuracy_clean_1.iloc[-1]
+    assert {path: content for path, content in files_in(tmp_path).items() if path in taught} == taught
+
+    after = files_in(tmp_path)                                      # a finished one is not trained again
+    again = student()
+    assert "epoch 1/" not in again.out and files_in(tmp_path) == after
+
+
+def test_incv_is_run_before_where_it_is_missing(student, finished, tmp_path):
+    """With the same settings, and both are told of."""
+    shutil.copytree(finished("INCV")[0], tmp_path, dirs_exist_ok=True)
+    ended = student("--epochs", 2)
+    assert ended.code == 0, ended.err
+    first, second = ended.out.split("test accuracy   ")[1:]
+    assert "network 2" in first and "incv_1.keras" in first and "incv_student" not in first
+    assert "network 2" not in second and "incv_student_1.keras" in second
+    records = [json.loads((tmp_path / FOLDER / f"{name}_training.json").read_text())["arguments"]
+               for name in ("incv", "incv_student")]
+    assert [record.pop("method") for record in records] == ["incv", "incv_student"] and records[0] == records[1]
+    assert "(1/2) incv  epoch 1/2" in ended.out and "(2/2) incv_student  epoch 2/2" in ended.out
+
+
+@pytest.mark.parametrize("flags", [["--epochs", 3], ["--epochs", 3, "--overwrite"]])
+def test_a_run_of_incv_with_other_settings_is_left_alone(flags, student, taught, no_tensorflow, tmp_path):
+    assert_is_one_line(student(*flags), r"incv_training.json is of a run with other arguments: epochs \(found 12, "
+                       r"given 3\); give those, another --name or --results_dir, or --method incv --overwrite$")
+    assert files_in(tmp_path) == taught
+
+
+def test_the_networks_must_be_there(student, taught, no_tensorflow, tmp_path):
+    (tmp_path / FOLDER / "incv_2.keras").unlink()
+    assert_is_one_line(student(), "incv_2.keras is missing; run --method incv --overwrite before$")
+
+
+def test_a_sweep_makes_a_selection_once_for_both(tmp_path):
+    options = sweep.arguments().parse_args(["--settings", "sym:0.5", "--seeds", "0", "--methods", "incv",
+                                            "incv_student"])
+    plan = sweep.tasks(options, ["--results_dir", str(tmp_path)])
+    assert [task.script for task in plan] == ["INCV", "INCV_main", "INCV_main"]
+
+
+def test_a_sweep_without_flags_is_the_paper_s_table():
+    assert sweep.arguments().parse_args([]).methods == [
+        "standard", "f_correction", "decoupling", "co_teaching", "mentornet", "d2l", "incv"]
