@@ -227,7 +227,7 @@ def scores_of(labels):
 
     labels: frame with y, y_noisy, label, which may be blank where the method does not say.
     """
-    said = labels.dropna(subset="label").astype(int, errors="ignore")
+    said = labels.dropna(subset="label")
     if said.y.isna().any():
         return {}
     scores = label_scores(said.label == said.y_noisy, said.y == said.y_noisy)
