@@ -79,20 +79,22 @@ def common(rest):
 
 def tasks(options, dataset):
     """The plan: selections that are yet to be made, then all trainings. Raises UserError for what cannot be done."""
-    rest = options.rest
-    selections, methods = [], []
-    for (pattern, ratio), seed, method in product(options.settings, options.seeds, options.methods):
+    rest, selections, runs = options.rest, {}, {}
+    methods = sorted(options.methods, key=[*METHODS].index)             # incv before its student, which needs it
+    for (pattern, ratio), seed, method in product(options.settings, options.seeds, methods):
         axes = ["--noise_pattern", pattern, "--noise_ratio", str(ratio), "--seed", str(seed)]
         flags, title = [*axes, "--method", method, *rest], f"{pattern} {ratio} seed {seed}"
-        work, selection = INCV_main.plan(INCV_main.arguments().parse_args(flags), dataset), None
+        work = INCV_main.plan(INCV_main.arguments().parse_args(flags), dataset)
         if work.selecting and not work.selection:
-            selection = Task(f"selection {title}", "INCV", axes + of_selection(rest), work.selecting.folder / RECORD,
-                             work=sum(trainings(work.selecting).values()))
-            selections.append(selection)
+            selections.setdefault(title, Task(
+                f"selection {title}", "INCV", axes + of_selection(rest), work.selecting.folder / RECORD,
+                work=sum(trainings(work.selecting).values())))
+        selection = selections.get(title) if work.selecting else None
+        needs = runs.get(f"incv {title}", selection) if work.teacher else selection
         record = work.experiment.folder / f"{method}_training.json"
-        methods.append(Task(f"{method} {title}", "INCV_main", flags, record, work.finished,
-                            sum(INCV_main.stages(work).values()), selection))
-    return selections + methods
+        runs[f"{method} {title}"] = Task(f"{method} {title}", "INCV_main", flags, record, work.finished,
+                                         sum(INCV_main.stages(work).values()), needs)
+    return [*selections.values(), *runs.values()]
 
 
 def of_selection(flags):

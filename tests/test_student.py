@@ -87,11 +87,16 @@ def test_the_networks_must_be_there(student, taught, no_tensorflow, tmp_path):
     assert_is_one_line(student(), "incv_2.keras is missing; run --method incv --overwrite before$")
 
 
-def test_a_sweep_makes_a_selection_once_for_both(tmp_path):
-    options = sweep.arguments().parse_args(["--settings", "sym:0.5", "--seeds", "0", "--methods", "incv",
-                                            "incv_student"])
-    plan = sweep.tasks(options, ["--results_dir", str(tmp_path)])
-    assert [task.script for task in plan] == ["INCV", "INCV_main", "INCV_main"]
+def test_a_sweep_makes_the_selection_once_then_trains_incv_and_then_its_student(tmp_path):
+    arguments = ["--settings", "sym:0.5", "--seeds", "0", "--methods", "incv_student", "incv"]
+    options, rest = sweep.arguments().parse_known_args([*arguments, "--results_dir", str(tmp_path)])
+    options.rest = rest
+    selection, incv, student = sweep.tasks(options, load_dataset("digits", ""))
+    assert [task.script for task in (selection, incv, student)] == ["INCV", "INCV_main", "INCV_main"]
+    assert incv.needs is selection and student.needs is incv
+    options.methods = ["incv_student"]
+    selection, alone = sweep.tasks(options, load_dataset("digits", ""))
+    assert alone.needs is selection
 
 
 def test_a_sweep_without_flags_is_the_paper_s_table():
