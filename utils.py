@@ -12,7 +12,7 @@ import numpy as np
 from noisylabels import data
 from noisylabels.errors import UserError
 from noisylabels.streams import stream
-from noisylabels.theory import GIVEN, check_noise
+from noisylabels.theory import GIVEN, check_noise, flipped_classes
 
 
 def load_dataset(name, data_dir="data", **options):
@@ -41,7 +41,8 @@ def corrupt_labels(y, pattern, ratio, n_classes, seed):
     """Flip each label of `y`, int (n,) in [0, n_classes), with probability `ratio`: y_noisy, a new array of its type.
 
     Labels flip independently: `sym` to one of the other classes, uniformly; `asym` to class (y + 1) mod n_classes, for
-    every class, as in the paper's code (other papers' asymmetric noise is another). Both draw from
+    every class, as in the paper's code; `asym5` as other papers' asymmetric noise, of CIFAR-10's truck to automobile,
+    bird to airplane, deer to horse, cat to dog and dog to cat, and of no other class. All draw from
     stream(seed, "noise"), so that for one seed the flips of a smaller ratio are among those of a larger one.
     Raises UserError for an unknown pattern, a ratio outside [0, 1], fewer than two classes or labels out of range.
     """
@@ -53,5 +54,8 @@ def corrupt_labels(y, pattern, ratio, n_classes, seed):
         raise UserError(f"labels must lie between 0 and {n_classes - 1}; these go from {y.min()} to {y.max()}")
     rng, clean = stream(seed, "noise"), y.astype(np.int64)
     flipped = rng.random(len(y)) < ratio
-    step = rng.integers(1, n_classes, len(y)) if pattern == "sym" else 1
-    return np.where(flipped, (clean + step) % n_classes, clean).astype(y.dtype)
+    if pattern == "sym":
+        others = (clean + rng.integers(1, n_classes, len(y))) % n_classes
+    else:
+        others = flipped_classes(pattern, n_classes)[clean]
+    return np.where(flipped, others, clean).astype(y.dtype)

@@ -13,15 +13,15 @@ from dataclasses import replace
 import numpy as np
 
 from models import ARCHITECTURES
+from noisylabels import theory
 from noisylabels.errors import UserError
 from noisylabels.experiment import Experiment
 from noisylabels.machine import shares
 from noisylabels.recipes import AUGMENTATIONS, OPTIMIZERS, PRECISIONS, RECIPES, resolve
 from noisylabels.runs.folders import NAME, run_folder
-from noisylabels.theory import GIVEN, PATTERNS
+from noisylabels.theory import GIVEN, PATTERNS, TOLD
 
 ITERATIONS, TOP_K = 4, 1            # of the selection, where the flags are not given
-CAUTIOUS = "asym"                   # what is assumed of labels as given: nothing is removed, and more is discarded
 OVERRIDES = ("architecture", "optimizer", "learning_rate", "weight_decay", "batch_size", "augmentation",
              "precision")
 
@@ -82,7 +82,9 @@ def folder_name(text):
 def add_common(parser, several_ratios=False):
     """The flags of all three scripts."""
     add = parser.add_argument
-    ratio, flips = number(float, 0, 1), "sym: to any other class, uniformly; asym: to the next class"
+    ratio = number(float, 0, 1)
+    flips = ("sym: to any other class, uniformly; asym: to the next class; asym5, of cifar10: truck to automobile, "
+             "bird to airplane, deer to horse, cat to dog, dog to cat")
     if several_ratios:
         add("--noise_pattern", choices=PATTERNS, default=PATTERNS[0], help=flips)
         add("--noise_ratio", type=ratio, nargs="+", default=[.5],
@@ -122,8 +124,8 @@ def add_common(parser, several_ratios=False):
 
 
 def told(args, noise):
-    """The pattern that the algorithm is told: the true one; of labels as given asym, under which nothing is removed."""
-    return args.assumed_pattern or (CAUTIOUS if noise.pattern == GIVEN else noise.pattern)
+    """The pattern that the algorithm is told: what the flag says, or what is true of the noise, see theory.told."""
+    return args.assumed_pattern or theory.told(noise.pattern)
 
 
 def add_evaluation(parser):
@@ -142,9 +144,9 @@ def add_selection(parser, *aliases):
     add("--top_k", type=number(int, 1), help="selected: the label is among the k most likely classes; by default 1")
     add("--parallel_halves", choices=("auto", "on", "off"), default="auto",
         help="train the two halves of an iteration side by side; auto: with two GPUs or cores, and the memory for it")
-    add("--assumed_pattern", choices=PATTERNS,
+    add("--assumed_pattern", choices=TOLD,
         help="what the algorithm is told of the noise (removal, weights rule, warm-up, the share that the training "
-             "discards); by default --noise_pattern, and of given labels asym, which is the careful one")
+             "discards); by default --noise_pattern, of asym5 asym, and of given labels asym, which is the careful one")
 
 
 def experiment(args, task, dataset, y_noisy, noise, trained_on, epochs=None, **arguments):
@@ -166,7 +168,7 @@ def experiment(args, task, dataset, y_noisy, noise, trained_on, epochs=None, **a
                         "give a smaller one")
     name = args.name or (recipe if recipe != dataset.default_recipe else None)
     folder = run_folder(args.results_dir, dataset.name, noise, args.seed, name)
-    assumed = arguments.get("assumed_pattern", noise.pattern)
+    assumed = arguments.get("assumed_pattern", theory.told(noise.pattern))
     return Experiment(dataset, y_noisy, noise, assumed, recipe, settings, args.seed, folder, arguments, args.overwrite,
                       args.gpu_id, (args.gpu_id,), args.threads, args.jit_compile)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from noisylabels.cli import number
 from noisylabels.data import name_of
+from noisylabels.data.cifar import LAYOUTS
 from noisylabels.errors import UserError
 from noisylabels.theory import GIVEN, PATTERNS, Noise
 
@@ -52,4 +53,7 @@ def noise_of(args, dataset):
         raise UserError(f"argument --noise_pattern: {pattern} noise is added to true labels, and which labels of "
                         f"{dataset.name} are true is not known: give y_true in a .csv or .npz, or --trust_labels if "
                         "all of them are")
+    if pattern == "asym5" and tuple(dataset.classes) != LAYOUTS["cifar10"].classes:
+        raise UserError("argument --noise_pattern: asym5 flips truck to automobile, bird to airplane, deer to horse, "
+                        f"cat and dog, of CIFAR-10, and {dataset.name} has other classes: give sym or asym")
     return Noise(pattern, .5 if args.noise_ratio is None else args.noise_ratio)

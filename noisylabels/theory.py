@@ -11,12 +11,15 @@ import numpy as np
 
 from noisylabels.errors import UserError
 
-PATTERNS = ("sym", "asym")
-GIVEN = "given"         # the pattern of labels that are taken as they came
+TOLD = ("sym", "asym")          # what an algorithm may be told of the noise
+PATTERNS = (*TOLD, "asym5")
+GIVEN = "given"                 # the pattern of labels that are taken as they came
+FIVE = {9: 1, 2: 0, 4: 7, 3: 5, 5: 3}       # asym5: truck to automobile, bird to airplane, deer to horse, cat and dog
 
 
 class Noise(NamedTuple):
-    """What was done to the labels: a pattern, one of PATTERNS, and the probability that a label is wrong.
+    """What was done to the labels: a pattern, one of PATTERNS, and the probability that a label is wrong, of asym5
+    that of a label of its five classes.
 
     Of labels as they came GIVEN, and None: how many of them are wrong is found, if the truth is known, not set.
     """
@@ -24,29 +27,49 @@ class Noise(NamedTuple):
     pattern: str
     ratio: float | None = None
 
+    @property
+    def wrong(self):
+        """The share of labels that are wrong, of classes of equal size."""
+        return self.ratio * len(FIVE) / 10 if self.pattern == "asym5" else self.ratio
+
     def __str__(self):
         return self.pattern if self.ratio is None else f"{self.pattern} {self.ratio}"
 
 
 def check_noise(pattern, ratio, n_classes):
-    """Raises UserError: another pattern, a ratio outside [0, 1] or nan, fewer than two classes."""
+    """Raises UserError: another pattern, a ratio outside [0, 1] or nan, fewer than two classes, of asym5 not ten."""
     if pattern not in PATTERNS:
         raise UserError(f"unknown noise pattern {pattern!r}: choose {' or '.join(PATTERNS)}")
     if not 0 <= ratio <= 1:  # nan fails this, too
         raise UserError(f"the noise ratio must lie between 0 and 1, not {ratio}")
     if n_classes < 2:
         raise UserError(f"label noise needs at least two classes, not {n_classes}")
+    if pattern == "asym5" and n_classes != 10:
+        raise UserError(f"asym5 flips five of the ten classes of CIFAR-10; here are {n_classes}: choose sym or asym")
+
+
+def told(pattern):
+    """What an algorithm is told of a pattern: sym or asym; asym of labels as given, under which nothing is removed."""
+    return pattern if pattern in TOLD else "asym"
+
+
+def flipped_classes(pattern, n_classes):
+    """Into what asym and asym5 turn each class, int (c,): asym all of them, asym5 FIVE."""
+    if pattern == "asym":
+        return (np.arange(n_classes) + 1) % n_classes
+    return np.array([FIVE.get(k, k) for k in range(n_classes)])
 
 
 def transition_matrix(pattern, ratio, n_classes):
     """T, float64 (c, c), T[i, j] = P(y_noisy = j | y = i), rows summing to 1.
 
     sym: a label turns with probability `ratio` into one of the c-1 others, uniformly. asym: into class (y+1) mod c.
+    asym5: of five of CIFAR-10's classes into one that looks like it, see FIVE; the others keep theirs.
     UserError: see `check_noise`.
     """
     check_noise(pattern, ratio, n_classes)
     kept = np.eye(n_classes)
-    flipped = (1 - kept) / (n_classes - 1) if pattern == "sym" else np.roll(kept, 1, axis=1)
+    flipped = (1 - kept) / (n_classes - 1) if pattern == "sym" else kept[flipped_classes(pattern, n_classes)]
     return (1 - ratio) * kept + ratio * flipped
 
 
@@ -139,8 +162,10 @@ def confusion_matrix(predicted, y, n_classes):
 def selected_noise_ratio(ratio, pattern, n_classes):
     """epsilon_S = e^2 / (e^2 + k(1-e)^2), k = c-1 for sym and 1 for asym: expected noise ratio of the selected set.
 
-    It is 1 - LP of the matrix: 0 at ratio 0 and 1 at ratio 1. UserError: as in `transition_matrix`.
+    pattern: one of TOLD. It is 1 - LP of the matrix: 0 at ratio 0 and 1 at ratio 1. UserError: as in `check_noise`.
     """
+    if pattern not in TOLD:
+        raise UserError(f"an algorithm can be told {' or '.join(TOLD)}, not {pattern!r}")
     check_noise(pattern, ratio, n_classes)
     k = n_classes - 1 if pattern == "sym" else 1
     return ratio**2 / (ratio**2 + k * (1 - ratio) ** 2)

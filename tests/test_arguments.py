@@ -20,6 +20,8 @@ FLAGS = [
     (["--noise_ratio", ""], "--noise_ratio: ''"),
     (["--noise_ratio"], "--noise_ratio: expected"),
     (["--noise_pattern", "pair"], "--noise_pattern: invalid choice: 'pair'.*sym.*asym"),
+    (["--noise_pattern", "asym5"],
+     "--noise_pattern: asym5 flips truck to automobile, .* of CIFAR-10, and digits has other classes: give sym"),
     (["--dataset", "mnist"], "--dataset: unknown data set 'mnist'.*digits.*cifar10.*cifar100"),
     (["--architecture", "ResNet33"], "--architecture: invalid choice: 'ResNet33'.*ResNet32"),
     (["--recipe", "slow"], "--recipe: invalid choice: 'slow'.*paper.*fast"),

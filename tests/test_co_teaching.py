@@ -38,6 +38,11 @@ def test_co_teaching_keeps_by_the_true_ratio_and_shortens_its_ramp_only_in_short
     assert method.schedule(epoch) == {"keep": expected}
 
 
+def test_co_teaching_is_told_the_share_of_all_labels_that_is_wrong():
+    """Of asym5 at .4 a fifth: half of the classes keep theirs."""
+    assert toy("co_teaching", noise=Noise("asym5", .4), epochs=200, batch_size=128).schedule(10) == {"keep": 102}
+
+
 @pytest.mark.parametrize("epoch, eps_s, expected", [
     (0, .1, 128), (5, .1, 122), (10, .1, 115), (150, .1, 115), (10, 0, 128), (10, 1, 1), (0, 1, 128)])
 def test_keep_count(epoch, eps_s, expected):

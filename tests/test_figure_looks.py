@@ -31,7 +31,7 @@ def published(pattern):
 
 
 DRAWN = {
-    "theory": lambda: figures.theory_curves(POINTS, 10, {pattern: published(pattern) for pattern in theory.PATTERNS}),
+    "theory": lambda: figures.theory_curves(POINTS, 10, {pattern: published(pattern) for pattern in theory.TOLD}),
     "maps": lambda: figures.heat_maps([[("M", MATRIX)], [("T", MATRIX)]], ["predicted class", "noisy label"]),
     "iterations": lambda: figures.iterations(ITERATIONS, "INCV, digits"),
     "training": lambda: figures.training(TRAINING, "mentornet", "MentorNet, digits"),
@@ -132,6 +132,15 @@ def test_theory_is_a_line_a_run_a_marker_and_what_is_published_an_empty_one():
         assert list(others.get_xdata()) == pytest.approx(np.arange(11) / 10)
     assert [list(line.get_xdata()) for line in asym.lines[1:4]][0] == [.4]
     assert sym.get_xlim() == sym.get_ylim() == asym.get_xlim() == (-.03, 1.03)
+
+
+def test_asym5_has_a_panel_where_there_are_runs_of_it():
+    points = POINTS.replace({"pattern": {"asym": "asym5"}})
+    figure = figures.theory_curves(points, 10, {pattern: published(pattern) for pattern in theory.TOLD})
+    assert [axes.get_title() for axes in figure.axes] == ["sym noise", "asym noise", "asym5 noise"]
+    assert figure.get_size_inches() == pytest.approx((12.6, 3.2))
+    TA, LP, _ = np.reshape(figure.axes[2].lines, (3, 3))
+    assert TA[0].get_ydata()[80] == pytest.approx(.76) and list(TA[1].get_xdata()) == [.4]
 
 
 def test_a_band_is_one_deviation_on_each_side():

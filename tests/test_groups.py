@@ -43,6 +43,14 @@ def test_a_run_of_other_arguments_has_a_row_that_says_so(tmp_path, changes, diff
     assert "| Standard | 80.00 ± 0.00 (2) |" in text and f"| Standard, {differs} | 20.00 (1) |" in text
 
 
+@pytest.mark.parametrize("pattern, assumed, differs", [
+    ("asym5", "asym", ""), ("asym5", "sym", "told sym"), ("asym", "asym", "")])
+def test_what_is_told_by_default_makes_no_difference(tmp_path, pattern, assumed, differs):
+    write_run(tmp_path / f"digits/{pattern}/0.4", "standard", .8, noise_pattern=pattern, noise_ratio=.4,
+              assumed_pattern=assumed)
+    assert table_of(tmp_path) == {("standard", differs): (.8, 1)}
+
+
 def test_a_method_s_own_options_count(tmp_path):
     folder = tmp_path / "digits/sym/0.5"
     write_run(folder, "f_correction", .8, f_correction_T="estimated")

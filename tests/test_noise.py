@@ -8,23 +8,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from noisylabels import cli, data_flags
+from noisylabels.data.cifar import LAYOUTS
 from noisylabels.errors import UserError
 from noisylabels.streams import stream, stream_seed
-from utils import corrupt_labels
+from noisylabels.theory import Noise
+from utils import corrupt_labels, load_dataset
 
 ROOT = Path(__file__).resolve().parent.parent
+LIKE = {9: 1, 2: 0, 4: 7, 3: 5, 5: 3}       # truck to automobile, bird to airplane, deer to horse, cat to dog and back
 
 
 def transition_matrix(pattern, ratio, c):
     """T[i, j] = P(y_noisy = j | y = i), written out from the definitions in the paper's code."""
     if pattern == "asym":
         return (1 - ratio) * np.eye(c) + ratio * np.roll(np.eye(c), 1, axis=1)
+    if pattern == "asym5":
+        T = np.eye(c)
+        for of, to in LIKE.items():
+            T[of, of], T[of, to] = 1 - ratio, ratio
+        return T
     return np.where(np.eye(c, dtype=bool), 1 - ratio, ratio / (c - 1))
 
 
-@pytest.mark.parametrize("c", [2, 10, 100])
 @pytest.mark.parametrize("ratio", [0, 0.1, 0.5, 0.8, 1])
-@pytest.mark.parametrize("pattern", ["sym", "asym"])
+@pytest.mark.parametrize("pattern, c", [*((pattern, c) for pattern in ("sym", "asym") for c in (2, 10, 100)),
+                                        ("asym5", 10)])
 def test_frequencies_follow_the_transition_matrix(pattern, ratio, c):
     """Every entry within five standard deviations of its binomial count, with 10,000 labels of each class."""
     rows = 10_000
@@ -43,9 +52,20 @@ def test_ratio_zero_keeps_and_ratio_one_flips_every_label():
         assert np.array_equal(corrupt_labels(y, pattern, 0, 10, seed=3), y)
         assert np.all(corrupt_labels(y, pattern, 1, 10, seed=3) != y)
     assert np.array_equal(corrupt_labels(y, "asym", 1.0, 10, seed=3), (y + 1) % 10)
+    assert np.array_equal(corrupt_labels(y, "asym5", 0, 10, seed=3), y)
+    assert np.array_equal(corrupt_labels(y, "asym5", 1.0, 10, seed=3), [LIKE.get(label, label) for label in y])
 
 
-@pytest.mark.parametrize("pattern", ["sym", "asym"])
+def test_asym5_is_of_ten_classes_by_their_names():
+    classes = LAYOUTS["cifar10"].classes
+    assert {classes[of]: classes[to] for of, to in LIKE.items()} == {
+        "truck": "automobile", "bird": "airplane", "deer": "horse", "cat": "dog", "dog": "cat"}
+    for c in (5, 100):
+        with pytest.raises(UserError, match=f"asym5 flips five of the ten classes of CIFAR-10; here are {c}"):
+            corrupt_labels(np.arange(5), "asym5", .4, c, seed=0)
+
+
+@pytest.mark.parametrize("pattern", ["sym", "asym", "asym5"])
 def test_flips_of_a_smaller_ratio_are_among_those_of_a_larger_one(pattern):
     y = np.arange(5000) % 10
     smaller, larger = (corrupt_labels(y, pattern, ratio, 10, seed=1) for ratio in (0.3, 0.6))
@@ -96,6 +116,15 @@ def test_bad_arguments_are_named(change):
     with pytest.raises(UserError) as error:
         corrupt_labels(**arguments)
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("script", ["INCV", "INCV_main"])
+def test_asym5_of_cifar10_is_what_the_flags_come_to(script, tiny, tmp_path):
+    args = __import__(script).arguments().parse_args(["--noise_pattern", "asym5", "--noise_ratio", "0.4"])
+    noise = data_flags.noise_of(args, load_dataset("cifar10", tmp_path))
+    assert noise == Noise("asym5", .4) and cli.told(args, noise) == "asym"
+    with pytest.raises(SystemExit):
+        __import__(script).arguments().parse_args(["--assumed_pattern", "asym5"])
 
 
 def test_streams_differ_by_seed_and_by_every_purpose():

@@ -33,6 +33,8 @@ def test_transition_matrix(pattern, expected):
     ("asym", 0.4, 10, 0.52, 0.36 / 0.52, 0.6),
     ("asym", 0.5, 3, 0.5, 0.5, 0.5),
     ("asym", 1, 10, 1, 0, 0),
+    ("asym5", 0.4, 10, 0.76, 0.68 / 0.76, 0.85),        # half of the classes as asym, half as they are
+    ("asym5", 1, 10, 1, 0.5, 1),
 ])
 def test_scores_of_the_two_patterns(pattern, ratio, c, TA, LP, LR):
     T = theory.transition_matrix(pattern, ratio, c)
@@ -110,13 +112,26 @@ def test_noise_ratio_of_the_selected(pattern, ratio, c, expected):
     assert expected == pytest.approx(1 - theory.label_precision(theory.transition_matrix(pattern, ratio, c)))
 
 
+@pytest.mark.parametrize("pattern, told", [("sym", "sym"), ("asym", "asym"), ("asym5", "asym"), ("given", "asym")])
+def test_what_an_algorithm_is_told(pattern, told):
+    assert theory.told(pattern) == told
+
+
+@pytest.mark.parametrize("pattern, wrong", [("sym", .4), ("asym", .4), ("asym5", .2)])
+def test_share_of_wrong_labels(pattern, wrong):
+    noise = theory.Noise(pattern, .4)
+    assert noise.wrong == pytest.approx(wrong) == 1 - np.diag(theory.transition_matrix(*noise, 10)).mean()
+
+
 @pytest.mark.parametrize("call", [
     lambda: theory.transition_matrix("pair", 0.5, 10),
     lambda: theory.transition_matrix("sym", -0.1, 10),
     lambda: theory.transition_matrix("sym", 1.1, 10),
     lambda: theory.transition_matrix("sym", float("nan"), 10),
     lambda: theory.transition_matrix("sym", 0.5, 1),
+    lambda: theory.transition_matrix("asym5", 0.5, 100),
     lambda: theory.selected_noise_ratio(0.5, "pair", 10),
+    lambda: theory.selected_noise_ratio(0.5, "asym5", 10),
     lambda: theory.selected_noise_ratio(2, "sym", 10),
     lambda: theory.selected_noise_ratio(0.5, "sym", 1),
     lambda: theory.test_accuracy([[0.5, 0.6], [0.5, 0.5]]),

@@ -101,7 +101,7 @@ class CoTeaching(Method):
         return {}
 
     def schedule(self, epoch):
-        return {"keep": max(1, round(self.given.batch_size * remember_rate(epoch, self.noise.ratio, self.ramp)))}
+        return {"keep": max(1, round(self.given.batch_size * remember_rate(epoch, self.noise.wrong, self.ramp)))}
 
     def train_step(self, batch):
         return self.step(self, batch, batch.schedule["keep"])

@@ -71,13 +71,16 @@ def look(method, differs=""):
 def theory_curves(points, n_classes, published=None):
     """TA, LP and LR over the noise ratio: theory as lines, a marker a run, one panel a pattern ("Verify" figure).
 
+    The paper's two patterns always, others where there are runs.
+
     points: frame with columns pattern, ratio, differs, TA, LP, LR; runs that differ from the recipe are drawn hollow.
     published: as published.THEORY_POINTS, or None.
     """
-    figure, panels = _panels(len(theory.PATTERNS), width=4.2, height=3.2)
+    patterns = [*theory.TOLD, *(other for other in theory.PATTERNS[2:] if other in {*points["pattern"]})]
+    figure, panels = _panels(len(patterns), width=4.2, height=3.2, columns=3)
     ratios = np.linspace(0, 1, 201)
     formulas = {"TA": theory.test_accuracy, "LP": theory.label_precision, "LR": theory.label_recall}
-    for axes, pattern in zip(panels, theory.PATTERNS, strict=True):
+    for axes, pattern in zip(panels, patterns, strict=True):
         matrices = [theory.transition_matrix(pattern, ratio, n_classes) for ratio in ratios]
         runs = points[points["pattern"] == pattern]
         alike = runs["differs"] == ""
@@ -85,7 +88,7 @@ def theory_curves(points, n_classes, published=None):
             axes.plot(ratios, [formula(T) for T in matrices], **SCORES[score].style(marker=None))
             for chosen, fill in ((runs[alike], SCORES[score].color), (runs[~alike], "white")):
                 axes.plot(chosen["ratio"], chosen[score], **SCORES[score].style(linestyle="none", markerfacecolor=fill))
-            if published:
+            if published and pattern in published:
                 axes.plot(np.linspace(0, 1, 11), published[pattern][score], **SCORES[score].hollow())
         axes.set(title=f"{pattern} noise", xlabel="noise ratio", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     handles = [Line2D([], [], label="theory", **GREY.style(marker=None)),

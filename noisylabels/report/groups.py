@@ -9,6 +9,7 @@ from dataclasses import MISSING, fields
 from noisylabels.methods import OPTIONS, options_of
 from noisylabels.recipes import RECIPES, Settings, resolve
 from noisylabels.runs.record import read_record
+from noisylabels.theory import told
 
 DEFAULTS = {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
 WORDS = {"epochs": "{} epochs", "architecture": "{}", "optimizer": "{}", "learning_rate": "rate {:g}",
@@ -102,7 +103,8 @@ def differences(identity, task, recipe):
     own, mirrored = identity.get("recipe") or recipe, identity.get("dataset") not in UNMIRRORED
     found += [own] * (own != recipe) + _settings(identity, own, task, mirrored)
     found += ["no record"] * ("dataset" not in identity)
-    if identity.get("assumed_pattern", identity.get("noise_pattern")) != identity.get("noise_pattern"):
+    usual = told(identity.get("noise_pattern"))
+    if identity.get("assumed_pattern", usual) != usual:
         found.append(f"told {identity['assumed_pattern']}")
     for name, option in options_of(identity.get("method"), OPTIONS).items():
         value = identity.get(f"{identity['method']}_{name}", "unknown")
