@@ -28,7 +28,7 @@ from noisylabels.runs.record import Run
 from noisylabels.selection.files import Selected, csv_path, find_selection, selection_run
 from noisylabels.selection.select import select, trainings
 from noisylabels.streams import stream
-from noisylabels.theory import label_scores
+from noisylabels.theory import GIVEN, label_scores
 from utils import load_dataset, observed_labels
 
 
@@ -83,6 +83,7 @@ def plan(args, dataset):
         **{flag: getattr(args, flag) for flag in OPTIONS if flag.startswith(f"{args.method}_")})
     if experiment.arguments.get("co_teaching_variant") == "2018" and experiment.settings.optimizer != "adam":
         raise UserError("argument --co_teaching_variant: 2018 changes Adam's beta1; give --optimizer adam")
+    check_told(experiment)
     selection = selecting and find_selection(selecting, args.selection, cli.given_for_selection(args))
     teacher = plan_teacher(args, dataset) if args.method == "incv_student" else None
     ready = (selection or not selecting) and (not teacher or teacher.finished)
@@ -103,6 +104,17 @@ def plan_teacher(args, dataset):
 def networks_of(folder):
     """The paths of the two networks that incv saves."""
     return [folder / f"incv_{k}.keras" for k in (1, 2)]
+
+
+def check_told(experiment):
+    """Raises UserError where a method has to be told of the noise what nobody knows."""
+    told = {"co_teaching_noise_ratio": 0, **experiment.arguments}
+    if experiment.wrong is None and told["co_teaching_noise_ratio"] is None:
+        raise UserError("argument --method: co_teaching is told the noise ratio, which is not known of these labels: "
+                        "give --co_teaching_noise_ratio, the estimate of INCV.py for example")
+    if experiment.T is None and told.get("f_correction_T") == "true":
+        raise UserError("argument --f_correction_T: the true matrix of these labels is not known: leave it out, to "
+                        "have it estimated")
 
 
 def run(args):
@@ -167,7 +179,7 @@ def train(experiment, selection, tell):
     with run.session(lambda: start_tensorflow(experiment.gpu_id, not experiment.jit_compile, experiment.threads)):
         print(experiment, *([selection] if selection else []), sep="\n")
         given = Given(experiment.dataset.x_train, experiment.y_noisy, experiment.dataset.n_classes, settings.batch_size,
-                      settings.epochs, experiment.noise, experiment.assumed_pattern,
+                      settings.epochs, experiment.wrong, experiment.T, experiment.assumed_pattern,
                       options=options_of(name, experiment.arguments))
         if selection:
             frame = selection.frame
@@ -216,6 +228,8 @@ def train(experiment, selection, tell):
             of_labels = scores_of(labels)
         log = evaluation.training_log(history)
         result = evaluation.test_accuracies(log, method.n_networks)
+        if not experiment.dataset.clean_test:
+            result["test_labels"] = GIVEN
         write_csv(run.folder / f"{name}_training.csv", log)
         write_csv(run.folder / f"{name}_result.csv", result.assign(recipe=experiment.recipe))
         draw.training_figures(run.folder, name)
@@ -245,7 +259,12 @@ def print_summary(folder, method):
         del titles["final"]
     if result.validated.isna().all():
         del titles["validated"]
-    print("", f"{'test accuracy':<16}" + "   ".join(titles.values()), sep="\n")
+    what = "test accuracy"
+    if "test_labels" in result:
+        what = "test agreement"
+        print("\nThe labels of the test images are as noisy as the rest: this is the share of them that is predicted,\n"
+              "not the share of predictions that are right.")
+    print("", f"{what:<16}" + "   ".join(titles.values()), sep="\n")
     for row in result.to_dict("records"):
         name = "mean of both" if row["network"] == "mean" else f"network {row['network']}"
         print(f"{name:<16}" + "   ".join(f"{row[key]:<{len(title)}.4f}" for key, title in titles.items()).rstrip())

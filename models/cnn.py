@@ -41,7 +41,8 @@ def fast_cnn(layers, input_shape, n_classes, widths=(32, 128, 128)):
     x = ReLU()(Whitening(dtype="float32")(inputs))      # it magnifies small differences of pixels
     for width in widths:
         x = layers.conv(width)(x)
-        x = MaxPooling2D(2)(x) if x.shape[1] > 1 else x         # images of 8x8 are down to one pixel by now
+        size = [min(2, side) for side in x.shape[1:3]]
+        x = MaxPooling2D(size)(x) if max(size) > 1 else x       # images of 8x8 are down to one pixel by now
         x = ReLU()(norm()(x))
         x = ReLU()(norm()(layers.conv(width)(x)))
     logits = head(x, n_classes, GlobalMaxPooling2D, use_bias=False)

@@ -158,7 +158,7 @@ def experiment(args, task, dataset, y_noisy, noise, trained_on, epochs=None, **a
     """
     check_labels(args, y_noisy if noise.pattern == GIVEN else dataset.y_train, dataset.n_classes)
     recipe = args.recipe or dataset.default_recipe
-    settings = resolve(recipe, task, dataset.may_be_mirrored, epochs=epochs,
+    settings = resolve(recipe, task, dataset.may_be_mirrored, dataset.may_be_shifted, epochs=epochs,
                        validation_split=args.validation_split if task == "main" else None,
                        evaluate_every=args.evaluate_every if task != "INCV" else None,
                        **{name: getattr(args, name) for name in OVERRIDES})

@@ -34,10 +34,10 @@ class Experiment:
         return None if self.dataset.y_train is None else self.dataset.y_train == self.y_noisy
 
     @property
-    def noise_ratio(self):
-        """The probability that a label is wrong: as set, of given labels the share that is; None: not known."""
+    def wrong(self):
+        """The share of labels that are wrong: as set, of given labels as it is among them; None where not known."""
         if self.noise.pattern != GIVEN:
-            return self.noise.ratio
+            return self.noise.wrong
         return None if self.clean is None else float((~self.clean).mean())
 
     @property
@@ -46,19 +46,20 @@ class Experiment:
         if self.noise.pattern != GIVEN:
             return transition_matrix(*self.noise, self.dataset.n_classes)
         if self.clean is not None:
-            return confusion_matrix(self.y_noisy, self.dataset.y_train, self.dataset.n_classes)
+            T = confusion_matrix(self.y_noisy, self.dataset.y_train, self.dataset.n_classes)
+            return T + np.diag(T.sum(axis=1) == 0)          # a class that does not occur keeps its labels
 
     @property
     def identity(self):
         """What the result depends on, as plain values, for the run's record."""
         dataset, labels = self.dataset, {}
         if self.noise.pattern == GIVEN:
-            labels["labels"] = digest_of([], self.y_noisy)
+            labels |= {"noise_ratio": self.wrong, "labels": digest_of([], self.y_noisy)}
         if dataset.digest:
             labels |= {"data": dataset.digest, "image": "×".join(map(str, dataset.input_shape)),
-                       "may_be_mirrored": dataset.may_be_mirrored}
+                       "may_be_mirrored": dataset.may_be_mirrored, "may_be_shifted": dataset.may_be_shifted}
         return {"dataset": dataset.name, "noise_pattern": self.noise.pattern, "seed": self.seed, "recipe": self.recipe,
-                **self.settings.values, "noise_ratio": self.noise_ratio, **labels, **self.arguments}
+                **self.settings.values, "noise_ratio": self.noise.ratio, **labels, **self.arguments}
 
     def __str__(self):
         """The three lines that a script begins with."""

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 
-SHOWN = ("heldout_", "test_accuracy", "acc_")           # how the columns begin that are shown at the end of an epoch
+SHOWN = ("heldout_", "test_", "acc_")           # how the columns begin that are shown at the end of an epoch
 
 
 class Event(NamedTuple):

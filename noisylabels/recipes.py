@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
 PRECISIONS = ("float32", "mixed")       # mixed: in bfloat16 where device.computes_bfloat16(), else in float32
-AUGMENTATIONS = ("none", "flip", "shift_flip", "translate_flip")        # functions of training/augmentation.py
+AUGMENTATIONS = ("none", "flip", "shift", "translate", "shift_flip", "translate_flip")     # in training/augmentation.py
 OPTIMIZERS = ("adam", "nesterov")                                       # functions of training/optimizers.py
 
 
@@ -99,12 +99,15 @@ RECIPES = {
 }
 
 
-def resolve(recipe, task, may_be_mirrored=True, **overrides):
+def resolve(recipe, task, may_be_mirrored=True, may_be_shifted=None, **overrides):
     """The Settings of a task in a recipe, with the overrides that are not None in place of the recipe's.
 
     may_be_mirrored: where the mirror image of an image need not be of its class (digits), the recipe's is left out.
+    may_be_shifted: so are shifts where an image is too small for them; None: as may_be_mirrored.
     """
     settings = RECIPES[recipe][task]
-    if not may_be_mirrored:
-        settings = replace(settings, augmentation="none", mirror=False)
+    shifted = may_be_mirrored if may_be_shifted is None else may_be_shifted
+    allowed = {"flip": may_be_mirrored, "shift": shifted, "translate": shifted}
+    changes = [part for part in settings.augmentation.split("_") if allowed.get(part)]
+    settings = replace(settings, augmentation="_".join(changes) or "none", mirror=settings.mirror and may_be_mirrored)
     return replace(settings, **{name: value for name, value in overrides.items() if value is not None})

@@ -49,7 +49,10 @@ def check_noise(pattern, ratio, n_classes):
 
 
 def told(pattern):
-    """What an algorithm is told of a pattern: sym or asym; asym of labels as given, under which nothing is removed."""
+    """What an algorithm is told of a pattern by default: sym or asym; of labels as given asym, the careful one.
+
+    Then nothing is removed for its loss alone, and of what is selected more is discarded.
+    """
     return pattern if pattern in TOLD else "asym"
 
 

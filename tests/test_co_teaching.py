@@ -34,13 +34,14 @@ def test_remember_rate(epoch, tau, expected):
 @pytest.mark.parametrize("epochs, epoch, expected", [
     (200, 5, 96), (200, 10, 64), (40, 5, 96), (10, 2, 102), (10, 5, 64), (1, 0, 128)])
 def test_co_teaching_keeps_by_the_true_ratio_and_shortens_its_ramp_only_in_short_trainings(epochs, epoch, expected):
-    method = toy("co_teaching", noise=Noise("asym", .5), epochs=epochs, batch_size=128)
+    method = toy("co_teaching", noise_ratio=.5, epochs=epochs, batch_size=128)
     assert method.schedule(epoch) == {"keep": expected}
 
 
 def test_co_teaching_is_told_the_share_of_all_labels_that_is_wrong():
     """Of asym5 at .4 a fifth: half of the classes keep theirs."""
-    assert toy("co_teaching", noise=Noise("asym5", .4), epochs=200, batch_size=128).schedule(10) == {"keep": 102}
+    method = toy("co_teaching", noise_ratio=Noise("asym5", .4).wrong, epochs=200, batch_size=128)
+    assert method.schedule(10) == {"keep": 102}
 
 
 @pytest.mark.parametrize("epoch, eps_s, expected", [
@@ -124,7 +125,7 @@ def test_how_losses_are_ranked_and_by_which_statistics_they_are_learned(name, op
 
 
 def test_2018_reaches_its_rate_an_epoch_earlier_and_lowers_beta_for_the_decay(tmp_path):
-    method = toy("co_teaching", optimizer=keras.optimizers.Adam, noise=Noise("sym", .5), epochs=200, batch_size=128,
+    method = toy("co_teaching", optimizer=keras.optimizers.Adam, noise_ratio=.5, epochs=200, batch_size=128,
                  options={"variant": "2018"})
     assert [method.schedule(epoch)["keep"] for epoch in (0, 3, 9, 10)] == [128, 107, 64, 64]
     betas = []
@@ -143,7 +144,7 @@ def test_linear_decay_in_a_shorter_training(time, expected):
 
 @pytest.mark.parametrize("epochs, keep", [(1, [6, 3]), (4, [6, 3]), (10, [6, 5, 4, 4, 3])])
 def test_2018_in_a_short_training(epochs, keep):
-    method = toy("co_teaching", optimizer=keras.optimizers.Adam, noise=Noise("sym", .5), epochs=epochs,
+    method = toy("co_teaching", optimizer=keras.optimizers.Adam, noise_ratio=.5, epochs=epochs,
                  options={"variant": "2018"})
     assert [method.schedule(epoch)["keep"] for epoch in range(len(keep))] == keep
 

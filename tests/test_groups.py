@@ -78,7 +78,7 @@ def test_a_name_is_a_difference_and_a_recipe_s_own_folder_is_none(tmp_path):
 
 def test_unlike_runs_have_lines_of_their_own(tmp_path, monkeypatch):
     drawn = {}
-    monkeypatch.setattr("noisylabels.report.figures.test_accuracy", lambda curves: drawn.update(curves))
+    monkeypatch.setattr("noisylabels.report.figures.test_accuracy", lambda curves, _: drawn.update(curves))
     monkeypatch.setattr(draw, "save", lambda figure, path: path)
     folder = tmp_path / "digits/sym/0.5"
     write_run(folder, "standard", .8)

@@ -18,7 +18,7 @@ from noisylabels.methods.mentornet import (
     surviving,
     weights,
 )
-from noisylabels.theory import Noise, transition_matrix
+from noisylabels.theory import transition_matrix
 
 # ----------------------------------------------------------------------------------------------------------- MentorNet
 
@@ -65,7 +65,7 @@ def test_example_dropout_keeps_so_many_and_others_each_time(dropout, expected):
     ({"curriculum": "pd", "percentile": "0.5"}, .5)])
 def test_percentile_by_curriculum_whatever_the_noise(options, expected):
     for ratio in (.2, .8):
-        assert toy("mentornet", noise=Noise("sym", ratio), options=options).p == expected
+        assert toy("mentornet", noise_ratio=ratio, options=options).p == expected
 
 
 # ----------------------------------------------------------------------------------------------------------------- D2L
@@ -205,7 +205,7 @@ def test_estimate_has_rows_of_shares_whatever_the_predictions(eta):
 
 
 def test_true_matrix_on_demand_is_that_of_the_noise_whatever_is_assumed():
-    method = toy("f_correction", options={"T": "true"}, noise=Noise("asym", .3), assumed_pattern="sym")
+    method = toy("f_correction", options={"T": "true"}, T=transition_matrix("asym", .3, CLASSES), assumed_pattern="sym")
     np.testing.assert_array_equal(method.T, transition_matrix("asym", .3, CLASSES))
 
 

@@ -11,7 +11,6 @@ from models import create_model
 from noisylabels.methods import method_class
 from noisylabels.methods.base import Given, batches_of
 from noisylabels.recipes import ADAM_INCV, ADAM_MAIN, ADAM_VERIFY, AUGMENTATIONS, RECIPES, Triangle
-from noisylabels.theory import Noise
 from noisylabels.training import augmentation, device
 from noisylabels.training.optimizers import Adam
 from noisylabels.training.trainer import Trainer, as_tensor, build
@@ -32,9 +31,9 @@ ROW = np.float32([0, 10, 20, 40]).reshape(1, 1, 4, 1)
     ("reflect", -2, [20, 10, 0, 10]),
 ])
 def test_shift(fill, offset, expected):
-    along = augmentation.shift(ROW, tf.constant([float(offset)]), 2, fill)
+    along = augmentation.moved(ROW, tf.constant([float(offset)]), 2, fill)
     np.testing.assert_allclose(np.ravel(along), expected)
-    down = augmentation.shift(ROW.transpose(0, 2, 1, 3), tf.constant([float(offset)]), 1, fill)
+    down = augmentation.moved(ROW.transpose(0, 2, 1, 3), tf.constant([float(offset)]), 1, fill)
     np.testing.assert_allclose(np.ravel(down), expected)
 
 
@@ -162,7 +161,7 @@ def test_one_trace_serves_trainings_cuts_and_other_labels(digits, tmp_path):
 
 
 def test_one_graph_trains_both_networks_through_ramp_and_cuts(digits, tmp_path):
-    method, trainer = trainer_of(digits, "co_teaching", noise=Noise("sym", .4), options={"variant": "harness"})
+    method, trainer = trainer_of(digits, "co_teaching", options={"variant": "harness", "noise_ratio": .4})
     before = [network.get_weights()[0] for network in method.networks]
     history, _ = trainer.fit(4, 0, "a", tmp_path / "a.npz", no_more)
     assert trainer.steps.experimental_get_tracing_count() == 1

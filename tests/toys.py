@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from noisylabels.methods import OPTIONS, method_class
 from noisylabels.methods.base import Given
-from noisylabels.theory import Noise
+from noisylabels.theory import transition_matrix
 from noisylabels.training.trainer import Batch, Trainer
 
 N, CLASSES, RATE = 12, 3, .5
@@ -18,9 +18,9 @@ def given_for(name, images=None, labels=None, options=None, **changes):
     images = rng.integers(0, 256, (N, 2, 2, 1), np.uint8) if images is None else images
     labels = rng.integers(0, CLASSES, N) if labels is None else labels
     usual = {flag.removeprefix(f"{name}_"): option.default for flag, option in OPTIONS.items()}
-    told = {"noise": Noise("sym", .3), "assumed_pattern": "sym", "options": usual | (options or {}),
-            "select": np.arange(N) < 6, "candidate": np.arange(N) >= 9, "eval_ratio": .3,
-            "predicted": np.arange(len(labels)) % CLASSES}
+    told = {"noise_ratio": .3, "T": transition_matrix("sym", .3, CLASSES), "assumed_pattern": "sym",
+            "options": usual | (options or {}), "select": np.arange(N) < 6, "candidate": np.arange(N) >= 9,
+            "eval_ratio": .3, "predicted": np.arange(len(labels)) % CLASSES}
     return Given(images, labels, CLASSES, **{"batch_size": 6, "epochs": 10, **told, **changes})
 
 

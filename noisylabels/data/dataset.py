@@ -28,6 +28,11 @@ class Dataset:
     digest: str | None = None           # of a person's own images and labels, of both sets and in their order
 
     @property
+    def may_be_shifted(self):
+        """Whether the images are large enough to lose pixels at their borders and be of the same class."""
+        return min(self.input_shape[:2]) >= 16
+
+    @property
     def n_classes(self):
         return len(self.classes)
 

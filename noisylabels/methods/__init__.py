@@ -45,6 +45,7 @@ OPTIONS = {
                              "F-correction's noise matrix: estimated, or that of the noise given"),
     "co_teaching_variant": Option(("harness", "2018"),
                                   "Co-teaching with the settings of all methods, or those of 2018"),
+    "co_teaching_noise_ratio": Option((None,), "what Co-teaching is told of it; by default the true one", (0, 1)),
     "mentornet_curriculum": Option(("self_paced", "pd"), "MentorNet's predefined curriculum"),
     "mentornet_burn_in": Option(("18", "0"), "per cent of the training in which self_paced keeps all samples"),
     "mentornet_percentile": Option(("0.75", "0.5"),

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from noisylabels.errors import UserError
-from noisylabels.theory import Noise
 from noisylabels.training import tf
 from noisylabels.training.augmentation import scale
 
@@ -21,7 +20,8 @@ class Given:
     n_classes: int
     batch_size: int
     epochs: int
-    noise: Noise | None = None              # what was done to the labels; None where that is not known
+    noise_ratio: float | None = None        # the true one, and the true noise matrix (c, c); None: not known
+    T: np.ndarray | None = None
     assumed_pattern: str | None = None      # what is assumed of that: sym, asym, or nothing
     select: np.ndarray | None = None        # INCV's S and C, bool (n,), and its estimate of the noise ratio
     candidate: np.ndarray | None = None
@@ -127,14 +127,6 @@ class Method:
         return {"loss": loss, "accuracy": accuracy(logits, batch.y)}
 
     # --- what it calls ---
-
-    @property
-    def noise(self):
-        """The noise of the labels, a theory.Noise. Raises UserError where it is not known."""
-        if self.given.noise is None:
-            raise UserError(f"argument --method: {type(self).__name__} has to be told the noise, but that of these "
-                            "labels is not known; choose another method")
-        return self.given.noise
 
     def hold_out(self, samples):
         """Takes samples (indices) out of the training. Raises UserError where none is left."""

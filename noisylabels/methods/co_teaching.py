@@ -1,7 +1,8 @@
 """Co-teaching (Han et al., NeurIPS 2018): two networks, each trained on what the other finds easy.
 
 Per batch of size B both networks rank the samples by their loss; the (1 - R(e)) B of smallest loss under one train the
-other. R(e) = tau min(e/10, 1). Told: tau, the true noise ratio.
+other. R(e) = tau min(e/10, 1). Told: tau, the true noise ratio, or
+the one that the option noise_ratio gives.
 
 Not stated in 2019: how the paper ran it. By default with the settings of every other method, and the selecting step of
 the paper's own (`cross_step`). The option variant = 2018 does as the authors' code: losses are ranked in training mode,
@@ -81,7 +82,7 @@ def linear_decay(time, epochs):
 
 
 class CoTeaching(Method):
-    """Co-teaching, with the true noise ratio; option variant: harness or 2018."""
+    """Co-teaching; options variant: harness or 2018; noise_ratio: None for the true one."""
 
     n_networks = 2
     logged = ("loss", "accuracy", "kept_precision_1", "kept_precision_2")
@@ -89,6 +90,8 @@ class CoTeaching(Method):
     def __init__(self, given, networks, optimizers, **options):
         super().__init__(given, networks, optimizers, **options)
         self.ramp, self.step = ramp_epochs(given.epochs), cross_step
+        tau = given.options["noise_ratio"]
+        self.tau = given.noise_ratio if tau is None else tau
         if given.options["variant"] == "2018":
             self.ramp, self.step, self.factor = max(1, self.ramp - 1), whole_batch_step, linear_decay
             for optimizer in optimizers:
@@ -101,7 +104,7 @@ class CoTeaching(Method):
         return {}
 
     def schedule(self, epoch):
-        return {"keep": max(1, round(self.given.batch_size * remember_rate(epoch, self.noise.wrong, self.ramp)))}
+        return {"keep": max(1, round(self.given.batch_size * remember_rate(epoch, self.tau, self.ramp)))}
 
     def train_step(self, batch):
         return self.step(self, batch, batch.schedule["keep"])

@@ -22,7 +22,6 @@ import tensorflow as tf
 
 from noisylabels.methods.base import Method, accuracy
 from noisylabels.streams import stream
-from noisylabels.theory import transition_matrix
 from noisylabels.training.evaluation import held_out
 
 HELD_OUT = .1
@@ -53,7 +52,7 @@ class FCorrection(Method):
         self.held_out = held_out(self.samples, self.given.labels, HELD_OUT, stream(seed, "held_out"))
         self.hold_out(self.held_out)
         if self.given.options["T"] == "true":
-            self.T = transition_matrix(*self.noise, self.given.n_classes)
+            self.T = self.given.T
         else:
             self.T = estimate_T(train_standard(self.samples, self.held_out))
 

@@ -91,7 +91,8 @@ def training_figures(run_folder, method):
         written.append(save(figure, run.folder / f"{method}_training.png"))
     estimated = read_matrix(run.folder / "f_correction_T.csv") if method == "f_correction" else None
     if estimated is not None:
-        row = [("T, estimated", estimated), ("T, true", true_T(run.noise, estimated))]
+        row = [("T, estimated", estimated)]
+        row += [("T, true", true_T(run.noise, estimated))] * (run.noise.pattern != theory.GIVEN)
         written.append(save(figures.heat_maps([row], ["noisy label"]), run.folder / "f_correction_T.png"))
     return written
 
@@ -109,6 +110,7 @@ class Summary(NamedTuple):
     curves: dict            # {noise: {(method, differs): frame of test accuracy by epoch}}
     selections: dict        # {(noise, differs): {"LP" and "LR": frame by iteration}}
     recipe: str             # of most of them
+    doubtful: set           # the noise settings, some test labels of which are not known to be true
 
 
 def summarise(results_dir, dataset):
@@ -124,16 +126,18 @@ def summarise(results_dir, dataset):
                            for run, result in found.items()} for method, found in results.items()}
     recipe = usual_recipe([identity for found in identities.values() for identity in found.values()]
                           + [identity_of(run, "INCV", {}) for run in runs])
-    summary = Summary([], {}, {}, recipe)
+    summary = Summary([], {}, {}, recipe, set())
     for noise in dict.fromkeys(run.noise for run in runs):
         for method, found in identities.items():
             for differs, group in labelled({run: found[run] for run in found if run.noise == noise}, "main", recipe):
-                summary.rows.append(
-                    table_row(noise, method, differs, {run: results[method][run] for run in group}, dataset))
+                row = table_row(noise, method, differs, {run: results[method][run] for run in group}, dataset)
+                summary.rows.append(row)
+                summary.doubtful.update({noise} if "test_labels" in row else ())
                 lines = [line for run in group if (line := read_accuracy(run, method)) is not None]
                 if lines:
                     summary.curves.setdefault(noise, {})[method, differs] = over_seeds(lines)
-        frames = {run: frame for run in runs if run.noise == noise and (frame := read_iterations(run)) is not None}
+        frames = {run: frame for run in runs if run.noise == noise and (frame := read_iterations(run)) is not None
+                  and frame[["LP", "LR"]].notna().any(axis=None)}          # blank where the true labels are not known
         selected = {run: identity_of(run, "INCV", {"recipe": recipe}) for run in frames}
         for differs, group in labelled(selected, "INCV", recipe):
             summary.selections[noise, differs] = {
@@ -159,7 +163,7 @@ def write_summary(found, folder, dataset, table, curves, selections):
             temporary.write_text(markdown(frame, dataset, found.recipe), encoding="utf-8")
         written.append(folder / f"{table}.md")
     if found.curves:
-        written.append(save(figures.test_accuracy(found.curves), folder / f"{curves}.png"))
+        written.append(save(figures.test_accuracy(found.curves, found.doubtful), folder / f"{curves}.png"))
     if found.selections:
         points = published.SELECTION if dataset == "cifar10" else {}
         written.append(save(figures.selection(found.selections, points), folder / f"{selections}.png"))
@@ -168,12 +172,13 @@ def write_summary(found, folder, dataset, table, curves, selections):
 
 def compare(results_dirs, dataset):
     """Results of several trees in one table and one figure, `compared.*`, in the first; a row says of which it is."""
-    together = Summary([], {}, {}, "as each tree has it")
+    together = Summary([], {}, {}, "as each tree has it", set())
     for tree in results_dirs:
         def named(differs, tree=tree):
             return f"{tree}{', ' * bool(differs)}{differs}"
 
         found = summarise(tree, dataset)
+        together.doubtful.update(found.doubtful)
         together.rows.extend({**row, "differs": named(row["differs"])} for row in found.rows)
         for noise, lines in found.curves.items():
             together.curves.setdefault(noise, {}).update(

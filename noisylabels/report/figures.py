@@ -54,7 +54,8 @@ SCORES = {
 }
 GREY = Look("", "0.4", "-", "o")
 SETS = {"selected": "#0072b2", "candidate": "#e69f00", "removed": "#a00000"}
-QUANTITIES = {"kept_precision": "label precision of the kept", "kept": "samples kept", "lid": "LID", "alpha": "α",
+QUANTITIES = {"test_agreement": "agreement with noisy test labels",
+              "kept_precision": "label precision of the kept", "kept": "samples kept", "lid": "LID", "alpha": "α",
               "selected": "samples selected", "LP": "label precision LP", "LR": "label recall LR"}
 
 
@@ -125,20 +126,23 @@ def heat_maps(rows, labels):
 def iterations(frame, title):
     """One run of INCV: LP and LR after each iteration, and how many samples are selected, candidate and removed.
 
-    frame: indexed by iteration, columns LP, LR, selected, candidate, removed.
+    frame: indexed by iteration, columns LP, LR, selected, candidate, removed. The first two are blank, and not drawn,
+    where the truth is not known.
     """
-    figure, (scores, counts) = _panels(2, width=3.8, height=3)
-    for score in ("LP", "LR"):
-        scores.plot(frame.index, frame[score], label=SCORES[score].name, **SCORES[score].style())
-    scores.set(ylabel="share")
+    known = frame[["LP", "LR"]].notna().any(axis=None)
+    figure, panels = _panels(1 + known, width=3.8, height=3)
+    for score in ("LP", "LR") if known else ():
+        panels[0].plot(frame.index, frame[score], label=SCORES[score].name, **SCORES[score].style())
+        panels[0].set(ylabel="share")
+        panels[0].legend(fontsize=8)
+    counts = panels[-1]
     below = np.zeros(len(frame))
     for name, color in SETS.items():
         counts.bar(frame.index, frame[name], bottom=below, color=color, width=0.6, label=name)
         below = below + frame[name]
     counts.set(ylabel="samples", ymargin=0.15)
-    scores.legend(fontsize=8)
     counts.legend(fontsize=8, loc="upper center", ncols=3, frameon=False)
-    for axes in (scores, counts):
+    for axes in panels:
         axes.set(xlabel="iteration", xticks=frame.index)
     figure.suptitle(title)
     return figure
@@ -168,10 +172,11 @@ def training(frame, method, title):
     return figure
 
 
-def test_accuracy(settings):
+def test_accuracy(settings, doubtful=()):
     """Test accuracy against epoch, a panel a setting and a line a method (the paper's training figure).
 
     settings: {noise: {(method, in what it differs): frame indexed by epoch, columns mean, std, count over the seeds}}.
+    doubtful: noise settings, not all test labels of which are known to be true.
     The band is one std; the first tenth of the epochs may begin below the panel, for the sake of what follows.
     """
     figure, panels = _panels(len(settings), width=4.2, height=3)
@@ -185,7 +190,8 @@ def test_accuracy(settings):
                 _line(axes, lines[key], looks[key], _sparse(lines[key], position / len(order)))
         counts = [frame["count"].max() for frame in lines.values()]
         seeds = "–".join(f"{count:.0f}" for count in sorted({min(counts), max(counts)}))
-        axes.set(title=f"{noise} (n = {seeds})", xlabel="epoch", ylabel="test accuracy")
+        axes.set(title=f"{noise} (n = {seeds})", xlabel="epoch",
+                 ylabel="agreement with noisy test labels" if noise in doubtful else "test accuracy")
         axes.set_ylim(bottom=min(frame["mean"].iloc[len(frame) // 10:].min() for frame in lines.values()) - 0.03)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(figure, looks.values(), 2 * min(len(panels), 2))

@@ -17,7 +17,7 @@ WORDS = {"epochs": "{} epochs", "architecture": "{}", "optimizer": "{}", "learni
          "precision": "{}", "INCV_iter": "{} iterations", "top_k": "top {}", "validation_split": "{:g} held out",
          "evaluate_every": "evaluated every {} epochs"}
 SELECTION = {"INCV_iter": 4, "top_k": 1}        # of any recipe
-UNMIRRORED = ("digits",)                        # data sets of which recipes.resolve is told so
+UNMIRRORED = ("digits",)                        # of the named data sets, nor shifted
 OF_ONE_SEED = ("dataset", "noise_pattern", "noise_ratio", "seed", "digest", "LP", "LR")      # in a selection's record
 
 
@@ -100,30 +100,31 @@ def labelled(identities, task, recipe):
 def differences(identity, task, recipe):
     """In what runs differ from a recipe as it stands, in words; "" where in nothing. task: one of a recipe's."""
     found = [identity["name"]] if identity.get("name") else []
-    own, mirrored = identity.get("recipe") or recipe, identity.get("dataset") not in UNMIRRORED
-    found += [own] * (own != recipe) + _settings(identity, own, task, mirrored)
+    own, photos = identity.get("recipe") or recipe, identity.get("dataset") not in UNMIRRORED
+    allowed = [identity.get(name, photos) for name in ("may_be_mirrored", "may_be_shifted")]
+    found += [own] * (own != recipe) + _settings(identity, own, task, allowed)
     found += ["no record"] * ("dataset" not in identity)
     usual = told(identity.get("noise_pattern"))
     if identity.get("assumed_pattern", usual) != usual:
         found.append(f"told {identity['assumed_pattern']}")
     for name, option in options_of(identity.get("method"), OPTIONS).items():
-        value = identity.get(f"{identity['method']}_{name}", "unknown")
+        value = identity.get(f"{identity['method']}_{name}", option.default and "unknown")     # none was given before
         found += [f"{name} {value}"] * (value != option.default)
     selection = identity.get("selection")
     if selection == {}:
         found.append("unknown selection")
     elif selection:
         made = [selection["recipe"]] * (selection["recipe"] != own)
-        made += _settings(selection, selection["recipe"], "INCV", mirrored)
+        made += _settings(selection, selection["recipe"], "INCV", allowed)
         found += [f"selection: {', '.join(made)}"] * bool(made)
     return ", ".join(found)
 
 
-def _settings(identity, recipe, task, mirrored):
-    """Where the settings in an identity are not those of the recipe, in words. mirrored: as for recipes.resolve."""
+def _settings(identity, recipe, task, allowed):
+    """Where the settings in an identity are not those of the recipe, in words. allowed: as for recipes.resolve, two."""
     if recipe not in RECIPES:
         return []
-    usual = resolve(recipe, task, mirrored).values | SELECTION
+    usual = resolve(recipe, task, *allowed).values | SELECTION
     found = [name for name in usual if name in identity and identity[name] != usual[name]]
     words = [WORDS.get(name, f"{name} {{}}").format(identity[name]) for name in found]
     return [word.removesuffix("s") if word.startswith("1 ") else word for word in words]

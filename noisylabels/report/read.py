@@ -10,22 +10,23 @@ import pandas as pd
 
 VERIFY_COLUMNS = ["TA", "LP", "LR", "TA_theory", "LP_theory", "LR_theory", "test_accuracy"]
 ITERATION_COLUMNS = ["iteration", "LP", "LR", "eps", "selected", "candidate", "removed"]
-TRAINING_COLUMNS = ["epoch", "test_accuracy_1", "seconds"]
+TRAINING_COLUMNS = ["epoch", ("test_accuracy_1", "test_agreement_1"), "seconds"]
 ISSUE_COLUMNS = ["index", "file", "given_label", "predicted_label", "label_score", "is_label_issue", "status",
                  "selected_iteration", "y_true"]
 RESULT_COLUMNS = ["last", "last10", "best"]
-FURTHER_COLUMNS = ["final", "validated", "steps"]       # not in files of before
+FURTHER_COLUMNS = ["final", "validated", "steps", "test_labels"]        # not in all files
 
 
 def networks_of(frame):
-    """The columns of a training's log with a network's test accuracy, as many as it has networks."""
-    return [name for name in frame if name.startswith("test_accuracy_")]
+    """The columns of a training's log with a network's test accuracy, or agreement, as many as it has networks."""
+    return [name for name in frame if name.startswith(("test_accuracy_", "test_agreement_"))]
 
 
 def read_result(run, method):
     """Series of a finished run's results, the mean of its networks, and its recipe; None if not finished.
 
-    final: the test accuracy of what the method arrives at; in files of before the last epoch's.
+    final: the test accuracy of what the method arrives at; in files of before the last epoch's. test_labels: "given"
+    where it is not known which of them are true, and accuracy is agreement with them, else nan.
     """
     frame = read_csv(run.folder / f"{method}_result.csv", "network", RESULT_COLUMNS)
     if frame is not None:
@@ -86,14 +87,18 @@ def read_issues(folder):
 
 
 def read_csv(path, index, columns):
-    """A frame by a unique `index`, with these columns at least, numbers or blank; None where there is no such."""
+    """A frame by a unique `index`, with these columns at least, numbers or blank; None where there is no such.
+
+    Of columns in a tuple it needs one.
+    """
     with _skipping(path):
         frame = pd.read_csv(path, dtype=str).apply(_numbers)
         if index not in frame:
             raise ValueError(f"no column {index}")
         for column in columns:
-            if column not in frame or frame[column].dtype != float:
-                raise ValueError(f"no column {column} of numbers")
+            names = column if isinstance(column, tuple) else (column,)
+            if not any(name in frame and frame[name].dtype == float for name in names):
+                raise ValueError(f"no column {names[0]} of numbers")
         if (frame.select_dtypes(float).abs() > 1e15).any(axis=None):
             raise ValueError("a number beyond all reason")
         frame = frame.dropna(subset=index).set_index(index, verify_integrity=True)

@@ -5,13 +5,14 @@ import pandas as pd
 from noisylabels.methods import METHODS, PAPER, title_of
 from noisylabels.report import published
 from noisylabels.report.read import RESULT_COLUMNS
-from noisylabels.theory import Noise
+from noisylabels.theory import GIVEN, Noise
 
 
 def table_row(noise, method, differs, results, dataset):
     """A row of table.csv, over seeds of runs that agree in all else. std: of a sample, blank for a single run.
 
-    differs: in what they differ from the recipe, in words. results: {run: Series of read.read_result}.
+    differs: in what they differ from the recipe, in words. test_labels, where it is not known which of these are true:
+    given. results: {run: Series of read.read_result}.
     """
     frame = pd.DataFrame(list(results.values()))
     row = {**noise._asdict(), "method": method, "differs": differs, "n": len(results),
@@ -20,6 +21,8 @@ def table_row(noise, method, differs, results, dataset):
     for column in ["final", *RESULT_COLUMNS, "validated"]:
         scores = frame[column].astype(float)
         row |= {f"{column}_mean": scores.mean(), f"{column}_std": scores.std()}
+    if frame["test_labels"].notna().any():
+        row["test_labels"] = GIVEN
     if dataset == "cifar10":
         mean, std = published.TEST_ACCURACY.get(method, {}).get(noise, (None, None))
         row |= {"published_mean": mean, "published_std": std}
@@ -34,9 +37,11 @@ def markdown(table, dataset, recipe):
     recipe: that of the rows that do not say in what they differ.
     """
     columns = {}
-    for setting, rows in table.groupby(["pattern", "ratio"], sort=False):
-        name = str(Noise(*setting))
-        columns[name] = {(row.method, row.differs): f"{_percent(row.final_mean, row.final_std)} ({row.n})"
+    doubtful = table.get("test_labels", pd.Series(index=table.index)).eq(GIVEN)
+    for setting, rows in table.assign(mark=np.where(doubtful, " †", "")).groupby(
+            ["pattern", "ratio"], sort=False, dropna=False):
+        name = setting[0] if setting[0] == GIVEN else str(Noise(*setting))
+        columns[name] = {(row.method, row.differs): f"{_percent(row.final_mean, row.final_std)} ({row.n}){row.mark}"
                          for row in rows.itertuples()}
         if dataset == "cifar10" and setting in published.SETTINGS:
             columns[f"{name}, published"] = {(method, ""): _percent(*values[setting])
@@ -48,6 +53,8 @@ def markdown(table, dataset, recipe):
              "set chose), and the optimizer's steps.", f"Recipe: {recipe}; rows that differ from it say in what."]
     if dataset == "cifar10":
         lines += ["Published: mean ± standard deviation of five runs; which epoch and which network is not stated."]
+    if doubtful.any():
+        lines += ["†: agreement with test labels that are as noisy as the rest, not accuracy."]
     lines += ["", f"| method | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
     order = [*METHODS, *sorted(set(table["method"]) - set(METHODS))]
     found = {*zip(table["method"], table["differs"])}

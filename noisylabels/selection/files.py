@@ -12,7 +12,8 @@ from noisylabels.selection.issues import ISSUES, PROBABILITIES, write_issues
 from noisylabels.theory import label_scores
 
 COLUMNS = {"y": float, "y_noisy": float, "select": bool, "candidate": bool, "eval_ratio": float}
-OF_THE_DATA = ("dataset", "noise_pattern", "noise_ratio", "seed")      # in its record, and in that of the training
+OF_THE_DATA = ("dataset", "noise_pattern", "noise_ratio", "seed", "labels", "data", "image", "may_be_mirrored",
+               "may_be_shifted")        # in its record, and in that of the training
 HISTORY, ITERATIONS, RECORD = "INCV_history.csv", "INCV_iterations.csv", "INCV.json"
 
 

@@ -7,7 +7,7 @@ def scale(images):
     return tf.cast(images, tf.float32) / 255
 
 
-def shift(images, offset, axis, fill):
+def moved(images, offset, axis, fill):
     """Each image of (n, h, w, ch) moved along axis 1 or 2 by its own offset (n,) in pixels, bilinearly.
 
     fill: "nearest" repeats the border pixel, "reflect" mirrors the image at it.
@@ -35,20 +35,33 @@ def none(images, seed):
     return images
 
 
+def draws(images, seed):
+    """Three numbers in [0, 1) for each image, (3, n): for both shifts, and whether it is flipped. seed: (2,) int."""
+    return tf.random.stateless_uniform([3, tf.shape(images)[0]], seed)
+
+
+def shift(images, seed):
+    """2019's: move by a continuous amount in +-4 pixels along each axis, nearest fill."""
+    for axis, drawn in zip((1, 2), tf.unstack(draws(images, seed))):
+        images = moved(images, drawn * 8 - 4, axis, "nearest")
+    return images
+
+
+def translate(images, seed):
+    """The fast recipe's: move by whole pixels in +-2 along each axis, reflected at the border."""
+    for axis, drawn in zip((1, 2), tf.unstack(draws(images, seed))):
+        images = moved(images, tf.floor(drawn * 5) - 2, axis, "reflect")
+    return images
+
+
 def shift_flip(images, seed):
-    """2019's: shift by a continuous amount in +-4 pixels, nearest fill, then flip one image in two. seed: (2,) int."""
-    draws = tf.random.stateless_uniform([3, tf.shape(images)[0]], seed)
-    for axis in (1, 2):
-        images = shift(images, draws[axis - 1] * 8 - 4, axis, "nearest")
-    return mirrored(images, draws[2] < .5)
+    """`shift`, and then one image in two is flipped."""
+    return mirrored(shift(images, seed), draws(images, seed)[2] < .5)
 
 
 def translate_flip(images, seed):
-    """The fast recipe's: shift by whole pixels in +-2, reflected at the border, then flip one image in two."""
-    draws = tf.random.stateless_uniform([3, tf.shape(images)[0]], seed)
-    for axis in (1, 2):
-        images = shift(images, tf.floor(draws[axis - 1] * 5) - 2, axis, "reflect")
-    return mirrored(images, draws[2] < .5)
+    """`translate`, and then one image in two is flipped."""
+    return mirrored(translate(images, seed), draws(images, seed)[2] < .5)
 
 
 def flip(images, seed):

@@ -8,7 +8,8 @@ from noisylabels.training.trainer import as_tensor
 
 TRACKED = 1000                  # training samples whose loss and accuracy are logged
 DEAD = .05                      # recall on the test set below which a class counts as never learned
-MEASURED = ("test_accuracy_", "dead_classes_", "loss_", "accuracy_", "heldout_")    # how the columns below begin
+OF_THE_TEST = ("test_accuracy", "test_agreement")       # what a column is called: against true labels, noisy ones
+MEASURED = (*OF_THE_TEST, "dead_classes_", "loss_", "accuracy_", "heldout_")        # how the columns below begin
 
 
 def by_truth(values, clean, names=("all", "clean", "noisy")):
@@ -26,9 +27,13 @@ def dead_classes(predicted, y):
 
 
 class Evaluation:
-    """After each epoch: test accuracy, dead classes, loss and accuracy on tracked training samples, of each network."""
+    """After each epoch: test accuracy, dead classes, loss and accuracy on tracked training samples, of each network.
+
+    Where the test labels are not known to be true the first is called what it is, agreement with them.
+    """
 
     def __init__(self, method, images, experiment):
+        self.measure = OF_THE_TEST[not experiment.dataset.clean_test]
         self.method, self.images, self.y_test = method, images, experiment.dataset.y_test
         self.test_images = as_tensor(experiment.dataset.x_test)
         pool = method.samples
@@ -43,7 +48,7 @@ class Evaluation:
             test = self.method.probabilities(self.test_images, k=k).argmax(axis=1)
             p = self.method.probabilities(self.images, self.tracked, k)
             loss, accuracy = (by_truth(values, self.clean) for values in (label_loss(p, self.y), p.argmax(1) == self.y))
-            row[f"test_accuracy_{k + 1}"] = float(np.mean(test == self.y_test))
+            row[f"{self.measure}_{k + 1}"] = float(np.mean(test == self.y_test))
             row[f"dead_classes_{k + 1}"] = dead_classes(test, self.y_test)
             for part in loss:
                 row[f"loss_{part}_{k + 1}"], row[f"accuracy_{part}_{k + 1}"] = loss[part], accuracy[part]
@@ -121,15 +126,16 @@ def by_network(history, name, n_networks):
 
 
 def test_accuracies(history, n_networks):
-    """Test accuracy of each network and of their mean.
+    """Test accuracy of each network and of their mean, or agreement, where the test labels are not known to be true.
 
     history: frame, a row an epoch. Returns a frame with the columns network; final, of the networks as they are left
     (the last epoch's, or that of the lowest held-out loss); last; last10, the mean of so many last epochs as
     last10_epochs says, ten or all; best, chosen by this very accuracy; validated, at the epoch of most agreement with
     held-out labels, nan without; steps of its optimizer.
     """
+    test = next(name for name in OF_THE_TEST if f"{name}_1" in history)
     curves, losses, agreements = (by_network(history, name, n_networks)
-                                  for name in ("test_accuracy", "heldout_loss", "heldout_accuracy"))
+                                  for name in (test, "heldout_loss", "heldout_accuracy"))
     rows = []
     for name, curve in curves.items():
         rows.append({
