@@ -6,7 +6,7 @@ A step of cross entropy, weighted by p_y^q: a label that the network finds unlik
 entropy, q = 1 half of the absolute error, which learns slowly. Told nothing of the noise.
 
 Chosen here: the settings of every other method, from the first epoch on. The paper's truncated form, which prunes
-samples of p_y < 0.5 and needs a search every ten epochs, is left out.
+samples of small p_y while it trains, is left out.
 """
 import tensorflow as tf
 
