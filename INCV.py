@@ -9,7 +9,7 @@ precision and recall after each iteration; INCV.json, the record of the run. Dra
 """
 from noisylabels import cli, data_flags
 from noisylabels.progress import Progress
-from noisylabels.report import draw
+from noisylabels.report import draw, review
 from noisylabels.selection.files import csv_path, selection_run
 from noisylabels.selection.select import select, trainings
 from utils import load_dataset, observed_labels
@@ -20,6 +20,8 @@ def arguments():
     cli.add_common(parser)
     data_flags.add_data(parser)
     cli.add_selection(parser, "--epochs")
+    parser.add_argument("--review_images", type=cli.number(int, 1), default=review.SHOWN,
+                        help="how many of the worst labels are on the page to review them, review.html")
     return parser
 
 
@@ -37,7 +39,7 @@ def run(args):
             select(experiment, selection, progress)
 
     # what came out, from its files
-    draw.print_selection(csv_path(experiment), dataset)
+    draw.print_selection(csv_path(experiment), dataset, args.review_images)
     draw.print_paths(draw.summary(args.results_dir, dataset.name))
 
 

@@ -17,7 +17,7 @@ FILES = {
     "INCV": {f"digits/sym/0.5/{name}" for name in (
         "digits_sym0.5_INCV_results.csv", "INCV_history.csv", "INCV_iterations.csv", "INCV_iterations.png", "INCV.json",
         ".INCV.lock", "label_issues.csv", "pred_probs.npy", "classes.json", "cleaned.csv", "labelstudio_tasks.json",
-        "labelstudio.xml", "label_issues.png", "label_issues_classes.png", "label_issues_scores.png")}
+        "labelstudio.xml", "label_issues.png", "label_issues_classes.png", "label_issues_scores.png", "review.html")}
         | {"digits/INCV.png", "digits/runs.csv"},
     "Verify_Theory": {f"digits/sym/{ratio}/{name}" for ratio in (0.2, 0.5) for name in (
         "Verify_Theory.csv", "Verify_Theory_M.csv", "Verify_Theory_history.csv", "Verify_Theory.json",

@@ -12,7 +12,7 @@ import pandas as pd
 from noisylabels import theory
 from noisylabels.methods import METHODS, title_of
 from noisylabels.report import figures, issues, published
-from noisylabels.report.files import save, save_csv
+from noisylabels.report.files import save, save_csv, save_text
 from noisylabels.report.groups import differences, identity_of, labelled, rows_of_records, usual_recipe
 from noisylabels.report.read import (
     VERIFY_COLUMNS,
@@ -25,7 +25,6 @@ from noisylabels.report.read import (
     read_training,
 )
 from noisylabels.report.tables import markdown, table_row
-from noisylabels.runs.files import atomic
 from noisylabels.runs.folders import find_runs, run_at
 
 
@@ -159,9 +158,7 @@ def write_summary(found, folder, dataset, table, curves, selections):
     if found.rows:
         frame = pd.DataFrame(found.rows)
         written.append(save_csv(frame, folder / f"{table}.csv"))
-        with atomic(folder / f"{table}.md") as temporary:
-            temporary.write_text(markdown(frame, dataset, found.recipe), encoding="utf-8")
-        written.append(folder / f"{table}.md")
+        written.append(save_text(markdown(frame, dataset, found.recipe), folder / f"{table}.md"))
     if found.curves:
         written.append(save(figures.test_accuracy(found.curves, found.doubtful), folder / f"{curves}.png"))
     if found.selections:
@@ -222,7 +219,7 @@ def everything(results_dir, dataset):
     return written + summary(results_dir, dataset)
 
 
-def print_selection(csv, dataset):
+def print_selection(csv, dataset, *reviewed):
     """What a finished selection of a Dataset found, from the files beside its CSV, and the paths of these."""
     names = ("INCV_history.csv", "label_issues.csv", "pred_probs.npy", "classes.json", "INCV_iterations.csv")
     files = [csv, *map(csv.with_name, names)]
@@ -232,7 +229,7 @@ def print_selection(csv, dataset):
     if np.isfinite([last.LP, last.LR]).any():               # the true labels are known
         print(f"label precision        {last.LP:.3f}\nlabel recall           {last.LR:.3f}")
     issues.print_found(csv.parent)
-    print_paths([*files, *incv_figures(csv.parent), *issues.files(csv.parent, dataset)])
+    print_paths([*files, *incv_figures(csv.parent), *issues.files(csv.parent, dataset, *reviewed)])
 
 
 def print_paths(paths):

@@ -7,6 +7,12 @@ def save_csv(frame, path):
     return path
 
 
+def save_text(text, path):
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
 def save(figure, path):
     """Writes a figure as PNG; the same figure gives the same bytes."""
     with atomic(path) as temporary:

@@ -8,12 +8,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from noisylabels.report import issue_figures
-from noisylabels.report.files import save, save_csv
+from noisylabels.report import issue_figures, review
+from noisylabels.report.files import save, save_csv, save_text
 from noisylabels.report.read import read_issues
-from noisylabels.runs.files import atomic
 from noisylabels.theory import issue_scores
 
+ISSUES = "label_issues.csv"
 SHOWN = 48                      # the worst, in a picture
 LOCAL_FILES = "/data/local-files/?d="       # where Label Studio serves files of LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT
 
@@ -32,10 +32,11 @@ def print_found(folder):
     print(found)
 
 
-def files(folder, dataset=None):
+def files(folder, dataset=None, reviewed=review.SHOWN):
     """Writes all that follows from the label issues in a folder. Returns the paths, none where there are no issues.
 
     dataset: a Dataset, theirs. Without its images there is neither the picture of the worst nor the page to review.
+    reviewed: how many are on that page.
     """
     issues = read_issues(folder)
     if issues is None:
@@ -43,11 +44,8 @@ def files(folder, dataset=None):
     frame = issues.frame
     selected = frame[frame.status == "selected"].sort_values("index")
     cleaned = selected.rename(columns={"file": "file_name", "given_label": "label"})[["file_name", "label"]]
-    written = [save_csv(cleaned, folder / "cleaned.csv")]
-    for name, text in (("labelstudio_tasks.json", tasks(frame)), ("labelstudio.xml", labelling(issues.classes))):
-        with atomic(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-        written.append(folder / name)
+    written = [save_csv(cleaned, folder / "cleaned.csv"), save_text(tasks(frame), folder / "labelstudio_tasks.json"),
+               save_text(labelling(issues.classes), folder / "labelstudio.xml")]
     counts = np.zeros((len(issues.classes),) * 2, int)
     np.add.at(counts, (issues.codes("given_label"), issues.codes("predicted_label")), 1)
     drawn = {"label_issues_classes.png": issue_figures.matrix(counts, issues.classes),
@@ -56,7 +54,11 @@ def files(folder, dataset=None):
         worst = frame[:SHOWN]
         drawn["label_issues.png"] = issue_figures.pictures(
             dataset.x_train[worst["index"]], list(zip(worst.given_label, worst.predicted_label)))
-    return written + [save(figure, folder / name) for name, figure in drawn.items()]
+    written += [save(figure, folder / name) for name, figure in drawn.items()]
+    if dataset is not None:
+        page = review.page(dataset.name, issues, dataset.x_train, (folder / ISSUES).read_bytes(), reviewed)
+        written.append(save_text(page, folder / "review.html"))
+    return written
 
 
 def tasks(frame):

@@ -57,7 +57,8 @@ def read_iterations(run):
 
 
 class Issues(NamedTuple):
-    """The label issues of a selection: a frame of ISSUE_COLUMNS, worst first, all text but numbers and truths."""
+    """The label issues of a selection: a frame of ISSUE_COLUMNS, worst first; text but index, score and is_label_issue.
+    """
 
     frame: pd.DataFrame
     classes: list               # the names of all classes, in the order of pred_probs.npy
