@@ -1,4 +1,6 @@
 """Tables and figures as files."""
+import warnings
+
 from noisylabels.runs.files import atomic, write_csv
 
 
@@ -14,7 +16,8 @@ def save_text(text, path):
 
 
 def save(figure, path):
-    """Writes a figure as PNG; the same figure gives the same bytes."""
-    with atomic(path) as temporary:
+    """Writes a figure as PNG; the same figure gives the same bytes. What the font lacks of a class's name is a box."""
+    with atomic(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(temporary, dpi=150, metadata={"Software": None})
     return path

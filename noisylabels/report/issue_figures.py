@@ -49,7 +49,7 @@ def matrix(counts, classes):
             if count:
                 axes.text(column, row, f"{count}", ha="center", va="center", fontsize=7,
                           color="white" if count > .6 * others else "black")
-    figure.colorbar(image, ax=axes, shrink=.7, extend="max", label="samples")
+    figure.colorbar(image, ax=axes, shrink=.7, extend="max", label="samples", ticks=MaxNLocator(integer=True))
     return figure
 
 

@@ -1,4 +1,6 @@
 """Which labels are wrong, as the selection says: in files that people and other tools can take as they are."""
+import os
+
 import numpy as np
 import pandas as pd
 
@@ -16,7 +18,7 @@ def label_issues(dataset, y_noisy, result):
     """
     names, n = np.array(dataset.classes, dtype=object), len(y_noisy)
     frame = pd.DataFrame({
-        "index": np.arange(n), "file": np.arange(n) if dataset.files is None else dataset.files,
+        "index": np.arange(n), "file": file_names(dataset, n),
         "given_label": names[y_noisy], "predicted_label": names[result.predicted], "label_score": result.label_score,
         "is_label_issue": ~result.select,
         "status": np.select([result.select, result.candidate], ["selected", "candidate"], "removed"),
@@ -24,6 +26,12 @@ def label_issues(dataset, y_noisy, result):
         "y_true": None if dataset.y_train is None else names[dataset.y_train]})
     frame["selected_iteration"] = frame.selected_iteration.where(result.select)
     return frame.iloc[np.argsort(result.label_score, kind="stable")].reset_index(drop=True)
+
+
+def file_names(dataset, n):
+    """What the n training samples are called: their files, with \\x.. for what is no UTF-8; without files, indices."""
+    files = range(n) if dataset.files is None else dataset.files
+    return [os.fsencode(str(name)).decode("utf-8", "backslashreplace") for name in files]
 
 
 def write_issues(experiment, result):
