@@ -26,7 +26,7 @@ from noisylabels.selection.select import trainings
 from noisylabels.sweep.loop import Here, carry_out
 from noisylabels.sweep.status import Status
 from noisylabels.sweep.tasks import Task
-from noisylabels.theory import PATTERNS, Noise
+from noisylabels.theory import GIVEN, PATTERNS, Noise
 from utils import load_dataset
 
 ROOT = Path(__file__).resolve().parent
@@ -36,10 +36,12 @@ AXES = ("--noise_pattern", "--noise_ratio", "--seed", "--method")
 
 
 def setting(text):
-    """An argparse type: "sym:0.5"."""
+    """An argparse type: "sym:0.5", or "given"."""
+    if text == GIVEN:
+        return Noise(GIVEN)
     pattern, colon, ratio = text.partition(":")
     if pattern not in PATTERNS or not colon:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a setting such as sym:0.5 or asym:0.4")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a setting such as sym:0.5 or asym:0.4, or given")
     return Noise(pattern, cli.number(float, 0, 1)(ratio))
 
 
@@ -56,8 +58,8 @@ def arguments():
                     - {*AXES, "-h", "--help"})
     parser = cli.Parser(__doc__.splitlines()[0], epilog=f"All other flags go to every run: {' '.join(others)}")
     add = parser.add_argument
-    add("--settings", nargs="+", type=setting, metavar="PATTERN:RATIO", default=SETTINGS,
-        help="noise settings; by default the paper's four, sym:0.2 sym:0.5 sym:0.8 asym:0.4")
+    add("--settings", nargs="+", type=setting, metavar="PATTERN:RATIO",
+        help="noise settings; by default the paper's four, sym:0.2 sym:0.5 sym:0.8 asym:0.4, or given if labels are")
     add("--methods", nargs="+", choices=METHODS, default=[*PAPER], help="methods to run; by default the paper's seven")
     add("--seeds", nargs="+", type=cli.number(int, 0), default=[0, 1, 2], help="seeds to run; by default 0 1 2")
     add("--jobs", type=cli.number(int, 1), default=1,
@@ -81,9 +83,11 @@ def tasks(options, dataset):
     """The plan: selections that are yet to be made, then all trainings. Raises UserError for what cannot be done."""
     rest, selections, runs = options.rest, {}, {}
     methods = sorted(options.methods, key=[*METHODS].index)             # incv before its student, which needs it
-    for (pattern, ratio), seed, method in product(options.settings, options.seeds, methods):
-        axes = ["--noise_pattern", pattern, "--noise_ratio", str(ratio), "--seed", str(seed)]
-        flags, title = [*axes, "--method", method, *rest], f"{pattern} {ratio} seed {seed}"
+    settings = options.settings or (SETTINGS if dataset.given is None else [Noise(GIVEN)])
+    for noise, seed, method in product(settings, options.seeds, methods):
+        ratio = [] if noise.ratio is None else ["--noise_ratio", str(noise.ratio)]
+        axes = ["--noise_pattern", noise.pattern, *ratio, "--seed", str(seed)]
+        flags, title = [*axes, "--method", method, *rest], f"{noise} seed {seed}"
         work = INCV_main.plan(INCV_main.arguments().parse_args(flags), dataset)
         if work.selecting and not work.selection:
             selections.setdefault(title, Task(

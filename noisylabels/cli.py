@@ -158,11 +158,14 @@ def experiment(args, task, dataset, y_noisy, noise, trained_on, epochs=None, **a
     """
     check_labels(args, y_noisy if noise.pattern == GIVEN else dataset.y_train, dataset.n_classes)
     recipe = args.recipe or dataset.default_recipe
-    settings = resolve(recipe, task, dataset.may_be_mirrored, dataset.may_be_shifted, epochs=epochs,
+    n, what = trained_on
+    if dataset.digest:
+        arguments["samples"] = n
+    settings = resolve(recipe, task, dataset.may_be_mirrored, dataset.may_be_shifted, arguments.get("samples"),
+                       epochs=epochs,
                        validation_split=args.validation_split if task == "main" else None,
                        evaluate_every=args.evaluate_every if task != "INCV" else None,
                        **{name: getattr(args, name) for name in OVERRIDES})
-    n, what = trained_on
     if settings.batch_size > n:
         raise UserError(f"argument --batch_size: {settings.batch_size} is more than the {n} samples of {what}; "
                         "give a smaller one")

@@ -99,15 +99,23 @@ RECIPES = {
 }
 
 
-def resolve(recipe, task, may_be_mirrored=True, may_be_shifted=None, **overrides):
+STEPS = 8                       # that an epoch should have, at the least, where nobody chose the batch
+
+
+def resolve(recipe, task, may_be_mirrored=True, may_be_shifted=None, samples=None, **overrides):
     """The Settings of a task in a recipe, with the overrides that are not None in place of the recipe's.
 
     may_be_mirrored: where the mirror image of an image need not be of its class (digits), the recipe's is left out.
-    may_be_shifted: so are shifts where an image is too small for them; None: as may_be_mirrored.
+    may_be_shifted: so are shifts where an image is too small for them; None: as may_be_mirrored. samples: how many of
+    own images a training has; of so few that an epoch would have less than STEPS steps, batches are a half, a quarter,
+    ... as large, and so is the learning rate of nesterov.
     """
     settings = RECIPES[recipe][task]
     shifted = may_be_mirrored if may_be_shifted is None else may_be_shifted
     allowed = {"flip": may_be_mirrored, "shift": shifted, "translate": shifted}
     changes = [part for part in settings.augmentation.split("_") if allowed.get(part)]
     settings = replace(settings, augmentation="_".join(changes) or "none", mirror=settings.mirror and may_be_mirrored)
+    while samples and not overrides.get("batch_size") and 2 < settings.batch_size > samples / STEPS:
+        rate = settings.learning_rate / 2 if settings.optimizer == "nesterov" else settings.learning_rate
+        settings = replace(settings, batch_size=settings.batch_size // 2, learning_rate=rate)
     return replace(settings, **{name: value for name, value in overrides.items() if value is not None})

@@ -130,7 +130,7 @@ def iterations(frame, title):
     where the truth is not known.
     """
     known = frame[["LP", "LR"]].notna().any(axis=None)
-    figure, panels = _panels(1 + known, width=3.8, height=3)
+    figure, panels = _panels(1 + known, width=3.8 if known else 6.4, height=3)
     for score in ("LP", "LR") if known else ():
         panels[0].plot(frame.index, frame[score], label=SCORES[score].name, **SCORES[score].style())
         panels[0].set(ylabel="share")
@@ -140,7 +140,7 @@ def iterations(frame, title):
     for name, color in SETS.items():
         counts.bar(frame.index, frame[name], bottom=below, color=color, width=0.6, label=name)
         below = below + frame[name]
-    counts.set(ylabel="samples", ymargin=0.15)
+    counts.set(ylabel="samples", ylim=(0, 1.15 * max(below)))
     counts.legend(fontsize=8, loc="upper center", ncols=3, frameon=False)
     for axes in panels:
         axes.set(xlabel="iteration", xticks=frame.index)

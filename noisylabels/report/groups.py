@@ -124,7 +124,7 @@ def _settings(identity, recipe, task, allowed):
     """Where the settings in an identity are not those of the recipe, in words. allowed: as for recipes.resolve, two."""
     if recipe not in RECIPES:
         return []
-    usual = resolve(recipe, task, *allowed).values | SELECTION
+    usual = resolve(recipe, task, *allowed, identity.get("samples")).values | SELECTION
     found = [name for name in usual if name in identity and identity[name] != usual[name]]
     words = [WORDS.get(name, f"{name} {{}}").format(identity[name]) for name in found]
     return [word.removesuffix("s") if word.startswith("1 ") else word for word in words]
