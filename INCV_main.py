@@ -25,6 +25,7 @@ from noisylabels.progress import Progress
 from noisylabels.report import draw
 from noisylabels.runs.files import write_csv
 from noisylabels.runs.record import Run
+from noisylabels.selection.decisions import Decisions, read_decisions
 from noisylabels.selection.files import Selected, csv_path, find_selection, selection_run
 from noisylabels.selection.select import select, trainings
 from noisylabels.streams import stream
@@ -46,6 +47,7 @@ def arguments():
     cli.add_selection(parser)
     parser.add_argument("--selection", type=Path,
                         help="the CSV of a selection to train on, however it was made; by default INCV's, here")
+    parser.add_argument("--decisions", type=Path, help="a person's decisions on that selection, from review.html")
     parser.add_argument("--overwrite_selection", action="store_true",
                         help="forget a selection that is there, and make it again")
     return parser
@@ -58,6 +60,7 @@ class Work(NamedTuple):
     selecting: Experiment | None        # that of the selection, where the method takes one
     selection: Selected | None          # None also where it is yet to be made
     finished: bool
+    decisions: Decisions | None         # of a person, on the selection
     teacher: "Work | None" = None       # the run of incv whose networks label the rest, where the method has one
 
     @property
@@ -68,8 +71,9 @@ class Work(NamedTuple):
 
 def plan(args, dataset):
     """The Work of parsed arguments on a data set. Raises UserError where it cannot be done."""
-    if args.selection and args.method not in SELECTED:
-        raise UserError(f"argument --selection: only the methods {' and '.join(SELECTED)} train on a selection")
+    for flag in ("selection", "decisions"):
+        if getattr(args, flag) and args.method not in SELECTED:
+            raise UserError(f"argument --{flag}: only the methods {' and '.join(SELECTED)} train on a selection")
 
     # D: images and their observed labels
     noise = data_flags.noise_of(args, dataset)
@@ -77,17 +81,20 @@ def plan(args, dataset):
 
     # S, C and the estimated noise ratio: INCV's selection, where the method takes it; None where it is yet to be made
     selecting = cli.selection_experiment(args, dataset, y_noisy, noise) if args.method in SELECTED else None
+    decisions = read_decisions(args.decisions, dataset, y_noisy) if args.decisions else None
     experiment = cli.experiment(
         args, "main", dataset, y_noisy, noise, (len(y_noisy), "the training set"), args.epochs, method=args.method,
         assumed_pattern=cli.told(args, noise), selection=None,
+        **({"decisions": decisions.digest} if decisions else {}),
         **{flag: getattr(args, flag) for flag in OPTIONS if flag.startswith(f"{args.method}_")})
     if experiment.arguments.get("co_teaching_variant") == "2018" and experiment.settings.optimizer != "adam":
         raise UserError("argument --co_teaching_variant: 2018 changes Adam's beta1; give --optimizer adam")
     check_told(experiment)
-    selection = selecting and find_selection(selecting, args.selection, cli.given_for_selection(args))
+    selection = selecting and find_selection(selecting, args.selection, cli.given_for_selection(args), decisions)
     teacher = plan_teacher(args, dataset) if args.method == "incv_student" else None
     ready = (selection or not selecting) and (not teacher or teacher.finished)
-    return Work(experiment, selecting, selection, bool(ready and training_run(experiment, selection).finished), teacher)
+    finished = bool(ready and training_run(experiment, selection).finished)
+    return Work(experiment, selecting, selection, finished, decisions, teacher)
 
 
 def plan_teacher(args, dataset):
@@ -159,7 +166,7 @@ def carry_out(work, quiet):
         if missing:
             select(selecting, selection_run(selecting), progress)
             draw.print_selection(csv_path(selecting), selecting.dataset)
-            selection = find_selection(replace(selecting, overwrite=False))
+            selection = find_selection(replace(selecting, overwrite=False), decisions=work.decisions)
         elif selection and selection.path == csv_path(selecting):
             draw.incv_figures(selecting.folder)         # an earlier call may have been killed before it drew them
         progress.begin()
@@ -177,6 +184,8 @@ def train(experiment, selection, tell):
 
     run, settings, name = training_run(experiment, selection), experiment.settings, experiment.arguments["method"]
     with run.session(lambda: start_tensorflow(experiment.gpu_id, not experiment.jit_compile, experiment.threads)):
+        if selection:
+            experiment = replace(experiment, y_noisy=selection.frame.y_noisy.to_numpy(int))     # some, perhaps, mended
         print(experiment, *([selection] if selection else []), sep="\n")
         given = Given(experiment.dataset.x_train, experiment.y_noisy, experiment.dataset.n_classes, settings.batch_size,
                       settings.epochs, experiment.wrong, experiment.T, experiment.assumed_pattern,
@@ -202,9 +211,10 @@ def train(experiment, selection, tell):
             return trainer.method.probabilities(trainer.images)
 
         method = build(method_class(name), given, settings, experiment.seed, "main")
-        validated = evaluation.held_out(np.arange(len(given.labels)), given.labels, settings.validation_split,
-                                        stream(experiment.seed, "validation"))
-        method.hold_out(validated)
+        dropped = selection.dropped if selection else np.array([], int)
+        validated = evaluation.held_out(np.setdiff1d(np.arange(len(given.labels)), dropped), given.labels,
+                                        settings.validation_split, stream(experiment.seed, "validation"))
+        method.hold_out(np.union1d(validated, dropped))
         method.prepare(train_standard, experiment.seed)
         trainer = trainer_of(method)
         choice = evaluation.Validation(method, trainer.images, method.held_out, "loss")

@@ -29,6 +29,8 @@ def identity_of(run, name, otherwise):
     record = read_record(run.folder / f"{name}.json")
     found = DEFAULTS | record["arguments"] if record else {**otherwise}
     found.pop("seed", None)
+    if found.get("decisions"):                  # a digest of those on this seed's labels
+        found["decisions"] = True
     selection = found.get("selection")
     if isinstance(selection, str):              # of runs of before, the digest alone: its record lies beside
         beside = read_record(run.folder / "INCV.json")
@@ -103,6 +105,7 @@ def differences(identity, task, recipe):
     own, photos = identity.get("recipe") or recipe, identity.get("dataset") not in UNMIRRORED
     allowed = [identity.get(name, photos) for name in ("may_be_mirrored", "may_be_shifted")]
     found += [own] * (own != recipe) + _settings(identity, own, task, allowed)
+    found += ["reviewed"] * bool(identity.get("decisions"))
     found += ["no record"] * ("dataset" not in identity)
     usual = told(identity.get("noise_pattern"))
     if identity.get("assumed_pattern", usual) != usual:

@@ -3,11 +3,13 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from noisylabels.errors import UserError
 from noisylabels.runs.files import write_csv
 from noisylabels.runs.record import Run, compare, read_record
+from noisylabels.selection.decisions import Decisions
 from noisylabels.selection.issues import ISSUES, PROBABILITIES, write_issues
 from noisylabels.theory import label_scores
 
@@ -18,11 +20,20 @@ HISTORY, ITERATIONS, RECORD = "INCV_history.csv", "INCV_iterations.csv", "INCV.j
 
 
 class Selected(NamedTuple):
-    """A selection to train on: its CSV, read and checked, and what its record says of how it was made, {} without."""
+    """A selection to train on: its CSV, read and checked, and what its record says of how it was made, {} without.
+
+    frame: as decisions, where a person has made some, leave it.
+    """
 
     path: Path
     frame: pd.DataFrame
     made: dict
+    decisions: Decisions | None = None
+
+    @property
+    def dropped(self):
+        """The samples that a person has dropped, indices."""
+        return np.array([], int) if self.decisions is None else self.decisions.of("drop")
 
     @property
     def identity(self):
@@ -46,14 +57,16 @@ class Selected(NamedTuple):
             how = ("{recipe}, {architecture}, {epochs} epochs, {INCV_iter} iterations, told {assumed_pattern}"
                    .format_map(self.made))
         scores = "".join(f", {name} {value:.3f}" for name, value in self.scores.items() if value == value)
-        return f"selection {self.path.name}: {how}; {self.frame.select.sum():,} selected{scores}"
+        line = f"selection {self.path.name}: {how}; {self.frame.select.sum():,} selected{scores}"
+        return f"{self.decisions}\n{line}" if self.decisions else line
 
 
-def find_selection(experiment, path=None, given=()):
+def find_selection(experiment, path=None, given=(), decisions=None):
     """The selection to train on, `Selected`; None where it has yet to be made, or to be made again.
 
     experiment: the selection's. path: of a CSV that was named instead, however it was made. given: names in the
-    experiment's identity that must be as in the selection's record; all must, where that is unfinished.
+    experiment's identity that must be as in the selection's record; all must, where that is unfinished. decisions: the
+    Decisions of a person on it, or None.
     Raises UserError where they are not, or the CSV does not fit the data.
     """
     if path is None and experiment.overwrite:
@@ -68,7 +81,8 @@ def find_selection(experiment, path=None, given=()):
                 "give those, another --name, a --selection, or --overwrite_selection")
     if path is None and (not csv.exists() or record and not record["finished"]):
         return None
-    return Selected(csv, read_selection(csv, experiment.dataset.y_train, experiment.y_noisy), made)
+    frame = read_selection(csv, experiment.dataset.y_train, experiment.y_noisy)
+    return Selected(csv, decisions.apply(frame) if decisions else frame, made, decisions)
 
 
 def csv_path(experiment):

@@ -1,0 +1,179 @@
+"""INCV_main.py --decisions: what a person decided on the labels is trained on; decisions on others are refused."""
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import SELECTION, InThisProcess, assert_is_one_line, files_in, record_of
+
+from noisylabels.errors import UserError
+from noisylabels.report.groups import differences, identity_of
+from noisylabels.runs.folders import run_at
+from noisylabels.selection.algorithm import Scores
+from noisylabels.selection.decisions import DONE, read_decisions
+from utils import load_dataset
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+HEADER = ["index", "file", "given_label", "decision", "new_label"]
+
+
+class Halves(InThisProcess):
+    """Finds half of what is held out."""
+
+    def start(self):
+        return {"device": "CPU", "threads": 1}
+
+    def train(self, halves, use_best):
+        return [(Scores(held % 2 == 0, held / 1437, 0, 0, 0), []) for _, _, held in halves]
+
+
+@pytest.fixture
+def selected(call, tmp_path, monkeypatch):
+    """A selection, as INCV.py wrote it: its frame."""
+    monkeypatch.setattr("noisylabels.selection.select.Trainers", Halves)
+    assert call("INCV", "--results_dir", tmp_path).code == 0
+    return pd.read_csv(tmp_path / SELECTION)
+
+
+@pytest.fixture
+def train(call, tmp_path, monkeypatch):
+    """Calls INCV_main.py until it would train: how it ended, what the method is given, and what is held out of it."""
+    from noisylabels.training import device, trainer
+
+    class Method:
+        begun = []
+
+        def __init__(self, kind, given, *_):
+            self.begun.append(given)
+
+        def hold_out(self, samples):
+            self.begun.append(samples)
+            raise UserError("stop")
+
+    monkeypatch.setattr(device, "start_tensorflow", lambda *_: {"device": "CPU", "threads": 1})
+    monkeypatch.setattr(trainer, "build", Method)
+
+    def train(*flags):
+        Method.begun = []
+        return call("INCV_main", "--results_dir", tmp_path, *flags), *(Method.begun or [None, None])
+    return train
+
+
+def write(path, rows):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([HEADER, *rows])
+    return path
+
+
+def row(frame, index, decision, new_label=""):
+    return [index, index, frame.y_noisy[index], decision, new_label]
+
+
+def some(frame):
+    """A sample of each set, and one more, for each decision: {decision: indices}; and rows of a CSV."""
+    sets = [np.flatnonzero(mask) for mask in (frame.select, frame.candidate, ~frame.select & ~frame.candidate)]
+    chosen = {decision: [indices[k] for indices in sets] for k, decision in enumerate(DONE)}
+    return chosen, [row(frame, i, decision, (frame.y_noisy[i] + 1) % 10 if decision == "relabel" else "")
+                    for decision, indices in chosen.items() for i in indices]
+
+
+def test_what_is_trained_on(selected, train, tmp_path):
+    """Dropped ones are in no set, nor held out to choose an epoch; all but what is decided stays as it was."""
+    chosen, rows = some(selected)
+    path = write(tmp_path / "decisions.csv", rows)
+    ended, given, held_out = train("--decisions", path, "--validation_split", .1)
+    drop, keep, relabel = (np.isin(np.arange(1437), chosen[name]) for name in ("drop", "keep", "relabel"))
+    assert (given.select == (selected.select & ~drop | keep | relabel)).all()
+    assert (given.candidate == (selected.candidate & ~drop & ~keep & ~relabel)).all()
+    assert (given.labels == np.where(relabel, (selected.y_noisy + 1) % 10, selected.y_noisy)).all()
+    assert given.eval_ratio == pytest.approx(selected.eval_ratio[0])
+    assert set(chosen["drop"]) <= set(held_out) and len(held_out) == 3 + round(.1 * (1437 - 3))
+    assert "decisions decisions.csv: 3 kept, 3 dropped, 3 relabelled, 3 unsure\n" in ended.out
+    assert f"{(given.labels != selected.y).sum():,} labels wrong" in ended.out
+
+
+def test_they_are_part_of_what_a_run_is(selected, train, tmp_path):
+    """Other decisions are another run; so is none. In tables such a run is called reviewed, whatever the decisions."""
+    path = write(tmp_path / "decisions.csv", some(selected)[1])
+    train("--decisions", path)
+    record = record_of(tmp_path, "incv_training")["arguments"]
+    identity = identity_of(run_at(tmp_path / "digits/sym/0.5"), "incv_training", {})
+    assert len(record["decisions"]) == 16 and differences(identity, "main", "digits") == "reviewed"
+    assert_is_one_line(train()[0], r"incv_training.json is of a run with other arguments: decisions \(found .*None\)")
+    write(path, some(selected)[1][:-1])
+    assert_is_one_line(train("--decisions", path)[0], "other arguments: decisions ")
+
+
+def test_they_wait_for_a_selection_that_is_yet_to_be_made(selected, train, tmp_path, monkeypatch):
+    chosen, rows = some(selected)
+    path = write(tmp_path / "decisions.csv", rows)
+    (tmp_path / SELECTION).unlink()
+    monkeypatch.setattr("noisylabels.selection.select.Trainers", Halves)
+    _, given, _ = train("--decisions", path, "--overwrite_selection")
+    assert given.select[chosen["keep"]].all() and not given.select[chosen["drop"]].any()
+
+
+def test_no_decisions_change_nothing(selected, train, tmp_path):
+    """A header alone, and that of a spreadsheet: with a byte order mark, CRLF, columns in another order."""
+    path = tmp_path / "decisions.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + ",".join(HEADER[::-1]).encode() + b"\r\n")
+    _, given, _ = train("--decisions", path)
+    assert (given.select == selected.select).all() and (given.labels == selected.y_noisy).all()
+
+
+BAD = {
+    "of fewer samples": (lambda f: [[1437, 1437, 0, "keep", ""]],
+                         "another data set: it has index 1437, but there are 1,437 training samples"),
+    "of other files": (lambda f: [[5, "cat/5.png", f.y_noisy[5], "keep", ""]],
+                       "at index 5 it has the file 'cat/5.png', here that is '5'"),
+    "of other labels": (lambda f: [row(f, 3, "keep"), [5, 5, (f.y_noisy[5] + 1) % 10, "drop", ""]],
+                        r"at index 5 it has the given_label '\d', here that is '\d'"),
+    "twice": (lambda f: [row(f, 5, "keep"), row(f, 5, "drop")], "decides more than once on the same index"),
+    "negative": (lambda f: [[-1, 5, 5, "keep", ""]], "something else than whole numbers in index"),
+    "no number": (lambda f: [["five", 5, 5, "keep", ""]], "something else than whole numbers in index"),
+    "other decision": (lambda f: [row(f, 5, "delete")],
+                       "decision 'delete', which is none of keep, drop, relabel, unsure"),
+    "no such class": (lambda f: [row(f, 5, "relabel", "<script>\n")],
+                      r"relabels as '<script>\\n', which is no class of digits"),
+    "relabel as nothing": (lambda f: [row(f, 5, "relabel")], "relabels as '', which is no class"),
+    "a new label to keep": (lambda f: [row(f, 5, "keep", 3)], "has a new_label where the decision is not relabel"),
+    "all dropped": (lambda f: [row(f, i, "drop") for i in np.flatnonzero(f.select)], "drops all that is selected"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_decisions_that_cannot_be_meant(kind, selected, train, tmp_path):
+    make, message = BAD[kind]
+    path, before = write(tmp_path / "decisions.csv", make(selected)), files_in(tmp_path)
+    ended, given, _ = train("--decisions", path)
+    assert_is_one_line(ended, f"{path} .*{message}")
+    assert given is None and files_in(tmp_path) == before
+
+
+@pytest.mark.parametrize("content, message", [
+    (None, "is no file"), (b"", "cannot be read as CSV"), (b"\xff\xfe\0", "cannot be read as CSV"),
+    (b"index,file\n1,1\n", "lacks the column given_label, decision, new_label"), (b'index\n"', "cannot|lacks"),
+])
+def test_what_are_no_decisions(content, message, selected, train, tmp_path):
+    path = tmp_path / "decisions.csv"
+    if content is not None:
+        path.write_bytes(content)
+    assert_is_one_line(train("--decisions", path)[0], f"{path} .*({message}).*review.html beside this selection made$")
+
+
+def test_of_another_seed_or_method(selected, train, tmp_path):
+    path = write(tmp_path / "decisions.csv", [row(selected, i, "keep") for i in range(9)])
+    assert_is_one_line(train("--decisions", path, "--seed", 1)[0], "is of another data set or of other labels")
+    assert_is_one_line(train("--decisions", path, "--method", "standard")[0],
+                       "--decisions: only the methods incv and incv_student train on a selection")
+
+
+def test_names_with_comma_quote_and_line_break(tmp_path):
+    """Of classes and files."""
+    classes, files = ("<script>", 'a,"b"\nc', "z"), ("1,\n.png", '"2".png', "3.png")
+    dataset = replace(load_dataset("digits", ""), classes=classes, files=files)
+    rows = [[0, files[0], classes[1], "relabel", classes[0]], [1, files[1], classes[0], "relabel", classes[1]]]
+    decisions = read_decisions(write(tmp_path / "decisions.csv", rows), dataset, np.array([1, 0, 2]))
+    assert decisions.labels.tolist() == [0, 1] and json.dumps(decisions.decided.tolist()) == '["relabel", "relabel"]'
