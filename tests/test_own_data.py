@@ -205,3 +205,17 @@ def test_labels_from_a_file_are_given_and_those_of_the_data_set_the_truth(tmp_pa
     np.save(tmp_path / "other.npy", np.roll(noisy, 1))
     other = experiment("--noisy_labels", tmp_path / "other.npy", "--results_dir", tmp_path)
     assert other.identity["labels"] != given.identity["labels"]
+
+
+def test_labels_from_a_file_are_for_all_images_where_the_test_set_is_set_aside(tmp_path):
+    """In the order of the files' paths; those of the folders are the truth then."""
+    root = shades(tmp_path / "pets")
+    files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
+    own = np.array([file.split("/")[0] for file in files])
+    pd.DataFrame({"crowd": np.where(np.arange(60) % 5 == 0, "dog", own), "clean_label": own}).to_csv(
+        tmp_path / "labels.csv", index=False)
+    made = experiment("--dataset", root, "--results_dir", tmp_path, "--noisy_labels", f"{tmp_path}/labels.csv#crowd")
+    for file, label, true in zip(made.dataset.files, made.y_noisy, made.dataset.y_train, strict=True):
+        crowd = "dog" if files.index(file) % 5 == 0 else file.split("/")[0]
+        assert (made.dataset.classes[label], made.dataset.classes[true]) == (crowd, file.split("/")[0])
+    assert made.dataset.clean_test and 0 < made.wrong < .2

@@ -35,9 +35,9 @@ def load(name, data_dir, noisy_labels=None, trust_labels=False, **own):
     """The `dataset.Dataset` called `name`, one of DATASETS, or at that path.
 
     noisy_labels: FILE or FILE#KEY, see label_files.read_labels, of labels that it has been given while its own are the
-    truth. trust_labels: take the labels of own images, of which nobody knows whether they are true, for the truth.
-    own: arguments of images.load. Raises UserError for an unknown name, for arguments that do not belong to it, or as
-    its module.
+    truth: one for each training image, or where the test images are set aside from those, for each image. trust_labels:
+    take the labels of own images, of which nobody knows whether they are true, for the truth. own: arguments of
+    images.load. Raises UserError for an unknown name, for arguments that do not belong to it, or as its module.
     """
     if is_path(name):
         dataset = import_module("noisylabels.data.images").load(name, **own)
@@ -54,4 +54,8 @@ def load(name, data_dir, noisy_labels=None, trust_labels=False, **own):
                         "the path of a folder of images, a .csv or an .npz that is there")
     if dataset.y_train is None and (trust_labels or noisy_labels):
         dataset = replace(dataset, y_train=dataset.given, given=None, clean_test=True)
+    if noisy_labels and dataset.whole:
+        labels, places = dataset.whole
+        given = read_labels(noisy_labels, replace(dataset, x_train=labels, y_train=labels))
+        return replace(dataset, given=given[places])
     return replace(dataset, given=read_labels(noisy_labels, dataset)) if noisy_labels else dataset

@@ -73,7 +73,8 @@ def load(path, image_size=None, test_split=None, seed=0, image_column=None, labe
     name = own_name(path)
     classes, given, truth = class_codes(path, samples.labels, samples.truth)
     test = samples.test
-    if test is None:
+    own_split = test is not None
+    if not own_split:
         test = _set_aside(given, test_split or TEST_SPLIT, seed)
         whose = "as noisy as the rest" if truth is None else "those of y_true"
         report(f"{name}: no test set, so {test.sum():,} of {len(test):,} images, of each class alike, are set aside "
@@ -90,10 +91,11 @@ def load(path, image_size=None, test_split=None, seed=0, image_column=None, labe
     _check_readable(len(test), [(samples.files[k], reasons[k]) for k in sorted(reasons)], unreadable, vanished)
     train, test = np.flatnonzero(kept & ~test), np.flatnonzero(kept & test)
     y_train, y_test = (None, given[test]) if truth is None else (truth[train], truth[test])
+    whole = None if own_split else (given if truth is None else truth, train)
     files = tuple(samples.files[k] for k in train)
     digest = digest_of([name, classes, files], x_train, given[train], y_train, x_test, y_test)
     return Dataset(name, x_train, y_train, x_test, y_test, classes, not no_mirror, "fast", given=given[train],
-                   clean_test=truth is not None, files=files, digest=digest)
+                   clean_test=truth is not None, files=files, whole=whole, digest=digest)
 
 
 # ------------------------------------------------------------------------------------------------ classes and the split
