@@ -12,6 +12,7 @@ from pathlib import Path
 from noisylabels import cli
 from noisylabels.errors import UserError
 from noisylabels.report import draw
+from noisylabels.report.files import set_format
 from noisylabels.runs.folders import find_runs
 
 
@@ -20,10 +21,12 @@ def arguments():
     parser.add_argument("--results_dir", nargs="+", default=["results"],
                         help="folder of the runs; several are also compared, in the first")
     parser.add_argument("--dataset", help="data set to draw; by default all that are found")
+    cli.add_format(parser)
     return parser
 
 
 def run(args):
+    set_format(args.format)
     roots, written = [Path(root) for root in args.results_dir], []
     found = {root: [folder.name for folder in sorted(root.glob("*")) if find_runs(root, folder.name)] for root in roots}
     everywhere = sorted({name for names in found.values() for name in names})

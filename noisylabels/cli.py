@@ -22,6 +22,7 @@ from noisylabels.runs.folders import NAME, run_folder
 from noisylabels.theory import GIVEN, PATTERNS, TOLD
 
 ITERATIONS, TOP_K = 4, 1            # of the selection, where the flags are not given
+FORMATS = ("png", "pdf", "svg")
 OVERRIDES = ("architecture", "optimizer", "learning_rate", "weight_decay", "batch_size", "augmentation",
              "precision")
 
@@ -118,6 +119,7 @@ def add_common(parser, several_ratios=False):
     add("--augmentation", choices=AUGMENTATIONS, help="random changes of the training images")
     add("--precision", choices=PRECISIONS,
         help="mixed: compute in bfloat16 where the processor has instructions for it, which is faster, else in float32")
+    add_format(parser)
     add("--quiet", action="store_true", help="print results alone, not how far the training is")
     add("--jit_compile", action="store_true",
         help="compile training steps with XLA: for GPUs, on CPUs it is slower; runs are not bit-equal then")
@@ -134,6 +136,10 @@ def add_evaluation(parser):
     parser.add_argument("--evaluate_every", type=number(int, 1),
                         help="epochs from one evaluation to the next, for the log: fewer are faster; by default 1, as "
                              "in any case for the last ten")
+
+
+def add_format(parser):
+    parser.add_argument("--format", choices=FORMATS, default="png", help="of figures")
 
 
 def add_selection(parser, *aliases):

@@ -1,10 +1,12 @@
 """Figures from small results folders made here: what they show, and that each is a picture."""
 import io
+import re
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import names, write_training
+from helpers import names, run_command, write_training
 from PIL import Image
 from records import write_selection, write_verify
 
@@ -54,6 +56,26 @@ def test_methods_can_be_told_apart_in_grey():
         assert len({getattr(look, field) for look in looks}) == len(METHODS)
     rgb = np.array([list(bytes.fromhex(look.color[1:])) for look in looks])
     assert min(np.diff(np.sort(rgb @ [0.299, 0.587, 0.114]))) > 10
+
+
+# What is seen without one of three kinds of cones: Machado, Oliveira and Fernandes 2009, of linear RGB.
+BLIND = [[[.152286, 1.052583, -.204868], [.114503, .786281, .099216], [-.003882, -.048116, 1.051998]],
+         [[.367322, .860646, -.227968], [.280085, .672501, .047413], [-.011820, .042940, .968881]],
+         [[1.255528, -.076749, -.178779], [-.078411, .930809, .147602], [.004733, .691367, .303900]]]
+
+
+def lab(linear):
+    """Linear RGB as CIE L*a*b*, in which 2.3 is a difference just seen."""
+    matrix = np.array([[.4124, .3576, .1805], [.2126, .7152, .0722], [.0193, .1192, .9505]])
+    x, y, z = np.cbrt(np.clip(matrix @ np.clip(linear, 0, 1) / [.9505, 1, 1.089], .008856, None))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("cones", BLIND, ids=["protan", "deutan", "tritan"])
+def test_methods_can_be_told_apart_by_the_colour_blind(cones):
+    seen = [lab(np.array(cones) @ ((np.array(list(bytes.fromhex(figures.look(method).color[1:]))) / 255) ** 2.2))
+            for method in METHODS]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 7
 
 
 def test_training_figures(digits):
@@ -154,3 +176,15 @@ def test_a_figure_drawn_twice_is_the_same_file(digits):
     draw.training_figures(digits / "digits/sym/0.5", "incv")
     assert path.read_bytes() == first and b"matplotlib" not in first.lower()
     assert not list(path.parent.glob(".*"))         # no temporary file stays
+
+
+@pytest.mark.parametrize("name, starts", [("pdf", b"%PDF-"), ("svg", b"<?xml")])
+def test_a_figure_of_another_format_is_also_the_same_file_each_time(name, starts, digits):
+    found = []
+    for _ in range(2):
+        ended = run_command("report.py", "--results_dir", digits, "--format", name)
+        assert ended.returncode == 0 and f"TestAcc.{name}\n" in ended.stdout
+        found.append({path: path.read_bytes() for path in digits.rglob(f"*.{name}")})
+    assert found[0] == found[1] and len(found[0]) > 3
+    for content in found[0].values():
+        assert content.startswith(starts) and not re.search(rb"matplotlib v|Date>|CreationDate", content)

@@ -88,7 +88,7 @@ def test_unlike_runs_have_lines_of_their_own(tmp_path, monkeypatch):
     assert {key: (len(line), line["mean"].iloc[-1]) for key, line in lines.items()} == {
         ("standard", ""): (40, .8), ("standard", "6 epochs"): (6, .4)}
     usual, other = look("standard"), look("standard", "6 epochs")
-    assert other.name == "Standard, 6 epochs" and other.color == usual.color and other.dash != usual.dash
+    assert other.name == "Standard, 6 epochs" and other[1:4] == usual[1:4] and other.fill != usual.fill
 
 
 @pytest.mark.parametrize("hold, expected", [(False, [[.7, 2]]), (True, [[.7, 2], [.8, 2]])])

@@ -1,7 +1,7 @@
 """Every table and figure, drawn from the CSVs alone: a picture can be made again without training again.
 
 Missing runs leave gaps. The functions return the paths that they wrote, none where there is nothing to draw. Shares are
-fractions in the CSVs and per cent in table.md.
+fractions in the CSVs and per cent in table.md. Figures are PNGs, or what `files.set_format` chose.
 """
 from pathlib import Path
 from typing import NamedTuple
@@ -61,7 +61,7 @@ def verify_figures(results_dir, dataset):
 
 def representative(settings, n=4):
     """At most n settings for the confusion figure, sorted: published ones, then others spread over what there is."""
-    chosen = [setting for setting in published.CONFUSION_SETTINGS if setting in settings]
+    chosen = [setting for setting in settings if setting in published.CONFUSION_SETTINGS]
     others = [setting for setting in settings if setting not in chosen]
     spread = np.linspace(0, len(others) - 1, min(n - len(chosen), len(others))).round().astype(int)
     return sorted(chosen + [others[i] for i in spread])

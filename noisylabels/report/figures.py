@@ -5,6 +5,7 @@ looks the same in all of them.
 """
 import math
 import re
+import textwrap
 from typing import NamedTuple
 
 import numpy as np
@@ -24,10 +25,12 @@ class Look(NamedTuple):
     color: object
     dash: object
     marker: str
+    fill: str = "full"
 
     def style(self, **changes):
         """Keyword arguments of `Axes.plot`."""
-        return {"color": self.color, "linestyle": self.dash, "marker": self.marker, "markersize": 4.5, **changes}
+        return {"color": self.color, "linestyle": self.dash, "marker": self.marker, "markersize": 4.5,
+                "fillstyle": self.fill, "markerfacecoloralt": "white", **changes}
 
     def hollow(self):
         """As large empty markers without a line: how all published points are drawn."""
@@ -52,6 +55,7 @@ SCORES = {
     "LP": Look("label precision LP", "#a00000", (0, (5, 1.5)), "s"),
     "LR": Look("label recall LR", "#e69f00", (0, (6, 1.5, 1, 1.5)), "^"),
 }
+FILLS = ("none", "left", "right", "top", "bottom")      # of the markers of runs that are not the recipe as it stands
 GREY = Look("", "0.4", "-", "o")
 SETS = {"selected": "#0072b2", "candidate": "#e69f00", "removed": "#a00000"}
 QUANTITIES = {"test_agreement": "agreement with noisy test labels",
@@ -59,14 +63,14 @@ QUANTITIES = {"test_agreement": "agreement with noisy test labels",
               "selected": "samples selected", "LP": "label precision LP", "LR": "label recall LR"}
 
 
-def look(method, differs=""):
+def look(method, differs="", number=0):
     """How a method is drawn: one that has no line above in grey, with stars, under the name of its file.
 
-    differs: in what its runs differ from the recipe, in words; they have the method's colour, and dots.
+    differs: in what its runs differ from the recipe, in words; number: of such runs of the method in the figure. They
+    have markers that are not filled, or half.
     """
-    color, dash, marker = STYLES.get(method, ("#777777", (0, (3, 1, 1, 1)), "*"))
-    return Look(f"{title_of(method)}, {differs}", color, (0, (1, 2)), marker) if differs else Look(
-        title_of(method), color, dash, marker)
+    usual = Look(title_of(method), *STYLES.get(method, ("#777777", (0, (3, 1, 1, 1)), "*")))
+    return usual._replace(name=f"{usual.name}, {differs}", fill=FILLS[number % len(FILLS)]) if differs else usual
 
 
 def theory_curves(points, n_classes, published=None):
@@ -101,25 +105,29 @@ def theory_curves(points, n_classes, published=None):
 
 
 def heat_maps(rows, labels):
-    """Matrices of shares as heat maps in one scale.
+    """Matrices of shares as heat maps in one scale, in per cent: of ten classes at most in numbers, else with a bar.
 
     rows: lists of (title, (c, c) array). labels: of the x axes, one a row.
     """
-    figure = Figure(figsize=(2.4 * len(rows[0]) + 1, 2.75 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), len(rows[0]), squeeze=False)
-    largest = max(np.nanmax(matrix) for row in rows for _, matrix in row)
+    largest = 100 * max(np.nanmax(matrix) for row in rows for _, matrix in row)
+    written = len(rows[0][0][1]) <= 10
+    figure = Figure(figsize=(2.4 * len(rows[0]) + (0.4 if written else 1), 2.8 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), len(rows[0]), squeeze=False, sharey=True)
     for row, label, panels in zip(rows, labels, grid, strict=True):
         panels[0].set_ylabel("true class")
         for (title, matrix), axes in zip(row, panels, strict=True):
-            image = axes.imshow(matrix, vmin=0, vmax=largest, cmap="Blues")
+            image = axes.imshow(100 * matrix, vmin=0, vmax=largest, cmap="Blues")
             axes.set(xlabel=label)
             axes.set_title(title, fontsize=10)
             axes.tick_params(labelsize=8)
             for axis in (axes.xaxis, axes.yaxis):
                 axis.set_major_locator(MaxNLocator(10, integer=True))
-            if len(matrix) <= 10:
-                _write_values(axes, matrix, dark=largest / 2)
-    figure.colorbar(image, ax=grid, shrink=0.7, label="share of the true class")
+            if written:
+                _write_values(axes, 100 * matrix, dark=largest / 2)
+    if written:
+        figure.supxlabel("numbers: per cent of the true class", fontsize=9)
+    else:
+        figure.colorbar(image, ax=grid, shrink=0.7, label="per cent of the true class")
     return figure
 
 
@@ -142,33 +150,32 @@ def iterations(frame, title):
         below = below + frame[name]
     counts.set(ylabel="samples", ylim=(0, 1.15 * max(below)))
     counts.legend(fontsize=8, loc="upper center", ncols=3, frameon=False)
-    for axes in panels:
-        axes.set(xlabel="iteration", xticks=frame.index)
-    figure.suptitle(title)
+    _finish(panels, "iteration", len(frame))
+    _title(figure, title)
     return figure
 
 
 def training(frame, method, title):
-    """One training run: its columns against the epoch, a panel a quantity and a line a network.
+    """One training run: its columns against the epoch, a panel a quantity and a line a network, the second's hollow.
 
-    frame: indexed by epoch; columns `<quantity>`, or `<quantity>_1` and `_2` by network. Text and blanks are left out.
+    frame: indexed by epoch, from 1; columns `<quantity>`, or `<quantity>_1` and `_2` by network. Text and blanks are
+    left out.
     """
     quantities = {}
     for column in frame.select_dtypes("number").dropna(axis="columns", how="all"):
         quantity, network = re.fullmatch(r"(?s)(.*?)(_[12])?", column).groups()
         quantities.setdefault(quantity, {})["network 2" if network == "_2" else "network 1"] = frame[column]
     figure, panels = _panels(len(quantities), width=3.8, height=3, columns=4)
-    second = Look("", "0.25", (0, (2, 1)), "x")
     for axes, (quantity, lines) in zip(panels, quantities.items(), strict=True):
         for name, line in lines.items():
-            style = (second if name == "network 2" else look(method)).style(linewidth=1.2)
+            style = {"fillstyle": "none", "linewidth": 0.7} if name == "network 2" else {"linewidth": 1.2}
             line = line.dropna()
-            axes.plot(line.index, line, label=name, markevery=_sparse(line), **style)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set(xlabel="epoch", ylabel=QUANTITIES.get(quantity, quantity.replace("_", " ")))
+            axes.plot(line.index, line, label=name, markevery=_sparse(line), **look(method).style(**style))
+        axes.set_ylabel(textwrap.fill(QUANTITIES.get(quantity, quantity.replace("_", " ")), 30))
         if len(lines) > 1:
             axes.legend(fontsize=8)
-    figure.suptitle(title)
+    _finish(panels, "epoch", frame.index.max())
+    _title(figure, title)
     return figure
 
 
@@ -183,17 +190,19 @@ def test_accuracy(settings, doubtful=()):
     drawn = {key for lines in settings.values() for key in lines}
     methods = [*METHODS, *sorted({method for method, _ in drawn} - set(METHODS))]
     order = sorted(drawn, key=lambda key: (methods.index(key[0]), key[1]))
-    looks = {key: look(*key) for key in order}
+    numbers = [sum(other == method and bool(differs) for other, differs in order[:i])
+               for i, (method, _) in enumerate(order)]
+    looks = {key: look(*key, number) for key, number in zip(order, numbers, strict=True)}
     for axes, (noise, lines) in zip(panels, settings.items(), strict=True):
         for position, key in enumerate(order):
             if key in lines:
                 _line(axes, lines[key], looks[key], _sparse(lines[key], position / len(order)))
         counts = [frame["count"].max() for frame in lines.values()]
         seeds = "–".join(f"{count:.0f}" for count in sorted({min(counts), max(counts)}))
-        axes.set(title=f"{noise} (n = {seeds})", xlabel="epoch",
+        axes.set(title=f"{noise} (n = {seeds})",
                  ylabel="agreement with noisy test labels" if noise in doubtful else "test accuracy")
         axes.set_ylim(bottom=min(frame["mean"].iloc[len(frame) // 10:].min() for frame in lines.values()) - 0.03)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _finish([axes], "epoch", max(frame.index.max() for frame in lines.values()))
     _legend(figure, looks.values(), 2 * min(len(panels), 2))
     return figure
 
@@ -216,8 +225,9 @@ def selection(settings, published):
             _line(axes, scores[score], drawn_as)
             if noise in published:
                 axes.plot(range(1, 5), published[noise][score], **drawn_as.hollow())
-        axes.set(title=SCORES[score].name, xlabel="iteration")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_title(SCORES[score].name)
+    _finish(panels, "iteration", max(4 if noise in published else scores["LR"].index.max()
+                                     for (noise, _), scores in settings.items()))
     _legend(figure, looks, 3, published={noise for noise, _ in settings} & set(published))
     return figure
 
@@ -237,12 +247,40 @@ def _panels(n, width, height, columns=2):
     return figure, panels[:n]
 
 
+def _finish(panels, name, last):
+    """The x axis of panels over epochs or iterations, 1 to `last`; a y axis that does not start at 0 says so."""
+    for axes in panels:
+        axes.set(xlabel=name, xlim=(0.5, last + 0.5))
+        axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
+        start = axes.get_ylim()[0]
+        if start > 0:
+            axes.set_title(f"axis from {start:.2g}", loc="left", fontsize=7, color="0.4")
+
+
+def _title(figure, text):
+    figure.suptitle(textwrap.fill(text, round(10 * figure.get_figwidth())))
+
+
 def _legend(figure, looks, columns, more=(), published=False):
-    """One legend for all panels, below them: the looks, more handles, and the published points if there are any."""
+    """One legend for all panels, below them: the looks, more handles, and the published points if there are any.
+
+    In as many of the columns as fit; the figure becomes higher by it.
+    """
     handles = [Line2D([], [], label=entry.name, **entry.style()) for entry in looks] + list(more)
     if published:
         handles.append(Line2D([], [], label="published", **GREY.hollow()))
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=9, handlelength=4, frameon=False)
+    width, height = figure.get_size_inches()
+    for handle in handles:
+        handle.set_label(textwrap.fill(handle.get_label(), round(12 * (width - 0.8))))
+    for ncols in range(columns, 0, -1):
+        legend = figure.legend(handles=handles, loc="outside lower center", ncols=ncols, fontsize=9, handlelength=4,
+                               frameon=False)
+        figure.draw_without_rendering()
+        box = legend.get_window_extent()
+        if box.width <= figure.bbox.width or ncols == 1:
+            break
+        legend.remove()
+    figure.set_size_inches(width, height + box.height / figure.dpi)
 
 
 def _line(axes, frame, drawn_as, markevery=1):
@@ -259,7 +297,7 @@ def _sparse(frame, offset=0.0):
 
 
 def _write_values(axes, matrix, dark):
-    for (row, column), share in np.ndenumerate(matrix):
-        if share >= 0.005:
-            axes.text(column, row, f"{share:.2f}".lstrip("0"), ha="center", va="center", fontsize=6,
-                      color="white" if share > dark else "black")
+    for (row, column), per_cent in np.ndenumerate(matrix):
+        if per_cent >= 0.5:
+            axes.text(column, row, f"{per_cent:.0f}", ha="center", va="center", fontsize=8,
+                      color="white" if per_cent > dark else "black")

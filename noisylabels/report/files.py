@@ -1,7 +1,17 @@
 """Tables and figures as files."""
 import warnings
 
+from matplotlib import rc_context, rcParams
+
 from noisylabels.runs.files import atomic, write_csv
+
+UNTOLD = {              # what a figure's file would say of the program and the time that wrote it, by format
+    "png": ["Software"], "pdf": ["Creator", "Producer", "CreationDate"], "svg": ["Creator", "Date"]}
+
+
+def set_format(name):
+    """From here on figures are written as png, pdf or svg; the setting is matplotlib's own, by default png."""
+    rcParams["savefig.format"] = name
 
 
 def save_csv(frame, path):
@@ -16,8 +26,14 @@ def save_text(text, path):
 
 
 def save(figure, path):
-    """Writes a figure as PNG; the same figure gives the same bytes. What the font lacks of a class's name is a box."""
-    with atomic(path) as temporary, warnings.catch_warnings():
+    """Writes a figure, with the ending of its format in the place of .png; the same figure gives the same bytes.
+
+    A letter that the font lacks, in a name of somebody's class, is a box.
+    """
+    name = rcParams["savefig.format"]
+    path = path.with_suffix(f".{name}")
+    with (atomic(path) as temporary, rc_context({"svg.hashsalt": path.name, "pdf.fonttype": 42}),
+          warnings.catch_warnings()):
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.savefig(temporary, dpi=150, metadata={"Software": None})
+        figure.savefig(temporary, dpi=150, metadata=dict.fromkeys(UNTOLD[name]))
     return path
