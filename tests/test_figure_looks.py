@@ -2,11 +2,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import write_training
-from records import write_selection, write_verify
 
 from noisylabels import theory
-from noisylabels.report import draw, figures
+from noisylabels.report import draw, figures, looks
 from noisylabels.theory import Noise
 
 SYM, ASYM = Noise("sym", .5), Noise("asym", .4)
@@ -146,9 +144,9 @@ def test_one_legend_below_all_panels(name):
 
 def test_looks():
     for method, look in LOOKS.items():
-        assert figures.look(method)[1:] == (*look, "full")
-        assert [figures.look(method, "MLP", number)[1:] for number in (0, 1)] == [(*look, "none"), (*look, "left")]
-    assert {score: look[1:4] for score, look in figures.SCORES.items()} == SCORES
+        assert looks.look(method)[1:] == (*look, "full")
+        assert [looks.look(method, "MLP", number)[1:] for number in (0, 1)] == [(*look, "none"), (*look, "left")]
+    assert {score: look[1:4] for score, look in looks.SCORES.items()} == SCORES
 
 
 def test_the_legend_of_the_theory_shows_how_each_is_drawn():
@@ -167,11 +165,11 @@ def styles(line):
 def test_theory_is_a_line_a_run_a_marker_and_what_is_published_an_empty_one():
     sym, asym = DRAWN["theory"]().axes
     for score, (curve, alike, unlike, others) in zip(("TA", "LP", "LR"), np.reshape(sym.lines, (3, 4))):
-        color = figures.SCORES[score].color
+        color = looks.SCORES[score].color
         assert curve.get_marker() == "None" and len(curve.get_xdata()) == 201 and curve.get_color() == color
         assert list(curve.get_xdata()[[0, 200]]) == [0, 1]
         for line, fill in ((alike, color), (unlike, "white")):
-            assert styles(line) == {**MEASURED, "marker": figures.SCORES[score].marker}
+            assert styles(line) == {**MEASURED, "marker": looks.SCORES[score].marker}
             assert (line.get_color(), line.get_markerfacecolor()) == (color, fill)
         assert others.get_markerfacecolor() == "none" and others.get_linestyle() == "None"
         assert (others.get_markersize(), others.get_markeredgewidth()) == (8, .8)
@@ -201,7 +199,7 @@ def test_a_band_is_one_deviation_on_each_side():
 
 def test_lines_of_other_settings_have_their_method_s_color_and_dash_and_hollow_markers():
     usual, other, newest = DRAWN["accuracy"]().axes[0].lines
-    assert usual.get_color() == other.get_color() == figures.STYLES["incv"][0] != newest.get_color()
+    assert usual.get_color() == other.get_color() == looks.STYLES["incv"][0] != newest.get_color()
     assert usual.get_linestyle() == other.get_linestyle() == "-" and newest.get_linestyle() == "--"
     assert newest._dash_pattern[1] == pytest.approx([4.2, 1.4, 1.4, 1.4])
     assert [line.get_fillstyle() for line in (usual, other, newest)] == ["full", "none", "full"]
@@ -238,7 +236,7 @@ def test_two_networks_are_two_lines_of_a_panel():
     accuracy, kept, lid = DRAWN["training"]().axes
     assert [line.get_label() for line in accuracy.lines] == ["network 1", "network 2"] and accuracy.get_legend()
     assert [(line.get_marker(), line.get_fillstyle()) for line in accuracy.lines] == [("v", "full"), ("v", "none")]
-    assert {line.get_color() for line in accuracy.lines} == {figures.STYLES["mentornet"][0]}
+    assert {line.get_color() for line in accuracy.lines} == {looks.STYLES["mentornet"][0]}
     assert kept.get_legend() is None
     assert [line.get_linewidth() for axes in (accuracy, kept, lid) for line in axes.lines] == [1.2, .7, 1.2, 1.2]
     assert len(figures.training(pd.DataFrame({f"q{k}": [1, 2] for k in range(5)}), "incv", "").axes) == 5
@@ -268,37 +266,3 @@ def test_a_map_of_many_classes_has_few_ticks(c, most):
     figure.draw_without_rendering()
     for ticks in (figure.axes[0].get_xticks(), figure.axes[0].get_yticks()):
         assert 5 <= sum(0 <= tick < c for tick in ticks) <= most
-
-
-# ------------------------------------------------------------------------------------------------------ what is drawn
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """What the figures of this name are called with, while nothing is drawn."""
-    def drawn(name):
-        calls = []
-        monkeypatch.setattr(f"noisylabels.report.figures.{name}", lambda *arguments: calls.append(arguments))
-        monkeypatch.setattr(draw, "save", lambda figure, path: path)
-        return calls
-    return drawn
-
-
-def test_a_training_s_figure_has_the_accuracies_and_the_method_s_own_columns(drawn, tmp_path):
-    calls = drawn("training")
-    write_training(tmp_path / "digits/sym/0.5", "incv", [.5, .6], [.4, .7], {"kept": [64, 60], "kept_precision_1": .9})
-    draw.training_figures(tmp_path / "digits/sym/0.5", "incv")
-    ((frame, method, title),) = calls
-    assert list(frame) == ["test_accuracy_1", "test_accuracy_2", "kept", "kept_precision_1"]
-    assert (method, title) == ("incv", "INCV, digits, sym 0.5, seed 0")
-
-
-@pytest.mark.parametrize("dataset, given", [("cifar10", True), ("digits", False)])
-def test_published_points_are_cifar10_s(dataset, given, drawn, tmp_path):
-    curves, selections = drawn("theory_curves"), drawn("selection")
-    write_verify(tmp_path / dataset / "sym/0.5", "sym", .5, dataset=dataset)
-    write_selection(tmp_path / dataset / "sym/0.5", [.9], [.8])
-    draw.verify_figures(tmp_path, dataset)
-    draw.summary(tmp_path, dataset)
-    ((table, n_classes, points),) = curves
-    assert (len(table), n_classes, points is not None) == (1, 10, given) and (selections[0][1] != {}) == given

@@ -7,7 +7,7 @@ from records import INCV, write_record, write_run
 
 from noisylabels.recipes import RECIPES
 from noisylabels.report import draw
-from noisylabels.report.figures import look
+from noisylabels.report.looks import look
 
 
 def table_of(tmp_path, dataset="digits"):
