@@ -11,6 +11,7 @@ sweep that was stopped goes on where it stopped when the same command is given a
 end, with its log, and the others go on.
 """
 import argparse
+import json
 import sys
 from itertools import product
 from pathlib import Path
@@ -25,6 +26,7 @@ from noisylabels.report.files import set_format
 from noisylabels.selection.files import RECORD
 from noisylabels.selection.select import trainings
 from noisylabels.sweep.loop import Here, carry_out
+from noisylabels.sweep.sight import mark, sight
 from noisylabels.sweep.status import Status
 from noisylabels.sweep.tasks import Task
 from noisylabels.theory import GIVEN, PATTERNS, Noise
@@ -63,11 +65,14 @@ def arguments():
         help="noise settings; by default the paper's four, sym:0.2 sym:0.5 sym:0.8 asym:0.4, or given if labels are")
     add("--methods", nargs="+", choices=METHODS, default=[*PAPER], help="methods to run; by default the paper's seven")
     add("--seeds", nargs="+", type=cli.number(int, 0), default=[0, 1, 2], help="seeds to run; by default 0 1 2")
-    add("--jobs", type=cli.number(int, 1), default=1,
-        help="runs at a time; more than 1 take requirements-dask.txt, and share the cores")
+    add("--jobs", type=cli.number(int, 1),
+        help="runs at a time on this machine, by default 1; more need requirements-dask.txt, and share the cores")
+    add("--scheduler", metavar="ADDRESS|YAML",
+        help="runs on the workers of this Dask scheduler, or in as many batch jobs as --jobs; see docs/cluster.md")
     add("--gpus_per_run", type=gpus_per_run,
         help="share of a GPU that a run has, such as 0.25, or how many; by default 1 where there are GPUs and jobs")
     add("--dry_run", action="store_true", help="print the plan, and what is done already, and end")
+    add("--sight", action="store_true", help=argparse.SUPPRESS)     # prints what a worker has to agree on, and ends
     return parser
 
 
@@ -114,12 +119,15 @@ def of_selection(flags):
 
 def run(options):
     args, dataset = common(options.rest)
+    if options.sight:
+        print(json.dumps(sight(ROOT, dataset, args.results_dir)))
+        return
     plan = tasks(options, dataset)
     if options.dry_run:
         for task in plan:
             print(f"{'done' if task.done else 'to do':<6} {task.command}")
         return
-    with executor(options) as runs, Status(plan, runs) as status:
+    with executor(options, args, dataset) as runs, Status(plan, runs) as status:
         carry_out(plan, runs, status)
     set_format(args.format)
     paths = draw.summary(args.results_dir, dataset.name)
@@ -132,19 +140,25 @@ def run(options):
         sys.exit(1)
 
 
-def executor(options):
+def executor(options, args, dataset):
     """What does the tasks: this process one after the other, or Dask. Raises UserError where that is not installed."""
-    if options.jobs == 1:
+    if options.jobs in (None, 1) and not options.scheduler:
         return Here(ROOT)
     try:
-        from noisylabels.sweep import cluster
+        from noisylabels.sweep import places
     except ImportError as error:
         raise UserError(f"argument --jobs: several runs at a time need Dask ({error}): python -m pip install "
                         "--require-hashes -r requirements-dask.txt") from None
-    with_gpu = any(flag.split("=")[0] == "--gpu_id" for flag in options.rest)
-    if with_gpu and options.gpus_per_run:
+    if args.gpu_id and options.gpus_per_run:
         raise UserError("argument --gpu_id: with --gpus_per_run each run is told its own; leave one of them out")
-    return cluster.on_this_machine(ROOT, options.jobs, 0 if with_gpu else options.gpus_per_run)
+    gpus = 0 if args.gpu_id else options.gpus_per_run
+    if not options.scheduler:
+        return places.on_this_machine(ROOT, options.jobs, gpus)
+    mark(args.results_dir)
+    runs = places.at(options.scheduler, options.jobs, gpus, root=ROOT, flags=["--sight", *options.rest],
+                     sight=sight(ROOT, dataset, args.results_dir))
+    cli.LEAVING.append(runs.leave)
+    return runs
 
 
 def main(argv=None):

@@ -21,6 +21,8 @@ from noisylabels.recipes import AUGMENTATIONS, OPTIMIZERS, PRECISIONS, RECIPES, 
 from noisylabels.runs.folders import NAME, run_folder
 from noisylabels.theory import GIVEN, PATTERNS, TOLD
 
+LEAVING = []                        # functions that are called when a signal ends the process, and may take
+TIDYING = 20                        # seconds each
 ITERATIONS, TOP_K = 4, 1            # of the selection, where the flags are not given
 FORMATS = ("png", "pdf", "svg")
 OVERRIDES = ("architecture", "optimizer", "learning_rate", "weight_decay", "batch_size", "augmentation",
@@ -251,6 +253,10 @@ def leave_on_signals(prog):
 
     def wait():
         signum = os.read(reader, 1)[0]
+        for tidy in LEAVING:
+            thread = threading.Thread(target=tidy, daemon=True)
+            thread.start()
+            thread.join(TIDYING)
         line = f"{prog}: interrupted; finished epochs are saved, the same command goes on from there\n"
         os.write(stderr, b"\x1b[?25h\n" * sys.stdout.isatty() + line.encode())         # shows the cursor again
         os._exit(128 + signum)

@@ -176,18 +176,23 @@ def compare(path, found, given, remedy):
         raise UserError(f"{path} is of a run with other arguments: {', '.join(differ)}; {remedy}")
 
 
-def _environment(computing):
-    """A session's begin, command, versions, git revision and hardware, as far as they can be found out."""
-    versions = dict.fromkeys(PACKAGES)
+def versions():
+    """{package: its version, or None} of those that results depend on."""
+    found = dict.fromkeys(PACKAGES)
     for name in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):     # TensorFlow, for one, comes under several names
-            versions[name] = version(name)
+            found[name] = version(name)
+    return found
+
+
+def _environment(computing):
+    """A session's begin, command, versions, git revision and hardware, as far as they can be found out."""
     try:
         git = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=Path(__file__).parent,
                              text=True, capture_output=True, timeout=10).stdout.strip() or None
     except (OSError, subprocess.SubprocessError):
         git = None
     return {"started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "seconds": None, "command": sys.argv,
-            "git": git, "python": platform.python_version(), "versions": versions,
+            "git": git, "python": platform.python_version(), "versions": versions(),
             "hardware": {**computing, "machine": platform.machine(), "system": platform.platform(),
                          "cores": os.cpu_count()}}

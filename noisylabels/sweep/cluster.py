@@ -1,16 +1,15 @@
-"""A sweep on Dask: on a cluster of this machine's, at a scheduler's address, or in the jobs of a batch system."""
+"""A sweep's tasks on the workers of a Dask scheduler."""
 import contextlib
-import logging
 import os
 import queue
 import subprocess
+import threading
 import time
 import uuid
 import warnings
 
 import cloudpickle
-import dask
-from distributed import Client, KilledWorker, LocalCluster, get_worker
+from distributed import Client, KilledWorker, get_worker
 
 from noisylabels import machine
 from noisylabels.errors import UserError
@@ -19,27 +18,9 @@ from noisylabels.sweep.tasks import Outcome, killed
 from noisylabels.sweep.work import RETRIES
 
 SECONDS = 1.                    # between two looks at the workers
-DASHBOARD = "127.0.0.1:8787"    # where Dask has its dashboard, of a cluster of this machine
+ANSWER = 20.                    # seconds in which a scheduler has to answer
 for sent in (machine, work, worker):
     cloudpickle.register_pickle_by_value(sent)
-
-
-def on_this_machine(root, jobs, gpus):
-    """A Cluster of this machine: `jobs` workers that nothing outside can reach, each with an equal share of the cores.
-
-    gpus: what share of one, or how many, a run has; None for 1 where there are any. Raises UserError for too many.
-    """
-    found = machine.gpus()
-    gpus = min(1, found) if gpus is None else gpus
-    if gpus * jobs > found:
-        raise UserError(f"argument --jobs: {jobs} runs with {gpus:g} GPU each need more than the {found} of this "
-                        "machine; give a smaller --gpus_per_run, or --gpu_id -1 for the CPU")
-    dask.config.set({"logging.distributed": "critical", "distributed.scheduler.allowed-failures": RETRIES})
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Port .* is already in use")          # another is taken, and shown
-        workers = LocalCluster(n_workers=jobs, threads_per_worker=1, memory_limit=0, resources={"GPU": gpus},
-                               dashboard_address=DASHBOARD, silence_logs=logging.CRITICAL)
-    return Cluster(workers, root=root, gpus=gpus, threads=max(1, machine.cores() // jobs), numbered=True)
 
 
 def task_of(name):
@@ -49,14 +30,26 @@ def task_of(name):
     return carry_out
 
 
+def taken(items, timeout=0):
+    """What is in a queue, as soon as there is something, or it has been waited for."""
+    with contextlib.suppress(queue.Empty):
+        yield items.get(timeout=timeout) if timeout else items.get_nowait()
+        while True:
+            yield items.get_nowait()
+
+
 class Cluster(contextlib.AbstractContextManager):
     """Does tasks on the workers of a Dask scheduler, on each of them as many at a time as it has places."""
 
-    def __init__(self, scheduler, gpus, **about):
-        """scheduler: a Dask cluster, which ends with this, or the address of a scheduler. The rest: for worker.Runs."""
+    def __init__(self, scheduler, gpus, expected=1, **about):
+        """scheduler: a Dask cluster, which ends with this, or an address. expected: how many workers there will be.
+
+        about: what worker.Runs is told. Raises OSError or ValueError where no scheduler answers at the address.
+        """
         self.name = f"noisylabels-{uuid.uuid4().hex[:8]}"
-        self.scheduler, self.gpus = scheduler, gpus
-        self.client = Client(scheduler, set_as_default=False)
+        self.scheduler, self.gpus, self.expected = scheduler, gpus, expected
+        self.client = Client(scheduler, set_as_default=False, timeout=ANSWER)
+        self.lock = threading.Lock()
         self.task, self.tasks, self.refused = task_of(self.name), {}, {}
         self.said, self.done = queue.SimpleQueue(), queue.SimpleQueue()
         self.client.subscribe_topic(self.name, lambda event: self.said.put(event[1]))
@@ -64,10 +57,20 @@ class Cluster(contextlib.AbstractContextManager):
         self.look()
 
     def __exit__(self, *_):
-        self.client.unregister_worker_plugin(self.name)
+        if self.client.status == "running":
+            self.client.unregister_worker_plugin(self.name)
+        self.close()
+
+    def close(self):
+        """Has the workers end what they still do for this; a cluster of its own ends, and the batch jobs of one."""
         self.client.close()
         if not isinstance(self.scheduler, str):
             self.scheduler.close()
+
+    def leave(self):
+        """As `close`, while a signal ends this process: nothing more is done in `ended`."""
+        self.lock.acquire()
+        self.close()
 
     @property
     def about(self):
@@ -85,16 +88,12 @@ class Cluster(contextlib.AbstractContextManager):
 
     def ended(self, status):
         """Waits a second for a task to end. Returns [(task, Outcome)] of those that did; tells the status the rest."""
-        found = []
-        with contextlib.suppress(queue.Empty):
-            found.append(self.outcome(self.done.get(timeout=SECONDS)))
-            while True:
-                found.append(self.outcome(self.done.get_nowait()))
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self.hear(self.said.get_nowait(), status)
-        if time.monotonic() - self.looked > SECONDS:
-            self.look()
+        with self.lock:
+            found = [self.outcome(future) for future in taken(self.done, SECONDS)]
+            for said in taken(self.said):
+                self.hear(said, status)
+            if time.monotonic() - self.looked > SECONDS:
+                self.look()
         return found
 
     def outcome(self, future):
@@ -118,9 +117,12 @@ class Cluster(contextlib.AbstractContextManager):
         elif "refused" in said:
             self.refused[said["refused"]] = said["problem"]
             warnings.warn(f"worker {said['refused']} is refused: {said['problem']}", stacklevel=2)
+            if not self.places and self.expected <= len(self.workers) and self.refused.keys() >= self.workers:
+                raise UserError("argument --scheduler: all its workers are refused; mend that, or start others")
 
     def look(self):
         """Looks at which workers there are, and how many places they have."""
         self.looked = time.monotonic()
-        workers = self.client.scheduler_info()["workers"]
-        self.places = sum(int(about["resources"].get(self.name, 0)) for about in workers.values())
+        found = self.client.scheduler_info()["workers"]
+        self.workers = found.keys()
+        self.places = sum(int(about["resources"].get(self.name, 0)) for about in found.values())

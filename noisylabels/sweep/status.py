@@ -64,7 +64,7 @@ class Status:
         """A running task has begun, or begun again, on this worker."""
         begun, before = self.running[task]
         if before:
-            self._say(f"again   {task.title} on {worker}, for it was lost on {before}")
+            self._say(f"again   {task.title} on {worker}; it was ended on {before}")
         self.running[task] = time.monotonic(), worker
 
     def end(self, task, outcome):

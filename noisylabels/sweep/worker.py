@@ -4,6 +4,8 @@ It is sent whole, so that a worker needs Dask, and the folders of the sweep, but
 """
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +16,8 @@ from distributed import WorkerPlugin
 
 from noisylabels.machine import cores
 from noisylabels.sweep.work import call
+
+NO_DOWNLOAD = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https")}     # nobody listens there
 
 
 class Runs(WorkerPlugin):
@@ -59,9 +63,9 @@ class Runs(WorkerPlugin):
             if not Path(folder).is_dir():
                 return f"it has no folder {folder}"
         looked = subprocess.run([sys.executable, Path(self.root, "sweep.py"), *self.flags], cwd=self.folder,
-                                capture_output=True, text=True)
+                                capture_output=True, text=True, env={**os.environ, **NO_DOWNLOAD})
         if looked.returncode:
-            return " ".join(looked.stderr.split()[-40:])
+            return looked.stderr.strip().rpartition("\n")[-1] or f"sweep.py ends with exit code {looked.returncode}"
         seen = json.loads(looked.stdout)
         return ", ".join(f"{what} differs (there {seen.get(what)}, here {here})" for what, here in self.sight.items()
                          if seen.get(what) != here) or None
@@ -79,6 +83,8 @@ class Runs(WorkerPlugin):
             self.worker.log_event(self.name, {"begun": key, "worker": where})
             code = call(self.root, script, [*self.own_flags(script, place), *flags], log, self.folder,
                         lambda: self.free is not None and self.is_wanted(key))
+            if code is None:
+                raise subprocess.CalledProcessError(-signal.SIGKILL, script)
             problem = f"exit code {code}" if code else None
         except OSError as error:
             problem = str(error)

@@ -1,0 +1,61 @@
+"""A Dask scheduler with workers in processes of their own, on loopback addresses, as on several machines."""
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+PYTHON = [sys.executable, "-m"]
+FAKE = "import sys; exec(sys.argv[-1])"         # a script that runs the code it is given, whatever else it is told
+SEES = """
+import json, os, sys
+if "WRONG" in os.environ:
+    sys.exit("sweep.py: error: " + os.environ["WRONG"])
+print(json.dumps({"the code": os.environ.get("CODE", "1"), "the data set": "2"}))
+"""                                             # in the place of sweep.py: what a worker sees, or what is wrong
+
+
+def write_scripts(root):
+    """A folder of scripts, code.py and sweep.py; what places.at has to know of it."""
+    (root / "code.py").write_text(FAKE)
+    (root / "sweep.py").write_text(SEES)
+    return {"root": root, "flags": [], "sight": {"the code": "1", "the data set": "2"}}
+
+
+def line_with(stream, pattern):
+    """The match in the first line of a stream that has one."""
+    for line in stream:
+        if found := re.search(pattern, line):
+            return found
+    raise AssertionError(f"no {pattern}")
+
+
+class Scheduler(contextlib.ExitStack):
+    """The processes: ended with the block, however it ends."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder, self.workers = Path(folder), {}
+
+    def __enter__(self):
+        self.scheduler = self._process("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0",
+                                       "--no-dashboard")
+        self.address = line_with(self.scheduler.stderr, r"Scheduler at: +(tcp://\S+)")[1]
+        return self
+
+    def add(self, host, *flags, **environment):
+        """Adds a worker at a loopback address; its process."""
+        worker = self._process("distributed.cli.dask_worker", self.address, "--host", host, "--nthreads", "1",
+                               "--no-dashboard", "--no-nanny", "--local-directory", str(self.folder), *flags,
+                               **environment)
+        self.workers[line_with(worker.stderr, r"Start worker at: +(tcp://\S+)")[1]] = worker
+        line_with(worker.stderr, "Starting established connection")
+        return worker
+
+    def _process(self, module, *flags, **environment):
+        process = subprocess.Popen([*PYTHON, module, *flags], cwd=self.folder, env={**os.environ, **environment},
+                                   stderr=subprocess.PIPE, text=True)
+        self.callback(process.communicate)
+        self.callback(process.kill)
+        return process

@@ -1,0 +1,276 @@
+"""A sweep on Dask workers, here of small scripts: lost, refused, left behind; test_sweep_runs.py has real runs."""
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from dask_cluster import Scheduler, write_scripts
+from helpers import ROOT, end
+
+from noisylabels import cli, machine
+from noisylabels.errors import UserError
+from noisylabels.sweep import places
+from noisylabels.sweep.loop import Here, carry_out
+from noisylabels.sweep.status import Status
+from noisylabels.sweep.tasks import Task
+from noisylabels.sweep.worker import Runs
+
+STEPS = """
+import os, time
+path = {path!r}
+for step in range(4):
+    if not os.path.exists(path) or os.path.getsize(path) <= step:
+        time.sleep(.2)
+        with open(path, "a") as file:
+            file.write(str(step))
+"""
+SWEEP = """
+import sys
+sys.path[:0] = {paths}
+import test_cluster
+test_cluster.sweep_of_long_tasks({folder!r}, {address!r})
+"""
+
+
+@pytest.fixture
+def scripts(tmp_path):
+    return write_scripts(tmp_path)
+
+
+@pytest.fixture
+def dask(tmp_path):
+    """A scheduler without workers."""
+    with Scheduler(tmp_path) as scheduler:
+        yield scheduler
+
+
+def coded(folder, title, code, needs=None):
+    return Task(title, "code", [code], folder / f"{title}.json", needs=needs)
+
+
+def steps(folder, k, needs=None):
+    """A task that writes a file in four steps, and goes on where it was stopped."""
+    return coded(folder, f"steps{k}", STEPS.format(path=str(folder / f"{k}.txt")), needs)
+
+
+def carried_out(tasks, executor, meanwhile=None):
+    """The Status of tasks that an executor has done. meanwhile(status): called in a thread."""
+    with executor as runs, Status(tasks, runs) as status:
+        if meanwhile:
+            threading.Thread(target=meanwhile, args=[status], daemon=True).start()
+        carry_out(tasks, runs, status)
+    return status
+
+
+def soon(question):
+    """What it answers, as soon as that is true."""
+    deadline = time.monotonic() + 60
+    while not (answer := question()):
+        assert time.monotonic() < deadline
+        time.sleep(.02)
+    return answer
+
+
+def at_work(folder):
+    """{title: process id} of the tasks of a folder."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if title := re.search(re.escape(f"{folder}/").encode() + rb"(\w+)\.txt", path.read_bytes()):
+                found[f"steps{title[1].decode()}"] = int(path.parent.name)
+    return found
+
+
+def test_what_is_killed_is_done_elsewhere(dask, scripts, tmp_path, capsys):
+    """Three workers, twelve tasks, the last ten after the first two; a worker is killed, and a task's process."""
+    apart, together = tmp_path / "apart", tmp_path / "together"
+    apart.mkdir(), together.mkdir()
+    assert not carried_out([steps(apart, k) for k in range(12)], Here(tmp_path)).failed
+    for k in (1, 2, 3):
+        dask.add(f"127.0.0.{k}")
+    tasks = [steps(together, k) for k in range(2)]
+    tasks += [steps(together, k, tasks[k % 2]) for k in range(2, 12)]
+
+    def kill(status):
+        soon(lambda: len(status.done) >= 3)
+        first, second = soon(lambda: len(found := [(task, where) for task, (_, where) in status.running.items()
+                                                   if where and task.title in at_work(together)]) > 1 and found)[:2]
+        os.kill(at_work(together)[first[0].title], signal.SIGKILL)
+        dask.workers[second[1]].kill()
+
+    status = carried_out(tasks, places.at(dask.address, None, 0, **scripts), kill)
+    assert not status.failed and len(status.done) == 12
+    assert {path.name: path.read_text() for path in together.glob("*.txt")} == {
+        path.name: path.read_text() for path in apart.glob("*.txt")}
+    assert not at_work(together)
+    out = capsys.readouterr().out
+    assert re.search(r"^again   \w+ on \S+; it was ended on ", out, re.MULTILINE)
+
+
+# ---------------------------------------------------------------------------------------------------- who may take part
+
+
+def test_a_worker_that_differs_is_refused_and_the_others_go_on(dask, scripts, tmp_path, recwarn):
+    """In one line each; also one that comes while the sweep is at work."""
+    dask.add("127.0.0.1")
+    dask.add("127.0.0.2", CODE="9")
+
+    def come(status):
+        soon(lambda: status.done)
+        dask.add("127.0.0.3", WRONG="data/cifar-10-batches-py is missing")
+
+    tasks = [steps(tmp_path, k) for k in range(2)]
+    tasks.append(coded(tmp_path, "last", "import time; time.sleep(6)", tasks[1]))
+    runs = places.at(dask.address, None, 0, **scripts)
+    assert runs.places == 1
+    assert not carried_out(tasks, runs, come).failed
+    said = [str(warning.message) for warning in recwarn if "refused" in str(warning.message)]
+    first, second = (re.escape(address) for address in list(dask.workers)[1:])
+    assert re.fullmatch(f"worker {first} is refused: the code differs \\(there 9, here 1\\)", said[0])
+    assert re.fullmatch(f"worker {second} is refused: sweep.py: error: data/cifar-10-batches-py is missing", said[1])
+
+
+@pytest.mark.filterwarnings("ignore:worker")
+def test_where_all_workers_are_refused_the_sweep_ends(dask, scripts, tmp_path):
+    dask.add("127.0.0.1", WRONG="no")
+    with pytest.raises(UserError, match="^argument --scheduler: .*refused"):
+        carried_out([steps(tmp_path, 0)], places.at(dask.address, None, 0, **scripts))
+    assert not (tmp_path / "0.txt").exists()
+
+
+@pytest.mark.filterwarnings("ignore:worker")
+def test_a_worker_without_the_scripts_is_refused(dask, scripts, tmp_path, recwarn):
+    dask.add("127.0.0.1")
+    with pytest.raises(UserError):
+        carried_out([steps(tmp_path, 0)], places.at(dask.address, None, 0, **{**scripts, "root": tmp_path / "none"}))
+    assert any(f"it has no folder {tmp_path / 'none'}" in str(warning.message) for warning in recwarn)
+
+
+# ----------------------------------------------------------------------------------------------- what a run is told
+
+
+def test_runs_are_told_their_gpu_and_their_threads(dask, scripts, tmp_path):
+    """Two GPUs, four runs at a time, a half of one each."""
+    dask.add("127.0.0.1", "--nthreads", "4", "--resources", "GPU=2")
+    runs = places.at(dask.address, None, .5, **scripts)
+    assert runs.places == 4
+    wait = f"import os, time\nprint(*sys.argv[1:-1], flush=True)\nopen(f'{tmp_path}/{{os.getpid()}}.here', 'w')\n" \
+           f"while len([x for x in os.listdir('{tmp_path}') if x.endswith('.here')]) < 4: time.sleep(.01)"
+    tasks = [coded(tmp_path, f"t{k}", wait) for k in range(4)]
+    assert not carried_out(tasks, runs).failed
+    threads = max(1, machine.cores() // 4)
+    assert sorted(task.log.read_text() for task in tasks) == [
+        f"--threads {threads} --gpu_id {k}\n" for k in (0, 0, 1, 1)]
+
+
+@pytest.mark.parametrize("gpus, place, script, flags", [
+    (0, 3, "INCV_main", "--threads 2"), (0, 3, "INCV", "--threads 2 --parallel_halves off"),
+    (1, 3, "INCV", "--threads 2 --gpu_id 3"), (.25, 3, "INCV", "--threads 2 --gpu_id 0"),
+    (.25, 4, "INCV_main", "--threads 2 --gpu_id 1"), (1 / 3, 3, "INCV_main", "--threads 2 --gpu_id 1"),
+    (2, 1, "INCV", "--threads 2 --gpu_id 2,3")])
+def test_own_flags(gpus, place, script, flags):
+    assert " ".join(Runs("name", "", "", gpus=gpus, threads=2).own_flags(script, place)) == flags
+
+
+def test_workers_of_this_machine_share_its_cores(scripts, tmp_path, monkeypatch):
+    """Each is told its part of them, and nobody else can reach them."""
+    monkeypatch.setattr(machine, "cores", lambda: 7)
+    monkeypatch.setattr(machine, "gpus", lambda: 0)
+    runs = places.on_this_machine(tmp_path, 2, None)
+    assert runs.places == 2 and runs.about.startswith("2 at a time, dashboard http://127.0.0.1:")
+    tasks = [coded(tmp_path, f"t{k}", "print(*sys.argv[1:-1])") for k in range(3)]
+    assert not carried_out(tasks, runs).failed
+    assert [task.log.read_text() for task in tasks] == ["--threads 3\n"] * 3
+
+
+def test_gpus_of_this_machine_are_shared(scripts, tmp_path, monkeypatch):
+    """By default each run has one; the places of all workers are numbered through."""
+    monkeypatch.setattr(machine, "gpus", lambda: 2)
+    with pytest.raises(UserError, match="3 runs with 1 GPU each need more than the 2 of this machine"):
+        places.on_this_machine(tmp_path, 3, None)
+    runs = places.on_this_machine(tmp_path, 2, None)
+    wait = f"import os, time\nprint(sys.argv[4], flush=True)\nopen(f'{tmp_path}/{{os.getpid()}}.here', 'w')\n" \
+           f"while len([x for x in os.listdir('{tmp_path}') if x.endswith('.here')]) < 2: time.sleep(.01)"
+    tasks = [coded(tmp_path, f"t{k}", wait) for k in range(2)]
+    assert not carried_out(tasks, runs).failed
+    assert sorted(task.log.read_text() for task in tasks) == ["0\n", "1\n"]
+
+
+# ------------------------------------------------------------------------------------------------------ what goes wrong
+
+
+def sweep_of_long_tasks(folder, address):
+    """What a process does that is interrupted: two tasks that take a minute, at an address or on this machine."""
+    def run(_):
+        root = Path(folder)
+        scripts = write_scripts(root)
+        runs = places.at(address, None, 0, **scripts) if address else places.on_this_machine(root, 2, 0)
+        if address:
+            cli.LEAVING.append(runs.leave)
+        carried_out([coded(root, f"long{k}", f"import time; '{folder}/{k}.txt'; time.sleep(60)") for k in (0, 1)], runs)
+    cli.main(cli.Parser("sweep"), run, [])
+
+
+@pytest.mark.parametrize("here", [True, False])
+@pytest.mark.parametrize("by, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_no_run_is_left_when_the_sweep_ends(here, by, code, tmp_path, request):
+    """However it ends, and wherever the runs are."""
+    address = None
+    if not here:
+        dask = request.getfixturevalue("dask")
+        dask.add("127.0.0.1"), dask.add("127.0.0.2")
+        address = dask.address
+    program = SWEEP.format(paths=[str(ROOT), str(ROOT / "tests")], folder=str(tmp_path), address=address)
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True)
+    soon(lambda: len(at_work(tmp_path)) == 2)
+    process.send_signal(by)
+    ended = end(process, timeout=60)
+    assert ended.code == code
+    assert by == signal.SIGKILL or re.fullmatch("-c: interrupted; .*\n", ended.err)
+    soon(lambda: not at_work(tmp_path))
+
+
+def test_a_task_whose_worker_is_lost_four_times_has_failed(scripts, tmp_path):
+    status = carried_out([coded(tmp_path, "deadly", "import os; os.kill(os.getppid(), 9)")],
+                         places.on_this_machine(tmp_path, 1, 0))
+    (outcome,) = status.failed.values()
+    assert outcome.problem == "its worker was lost, 4 times" and outcome.where.startswith("tcp://127.0.0.1:")
+
+
+def test_a_scheduler_that_is_lost_ends_the_sweep_in_one_line(dask, scripts, tmp_path):
+    dask.add("127.0.0.1")
+    with pytest.raises(UserError, match="^the scheduler is gone: .* the same command goes on"):
+        carried_out([steps(tmp_path, 0)], places.at(dask.address, None, 0, **scripts),
+                    lambda status: soon(lambda: at_work(tmp_path)) and dask.scheduler.kill())
+    soon(lambda: not at_work(tmp_path))
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere", "ftp://x"])
+def test_an_address_without_a_scheduler(address, monkeypatch, tmp_path):
+    monkeypatch.setattr("noisylabels.sweep.cluster.ANSWER", 2)
+    with pytest.raises(UserError, match=f"^argument --scheduler: no scheduler answers at {address} "):
+        places.at(address, None, 0, root=tmp_path)
+
+
+@pytest.mark.parametrize("text, problem", [
+    (None, "No such file or directory"), ("jobqueue: [", "is not a dask-jobqueue configuration"),
+    ("jobqueue:\n  slurm: {}\n  pbs: {}", "is not a dask-jobqueue configuration"),
+    ("slurm: {cores: 1}", "is not a dask-jobqueue configuration"),
+    ("jobqueue: {cobalt: {cores: 1}}", "is not a dask-jobqueue configuration"),
+    ("jobqueue: {slurm: {cores: 1, wall-time: 1}}", "no option of slurm: wall-time"),
+    ("jobqueue: {slurm: {memory: 1GB}}", "cores"),
+])
+def test_a_configuration_that_is_none(text, problem, tmp_path):
+    path = tmp_path / "slurm.yaml"
+    if text:
+        path.write_text(text)
+    with pytest.raises(UserError, match=problem) as error:
+        places.at(str(path), 1, 0, root=tmp_path)
+    assert str(error.value).startswith(f"argument --scheduler: {path}")
