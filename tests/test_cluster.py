@@ -21,6 +21,7 @@ from noisylabels.sweep.status import Status
 from noisylabels.sweep.tasks import Task
 from noisylabels.sweep.worker import Runs
 
+SLOW = pytest.mark.slow
 STEPS = """
 import os, time
 path = {path!r}
@@ -136,20 +137,12 @@ def test_a_worker_that_differs_is_refused_and_the_others_go_on(dask, scripts, tm
     assert re.fullmatch(f"worker {second} is refused: sweep.py: error: data/cifar-10-batches-py is missing", said[1])
 
 
-@pytest.mark.filterwarnings("ignore:worker")
-def test_where_all_workers_are_refused_the_sweep_ends(dask, scripts, tmp_path):
-    dask.add("127.0.0.1", WRONG="no")
-    with pytest.raises(UserError, match="^argument --scheduler: .*refused"):
-        carried_out([steps(tmp_path, 0)], places.at(dask.address, None, 0, **scripts))
-    assert not (tmp_path / "0.txt").exists()
-
-
-@pytest.mark.filterwarnings("ignore:worker")
-def test_a_worker_without_the_scripts_is_refused(dask, scripts, tmp_path, recwarn):
+def test_where_all_workers_are_refused_the_sweep_ends(dask, scripts, tmp_path, recwarn):
     dask.add("127.0.0.1")
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match="^argument --scheduler: .*refused"):
         carried_out([steps(tmp_path, 0)], places.at(dask.address, None, 0, **{**scripts, "root": tmp_path / "none"}))
-    assert any(f"it has no folder {tmp_path / 'none'}" in str(warning.message) for warning in recwarn)
+    assert any(f"is refused: it has no folder {tmp_path / 'none'}" in str(warning.message) for warning in recwarn)
+    assert not (tmp_path / "0.txt").exists()
 
 
 # ----------------------------------------------------------------------------------------------- what a run is told
@@ -217,8 +210,9 @@ def sweep_of_long_tasks(folder, address):
     cli.main(cli.Parser("sweep"), run, [])
 
 
-@pytest.mark.parametrize("here", [True, False])
-@pytest.mark.parametrize("by, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize("here, by, code", [
+    (True, signal.SIGTERM, 143), (False, signal.SIGINT, 130), pytest.param(True, signal.SIGINT, 130, marks=SLOW),
+    pytest.param(True, signal.SIGKILL, -9, marks=SLOW), pytest.param(False, signal.SIGKILL, -9, marks=SLOW)])
 def test_no_run_is_left_when_the_sweep_ends(here, by, code, tmp_path, request):
     """However it ends, and wherever the runs are."""
     address = None
@@ -237,6 +231,7 @@ def test_no_run_is_left_when_the_sweep_ends(here, by, code, tmp_path, request):
     soon(lambda: not at_work(tmp_path))
 
 
+@SLOW
 def test_a_task_whose_worker_is_lost_four_times_has_failed(scripts, tmp_path):
     status = carried_out([coded(tmp_path, "deadly", "import os; os.kill(os.getppid(), 9)")],
                          places.on_this_machine(tmp_path, 1, 0))

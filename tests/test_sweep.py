@@ -142,12 +142,14 @@ def test_a_sweep_says_what_it_does(task, tmp_path, capsys):
 
 def test_a_failure_is_told_and_what_needs_it_is_not_begun(task, tmp_path, capsys):
     bad = task("bad", FAIL)
-    status = done([bad, task("after", "print(1)", needs=bad), task("other")], tmp_path)
+    after = task("after", "print(1)", needs=bad)
+    status = done([bad, after, task("last", needs=after), task("other")], tmp_path)
     assert [task.title for task in status.done] == ["other"] and not (tmp_path / "after.log").exists()
     log = tmp_path / "bad.log"
-    assert list(status.failures()) == [
+    assert list(status.failures())[:2] == [
         f"failed: {bad.command}: exit code 1, see {log}: no such thing",
         f"failed: code.py print(1): it needs what failed, see {tmp_path / 'after.log'}"]
+    assert [task.title for task in status.failed] == ["bad", "after", "last"]
     assert capsys.readouterr().out.count("begin   bad") == 1
 
 

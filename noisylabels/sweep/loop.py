@@ -54,5 +54,5 @@ def carry_out(tasks, executor, status):
             if not outcome.problem:
                 order.succeeded(task)
             else:
-                for follower in order.followers[task]:
+                for follower in order.after(task):
                     status.end(follower, Outcome("it needs what failed"))

@@ -1,5 +1,6 @@
 """Where a sweep's tasks may run: on this machine, at the address of a scheduler, or in the jobs of a batch system."""
 import logging
+import sys
 import warnings
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def on_this_machine(root, jobs, gpus):
         raise UserError(f"argument --jobs: {jobs} runs with {gpus:g} GPU each need more than the {found} of this "
                         "machine; give a smaller --gpus_per_run, or --gpu_id -1 for the CPU")
     quiet()
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")       # Python's, of a process that Ctrl-C has ended
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Port .* is already in use")          # another is taken, and shown
         workers = LocalCluster(n_workers=jobs, threads_per_worker=1, memory_limit=0, resources={"GPU": gpus},

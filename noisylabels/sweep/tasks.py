@@ -60,8 +60,12 @@ class Order:
         return heapq.heappop(self.heap)[-1] if self.heap else None
 
     def succeeded(self, task):
-        """Lets begin what waits for it. What waits for a task that failed is never begun."""
+        """Lets begin what waits for it."""
         self._put(self.followers[task])
+
+    def after(self, task):
+        """All that waits for it, in its turn too, and so is never begun if it fails."""
+        return [late for follower in self.followers[task] for late in (follower, *self.after(follower))]
 
     def _put(self, tasks):
         for task in tasks:
