@@ -37,7 +37,7 @@ METHODS |= {
     "gce": Entry("GCE", "GCE"),
     "sce": Entry("SCE", "SCE"),
     "elr": Entry("ELR", "ELR"),
-    "incv_student": Entry("Student", "INCV, student"),
+    "incv_student": Entry("Student", "INCV student"),
 }
 SELECTED = ("incv", "incv_student")             # those that train on INCV's selection
 OPTIONS = {
