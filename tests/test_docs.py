@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 from helpers import ROOT, SCRIPTS
 
+from noisylabels.methods import title_of
+
 PAGES = [path for folder in (".", "docs", "data", "results") for path in sorted((ROOT / folder).glob("*.md"))]
 
 
@@ -40,3 +42,23 @@ def test_every_column_is_explained(script, finished):
         if path.name == "table.csv":
             columns = {column if column == "final_mean" else re.sub("_(mean|std)$", "", column) for column in columns}
         assert columns <= explained | {"final"}, path
+
+
+@pytest.mark.parametrize("page, name", [("README.md", "digits_table"), ("docs/methods.md", "digits_after_2019_table")])
+def test_a_table_of_digits_is_that_of_its_csv(page, name):
+    table, text = pd.read_csv(ROOT / f"docs/{name}.csv"), (ROOT / page).read_text()
+    for method, rows in table.groupby("method"):
+        cells = [f"{100 * row.final_mean:.2f} ± {100 * row.final_std:.2f}" for row in rows.itertuples()]
+        assert [*zip(rows.pattern, rows.ratio)] == [("sym", .2), ("sym", .5), ("sym", .8), ("asym", .4)]
+        assert f"| {title_of(method)} | {' | '.join(cells)} |" in text, method
+
+
+def test_what_elr_and_the_student_say_of_the_labels_is_that_of_its_csv():
+    runs, text = pd.read_csv(ROOT / "docs/digits_after_2019_labels.csv"), (ROOT / "docs/methods.md").read_text()
+    means = runs.groupby(["run", "pattern", "ratio"])[["LP", "LR", "labels_right"]].mean()
+    for run, title in (("INCV", "INCV"), ("elr_training", "ELR"), ("incv_student_training", "INCV student")):
+        cells = []
+        for setting in (("sym", .2), ("sym", .5), ("sym", .8), ("asym", .4)):
+            LP, LR, right = means.loc[run, *setting]
+            cells.append(f"{LP:.3f} / {LR:.3f}" + f" / {right:.3f}" * (right == right))
+        assert f"| {title} | {' | '.join(cells)} |" in text, run
