@@ -185,7 +185,9 @@ def train(experiment, selection, tell):
     from noisylabels.training.trainer import Trainer, build
 
     run, settings, name = training_run(experiment, selection), experiment.settings, experiment.arguments["method"]
-    with run.session(lambda: start_tensorflow(experiment.gpu_id, not experiment.jit_compile, experiment.threads)):
+    kind = method_class(name)
+    with run.session(lambda: start_tensorflow(experiment.gpu_id, experiment.jit_compile, experiment.threads,
+                                              settings.batch_size if kind.shares_batches else None)):
         if selection:
             experiment = replace(experiment, y_noisy=selection.frame.y_noisy.to_numpy(int))     # some, perhaps, mended
         print(experiment, *([selection] if selection else []), sep="\n")

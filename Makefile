@@ -1,9 +1,12 @@
 PYTHON ?= python3
 
-.PHONY: demo quick test slow lint clean
+.PHONY: demo gpu quick test slow lint clean
 
 demo: .venv/installed          ## clean digits with wrong labels and train on them: about a minute
 	.venv/bin/python INCV_main.py --noise_pattern sym --noise_ratio 0.5
+
+gpu: .venv/installed requirements-gpu.txt      ## CUDA for TensorFlow: Linux with an NVIDIA card, see docs/gpu.md
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-gpu.txt
 
 quick: .venv/tested            ## the tests that run no script to its end: within a minute
 	.venv/bin/python -m pytest -m 'not slow and not runs'

@@ -70,7 +70,7 @@ def train(work, tell):
 
     first, _ = work[0]
     dataset, settings, seed = first.dataset, first.settings, first.seed
-    device = start_tensorflow(first.gpu_id, not first.jit_compile, first.threads)
+    device = start_tensorflow(first.gpu_id, first.jit_compile, first.threads, settings.batch_size)
     given = Given(dataset.x_train, first.y_noisy, dataset.n_classes, settings.batch_size, settings.epochs)
     method = build(method_class("standard"), given, settings, seed, "verify")
     trainer = Trainer(method, first.clean, settings.augmentation, settings.rate, first.jit_compile, tell)

@@ -103,7 +103,8 @@ def add_common(parser, several_ratios=False):
              "of images for each class, a .csv with columns of files and labels, or an .npz, see docs/own_data.md; "
              "a folder called as one of the three is ./digits")
     add("--gpu_id", type=gpu_ids,
-        help="the GPU to use, of a list the first; -1 is the CPU; by default the first GPU, or the CPU without one")
+        help="the GPU to use, or a list such as 0,1: the halves of a selection take one each, and a training shares "
+             "its batches among them if its method can; -1 is the CPU; by default the first GPU, else the CPU")
     add("--threads", type=number(int, 1),
         help="of a training on the CPU, by default its share of the cores; the last digits of results depend on it")
     add("--seed", type=number(int, 0, 2 ** 31 - 1), default=0, help="of noise, splits, weights, batches, augmentation")

@@ -41,10 +41,11 @@ def shares(parallel, gpu_id, threads):
     parallel: "on", "off", or "auto": side by side where there are two GPUs, or no GPU but two cores, and the memory.
     gpu_id: as for training.device.start_tensorflow; threads: as given, or None for an equal share of the cores.
     """
-    ids = gpu_id.split(",") if gpu_id else [str(k) for k in range(gpus())]
+    ids = gpu_id.split(",") if gpu_id else [str(k) for k in range(min(2, gpus()))]
     on_cpu = gpu_id == "-1" or not gpus()
     enough = (cores() > 1 if on_cpu else len(ids) > 1) and free_memory() > TWO_TRAININGS
     if parallel == "off" or parallel == "auto" and not enough:
         return (gpu_id,), threads or cores()
-    pair = (gpu_id, gpu_id) if on_cpu or len(ids) < 2 else (ids[0], ids[1])
+    half = len(ids) // 2
+    pair = (gpu_id, gpu_id) if on_cpu or not half else (",".join(ids[:half]), ",".join(ids[half:2 * half]))
     return pair, threads or max(1, cores() // 2)

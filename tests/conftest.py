@@ -15,7 +15,7 @@ from noisylabels import cli
 from noisylabels.data import cifar, download
 
 LONG = {"test_export", "test_fuzz_loaders", "test_main_training", "test_methods", "test_models", "test_parallel",
-        "test_cluster", "test_predict", "test_resume", "test_review", "test_training"}
+        "test_cluster", "test_predict", "test_resume", "test_review", "test_several_gpus", "test_training"}
 
 
 @pytest.hookimpl(tryfirst=True)

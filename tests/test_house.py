@@ -11,10 +11,11 @@ from helpers import ROOT
 MAY_IMPORT = {
     "errors": "", "streams": "", "recipes": "", "models": "",
     "machine": "", "progress": "", "theory": "errors",
+    "gpu": "errors machine",
     "data": "errors streams theory",
     "runs": "errors theory",
     "experiment": "data recipes theory",
-    "training": "errors machine models progress runs streams theory",
+    "training": "errors gpu machine models progress runs streams theory",
     "methods": "errors streams theory training",
     "selection": "errors machine methods progress runs streams theory training",
     "sweep": "errors machine progress runs",

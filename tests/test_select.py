@@ -1,8 +1,11 @@
 """INCV.py from its flags to its files, with a script in the place of the networks: what the algorithm is told."""
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import CPU, SELECTION, InThisProcess, record_of
+from helpers import CPU, ROOT, SELECTION, InThisProcess, record_of
 
 from noisylabels.errors import UserError
 from noisylabels.selection.algorithm import Scores, incv
@@ -115,3 +118,35 @@ def test_a_batch_of_all_that_there_is(script, smaller, task, call, tmp_path, mon
     batches = [call(script, *task, "--batch_size", n, "--results_dir", tmp_path) for n in (smaller, smaller + 1)]
     assert batches[0].err == f"{script}.py: error: it begins\n"
     assert f"--batch_size: {smaller + 1} is more than the {smaller:,} samples".replace(",", "") in batches[1].err
+
+
+TWO_GPUS = """
+import sys
+from types import ModuleType, SimpleNamespace
+
+class HalfTrainer:
+    def __init__(self, *_):
+        pass
+
+    def train(self, half, use_best):
+        return half, *begun
+
+begun = []
+sys.modules["noisylabels.training"] = ModuleType("without TensorFlow")
+sys.modules["noisylabels.training.device"] = device = ModuleType("device")
+sys.modules["noisylabels.selection.networks"] = networks = ModuleType("networks")
+device.start_tensorflow = lambda *how: begun.append(how) or how
+networks.HalfTrainer = HalfTrainer
+from noisylabels.selection.select import Trainers
+
+settings = SimpleNamespace(batch_size=64)
+experiment = SimpleNamespace(gpu_ids=("0", "2,3"), jit_compile=False, threads=2, settings=settings)
+with Trainers(experiment, None, SimpleNamespace(begin=lambda: None)) as trainers:
+    print(trainers.start(), *trainers.train([("a",), ("b",)], True), sep="\\n")
+"""
+
+
+def test_each_half_trains_on_its_own_gpus():
+    done = subprocess.run([sys.executable, "-c", TWO_GPUS], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.splitlines() == [
+        "('0', False, 2, 64)", "('a', ('0', False, 2, 64))", "('b', ('2,3', False, 2, 64))"], done.stderr

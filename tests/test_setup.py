@@ -13,14 +13,41 @@ SOURCES = [*ROOT.glob("*.py"), *(path for folder in ("noisylabels", "models", "b
 NETWORK = {"urllib", "http", "socket", "ssl", "requests", "urllib3", "ftplib", "smtplib", "aiohttp", "httpx"}
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-dask.txt"])
-def test_every_requirement_is_pinned_with_hashes(name):
+FURTHER = ["requirements-dev.txt", "requirements-dask.txt", "requirements-gpu.txt"]
+
+
+def pins(name):
+    """The requirements of a file: its lines, with versions and hashes."""
     text = (ROOT / name).read_text().replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    assert lines
-    for line in lines:
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def packages(name):
+    """{package: its versions and hashes} of a file of requirements."""
+    found = {}
+    for line in pins(name):
+        found.setdefault(re.match(r"[\w.-]+", line)[0], set()).update(re.findall(r"==[^\s;]+|--hash=\S+", line))
+    return found
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", *FURTHER])
+def test_every_requirement_is_pinned_with_hashes(name):
+    assert pins(name)
+    for line in pins(name):
         assert re.match(r"[\w.-]+(\[[\w,-]+\])?==\S+", line), line
         assert "--hash=sha256:" in line, line
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_no_further_requirement_changes_a_pin(name):
+    known, further = packages("requirements.txt"), packages(name)
+    for package in known.keys() & further.keys():
+        assert further[package] == known[package], package
+
+
+def test_cuda_comes_for_the_same_tensorflow_and_with_ptxas():
+    assert {"tensorflow", "nvidia-cudnn-cu12", "nvidia-cuda-nvcc-cu12", "nvidia-nccl-cu12"} <= {
+        *packages("requirements-gpu.txt")}
 
 
 def test_only_the_download_can_reach_the_network():

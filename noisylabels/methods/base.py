@@ -71,6 +71,7 @@ class Method:
     logged = ("loss", "accuracy")           # the names that train_step returns, averaged over an epoch
     matrices = ()                           # attributes, (c, c) each, that are written as <method>_<name>.csv
     factor = None                           # of the learning rate, see Settings, in place of the recipe's
+    shares_batches = False                  # devices can share its batches: its loss is a mean over samples
 
     def __init__(self, given, networks, optimizers, mirror=False):
         """networks, optimizers: n_networks of each. mirror: predict the mean over an image and its mirror image."""
@@ -149,10 +150,11 @@ class Method:
         so never needs memory for its activations beside those of this step.
         """
         chosen = [self.networks[k] for k in networks]
+        devices = tf.distribute.get_strategy().num_replicas_in_sync     # each has a part of x; the gradients add up
         with tf.GradientTape(persistent=True) as tape:
             logits = [network(x, training=True) for network in chosen]
             values = losses(*logits)
-            totals = [tf.add_n([value, *network.losses]) for value, network in zip(values, chosen)]
+            totals = [tf.add_n([value, *network.losses]) / devices for value, network in zip(values, chosen)]
         for k, network, total in zip(networks, chosen, totals):
             gradients = tape.gradient(total, network.trainable_variables)
             self.optimizers[k].apply(gradients, network.trainable_variables)

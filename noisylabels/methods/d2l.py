@@ -85,6 +85,8 @@ def paced_loss(logits, y, alpha):
 class D2L(Method):
     """One network whose labels give way to its own predictions as its LID grows."""
 
+    shares_batches = True
+
     def __init__(self, given, networks, optimizers, **options):
         super().__init__(given, networks, optimizers, **options)
         features = keras.Model(networks[0].inputs, networks[0].get_layer("features").output)

@@ -47,6 +47,7 @@ class FCorrection(Method):
     """One network trained with the forward loss; option T: estimated or true."""
 
     matrices = ("T",)
+    shares_batches = True
 
     def prepare(self, train_standard, seed):
         self.held_out = held_out(self.samples, self.given.labels, HELD_OUT, stream(seed, "held_out"))

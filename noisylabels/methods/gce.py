@@ -21,6 +21,8 @@ def generalised_cross_entropy(logits, y, q):
 class GCE(Method):
     """One network trained with the generalised cross entropy; option q."""
 
+    shares_batches = True
+
     def train_step(self, batch):
         q = self.given.options["q"]
         loss, logits = self.descend(

@@ -27,6 +27,8 @@ def symmetric_cross_entropy(logits, y, alpha=.1, beta=1., A=LOG_ZERO):
 class SCE(Method):
     """One network trained with the symmetric cross entropy; options alpha, beta, and A, None for that of the code."""
 
+    shares_batches = True
+
     def train_step(self, batch):
         alpha, beta, A = (self.given.options[name] for name in ("alpha", "beta", "A"))
         loss, logits = self.descend(0, batch.x, lambda logits: tf.reduce_mean(

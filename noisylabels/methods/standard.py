@@ -4,3 +4,5 @@ from noisylabels.methods.base import Method
 
 class Standard(Method):
     """One network, loss -log p[y_noisy], averaged over the batch. Told nothing of the noise."""
+
+    shares_batches = True

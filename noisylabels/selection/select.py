@@ -111,7 +111,8 @@ def _serve(connection, experiment, run, gpu_id):
     die_with_parent()
     try:
         device = import_module("noisylabels.training.device")
-        connection.send(device.start_tensorflow(gpu_id, not experiment.jit_compile, experiment.threads))
+        connection.send(device.start_tensorflow(gpu_id, experiment.jit_compile, experiment.threads,
+                                                experiment.settings.batch_size))
         trainer = import_module("noisylabels.selection.networks").HalfTrainer(experiment, run, connection.send)
         while True:
             connection.send(trainer.train(*connection.recv()))

@@ -12,9 +12,10 @@ import re
 import sys
 import tempfile
 import types
+from collections import Counter
 from pathlib import Path
 
-from noisylabels.errors import UserError
+from noisylabels import gpu
 from noisylabels.machine import cores
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -68,34 +69,57 @@ loader.load_source = load_from_memory
 
 
 @functools.cache
-def start_tensorflow(gpu_id, deterministic=True, threads=None):
+def start_tensorflow(gpu_id, jit_compile=False, threads=None, batch_size=None):
     """Sets TensorFlow up, once; call it before anything computes.
 
-    gpu_id: None for the first GPU if there is one, "-1" for the CPU, or ids as nvidia-smi numbers them; of a list the
-    first is used. 0 and 1, which the commands of 2019 name, mean the CPU where there is no GPU at all.
-    deterministic: bit-equal results from run to run; XLA has no such kernel for the gradient of a max pooling.
+    gpu_id: None for the first GPU if there is one, "-1" for the CPU, or ids as nvidia-smi numbers them; 0 and 1, which
+    the commands of 2019 name, mean the CPU where there is no GPU at all.
+    jit_compile: with XLA, which has no deterministic kernel for the gradient of a max pooling; else all kernels are.
     threads: of an operation on the CPU, on whose number the last digits of a result depend; by default a core each.
+    batch_size: of a training whose batches several GPUs may share, equally; without, the first of several is used.
     Returns what results depend on of it: the device's name with its precision, and the threads; for a run's record.
-    Raises UserError for a GPU that does not exist.
+    Raises UserError for a GPU that does not exist, or does not work.
     """
     with quiet_stderr():
-        gpus = tf.config.list_physical_devices("GPU")
-    wanted = 0 if gpu_id is None else int(gpu_id.split(",")[0])
-    if wanted >= len(gpus) and (gpus or wanted > 1):
-        found = f"ids 0 to {len(gpus) - 1}" if gpus else "this machine has none; leave it out to use the CPU"
-        raise UserError(f"argument --gpu_id: no GPU {wanted} ({found})")
-    chosen = gpus[wanted] if wanted >= 0 and gpus else None
+        found = tf.config.list_physical_devices("GPU")
+    chosen = gpu.choose(gpu_id, found, None if jit_compile else batch_size)
+    built = tf.sysconfig.get_build_info().get("cuda_compute_capabilities")
+    names = []
+    for device in chosen:
+        details = tf.config.experimental.get_device_details(device)
+        names.append(details.get("device_name", "GPU"))
+        if built and "compute_capability" in details:
+            gpu.check_kernels(names[-1], details["compute_capability"], built)
     with quiet_stderr():
-        tf.config.set_visible_devices(chosen or [], "GPU")
+        tf.config.set_visible_devices(chosen, "GPU")
         tf.config.threading.set_intra_op_parallelism_threads(threads or cores())
         tf.config.threading.set_inter_op_parallelism_threads(threads or cores())
-        if chosen:
-            tf.config.experimental.set_memory_growth(chosen, True)
-        if deterministic:
+        for device in chosen:
+            tf.config.experimental.set_memory_growth(device, True)
+        if not jit_compile:
             tf.config.experimental.enable_op_determinism()
-        tf.zeros(1).numpy()                                 # native start-up messages come with the first operation
-    name = tf.config.experimental.get_device_details(chosen).get("device_name", "GPU") if chosen else "CPU"
+        problem = try_out(chosen, jit_compile)              # native start-up messages come with the first operation
+        if len(chosen) > 1 and not problem:
+            tf.distribute.experimental_set_strategy(tf.distribute.MirroredStrategy())
+    name = " and ".join(f"{count} × {name}" if count > 1 else name for name, count in Counter(names).items()) or "CPU"
+    if problem:
+        raise gpu.failed(name, problem)
     return {"device": f"{name} with bfloat16" if computes_bfloat16() else name, "threads": threads or cores()}
+
+
+def try_out(gpus, jit_compile):
+    """The first operations on each device, by XLA if that is to be used; the error that comes of it, or None."""
+    @tf.function(jit_compile=jit_compile)
+    def compute(x):
+        return tf.nn.conv2d(x, tf.ones([3, 3, 1, 1]), 1, "SAME") + x
+
+    try:
+        for device in tf.config.list_logical_devices("GPU") if gpus else []:
+            with tf.device(device.name):
+                compute(tf.ones([1, 8, 8, 1])).numpy()
+        tf.zeros(1).numpy()
+    except tf.errors.OpError as error:
+        return error
 
 
 @functools.cache
@@ -106,7 +130,8 @@ def computes_bfloat16():
     """
     gpus = tf.config.get_visible_devices("GPU")
     if gpus:
-        return tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0)) >= (8, 0)
+        details = map(tf.config.experimental.get_device_details, gpus)
+        return all(detail.get("compute_capability", (0, 0)) >= (8, 0) for detail in details)
     with contextlib.suppress(OSError):
         return bool(re.search(r"\b(amx_bf16|avx512_bf16)\b", CPUINFO.read_text()))
     return False

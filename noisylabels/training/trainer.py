@@ -65,6 +65,23 @@ def build(method_class, given, settings, seed, stage):
     return method_class(given, networks, descents, mirror=settings.mirror)
 
 
+def shared(step):
+    """A step that several devices share: each takes an equal part of the batch, and what they log is averaged.
+
+    The optimizers add up the devices' gradients; batch statistics are those of a device's own part. A device's weights
+    and optimizer are copies, and stay equal; the moving statistics that predictions use are the first device's.
+    """
+    devices = tf.distribute.get_strategy()
+
+    def step_of_all(batch):
+        def step_of_one():
+            k = tf.distribute.get_replica_context().replica_id_in_sync_group
+            size = tf.size(batch.y) // devices.num_replicas_in_sync
+            return step(Batch(*(part[k * size:(k + 1) * size] for part in batch[:4]), *batch[4:]))
+        return devices.reduce("MEAN", devices.run(step_of_one), axis=None)
+    return step_of_all
+
+
 def compile_steps(method, augmentation, schedule, jit_compile=False):
     """A compiled function of several training steps, traced once for any number of them and any batch size.
 
@@ -81,6 +98,8 @@ def compile_steps(method, augmentation, schedule, jit_compile=False):
 
     if jit_compile:
         step = tf.function(step, jit_compile=True)
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        step = shared(step)
 
     signature = [tf.TensorSpec([None, *method.given.images.shape[1:]], tf.uint8), tf.TensorSpec([None], tf.int32),
                  tf.TensorSpec([None], tf.bool), tf.TensorSpec([None, None], tf.int32),
