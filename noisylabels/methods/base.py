@@ -181,7 +181,7 @@ class Method:
             return tf.nn.softmax(logits)
 
         @tf.function(input_signature=[tf.TensorSpec([None, *self.given.images.shape[1:]], tf.uint8),
-                                      tf.TensorSpec([None, PREDICTION_BATCH], tf.int32)])
+                                      tf.TensorSpec([None, PREDICTION_BATCH], tf.int32)], autograph=False)
         def all_batches(images, rows):
             return tf.map_fn(lambda indices: one_batch(images, indices), rows, fn_output_signature=tf.float32,
                              parallel_iterations=1)

@@ -90,7 +90,8 @@ class D2L(Method):
     def __init__(self, given, networks, optimizers, **options):
         super().__init__(given, networks, optimizers, **options)
         features = keras.Model(networks[0].inputs, networks[0].get_layer("features").output)
-        self.features = tf.function(lambda images: features(scale(images), training=False), reduce_retracing=True)
+        self.features = tf.function(lambda images: features(scale(images), training=False), reduce_retracing=True,
+                                    autograph=False)
         self.extra_state = [tf.Variable(v.numpy(), trainable=False) for v in self.state]     # as an epoch earlier
 
     def begin_epoch(self, epoch, history, seed):

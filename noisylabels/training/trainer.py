@@ -97,7 +97,7 @@ def compile_steps(method, augmentation, schedule, jit_compile=False):
         return tf.stack([tf.cast(logs[name], tf.float32) for name in method.logged])
 
     if jit_compile:
-        step = tf.function(step, jit_compile=True)
+        step = tf.function(step, jit_compile=True, autograph=False)
     if tf.distribute.get_strategy().num_replicas_in_sync > 1:
         step = shared(step)
 
@@ -106,16 +106,16 @@ def compile_steps(method, augmentation, schedule, jit_compile=False):
                  tf.TensorSpec([None, 2], tf.int32), tf.TensorSpec([None], tf.float32),
                  {name: tf.TensorSpec.from_tensor(value) for name, value in schedule.items() if tf.is_tensor(value)}]
 
-    @tf.function(input_signature=None if jit_compile else signature)
+    @tf.function(input_signature=None if jit_compile else signature, autograph=False)
     def steps(images, labels, clean, rows, seeds, rates, schedule):
-        logs = tf.TensorArray(tf.float32, tf.shape(rows)[0], element_shape=[len(method.logged)])
-        for i in tf.range(tf.shape(rows)[0]):
+        def one(i):
             for optimizer in method.optimizers:
                 optimizer.learning_rate.assign(rates[i])
             x = augment(scale(tf.gather(images, rows[i])), seeds[i])
-            batch = Batch(x, tf.gather(labels, rows[i]), tf.gather(clean, rows[i]), rows[i], seeds[i], schedule)
-            logs = logs.write(i, step(batch))
-        return logs.stack()
+            return step(Batch(x, tf.gather(labels, rows[i]), tf.gather(clean, rows[i]), rows[i], seeds[i], schedule))
+
+        return tf.map_fn(one, tf.range(tf.shape(rows)[0]), parallel_iterations=1,
+                         fn_output_signature=tf.TensorSpec([len(method.logged)], tf.float32))
     return steps
 
 
