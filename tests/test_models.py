@@ -63,6 +63,12 @@ def test_every_network_takes_small_images_and_gives_logits(name):
     assert network.get_layer("features").output.shape[0] is None
 
 
+@pytest.mark.parametrize("shape", [(40, 4, 3), (4, 40, 1), (5, 9, 1)])
+def test_the_fast_network_takes_images_of_any_proportion(shape):
+    """No pooling is of more pixels than there are."""
+    assert all(0 not in layer.output.shape for layer in create_model("FastCNN", shape, 2).layers)
+
+
 def test_l2_is_on_the_convolutions_of_blocks_and_projections_alone():
     network = create_model("ResNet32", CIFAR, 10)
     penalised = [layer for layer in network.layers if getattr(layer, "kernel_regularizer", None)]
