@@ -7,6 +7,7 @@ Writes to results/<dataset>/<pattern>/<ratio>/: <dataset>_<pattern><ratio>_INCV_
 with its labels and whether it was selected; INCV_history.csv, one row an epoch; INCV_iterations.csv and .png, label
 precision and recall after each iteration; INCV.json, the record of the run. Draws results/<dataset>/INCV.png anew.
 """
+import noisylabels.python  # noqa: F401 # isort: skip
 from noisylabels import cli, data_flags
 from noisylabels.progress import Progress
 from noisylabels.report import draw, review

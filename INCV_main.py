@@ -9,6 +9,7 @@ results/<dataset>/<pattern>/<ratio>/, under the method's name: <method>_training
 probabilities of these classes; <method>_training.json, the run's record.
 Draws the comparison of all methods found in results/<dataset>/ anew: table.csv, table.md, TestAcc.png, INCV.png.
 """
+import noisylabels.python  # noqa: F401 # isort: skip
 import argparse
 from dataclasses import replace
 from pathlib import Path

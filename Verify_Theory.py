@@ -8,6 +8,7 @@ labels, label precision LP and label recall LR, the theory's values beside them,
 Verify_Theory_M.csv, the confusion matrix M; Verify_Theory_history.csv, one row an epoch. And, from all runs found, to
 results/<dataset>/: Verify_Theory.csv, Verify_Theory.png (TA, LP, LR by noise ratio), Verify_Theory_M.png (M over T).
 """
+import noisylabels.python  # noqa: F401 # isort: skip
 import numpy as np
 import pandas as pd
 

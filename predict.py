@@ -13,6 +13,7 @@ The network needs nothing of this suite. It takes images of its size as they are
     probabilities = network.predict(images)                                 # (n, height, width, channels) -> (n, c)
     labels = [classes[k] for k in probabilities.argmax(axis=1)]
 """
+import noisylabels.python  # noqa: F401 # isort: skip
 import json
 import sys
 import zipfile
@@ -27,7 +28,7 @@ from noisylabels.data import DATASETS
 from noisylabels.data.dataset import Dataset
 from noisylabels.data.image_files import SUFFIXES, entries, folders, images_beneath, read_files
 from noisylabels.data.label_files import damage, listed, open_npz, read_labels
-from noisylabels.errors import UserError
+from noisylabels.errors import UserError, did_you_mean
 from noisylabels.runs.files import write_csv
 from utils import load_dataset
 
@@ -85,7 +86,7 @@ def check_paths(args):
     path = Path(args.images)
     if args.images not in DATASETS and not path.is_dir() and not (path.is_file() and path.suffix.lower() == ".npz"):
         raise UserError(f"argument IMAGES: {path} is no folder, no .npz and no data set: give a folder of images, an "
-                        f".npz that is there, or one of {', '.join(DATASETS)}")
+                        f".npz that is there, or one of {', '.join(DATASETS)}{did_you_mean(path, DATASETS)}")
     if not args.output.parent.is_dir() or args.output.exists() and not args.output.is_file():
         raise UserError(f"argument --output: {args.output} is no file, or in no folder that is there: give another")
 
@@ -180,7 +181,7 @@ def fitted(images, shape):
 
 
 def main(argv=None):
-    cli.main(arguments(), run, argv)
+    cli.main(arguments(), run, argv, stopped="nothing is written")
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ draws what the runs of that data set (without --dataset: of all) left in `result
 beneath, and prints the paths; it takes seconds and no TensorFlow. Missing runs leave gaps; a file that is damaged is
 named on standard error and left out. Only runs that agree in everything but the seed are averaged.
 """
+import noisylabels.python  # noqa: F401 # isort: skip
 from pathlib import Path
 
 from noisylabels import cli
-from noisylabels.errors import UserError
+from noisylabels.errors import UserError, did_you_mean
 from noisylabels.report import draw
 from noisylabels.report.files import set_format
 from noisylabels.runs.folders import find_runs
@@ -18,7 +19,7 @@ from noisylabels.runs.folders import find_runs
 
 def arguments():
     parser = cli.Parser(__doc__.splitlines()[0])
-    parser.add_argument("--results_dir", nargs="+", default=["results"],
+    parser.add_argument("--results_dir", nargs="+", type=cli.folder, default=["results"],
                         help="folder of the runs; several are also compared, in the first")
     parser.add_argument("--dataset", help="data set to draw; by default all that are found")
     cli.add_format(parser)
@@ -32,7 +33,7 @@ def run(args):
     everywhere = sorted({name for names in found.values() for name in names})
     if everywhere and args.dataset and args.dataset not in everywhere:
         raise UserError(f"argument --dataset: no runs of {args.dataset} in {' or '.join(args.results_dir)}, only of "
-                        f"{', '.join(everywhere)}")
+                        f"{', '.join(everywhere)}{did_you_mean(args.dataset, everywhere)}")
     for dataset in [args.dataset] if args.dataset else everywhere:
         having = [root for root in roots if dataset in found[root]]
         for root in having:
@@ -46,7 +47,7 @@ def run(args):
 
 
 def main(argv=None):
-    cli.main(arguments(), run, argv)
+    cli.main(arguments(), run, argv, stopped="every file is whole, the same command draws all of them")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ Each run is a call of INCV.py or INCV_main.py in a process of its own, whose out
 sweep that was stopped goes on where it stopped when the same command is given again; a run that fails is named at the
 end, with its log, and the others go on.
 """
+import noisylabels.python  # noqa: F401 # isort: skip
 import argparse
 import json
 import sys
@@ -19,7 +20,7 @@ from pathlib import Path
 import INCV
 import INCV_main
 from noisylabels import cli, data_flags
-from noisylabels.errors import UserError
+from noisylabels.errors import UserError, did_you_mean
 from noisylabels.methods import METHODS, PAPER
 from noisylabels.report import draw
 from noisylabels.report.files import set_format
@@ -44,7 +45,9 @@ def setting(text):
         return Noise(GIVEN)
     pattern, colon, ratio = text.partition(":")
     if pattern not in PATTERNS or not colon:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a setting such as sym:0.5 or asym:0.4, or given")
+        number = text[len(text.rstrip("0123456789.")):] or "0.5"
+        meant = did_you_mean(text, [f"{pattern}:{number}" for pattern in PATTERNS])
+        raise argparse.ArgumentTypeError(f"{text!r} is not a setting such as sym:0.5 or asym:0.4, or given{meant}")
     return Noise(pattern, cli.number(float, 0, 1)(ratio))
 
 
@@ -81,7 +84,11 @@ def common(rest):
     for flag in rest:
         if flag.split("=")[0] in AXES:
             raise UserError(f"argument {flag}: a sweep has its own, --settings, --seeds and --methods")
-    args = INCV_main.arguments().parse_args(rest)
+    own, passed = arguments(), INCV_main.arguments()
+    args, unknown = passed.parse_known_args(rest)
+    if unknown:
+        meant = did_you_mean(unknown[0], {*own._option_string_actions, *passed._option_string_actions} - {*AXES})
+        raise UserError(f"unrecognized arguments: {' '.join(unknown)}{meant}")
     return args, load_dataset(args.dataset, args.data_dir, **data_flags.load_options(args))
 
 

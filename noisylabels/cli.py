@@ -9,15 +9,17 @@ import sys
 import threading
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from models import ARCHITECTURES
 from noisylabels import theory
-from noisylabels.errors import UserError
+from noisylabels.errors import UserError, did_you_mean
 from noisylabels.experiment import Experiment
 from noisylabels.machine import shares
 from noisylabels.recipes import AUGMENTATIONS, OPTIMIZERS, PRECISIONS, RECIPES, resolve
+from noisylabels.runs.files import MEND
 from noisylabels.runs.folders import NAME, run_folder
 from noisylabels.theory import GIVEN, PATTERNS, TOLD
 
@@ -25,6 +27,7 @@ LEAVING = []                        # functions that are called when a signal en
 TIDYING = 20                        # seconds each
 ITERATIONS, TOP_K = 4, 1            # of the selection, where the flags are not given
 FORMATS = ("png", "pdf", "svg")
+RESUMES = "finished epochs are saved, the same command goes on from there"
 OVERRIDES = ("architecture", "optimizer", "learning_rate", "weight_decay", "batch_size", "augmentation",
              "precision")
 
@@ -38,10 +41,23 @@ class Formatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose errors are one line on standard error, exit code 2."""
+    """argparse whose errors are one line on standard error, exit code 2, with the choice or flag that was meant."""
 
     def __init__(self, description, epilog=None):
         super().__init__(description=description, epilog=epilog, formatter_class=Formatter, allow_abbrev=False)
+
+    def parse_args(self, args=None, namespace=None):
+        found, others = self.parse_known_args(args, namespace)
+        if others:
+            meant = did_you_mean(others[0].split("=")[0], self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(others)}{meant}")
+        return found
+
+    def _check_value(self, action, value):
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            raise argparse.ArgumentError(action, error.message + did_you_mean(value, action.choices)) from None
 
     def error(self, message):
         self.fail(f"{message} (see --help)")
@@ -71,6 +87,14 @@ def gpu_ids(text):
     """An argparse type: "0", "0,1" or "-1"."""
     if text != "-1" and not all(part.isdecimal() for part in text.split(",")):
         raise argparse.ArgumentTypeError(f"{text!r} is not a GPU id such as 0, a list such as 0,1, or -1 for the CPU")
+    return text
+
+
+def folder(text):
+    """An argparse type: a folder that is there, or can be made."""
+    for path in (text, *map(str, Path(text).parents)):
+        if os.path.exists(path) and not os.path.isdir(path):
+            raise argparse.ArgumentTypeError(f"{path!r} is a file, not a folder: give another")
     return text
 
 
@@ -108,8 +132,8 @@ def add_common(parser, several_ratios=False):
     add("--threads", type=number(int, 1),
         help="of a training on the CPU, by default its share of the cores; the last digits of results depend on it")
     add("--seed", type=number(int, 0, 2 ** 31 - 1), default=0, help="of noise, splits, weights, batches, augmentation")
-    add("--data_dir", default="data", help="where data sets are, or are downloaded to")
-    add("--results_dir", default="results", help="where runs write")
+    add("--data_dir", type=folder, default="data", help="where data sets are, or are downloaded to")
+    add("--results_dir", type=folder, default="results", help="where runs write")
     add("--name", type=folder_name,
         help="a folder of this name for the run, beneath that of its noise; by default the recipe's, if it has one")
     add("--overwrite", action="store_true", help="forget a finished run, or one with other arguments, and run again")
@@ -218,16 +242,17 @@ def check_labels(args, y, n_classes):
                     "downloaded anew, or give another --data_dir")
 
 
-def main(parser, run, argv=None, rest=False):
+def main(parser, run, argv=None, rest=False, stopped=RESUMES):
     """Parses a command line, by default the process's, and calls run(args), a script's body.
 
-    rest: what the parser does not know goes into args.rest, a list, instead of being an error.
+    rest: what the parser does not know goes into args.rest, a list, instead of being an error. stopped: what Ctrl-C
+    leaves, in words.
     Errors of the user's or of the disk end in one line and exit code 2.
     """
     args, others = parser.parse_known_args(argv) if rest else (parser.parse_args(argv), [])
     args.rest = others
     warnings.showwarning = lambda message, *_: print(f"{parser.prog}: warning: {message}", file=sys.stderr)
-    leave_on_signals(parser.prog)
+    leave_on_signals(f"{parser.prog}: interrupted; {stopped}\n")
     try:
         run(args)
         sys.stdout.flush()
@@ -236,13 +261,12 @@ def main(parser, run, argv=None, rest=False):
     except OSError as error:
         if error.filename is None:                          # standard output: nothing more can be written there
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        parser.fail(f"{error.filename or 'standard output'}: {error.strerror or error}; mend that: what is on disk is "
-                    "whole, and the same command goes on from it")
+        parser.fail(f"{error.filename or 'standard output'}: {error.strerror or error}; {MEND}")
 
 
 @functools.cache
-def leave_on_signals(prog):
-    """From here on Ctrl-C and SIGTERM end the process at once, in one line: every finished epoch is on disk.
+def leave_on_signals(line):
+    """From here on Ctrl-C and SIGTERM end the process at once, with this line: every finished epoch is on disk.
 
     A thread waits for them, for Python runs signal handlers only between two of its own instructions, and an import or
     a step of TensorFlow may take half a minute. Files that were being written are temporary ones.
@@ -258,7 +282,6 @@ def leave_on_signals(prog):
             thread = threading.Thread(target=tidy, daemon=True)
             thread.start()
             thread.join(TIDYING)
-        line = f"{prog}: interrupted; finished epochs are saved, the same command goes on from there\n"
         os.write(stderr, b"\x1b[?25h\n" * sys.stdout.isatty() + line.encode())         # shows the cursor again
         os._exit(128 + signum)
 

@@ -36,7 +36,7 @@ def undrawn(monkeypatch):
 @pytest.fixture
 def call(monkeypatch, capsys):
     """Calls a script's main in this process, with the same result as `shell`."""
-    monkeypatch.setattr(cli, "leave_on_signals", lambda prog: None)
+    monkeypatch.setattr(cli, "leave_on_signals", lambda line: None)
     monkeypatch.setattr("warnings.showwarning", None)           # cli.main sets its own: this brings the old one back
     for name, value in NO_NETWORK.items():
         monkeypatch.setenv(name, value)

@@ -67,12 +67,18 @@ FLAGS = [
     (["--dataset", "cifar10", "--data_dir", "DATA/nothing"],
      "cannot download cifar10: .*DATA/nothing.*--dataset digits"),
     (["--dataset", "cifar100", "--data_dir", "DATA/file"], "DATA/file"),
-    (["--dataset", "cifar10", "--data_dir", "DATA/file/below"], "DATA/file/below"),
+    (["--dataset", "cifar10", "--data_dir", "DATA/file/below"], "DATA/file' is a file, not a folder"),
     (["--dataset", "cifar10", "--data_dir", "DATA/garbage"], "DATA/garbage/.*/data_batch_1 is damaged"),
     (["--dataset", "cifar10", "--data_dir", "DATA/folders"], "DATA/folders/.*/data_batch_1 is missing or no file"),
     (["--dataset", "cifar10", "--data_dir", "DATA/empty"], "DATA/empty/.*/data_batch_1 is missing or no file"),
-    (["--results_dir", "DATA/file"], "DATA/file/.*: Not a directory; mend that or give another --results_dir"),
-    (["--results_dir", "x" * 300], "xxx/.*: File name too long; mend that or give another --results_dir"),
+    (["--results_dir", "DATA/file"], "argument --results_dir: 'DATA/file' is a file, not a folder: give another"),
+    (["--results_dir", "DATA/file/x"], "argument --results_dir: 'DATA/file' is a file, not a folder: give another"),
+    (["--recipe", "fsat"], r"invalid choice: 'fsat' \(choose from .*\); did you mean fast\?"),
+    (["--architecture", "RestNet32"], r"did you mean ResNet32\? \(see --help\)$"),
+    (["--dataset", "cifra10"], r"unknown data set 'cifra10': .*; did you mean cifar10\?"),
+    (["--reciep", "fast"], r"unrecognized arguments: --reciep fast; did you mean --recipe\?"),
+    (["--zzz"], r"unrecognized arguments: --zzz \(see --help\)"),
+    (["--results_dir", "x" * 300], "xxx/.*: File name too long; mend that or write elsewhere"),
 ]
 SELECTION = [
     (["--INCV_epochs", "0"], "--INCV_epochs.*: '0' is not a whole number of at least 1"),
@@ -87,7 +93,7 @@ SELECTION = [
     (["--parallel_halves", "maybe"], "--parallel_halves: invalid choice: 'maybe'.*auto.*on.*off"),
     (["--assumed_pattern", "none"], "--assumed_pattern: invalid choice: 'none'"),
     (["--noise_ratio", "0.5", "0.6"], "unrecognized arguments: 0.6"),
-    (["--results_dir", "/proc/results"], "/proc/results/.*; mend that or give another --results_dir"),   # read-only
+    (["--results_dir", "/proc/results"], "/proc/results/.*; mend that or write elsewhere"),   # read-only
 ]
 TRAINING = [
     (["--method", "cleanlab"], "--method: invalid choice: 'cleanlab'.*standard.*incv"),

@@ -77,18 +77,27 @@ def test_a_full_disk_leaves_the_old_file(kind, tmp_path):
     """The limit of a file's size stands for the disk's: to the writer both are an OSError in the middle of a write."""
     (tmp_path / f"old.{kind}").write_text("old")
     out, err = python(FULL, tmp_path, kind).communicate(timeout=60)
-    assert err == "" and re.fullmatch(f".*old.{kind}: File too large; mend that or give another --results_dir.*\n", out)
+    assert err == "" and re.fullmatch(f".*old.{kind}: File too large; mend that or write elsewhere.*\n", out)
     assert files_in(tmp_path) == {f"old.{kind}": b"old"}
 
 
 def test_a_folder_that_is_gone_or_a_file(tmp_path):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "gone", tmp_path / "file"):
-        with pytest.raises(UserError, match=f"{folder}/a.json: .*; mend that or give another --results_dir"):
+        with pytest.raises(UserError, match=f"{folder}/a.json: .*; mend that or write elsewhere"):
             write_json(folder / "a.json", {})
     (tmp_path / "a.json").mkdir()
-    with pytest.raises(UserError, match="a.json: Is a directory"):
+    with pytest.raises(UserError, match="a.json: a device or a folder is there"):
         write_json(tmp_path / "a.json", {})
+
+
+def test_a_device_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(UserError, match=f"{name}: a device or a folder is there, not a file; .* write elsewhere"):
+            write_json(tmp_path / name, {})
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink() and len(files_in(tmp_path)) == 0
 
 
 WRITER = """

@@ -9,7 +9,7 @@ from helpers import ROOT
 
 # Each room may import those on its right, and itself. A room is a module of noisylabels, or a folder of it.
 MAY_IMPORT = {
-    "errors": "", "streams": "", "recipes": "", "models": "",
+    "python": "", "errors": "", "streams": "", "recipes": "", "models": "",
     "machine": "", "progress": "", "theory": "errors",
     "gpu": "errors machine",
     "data": "errors streams theory",

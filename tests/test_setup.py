@@ -1,6 +1,7 @@
 """The set-up: pinned requirements that install on every Python named in the README, and no network but the download."""
 import ast
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,23 @@ def test_the_demo_does_without_what_only_posix_has(method, tmp_path):
                           text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / f"digits/sym/0.5/{method}_result.csv").exists()
+
+
+@pytest.mark.parametrize("script", ["INCV", "INCV_main", "Verify_Theory", "predict", "report", "sweep"])
+def test_a_python_without_the_packages_says_what_to_do(script):
+    ended = subprocess.run([sys.executable, "-S", ROOT / f"{script}.py"], text=True, capture_output=True)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert re.fullmatch(r"error: numpy, .*, tensorflow: not installed for this Python, .*; run `make demo` once, .*\n",
+                        ended.stderr)
+
+
+def test_a_python_that_is_too_old_says_what_to_do(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "version_info", (3, 9, 18))
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(ROOT / "noisylabels/python.py"))
+    assert stop.value.code == 2
+    assert re.fullmatch("error: Python 3.10 to 3.13 is needed, this is .*; run `make demo` once, .*\n",
+                        capsys.readouterr().err)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 from noisylabels.data.label_files import read_labels
-from noisylabels.errors import UserError
+from noisylabels.errors import UserError, did_you_mean
 from noisylabels.theory import GIVEN
 
 DATASETS = {"digits": "digits", "cifar10": "cifar", "cifar100": "cifar"}        # name: module
@@ -51,7 +51,8 @@ def load(name, data_dir, noisy_labels=None, trust_labels=False, **own):
         dataset = import_module(f"noisylabels.data.{DATASETS[name]}").load(name, data_dir)
     else:
         raise UserError(f"argument --dataset: unknown data set {name!r}: choose one of {', '.join(DATASETS)}, or give "
-                        "the path of a folder of images, a .csv or an .npz that is there")
+                        "the path of a folder of images, a .csv or an .npz that is there"
+                        + did_you_mean(name, DATASETS))
     if dataset.y_train is None and (trust_labels or noisy_labels):
         dataset = replace(dataset, y_train=dataset.given, given=None, clean_test=True)
     if noisy_labels and dataset.whole:

@@ -9,6 +9,8 @@ import numpy as np
 
 from noisylabels.errors import UserError
 
+MEND = "mend that or write elsewhere, and give the command again: what is on disk is whole"
+
 
 @contextlib.contextmanager
 def disk(path):
@@ -16,8 +18,7 @@ def disk(path):
     try:
         yield
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}; mend that or give another --results_dir: what is on disk "
-                        "is whole, and the same command goes on from it") from None
+        raise UserError(f"{path}: {error.strerror or error}; {MEND}") from None
 
 
 @contextlib.contextmanager
@@ -25,9 +26,11 @@ def atomic(path):
     """Yields a temporary path beside `path`, of the same suffix; renames it to `path` when the block ends well.
 
     A reader sees the old file or the new one, whole, whatever happens in between. Raises UserError for a full disk and
-    the like.
+    the like, and where the path is no file: a device, which is not to be replaced by one, or a folder.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: a device or a folder is there, not a file; {MEND}")
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     with disk(path):
         try:
