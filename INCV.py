@@ -11,7 +11,6 @@ import noisylabels.python  # noqa: F401 # isort: skip
 from noisylabels import cli, data_flags
 from noisylabels.progress import Progress
 from noisylabels.report import draw, review
-from noisylabels.report.files import set_format
 from noisylabels.selection.files import csv_path, selection_run
 from noisylabels.selection.select import select, trainings
 from utils import load_dataset, observed_labels
@@ -28,7 +27,7 @@ def arguments():
 
 
 def run(args):
-    set_format(args.format)
+    draw.set_format(args.format)
     # D: images and their observed labels
     dataset = load_dataset(args.dataset, args.data_dir, **data_flags.load_options(args))
     noise = data_flags.noise_of(args, dataset)

@@ -24,7 +24,6 @@ from noisylabels.experiment import Experiment
 from noisylabels.methods import METHODS, OPTIONS, SELECTED, method_class, options_of
 from noisylabels.progress import Progress
 from noisylabels.report import draw
-from noisylabels.report.files import set_format
 from noisylabels.runs.files import write_csv
 from noisylabels.runs.record import Run
 from noisylabels.selection.decisions import Decisions, read_decisions
@@ -127,7 +126,7 @@ def check_told(experiment):
 
 
 def run(args):
-    set_format(args.format)
+    draw.set_format(args.format)
     dataset = load_dataset(args.dataset, args.data_dir, **data_flags.load_options(args))
     work = plan(args, dataset)
 

@@ -16,7 +16,6 @@ from noisylabels import cli, data_flags, theory
 from noisylabels.methods import method_class
 from noisylabels.progress import Progress
 from noisylabels.report import draw
-from noisylabels.report.files import set_format
 from noisylabels.runs.files import write_csv
 from noisylabels.runs.record import Run
 from noisylabels.streams import stream
@@ -35,7 +34,7 @@ def arguments():
 
 
 def run(args):
-    set_format(args.format)
+    draw.set_format(args.format)
     # D: images and their observed labels, for each noise ratio
     dataset = load_dataset(args.dataset, args.data_dir, **data_flags.load_options(args))
     pattern, ratios = data_flags.noise_of(args, dataset)

@@ -13,7 +13,6 @@ from pathlib import Path
 from noisylabels import cli
 from noisylabels.errors import UserError, did_you_mean
 from noisylabels.report import draw
-from noisylabels.report.files import set_format
 from noisylabels.runs.folders import find_runs
 
 
@@ -27,7 +26,7 @@ def arguments():
 
 
 def run(args):
-    set_format(args.format)
+    draw.set_format(args.format)
     roots, written = [Path(root) for root in args.results_dir], []
     found = {root: [folder.name for folder in sorted(root.glob("*")) if find_runs(root, folder.name)] for root in roots}
     everywhere = sorted({name for names in found.values() for name in names})

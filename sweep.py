@@ -23,7 +23,6 @@ from noisylabels import cli, data_flags
 from noisylabels.errors import UserError, did_you_mean
 from noisylabels.methods import METHODS, PAPER
 from noisylabels.report import draw
-from noisylabels.report.files import set_format
 from noisylabels.selection.files import RECORD
 from noisylabels.selection.select import trainings
 from noisylabels.sweep.loop import Here, carry_out
@@ -136,7 +135,7 @@ def run(options):
         return
     with executor(options, args, dataset) as runs, Status(plan, runs) as status:
         carry_out(plan, runs, status)
-    set_format(args.format)
+    draw.set_format(args.format)
     paths = draw.summary(args.results_dir, dataset.name)
     for path in paths:
         if path.name == "table.md":

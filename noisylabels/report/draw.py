@@ -1,13 +1,14 @@
 """Every table and figure, drawn from the CSVs alone: a picture can be made again without training again.
 
 Missing runs leave gaps. The functions return the paths that they wrote, none where there is nothing to draw. Shares are
-fractions in the CSVs and per cent in table.md. Figures are PNGs, or what `files.set_format` chose.
+fractions in the CSVs and per cent in table.md. Figures are PNGs, or what `set_format` chose.
 """
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib import rcParams
 
 from noisylabels import theory
 from noisylabels.methods import METHODS, title_of
@@ -26,6 +27,11 @@ from noisylabels.report.read import (
 )
 from noisylabels.report.tables import markdown, table_row
 from noisylabels.runs.folders import find_runs, run_at
+
+
+def set_format(name):
+    """From here on figures are written as png, pdf or svg; the setting is matplotlib's own, by default png."""
+    rcParams["savefig.format"] = name
 
 
 def verify_figures(results_dir, dataset):

@@ -9,11 +9,6 @@ UNTOLD = {              # what a figure's file would say of the program and the 
     "png": ["Software"], "pdf": ["Creator", "Producer", "CreationDate"], "svg": ["Creator", "Date"]}
 
 
-def set_format(name):
-    """From here on figures are written as png, pdf or svg; the setting is matplotlib's own, by default png."""
-    rcParams["savefig.format"] = name
-
-
 def save_csv(frame, path):
     write_csv(path, frame)
     return path
