@@ -27,10 +27,10 @@ from noisylabels.report import draw
 from noisylabels.runs.files import write_csv
 from noisylabels.runs.record import Run
 from noisylabels.selection.decisions import Decisions, read_decisions
-from noisylabels.selection.files import Selected, csv_path, find_selection, selection_run
+from noisylabels.selection.files import Selected, csv_path, find_selection, scores_of, selection_run, write_labels
 from noisylabels.selection.select import select, trainings
 from noisylabels.streams import stream
-from noisylabels.theory import GIVEN, label_scores
+from noisylabels.theory import GIVEN
 from utils import load_dataset, observed_labels
 
 
@@ -234,12 +234,7 @@ def train(experiment, selection, tell):
             save_usable(network, run.folder / f"{name}_{k + 1}.keras", experiment.dataset.classes, method.mirror)
         for matrix in method.matrices:
             write_csv(run.folder / f"{name}_{matrix}.csv", pd.DataFrame(getattr(method, matrix)), index=True)
-        of_labels, believed = {}, method.believed()
-        if believed is not None:
-            labels = pd.DataFrame({"y": experiment.dataset.y_train, "y_noisy": experiment.y_noisy,
-                                   "label": pd.Series(believed, dtype="Int64").replace(-1, pd.NA)})
-            write_csv(run.folder / f"{name}_labels.csv", labels)
-            of_labels = scores_of(labels)
+        labels = write_labels(run.folder / f"{name}_labels.csv", experiment, method.believed())
         log = evaluation.training_log(history)
         result = evaluation.test_accuracies(log, method.n_networks)
         if not experiment.dataset.clean_test:
@@ -247,20 +242,7 @@ def train(experiment, selection, tell):
         write_csv(run.folder / f"{name}_training.csv", log)
         write_csv(run.folder / f"{name}_result.csv", result.assign(recipe=experiment.recipe))
         draw.training_figures(run.folder, name)
-        run.finish(**result.astype(object).set_index("network").loc["mean"].dropna().to_dict(), **of_labels)
-
-
-def scores_of(labels):
-    """LP and LR of the observed labels that a method keeps, and the share of its own that are right; {} without truth.
-
-    labels: frame with y, y_noisy, label, which may be blank where the method does not say.
-    """
-    said = labels.dropna(subset="label")
-    if said.y.isna().any():
-        return {}
-    scores = label_scores(said.label == said.y_noisy, said.y == said.y_noisy)
-    scores["labels_right"] = (said.label == said.y).mean()
-    return {name: float(value) for name, value in scores.items()}
+        run.finish(**result.astype(object).set_index("network").loc["mean"].dropna().to_dict(), **scores_of(labels))
 
 
 def print_summary(folder, method):

@@ -1,4 +1,4 @@
-"""The selection's files: the CSV of 2019, which INCV writes and INCV_main reads, and the logs beside it."""
+"""The selection's files: the CSV of 2019, which INCV writes and INCV_main reads, the logs beside it, others' labels."""
 import hashlib
 from pathlib import Path
 from typing import NamedTuple
@@ -150,3 +150,31 @@ def read_selection(path, y, y_noisy):
     if not frame.select.any():
         fail("selects nothing, so there is nothing to train on")
     return frame
+
+
+def write_labels(path, experiment, believed):
+    """The CSV of what a method takes the labels to be, see Method.believed: y, y_noisy, label; returns it as a frame.
+
+    label is blank where believed, int (n,), is -1. Where that is None nothing is written, and None returned.
+    """
+    if believed is None:
+        return None
+    labels = pd.DataFrame({"y": experiment.dataset.y_train, "y_noisy": experiment.y_noisy,
+                           "label": pd.Series(believed, dtype="Int64").replace(-1, pd.NA)})
+    write_csv(path, labels)
+    return labels
+
+
+def scores_of(labels):
+    """LP and LR of the observed labels that a method keeps, and the share of its own that are right; {} without truth.
+
+    labels: frame as of `write_labels`, or None.
+    """
+    if labels is None:
+        return {}
+    said = labels.dropna(subset="label")
+    if said.y.isna().any():
+        return {}
+    scores = label_scores(said.label == said.y_noisy, said.y == said.y_noisy)
+    scores["labels_right"] = (said.label == said.y).mean()
+    return {name: float(value) for name, value in scores.items()}
