@@ -22,7 +22,7 @@ from noisylabels import cli, data_flags
 from noisylabels.errors import UserError
 from noisylabels.experiment import Experiment
 from noisylabels.methods import METHODS, OPTIONS, SELECTED, method_class, options_of
-from noisylabels.progress import Progress
+from noisylabels.progress import Progress, say
 from noisylabels.report import draw
 from noisylabels.runs.files import write_csv
 from noisylabels.runs.record import Run
@@ -190,7 +190,7 @@ def train(experiment, selection, tell):
                                               settings.batch_size if kind.shares_batches else None)):
         if selection:
             experiment = replace(experiment, y_noisy=selection.frame.y_noisy.to_numpy(int))     # some, perhaps, mended
-        print(experiment, *([selection] if selection else []), sep="\n")
+        say(experiment, *([selection] if selection else []), run.place)
         given = Given(experiment.dataset.x_train, experiment.y_noisy, experiment.dataset.n_classes, settings.batch_size,
                       settings.epochs, experiment.wrong, experiment.T, experiment.assumed_pattern,
                       options=options_of(name, experiment.arguments))
@@ -250,7 +250,7 @@ def print_summary(folder, method):
     result = pd.read_csv(folder / f"{method}_result.csv", dtype={"network": str})
     averaged = {10: "ten"}.get(result.last10_epochs[0], result.last10_epochs[0])
     titles = {"final": "network saved", "last": "last epoch", "last10": f"mean of last {averaged}",
-              "validated": "epoch by held-out labels", "best": "best epoch (chosen by the test set)"}
+              "validated": "epoch by held-out labels", "best": "best epoch (by the test set)"}
     if (result.final == result["last"]).all():
         del titles["final"]
     if result.validated.isna().all():

@@ -14,7 +14,7 @@ import pandas as pd
 
 from noisylabels import cli, data_flags, theory
 from noisylabels.methods import method_class
-from noisylabels.progress import Progress
+from noisylabels.progress import Progress, say
 from noisylabels.report import draw
 from noisylabels.runs.files import write_csv
 from noisylabels.runs.record import Run
@@ -86,7 +86,7 @@ def train(work, tell):
             return by_truth(memory["predicted"] == y_noisy, clean, ("acc_mix", "acc_clean", "acc_noisy"))   # noqa: B023
 
         with run.session(lambda: device):
-            print(experiment)
+            say(experiment, run.place)
             trainer.relabel(experiment.y_noisy, experiment.clean)
             method.restart(trained)
             history, memory = trainer.fit(settings.epochs, seed, "verify", run.checkpoint("main"),

@@ -2,6 +2,7 @@
 
 It needs no TensorFlow, so that a process can show what its children train.
 """
+import textwrap
 import time
 from typing import NamedTuple
 
@@ -40,6 +41,7 @@ class Progress:
         self.plan, self.quiet = plan, quiet
         self.begun, self.done = {}, {}          # of each training the share that was done at its begin, and now
         self.start = time.perf_counter()
+        self.first = self.last = None           # (time, work done) at the end of the first epoch, and of the last one
         self.console = Console(highlight=False)
         self.live = None
 
@@ -63,6 +65,9 @@ class Progress:
             self.start = time.perf_counter()
         self.done[event.training] = event.done
         self.begun.setdefault(event.training, event.done)
+        if event.row:
+            self.last = time.perf_counter(), self._worked()
+            self.first = self.first or self.last
         if self.live:
             self.live.update(Spinner("dots", self._line(event, self.console.width - 2)))
         elif event.row and not self.quiet:
@@ -79,16 +84,31 @@ class Progress:
             return "  ".join([f"{number}{event.training}", epoch, *values, f"{row['seconds']:.1f} s",
                               f"ETA {self._remaining()}"])
         parts = [f"{number}{event.training}", epoch, f"ETA {self._remaining()}"]
+        parts[0] = parts[0][:max(0, width - len("  ".join(["", *parts[1:]])))]
         for part in values if row else [f"step {event.step}/{event.steps}", f"loss {event.loss or 0:.3f}"]:
             if len("  ".join([*parts, part])) <= width:
                 parts.insert(-1, part)
         return "  ".join(parts)[:width]
 
+    def _worked(self):
+        """How much of the plan has been done here."""
+        return sum(self.plan[name] * (share - self.begun[name]) for name, share in self.done.items())
+
     def _remaining(self):
-        """The time that is left for the whole plan, at the pace since the start."""
-        here = sum(self.plan[name] * (share - self.begun[name]) for name, share in self.done.items())
+        """The time that is left for the whole plan, at the pace since the first epoch, in which steps are compiled."""
         left = sum(work * (1 - self.done.get(name, 0)) for name, work in self.plan.items())
-        return clock((time.perf_counter() - self.start) * left / here) if here else "?"
+        if self.first != self.last:
+            (begun, before), (now, done) = self.first, self.last
+            return clock((now - begun) * left / (done - before))
+        done = self._worked()
+        return clock((time.perf_counter() - self.start) * left / done) if done else "?"
+
+
+def say(*lines):
+    """Prints what is known before a training begins; on a terminal a line that is too long goes on indented."""
+    console = Console()
+    for line in "\n".join(map(str, lines)).split("\n"):
+        print(textwrap.fill(line, console.width, subsequent_indent="  ") if console.is_terminal else line, flush=True)
 
 
 def clock(seconds):

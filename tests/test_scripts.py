@@ -105,7 +105,7 @@ def test_training_csvs_and_summary(finished):
         "final", "last", "last10", "last10_epochs", "best", "validated", "steps", "recipe"]
     selected = pd.read_csv(folder / SELECTION).select.sum()
     assert (history.steps == -(-selected // 128)).all() and (result.steps == history.steps.sum()).all()
-    assert "test accuracy   last epoch   mean of last ten   best epoch (chosen by the test set)\n" in ended.out
+    assert "test accuracy   last epoch   mean of last ten   best epoch (by the test set)\n" in ended.out
     curves = {"1": history.test_accuracy_1, "2": history.test_accuracy_2,
               "mean": (history.test_accuracy_1 + history.test_accuracy_2) / 2}
     for name, curve in curves.items():

@@ -63,6 +63,12 @@ class Run:
                 self._prepare(found, start)
             yield
 
+    @property
+    def place(self):
+        """On what a session computes, and where it writes, in words."""
+        hardware = self.record["sessions"][-1]["hardware"]
+        return f"on {hardware['device']} ({hardware['threads']} threads a training), to {self.folder}"
+
     def checkpoint(self, stage):
         """The path of a stage's checkpoint."""
         return self.checkpoints / f"{stage}.npz"

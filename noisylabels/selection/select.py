@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 
 from noisylabels.errors import UserError
 from noisylabels.machine import die_with_parent
-from noisylabels.progress import Event
+from noisylabels.progress import Event, say
 from noisylabels.selection import issues
 from noisylabels.selection.algorithm import Stage, incv
 from noisylabels.selection.files import write_selection
@@ -39,7 +39,7 @@ def select(experiment, run, progress):
     with Trainers(experiment, run, progress) as trainers, run.session(trainers.start, wait=True):
         if run.finished:                # by another process, for which this one has waited
             return
-        print(experiment, flush=True)
+        say(experiment, run.place)
         result = incv(train, dataset.y_train, experiment.y_noisy, dataset.n_classes, experiment.assumed_pattern,
                       arguments["INCV_iter"], arguments["top_k"], experiment.seed)
         write_selection(experiment, result, history)
