@@ -62,3 +62,12 @@ def test_what_elr_and_the_student_say_of_the_labels_is_that_of_its_csv():
             LP, LR, right = means.loc[run, *setting]
             cells.append(f"{LP:.3f} / {LR:.3f}" + f" / {right:.3f}" * (right == right))
         assert f"| {title} | {' | '.join(cells)} |" in text, run
+
+
+def test_the_table_of_who_finds_wrong_labels_is_that_of_its_csv():
+    runs, text = pd.read_csv(ROOT / "docs/digits_label_issues.csv"), (ROOT / "docs/label_issues.md").read_text()
+    means = runs.groupby(["finder", "noise"])[["issue_precision", "issue_recall", "issue_average_precision"]].mean()
+    for finder in runs.finder.unique():
+        cells = [" / ".join(f"{value:.3f}".lstrip("0") for value in means.loc[finder, noise])
+                 for noise in ("sym 0.2", "sym 0.5", "sym 0.8", "asym 0.4")]
+        assert f"| {finder} | {' | '.join(cells)} |" in text, finder

@@ -69,7 +69,8 @@ def tasks(frame):
         data = {"image": LOCAL_FILES + quote(row["file"]), "index": row["index"], "given_label": row["given_label"]}
         return {"data": data, "predictions": [
             {"model_version": "INCV", "score": round(1 - row["label_score"], 6), "result": [result]}]}
-    return json.dumps([task(row) for row in frame[frame.is_label_issue].to_dict("records")], indent=1) + "\n"
+    found = [json.dumps(task(row)) for row in frame[frame.is_label_issue].to_dict("records")]
+    return "[" + ",\n ".join(found) + "]\n"
 
 
 def labelling(classes):
