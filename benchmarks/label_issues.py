@@ -121,9 +121,9 @@ def main(args):
         found = list(runs(args.results_dir) if args.results_dir else digits(args.seeds, folder))
     if not found:
         raise SystemExit(f"no finished run of INCV.py with known true labels in {args.results_dir}")
-    frame = pd.DataFrame(found)
+    frame = pd.DataFrame(found).round(4)
     if args.output:
-        frame.to_csv(args.output, index=False, float_format="%.4f")
+        frame.to_csv(args.output, index=False)
     print(table(frame))
 
 
