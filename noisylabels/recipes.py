@@ -3,7 +3,7 @@
 `paper` is the setting of 2019, `fast` one for CIFAR on a laptop, `digits` one for the embedded data set. Each has three
 tasks: INCV (a training of the selection), main (INCV_main) and verify (Verify_Theory).
 """
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import NamedTuple
 
 PRECISIONS = ("float32", "mixed")       # mixed: in bfloat16 where device.computes_bfloat16(), else in float32
@@ -71,6 +71,9 @@ class Settings:
         return (f"{self.architecture}, {self.epochs} epochs{every}, batch {self.batch_size}, {self.optimizer} at "
                 f"{self.learning_rate:.3g}{decay}, augmentation {self.augmentation}, {self.precision}{mirror}{split}")
 
+
+# What a record of a time before a setting was there means by its absence.
+DEFAULTS = {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
 
 # Epoch indices of 2019 count from 0: "> 20" there is a cut at 21 here.
 ADAM_INCV = Steps(50, (21, .5), (31, .25), (41, .1))

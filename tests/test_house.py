@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "machine": "", "progress": "", "theory": "errors",
     "gpu": "errors machine",
     "data": "errors streams theory",
-    "runs": "errors theory",
+    "runs": "errors recipes theory",
     "experiment": "data recipes theory",
     "training": "errors gpu machine models progress runs streams theory",
     "methods": "errors streams theory training",

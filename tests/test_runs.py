@@ -92,9 +92,16 @@ def test_differing_arguments_are_named(tmp_path):
     with pytest.raises(UserError) as error:
         start(tmp_path, {"dataset": "digits", "epochs": 3, "top_k": 1})
     text = one_line(error)
-    assert "epochs (found 2, given 3), learning_rate (found 0.1, given None), top_k (found None, given 1)" in text
+    assert "epochs (found 2, given 3), learning_rate (found 0.1, given 0.001), top_k (found None, given 1)" in text
     assert str(tmp_path / "INCV.json") in text and "--overwrite" in text and "dataset" not in text
     assert files_in(tmp_path) == before
+
+
+def test_a_setting_that_a_record_is_too_old_to_know_had_its_default(tmp_path):
+    finish(tmp_path)
+    assert start(tmp_path, {**ARGUMENTS, "evaluate_every": 1, "mirror": False}).finished
+    with pytest.raises(UserError, match=r"arguments: evaluate_every \(found 1, given 5\);"):
+        start(tmp_path, {**ARGUMENTS, "evaluate_every": 5})
 
 
 def test_they_are_compared_again_when_the_folder_is_held(tmp_path):

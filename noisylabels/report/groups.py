@@ -4,14 +4,12 @@ Runs are averaged over seeds only where their records agree in everything else. 
 words of its recipe: "6 epochs" is a run of 6 epochs where its recipe has others.
 """
 from collections import Counter
-from dataclasses import MISSING, fields
 
 from noisylabels.methods import OPTIONS, options_of
-from noisylabels.recipes import RECIPES, Settings, resolve
+from noisylabels.recipes import DEFAULTS, RECIPES, resolve
 from noisylabels.runs.record import read_record
 from noisylabels.theory import told
 
-DEFAULTS = {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
 WORDS = {"epochs": "{} epochs", "architecture": "{}", "optimizer": "{}", "learning_rate": "rate {:g}",
          "weight_decay": "weight decay {:g}", "batch_size": "batch {}", "augmentation": "augmentation {}",
          "precision": "{}", "INCV_iter": "{} iterations", "top_k": "top {}", "validation_split": "{:g} held out",

@@ -15,6 +15,7 @@ from pathlib import Path
 from filelock import lock_descriptor
 
 from noisylabels.errors import UserError
+from noisylabels.recipes import DEFAULTS
 from noisylabels.runs.files import disk, set_aside, write_json
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "pandas", "matplotlib")
@@ -175,9 +176,15 @@ def read_record(path):
 
 
 def compare(path, found, given, remedy):
-    """Raises UserError, with what differs and the remedy, unless the arguments found in the record are those given."""
-    differ = [f"{key} (found {found.get(key)}, given {given.get(key)})"
-              for key in sorted({*found, *given}) if found.get(key) != given.get(key)]
+    """Raises UserError, with what differs and the remedy, unless the arguments found in the record are those given.
+
+    A setting that a record does not know, being older, had its default.
+    """
+    def value(arguments, key):
+        return arguments.get(key, DEFAULTS.get(key))
+
+    differ = [f"{key} (found {value(found, key)}, given {value(given, key)})"
+              for key in sorted({*found, *given}) if value(found, key) != value(given, key)]
     if differ:
         raise UserError(f"{path} is of a run with other arguments: {', '.join(differ)}; {remedy}")
 
