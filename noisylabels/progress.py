@@ -108,7 +108,8 @@ def say(*lines):
     """Prints what is known before a training begins; on a terminal a line that is too long goes on indented."""
     console = Console()
     for line in "\n".join(map(str, lines)).split("\n"):
-        print(textwrap.fill(line, console.width, subsequent_indent="  ") if console.is_terminal else line, flush=True)
+        print(textwrap.fill(line, console.width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+              if console.is_terminal else line, flush=True)
 
 
 def clock(seconds):

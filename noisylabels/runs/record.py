@@ -68,7 +68,7 @@ class Run:
     def place(self):
         """On what a session computes, and where it writes, in words."""
         hardware = self.record["sessions"][-1]["hardware"]
-        return f"on {hardware['device']} ({hardware['threads']} threads a training), to {self.folder}"
+        return f"on {hardware['device']}, threads a training: {hardware['threads']}; to {self.folder}"
 
     def checkpoint(self, stage):
         """The path of a stage's checkpoint."""
