@@ -2,13 +2,14 @@
 import itertools
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from types import SimpleNamespace
 
 import pytest
-from helpers import QUICK, ROOT, assert_is_one_line
+from helpers import QUICK, ROOT, SMALL, assert_all_have_ended, assert_is_one_line, end, record_of, shell, start
 
 import sweep
 from noisylabels import machine
@@ -85,6 +86,9 @@ def test_what_is_done_is_known(finished, call):
     (["--seed", "1"], "argument --seed: a sweep has its own, --settings, --seeds and --methods$"),
     (["--noise_ratio=.5"], "argument --noise_ratio=.5: a sweep has its own"),
     (["--settings", "sym"], "'sym' is not a setting such as sym:0.5"),
+    (["--settings", "symm0.3"], r"'symm0.3' is not a setting .*; did you mean sym:0.3\?"),
+    (["--methods", "co_teachin"], r"'co_teachin' \(choose from .*; did you mean co_teaching\?"),
+    (["--metods", "incv"], r"unrecognized arguments: --metods incv; did you mean --methods\?$"),
     (["--jobs", "0"], "'0' is not a whole number of at least 1"),
     (["--gpus_per_run", "0.3"], "'0.3' is not a whole number, nor a share such as 0.5, 0.25 or 0.2"),
     (["--jobs", "2", "--gpus_per_run", "1", "--gpu_id", "0"], "argument --gpu_id: .* leave one of them out$"),
@@ -151,6 +155,36 @@ def test_a_failure_is_told_and_what_needs_it_is_not_begun(task, tmp_path, capsys
         f"failed: code.py print(1): it needs what failed, see {tmp_path / 'after.log'}"]
     assert [task.title for task in status.failed] == ["bad", "after", "last"]
     assert capsys.readouterr().out.count("begin   bad") == 1
+
+
+def test_where_all_fail_the_sweep_says_with_what_and_ends_with_1(task, call, tmp_path, monkeypatch):
+    bad = task("bad", FAIL), task("worse", "1 / 0")
+    monkeypatch.setattr(sweep, "tasks", lambda *_: bad)
+    monkeypatch.setattr(sweep, "ROOT", tmp_path)
+    ended = call("sweep", "--results_dir", tmp_path)
+    assert ended.code == 1 and "Traceback" not in ended.err and "wrote" not in ended.out
+    assert {*ended.err.splitlines()} == {
+        f"failed: {bad[0].command}: exit code 1, see {bad[0].log}: no such thing",
+        f"failed: {bad[1].command}: exit code 1, see {bad[1].log}: ZeroDivisionError: division by zero"}
+
+
+@pytest.mark.runs
+def test_ctrl_c_stops_a_sweep_and_its_run_and_the_same_command_goes_on(tmp_path):
+    command = ["sweep", "--settings", "sym:0.5", "--methods", "standard", "--seeds", 0, *SMALL, "--epochs", 40,
+               "--results_dir", tmp_path]
+    log = tmp_path / "digits/sym/0.5/standard_training.log"
+    process = start(*command)
+    while not log.exists() or " epoch 1/" not in log.read_text():
+        assert process.poll() is None
+        time.sleep(.05)
+    process.send_signal(signal.SIGINT)
+    ended = end(process, 60)
+    assert ended.code == 130 and ended.err == (
+        "sweep.py: interrupted; finished epochs are saved, the same command goes on from there\n")
+    assert_all_have_ended(tmp_path)
+    again = shell(*command)
+    assert (again.code, again.err) == (0, "") and "| Standard, MLP, batch 128 |" in again.out
+    assert len(record_of(tmp_path, "standard_training")["sessions"]) == 2 and " epoch 1/" not in log.read_text()
 
 
 @pytest.mark.parametrize("kills, problem", [(3, None), (4, "killed by SIGKILL, 4 times")])
