@@ -58,7 +58,7 @@ NEW = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  550.54.14  Relea
     (OLD.replace("470.256.02", "525.60.11"),
      "the NVIDIA driver 525.60.11 is too old for CUDA 12: install 525.60.13 or a newer one"),
     *((other, "TensorFlow finds none of this machine's 2 GPUs: install requirements-gpu.txt")
-      for other in (OLD.replace("470.256.02", "525.60.13"), NEW, "?", None)),
+      for other in (OLD.replace("470.256.02", "525.60.13"), NEW, NEW.replace("550", "1550"), "?", None)),
 ])
 def test_cards_that_tensorflow_does_not_find(driver, problem, machine):
     """An error where one was asked for; else the CPU computes, with a warning."""
