@@ -20,7 +20,7 @@ from noisylabels.methods import METHODS, method_class
 from noisylabels.methods.base import Given, cross_entropy
 from noisylabels.methods.standard import Standard
 from noisylabels.recipes import RECIPES
-from noisylabels.theory import Noise
+from noisylabels.theory import transition_matrix
 from noisylabels.training import optimizers, tf
 from noisylabels.training.trainer import Trainer, build
 from utils import load_dataset
@@ -81,7 +81,8 @@ tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU"
 tf.config.experimental.enable_op_determinism()
 both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 folder, digits = Path(sys.argv[1]), load_dataset("digits", "data")
-given = Given(digits.x_train[:200], digits.y_train[:200], 10, 32, EPOCHS, noise=Noise("sym", .2), options=OPTIONS)
+given = Given(digits.x_train[:200], digits.y_train[:200], 10, 32, EPOCHS, T=transition_matrix("sym", .2, 10),
+              options=OPTIONS)
 for name in [name for name in METHODS if method_class(name).shares_batches]:
     for devices in (1, 2):
         train(folder, name, devices, functools.partial(build, method_class(name), given, SETTINGS, 0, "main"))
