@@ -2,6 +2,7 @@
 
     python INCV.py --noise_pattern sym --noise_ratio 0.5                        # digits: half a minute on two cores
     python INCV.py --noise_pattern asym --noise_ratio 0.4 --dataset cifar10     # the paper's setting: for a GPU
+    python INCV.py --dataset photos/                                            # own images, a folder for each class
 
 Writes to results/<dataset>/<pattern>/<ratio>/: <dataset>_<pattern><ratio>_INCV_results.csv, one row a training sample
 with its labels and whether it was selected; INCV_history.csv, one row an epoch; INCV_iterations.csv and .png, label

@@ -11,6 +11,7 @@ import noisylabels.python  # noqa: F401 # isort: skip
 from pathlib import Path
 
 from noisylabels import cli
+from noisylabels.data import name_of
 from noisylabels.errors import UserError, did_you_mean
 from noisylabels.report import draw
 from noisylabels.runs.folders import find_runs
@@ -20,7 +21,7 @@ def arguments():
     parser = cli.Parser(__doc__.splitlines()[0])
     parser.add_argument("--results_dir", nargs="+", type=cli.folder, default=["results"],
                         help="folder of the runs; several are also compared, in the first")
-    parser.add_argument("--dataset", help="data set to draw; by default all that are found")
+    parser.add_argument("--dataset", metavar="NAME|PATH", help="data set to draw; by default all that are found")
     cli.add_format(parser)
     return parser
 
@@ -28,6 +29,7 @@ def arguments():
 def run(args):
     draw.set_format(args.format)
     roots, written = [Path(root) for root in args.results_dir], []
+    args.dataset = args.dataset and name_of(args.dataset)
     found = {root: [folder.name for folder in sorted(root.glob("*")) if find_runs(root, folder.name)] for root in roots}
     everywhere = sorted({name for names in found.values() for name in names})
     if everywhere and args.dataset and args.dataset not in everywhere:

@@ -5,12 +5,13 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import SMALL, shell
+from helpers import SMALL, shell, write_training
 from PIL import Image
 from test_images import class_folders
 
 import INCV
 from noisylabels import cli, data_flags
+from noisylabels.report import draw, figures
 from noisylabels.theory import GIVEN, Noise
 from utils import load_dataset, observed_labels
 
@@ -106,6 +107,15 @@ def test_other_images_of_the_same_name_are_another_data_set(trained, call, no_te
     shades(tmp_path / "pets", wrong=4)
     ended = call("INCV", "--dataset", tmp_path / "pets", *FEW[:-2], "--results_dir", results)
     assert ended.code == 2 and "is of a run with other arguments: data (found " in ended.err
+
+
+@pytest.mark.runs
+def test_a_selection_from_other_images_is_refused(trained, call, no_tensorflow, tmp_path):
+    """Of the same labels, too: the training would be repeated, the selection would not."""
+    _, results, _ = trained
+    Image.new("L", (8, 6), 7).save(shades(tmp_path / "pets") / "cat" / "020.png")
+    ended = call("INCV_main", "--dataset", tmp_path / "pets", *FEW, "--results_dir", results, "--overwrite")
+    assert ended.code == 2 and re.search(r"INCV.json is of a run with other arguments: data \(found", ended.err)
 
 
 # ----------------------------------------------------------------------------------------------------- what a run is
@@ -219,3 +229,33 @@ def test_labels_from_a_file_are_for_all_images_where_the_test_set_is_set_aside(t
         crowd = "dog" if files.index(file) % 5 == 0 else file.split("/")[0]
         assert (made.dataset.classes[label], made.dataset.classes[true]) == (crowd, file.split("/")[0])
     assert made.dataset.clean_test and 0 < made.wrong < .2
+
+
+# ---------------------------------------------------------------------------------------------- sweeps and reports
+
+@pytest.mark.parametrize("flags, noise", [([], "given"), (["--settings", "given"], "given"),
+                                          (["--settings", "sym:0.2", "--trust_labels"], "sym --noise_ratio 0.2")])
+def test_a_sweep_over_own_images(flags, noise, call, no_tensorflow, tmp_path):
+    own = ["--dataset", shades(tmp_path / "pets"), "--results_dir", tmp_path / "results"]
+    ended = call("sweep", *own, "--methods", "standard", "incv", "--seeds", "0", "--dry_run", *flags)
+    plan = [line for line in ended.out.splitlines() if line.startswith("to do")]
+    assert ended.code == 0 and len(plan) == 3 and all(f"--noise_pattern {noise} --seed 0" in line for line in plan)
+
+
+def test_runs_of_both_kinds_stand_side_by_side(tmp_path):
+    """Against true labels, and against noisy ones: a mark says which, in each cell."""
+    write_training(tmp_path / "pets/sym/0.5", "standard", [.5, .75])
+    given = tmp_path / "pets/given"
+    write_training(given, "standard", [.5, .625])
+    log = pd.read_csv(given / "standard_training.csv")
+    log.columns = [name.replace("test_accuracy", "test_agreement") for name in log]
+    log.to_csv(given / "standard_training.csv", index=False)
+    pd.read_csv(given / "standard_result.csv").assign(test_labels="given").to_csv(given / "standard_result.csv")
+    pd.DataFrame(np.eye(2)).to_csv(given / "f_correction_T.csv")
+    assert given / "f_correction_T.png" in draw.everything(tmp_path, "pets")
+    text = (tmp_path / "pets/table.md").read_text()
+    assert "| sym 0.5 | given |" in text and "| 75.00 (1) | 62.50 (1) † |" in text
+    assert pd.read_csv(tmp_path / "pets/table.csv").test_labels.fillna("true").tolist() == ["true", "given"]
+    curves = {("standard", ""): draw.over_seeds([pd.Series([.5, .6])])}
+    figure = figures.test_accuracy({Noise("sym", .5): curves, Noise(GIVEN): curves}, {Noise(GIVEN)})
+    assert [axes.get_ylabel() for axes in figure.axes] == ["test accuracy", "agreement with noisy test labels"]

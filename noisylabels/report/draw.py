@@ -97,7 +97,8 @@ def training_figures(run_folder, method):
     estimated = read_matrix(run.folder / "f_correction_T.csv") if method == "f_correction" else None
     if estimated is not None:
         row = [("T, estimated", estimated)]
-        row += [("T, true", true_T(run.noise, estimated))] * (run.noise.pattern != theory.GIVEN)
+        if run.noise.pattern != theory.GIVEN:
+            row.append(("T, true", true_T(run.noise, estimated)))
         written.append(save(figures.heat_maps([row], ["noisy label"]), run.folder / "f_correction_T.png"))
     return written
 

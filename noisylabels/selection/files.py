@@ -76,6 +76,7 @@ def find_selection(experiment, path=None, given=(), decisions=None):
     made = record["arguments"] if record else {}
     if record:
         names = ["assumed_pattern"] if path else given if record["finished"] else {*made, *identity}
+        names = [*names, "data", "labels"]                  # own images, labels as they came: theirs, whatever is asked
         compare(csv.with_name(RECORD), {name: made.get(name) for name in names},
                 {name: identity.get(name) for name in names},
                 "give those, another --name, a --selection, or --overwrite_selection")
