@@ -97,7 +97,7 @@ class Progress:
     def _remaining(self):
         """The time that is left for the whole plan, at the pace since the first epoch, in which steps are compiled."""
         left = sum(work * (1 - self.done.get(name, 0)) for name, work in self.plan.items())
-        if self.first != self.last:
+        if self.first and self.last[1] > self.first[1]:
             (begun, before), (now, done) = self.first, self.last
             return clock((now - begun) * left / (done - before))
         done = self._worked()

@@ -45,6 +45,19 @@ def test_the_time_that_is_left_is_at_the_pace_after_the_first_epoch(clock, capsy
     assert [text.split()[-1] for text in capsys.readouterr().out.splitlines()] == ["6:20", "0:36", "0:34"]
 
 
+def test_two_halves_that_end_their_first_epoch_at_once(clock, capsys):
+    """The last step of an epoch has been told before its end: between the two ends nothing is worked."""
+    shown = Progress({"a": 1, "b": 1})
+    for half in "ab":
+        shown.show(Event(half, 10, 0))
+    clock[0] = 20.
+    for half in "ab":
+        shown.show(Event(half, 10, 0, 4, 4, 1.))
+    for half, clock[0] in (("a", 20.), ("b", 20.5)):
+        shown.show(Event(half, 10, 0, row=ROW))
+    assert [text.split()[-1] for text in capsys.readouterr().out.splitlines()] == ["3:00", "3:04"]
+
+
 def test_what_an_earlier_call_has_done_is_not_the_pace_of_this_one(clock, capsys):
     shown = Progress({"a": 1, "b": 1})
     shown.show(Event("a", 10, 10))
