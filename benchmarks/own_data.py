@@ -1,10 +1,12 @@
 """Measures own images: what loading many takes, and INCV.py on few and on many classes, all of them generated.
 
-    python benchmarks/own_data.py                       # half an hour on two cores
+    python benchmarks/own_data.py                                       # a quarter of an hour on two cores
+    python benchmarks/own_data.py --photos photos --data_dir data       # makes a folder to try everything on
 
 Loading: folders of --images PNGs of 64x64 pixels in ten classes, read in a process of their own at 32x32; seconds, and
 the peak of its memory. Classes: INCV.py to its end, two iterations of four epochs, on 20 images of 16x16 pixels a class
 and at least 1,000, one label in ten wrong; seconds, label precision and recall. Prints a line of JSON for each.
+Photos: 3,000 of CIFAR-10's cats, dogs and cars, one in ten in another's folder; photos.csv beside it has the truth.
 """
 import argparse
 import json
@@ -67,6 +69,23 @@ def select(folder, c):
                       "LP": round(last.LP, 3), "LR": round(last.LR, 3)}), flush=True)
 
 
+def write_photos(folder, data_dir):
+    """A folder for each of three classes, with wrong images in it, and the truth in a CSV beside it."""
+    sys.path.insert(0, str(ROOT))
+    from utils import load_dataset
+
+    data, rng, classes, rows = load_dataset("cifar10", data_dir), np.random.default_rng(0), [3, 5, 1], []
+    chosen = np.concatenate([np.flatnonzero(data.y_train == c)[:1000] for c in classes])
+    for k, i in enumerate(rng.permutation(chosen)):
+        true = data.y_train[i]
+        label = rng.choice([c for c in classes if c != true]) if rng.random() < .1 else true
+        path = folder / data.classes[label] / f"{k:05}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(data.x_train[i]).save(path)
+        rows.append((path.relative_to(folder.parent).as_posix(), data.classes[label], data.classes[true]))
+    pd.DataFrame(rows, columns=["file", "label", "y_true"]).to_csv(folder.with_suffix(".csv"), index=False)
+
+
 def main(images, classes):
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -82,5 +101,12 @@ if __name__ == "__main__":
     parser.add_argument("--images", type=int, nargs="*", default=[25_000, 50_000, 100_000], help="numbers of images")
     parser.add_argument("--classes", type=int, nargs="*", default=[2, 10, 300], help="numbers of classes")
     parser.add_argument("--folder", help="load this folder alone; the benchmark calls itself so")
+    parser.add_argument("--photos", type=Path, help="make this folder of photos, and nothing else")
+    parser.add_argument("--data_dir", default="data", help="where CIFAR-10 is, for --photos")
     args = parser.parse_args()
-    load(args.folder) if args.folder else main(args.images, args.classes)
+    if args.photos:
+        write_photos(args.photos, args.data_dir)
+    elif args.folder:
+        load(args.folder)
+    else:
+        main(args.images, args.classes)
