@@ -6,7 +6,9 @@
 
 Writes to results/<dataset>/<pattern>/<ratio>/: <dataset>_<pattern><ratio>_INCV_results.csv, one row a training sample
 with its labels and whether it was selected; INCV_history.csv, one row an epoch; INCV_iterations.csv and .png, label
-precision and recall after each iteration; INCV.json, the record of the run. Draws results/<dataset>/INCV.png anew.
+precision and recall after each iteration; INCV.json, the record of the run. Which labels are wrong: label_issues.csv,
+the worst first, and review.html to decide on them; pred_probs.npy and classes.json for cleanlab; cleaned.csv, tasks for
+Label Studio and pictures. Draws results/<dataset>/INCV.png anew.
 """
 import noisylabels.python  # noqa: F401 # isort: skip
 from noisylabels import cli, data_flags

@@ -85,9 +85,10 @@ def script(monkeypatch, tmp_path):
 
 def test_the_first_of_the_best_epochs_selects(script):
     """By the held-out observed labels, among all epochs; the losses are of the same epoch as the hits."""
-    (hit, loss, *_), rows = script[1](use_best=True)
+    (hit, loss, predicted, label_score, probabilities), rows = script[1](use_best=True)
     assert hit.tolist() == [True, True, True, False]
     assert loss == pytest.approx(-np.log([1, .7, .9, .2]), abs=1e-6)
+    assert predicted.tolist() == [0, 2, 0, 1] and label_score.tolist() == [1, .7, .9, .2] and probabilities is None
     assert [row["heldout_accuracy"] for row in rows] == [.25, .75, .75, .5] and script[0].predicted == EPOCHS
     assert {(row["iteration"], row["half"]) for row in rows} == {(2, "b")}
 
@@ -139,7 +140,8 @@ def test_nothing_of_a_half_goes_into_the_other(real):
     """The same answers whether the other half was trained before, by the same network, or not."""
     a, b = np.split(np.random.default_rng(0).permutation(1436), 2)
     both, alone = real("both"), real("alone")
-    both.train(Stage(1, "a"), a, b, True)
+    probabilities = both.train(Stage(1, "a"), a, b, True)[0].probabilities          # kept in the first iteration alone
+    assert probabilities.shape == (718, 10) and np.abs(probabilities.sum(axis=1) - 1).max() < 1e-6
     for found, expected in zip(both.train(Stage(1, "b"), b, a, True)[0], alone.train(Stage(1, "b"), b, a, True)[0]):
         assert (found == expected).all()
 
