@@ -7,6 +7,7 @@
 set -euo pipefail
 folder=$(realpath "$1")
 cores=$(nproc)
+port=$(shuf -i 20000-29998 -n 1)
 mkdir -p "$folder"/{state,spool,run}
 export SLURM_CONF=$folder/slurm.conf
 
@@ -17,8 +18,8 @@ chmod 755 "$folder" "$folder/run"
 cat > "$SLURM_CONF" <<EOF
 ClusterName=tests
 SlurmctldHost=$(hostname -s)(127.0.0.1)
-SlurmctldPort=16817
-SlurmdPort=16818
+SlurmctldPort=$port
+SlurmdPort=$((port + 1))
 AuthType=auth/munge
 AuthInfo=socket=$folder/run/munge.socket
 CredType=cred/munge

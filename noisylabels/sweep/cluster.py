@@ -41,13 +41,14 @@ def taken(items, timeout=0):
 class Cluster(contextlib.AbstractContextManager):
     """Does tasks on the workers of a Dask scheduler, on each of them as many at a time as it has places."""
 
-    def __init__(self, scheduler, gpus, expected=1, **about):
+    def __init__(self, scheduler, gpus, expected=1, problems=(), **about):
         """scheduler: a Dask cluster, which ends with this, or an address. expected: how many workers there will be.
 
-        about: what worker.Runs is told. Raises OSError or ValueError where no scheduler answers at the address.
+        problems: a list that may grow, of why workers do not come. about: what worker.Runs is told. Raises OSError or
+        ValueError where no scheduler answers at the address.
         """
         self.name = f"noisylabels-{uuid.uuid4().hex[:8]}"
-        self.scheduler, self.gpus, self.expected = scheduler, gpus, expected
+        self.scheduler, self.gpus, self.expected, self.problems = scheduler, gpus, expected, problems
         self.client = Client(scheduler, set_as_default=False, timeout=ANSWER)
         self.lock = threading.Lock()
         self.task, self.tasks, self.refused = task_of(self.name), {}, {}
@@ -65,7 +66,8 @@ class Cluster(contextlib.AbstractContextManager):
         """Has the workers end what they still do for this; a cluster of its own ends, and the batch jobs of one."""
         self.client.close()
         if not isinstance(self.scheduler, str):
-            self.scheduler.close()
+            with contextlib.suppress(AssertionError):       # it asserts that all of its jobs have begun
+                self.scheduler.close()
 
     def leave(self):
         """As `close`, while a signal ends this process: nothing more is done in `ended`."""
@@ -94,6 +96,8 @@ class Cluster(contextlib.AbstractContextManager):
                 self.hear(said, status)
             if time.monotonic() - self.looked > SECONDS:
                 self.look()
+            if self.problems and not self.places and not self.tasks:
+                raise UserError(f"argument --scheduler: {self.problems[-1]}")
         return found
 
     def outcome(self, future):

@@ -31,10 +31,8 @@ def on_this_machine(root, jobs, gpus):
                         "machine; give a smaller --gpus_per_run, or --gpu_id -1 for the CPU")
     quiet()
     sys.warnoptions.append("ignore:resource_tracker:UserWarning")       # Python's, of a process that Ctrl-C has ended
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Port .* is already in use")          # another is taken, and shown
-        workers = LocalCluster(n_workers=jobs, threads_per_worker=1, memory_limit=0, resources={"GPU": gpus},
-                               dashboard_address=DASHBOARD, silence_logs=logging.CRITICAL)
+    workers = LocalCluster(n_workers=jobs, threads_per_worker=1, memory_limit=0, resources={"GPU": gpus},
+                           dashboard_address=DASHBOARD, silence_logs=logging.CRITICAL)
     return Cluster(workers, gpus, root=root, threads=max(1, machine.cores() // jobs), numbered=True)
 
 
@@ -45,7 +43,8 @@ def at(scheduler, jobs, gpus, **sent):
     """
     quiet()
     if Path(scheduler).suffix in (".yaml", ".yml"):
-        return Cluster(batch_jobs(scheduler, jobs), gpus or 0, jobs, **sent)
+        cluster, problems = batch_jobs(scheduler, jobs or 1)
+        return Cluster(cluster, gpus or 0, jobs or 1, problems, **sent)
     try:
         return Cluster(scheduler, gpus or 0, **sent)
     except (OSError, ValueError) as error:
@@ -54,7 +53,10 @@ def at(scheduler, jobs, gpus, **sent):
 
 
 def batch_jobs(path, jobs):
-    """The cluster of a dask-jobqueue configuration: a scheduler in this process, and `jobs` batch jobs with workers."""
+    """The cluster of a dask-jobqueue configuration: a scheduler in this process, and `jobs` batch jobs with workers.
+
+    Returns also a list, into which goes what the batch system says against a job.
+    """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         (system, options), = content["jobqueue"].items()
@@ -67,14 +69,30 @@ def batch_jobs(path, jobs):
     if unknown:
         raise UserError(f"argument --scheduler: {path}: no option of {system}: {', '.join(sorted(unknown))}")
     dask.config.update(dask.config.config, content)
+    kind, problems = getattr(dask_jobqueue, SYSTEMS[system]), []
+
+    class Job(kind.job_cls):
+        """One that keeps what the batch system says against it: Dask does not."""
+
+        async def start(self):
+            try:
+                await super().start()
+            except (OSError, RuntimeError, ValueError) as error:
+                problems.append(" ".join(str(error).rpartition("stderr:")[-1].split()))
+                raise
+
     try:
-        cluster = getattr(dask_jobqueue, SYSTEMS[system])(n_workers=jobs)
-    except (ValueError, OSError, RuntimeError) as error:
+        cluster = kind(job_cls=Job)
+    except ValueError as error:
         raise UserError(f"argument --scheduler: {path}: {error}") from None
     cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)             # a job that has ended is submitted again
-    return cluster
+    return cluster, problems
 
 
 def quiet():
-    """Has Dask say nothing by itself, and lose as many workers over a task as it is tried again."""
-    dask.config.set({"logging.distributed": "critical", "distributed.scheduler.allowed-failures": RETRIES})
+    """Has Dask say nothing by itself, lose no more workers over a task than it is tried again, and miss a lost job."""
+    warnings.filterwarnings("ignore", "Port .* is already in use")      # the dashboard takes another, and that is shown
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
+    dask.config.set({"logging.distributed": "critical", "distributed.scheduler.allowed-failures": RETRIES,
+                     "distributed.deploy.lost-worker-timeout": "5s"})
