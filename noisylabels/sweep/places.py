@@ -1,11 +1,12 @@
 """Where a sweep's tasks may run: on this machine, at the address of a scheduler, or in the jobs of a batch system."""
 import logging
+import signal
 import sys
 import warnings
+from importlib import import_module
 from pathlib import Path
 
 import dask
-import dask_jobqueue
 import yaml
 from distributed import LocalCluster
 
@@ -57,6 +58,7 @@ def batch_jobs(path, jobs):
 
     Returns also a list, into which goes what the batch system says against a job.
     """
+    jobqueue = import_jobqueue()
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         (system, options), = content["jobqueue"].items()
@@ -69,7 +71,7 @@ def batch_jobs(path, jobs):
     if unknown:
         raise UserError(f"argument --scheduler: {path}: no option of {system}: {', '.join(sorted(unknown))}")
     dask.config.update(dask.config.config, content)
-    kind, problems = getattr(dask_jobqueue, SYSTEMS[system]), []
+    kind, problems = getattr(jobqueue, SYSTEMS[system]), []
 
     class Job(kind.job_cls):
         """One that keeps what the batch system says against it: Dask does not."""
@@ -87,6 +89,15 @@ def batch_jobs(path, jobs):
         raise UserError(f"argument --scheduler: {path}: {error}") from None
     cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)             # a job that has ended is submitted again
     return cluster, problems
+
+
+def import_jobqueue():
+    """The module dask_jobqueue, without the handlers of signals that it sets when it is imported."""
+    handlers = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    module = import_module("dask_jobqueue")
+    for signum, handler in handlers.items():
+        signal.signal(signum, handler)
+    return module
 
 
 def quiet():
