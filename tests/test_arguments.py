@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from helpers import SCRIPTS, TINY, assert_is_one_line, contents, files_in, python2_pickle, shell, write_tiny
 
+from noisylabels import cli
 from noisylabels.data import cifar
 
 # Arguments, and what the line must say. DATA: see `folders`.
@@ -249,3 +250,14 @@ def test_a_batch_larger_than_the_data(script, call, folders, tiny):
     arguments = tiny([*range(10), 0, 1])
     ended = call(script, *arguments[:-1], 13)
     assert_is_one_line(ended, "--batch_size: 13 is more than the (12|6) samples")
+
+
+@pytest.mark.parametrize("script, arguments, words", [
+    ("INCV", ["--top_k", 10], "finished epochs are saved, the same command goes on from there"),
+    ("predict", ["nothing.keras", "digits"], "nothing is written"),
+    ("report", ["--results_dir", "nothing"], "every file is whole, the same command draws all of them")])
+def test_ctrl_c_says_what_is_left_of_this_script(script, arguments, words, call, monkeypatch):
+    lines = []
+    monkeypatch.setattr(cli, "leave_on_signals", lines.append)
+    assert call(script, *arguments).code == 2
+    assert lines == [f"{script}.py: interrupted; {words}\n"]
