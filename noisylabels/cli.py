@@ -137,7 +137,8 @@ def add_common(parser, several_ratios=False):
     add("--name", type=folder_name,
         help="a folder of this name for the run, beneath that of its noise; by default the recipe's, if it has one")
     add("--overwrite", action="store_true", help="forget a finished run, or one with other arguments, and run again")
-    add("--recipe", choices=RECIPES, help="the settings' table in recipes.py; by default digits for digits, else paper")
+    add("--recipe", choices=RECIPES,
+        help="the settings' table in recipes.py; by default digits for digits, fast for own images, else paper")
     add("--architecture", choices=ARCHITECTURES, help="network; by default the recipe's, as all that follow")
     add("--optimizer", choices=OPTIMIZERS, help="optimizer")
     add("--learning_rate", type=number(float, 0, above=True), help="learning rate at its peak")

@@ -17,8 +17,8 @@ def add_data(parser):
     add("--image_size", type=number(int, 4), help="pixels a side of own images; by default 32, of an .npz as it is")
     add("--test_split", type=number(float, 0, .9, above=True),
         help="share of own images that is set aside to test on where they have no test set; by default 0.2")
-    add("--image_column", help="the column of a .csv that names the files; by default the one that is called so")
-    add("--label_column", help="the column of a .csv that holds the labels; by default the one that is called so")
+    add("--image_column", help="the column of a .csv that names the files; by default file, path, image or the like")
+    add("--label_column", help="the column of a .csv that holds the labels; by default label, class or given_label")
     add("--no_mirror", action="store_true",
         help="the mirror image of an image need not be of its class, as of letters: none are trained on")
     add("--trust_labels", action="store_true",

@@ -105,7 +105,7 @@ TRAINING = [
     (["--selection", "DATA/nothing"], "DATA/nothing is no file, or far too long"),
     (["--selection", "DATA/folders"], "DATA/folders is no file, or far too long"),
     (["--selection", "DATA/file"], "DATA/file cannot be read as CSV"),
-    (["--method", "standard", "--selection", "DATA/file"], "--selection: only the method incv trains on a selection"),
+    (["--method", "standard", "--selection", "DATA/file"], "only the methods incv and incv_student train on"),
     (["--method", "standard", "--batch_size", "1438"], "--batch_size: 1438 is more than the 1437 samples"),
 ]
 THEORY = [
