@@ -13,6 +13,7 @@ from noisylabels.report.groups import differences, identity_of
 from noisylabels.runs.folders import run_at
 from noisylabels.selection.algorithm import Scores
 from noisylabels.selection.decisions import DONE, read_decisions
+from noisylabels.streams import stream
 from utils import load_dataset
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -81,6 +82,8 @@ def some(frame):
 
 def test_what_is_trained_on(selected, train, tmp_path):
     """Dropped ones are in no set, nor held out to choose an epoch; all but what is decided stays as it was."""
+    from noisylabels.training import evaluation
+
     chosen, rows = some(selected)
     path = write(tmp_path / "decisions.csv", rows)
     ended, given, held_out = train("--decisions", path, "--validation_split", .1)
@@ -89,7 +92,8 @@ def test_what_is_trained_on(selected, train, tmp_path):
     assert (given.candidate == (selected.candidate & ~drop & ~keep & ~relabel)).all()
     assert (given.labels == np.where(relabel, (selected.y_noisy + 1) % 10, selected.y_noisy)).all()
     assert given.eval_ratio == pytest.approx(selected.eval_ratio[0])
-    assert set(chosen["drop"]) <= set(held_out) and len(held_out) == 3 + round(.1 * (1437 - 3))
+    to_validate = evaluation.held_out(np.flatnonzero(~drop), given.labels, .1, stream(0, "validation"))
+    assert held_out.tolist() == sorted([*chosen["drop"], *to_validate])
     assert "decisions decisions.csv: 3 kept, 3 dropped, 3 relabelled, 3 unsure\n" in ended.out
     assert f"{(given.labels != selected.y).sum():,} labels wrong" in ended.out
 
