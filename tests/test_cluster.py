@@ -206,7 +206,7 @@ def sweep_of_long_tasks(folder, address):
         runs = places.at(address, None, 0, **scripts) if address else places.on_this_machine(root, 2, 0)
         if address:
             cli.LEAVING.append(runs.leave)
-        carried_out([coded(root, f"long{k}", f"import time; '{folder}/{k}.txt'; time.sleep(60)") for k in (0, 1)], runs)
+        carried_out([coded(root, f"long{k}", f"import time; '{folder}/{k}.txt'; time.sleep(600)") for k in (0, 1)], runs)
     cli.main(cli.Parser("sweep"), run, [])
 
 
