@@ -206,7 +206,8 @@ def sweep_of_long_tasks(folder, address):
         runs = places.at(address, None, 0, **scripts) if address else places.on_this_machine(root, 2, 0)
         if address:
             cli.LEAVING.append(runs.leave)
-        carried_out([coded(root, f"long{k}", f"import time; '{folder}/{k}.txt'; time.sleep(600)") for k in (0, 1)], runs)
+        code = f"import time; '{folder}/{{}}.txt'; time.sleep(600)"
+        carried_out([coded(root, f"long{k}", code.format(k)) for k in (0, 1)], runs)
     cli.main(cli.Parser("sweep"), run, [])
 
 
