@@ -139,6 +139,7 @@ def test_the_keys_act_on_several(opened):
     assert text(browser, "chosen") == "3 images chosen"
     press(browser, "d")
     assert marks(browser) == ["", "drop", "drop", "drop", "", "", "", ""]
+    assert browser.find_element(By.CLASS_NAME, "current").get_attribute("title") == "3 <b>.png"       # it stays there
     press(browser, "z")
     assert set(marks(browser)) == {""}
     press(browser, "a", held=Keys.CONTROL)
