@@ -54,6 +54,9 @@ class Cluster(contextlib.AbstractContextManager):
         self.task, self.tasks, self.refused = task_of(self.name), {}, {}
         self.said, self.done = queue.SimpleQueue(), queue.SimpleQueue()
         self.client.subscribe_topic(self.name, lambda event: self.said.put(event[1]))
+        while self.said.empty():        # until it is known there: a worker that is refused says so once
+            self.client.log_event(self.name, {})
+            time.sleep(.01)
         self.client.register_plugin(worker.Runs(self.name, gpus=gpus, folder=os.getcwd(), **about), name=self.name)
         self.look()
 
@@ -96,9 +99,16 @@ class Cluster(contextlib.AbstractContextManager):
                 self.hear(said, status)
             if time.monotonic() - self.looked > SECONDS:
                 self.look()
-            if self.problems and not self.places and not self.tasks:
-                raise UserError(f"argument --scheduler: {self.problems[-1]}")
+            if not self.places and not self.tasks:
+                self.check_hope()
         return found
+
+    def check_hope(self):
+        """Raises UserError where there are no places, and will be none."""
+        if self.problems:
+            raise UserError(f"argument --scheduler: {self.problems[-1]}")
+        if self.expected <= len(self.workers) and self.refused.keys() >= self.workers:
+            raise UserError("argument --scheduler: all its workers are refused; mend that, or start others")
 
     def outcome(self, future):
         """(task, Outcome) of a future that is done. Raises UserError where the scheduler is gone."""
@@ -121,8 +131,6 @@ class Cluster(contextlib.AbstractContextManager):
         elif "refused" in said:
             self.refused[said["refused"]] = said["problem"]
             warnings.warn(f"worker {said['refused']} is refused: {said['problem']}", stacklevel=2)
-            if not self.places and self.expected <= len(self.workers) and self.refused.keys() >= self.workers:
-                raise UserError("argument --scheduler: all its workers are refused; mend that, or start others")
 
     def look(self):
         """Looks at which workers there are, and how many places they have."""
