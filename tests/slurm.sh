@@ -6,7 +6,7 @@
 # Needs root, and Debian's packages slurm-wlm and munge. It needs no systemd and no cgroups, so it runs in a container.
 set -euo pipefail
 folder=$(realpath "$1")
-cores=$(nproc)
+cores=$(getconf _NPROCESSORS_ONLN)      # nproc would heed OMP_NUM_THREADS
 port=$(shuf -i 20000-29998 -n 1)
 mkdir -p "$folder"/{state,spool,run}
 export SLURM_CONF=$folder/slurm.conf

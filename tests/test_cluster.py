@@ -100,10 +100,17 @@ def test_what_is_killed_is_done_elsewhere(dask, scripts, tmp_path, capsys):
 
     def kill(status):
         soon(lambda: len(status.done) >= 3)
-        first, second = soon(lambda: len(found := [(task, where) for task, (_, where) in status.running.items()
-                                                   if where and task.title in at_work(together)]) > 1 and found)[:2]
-        os.kill(at_work(together)[first[0].title], signal.SIGKILL)
-        dask.workers[second[1]].kill()
+        dask.workers[soon(lambda: kill_one(status))].kill()
+
+    def kill_one(status):
+        """Kills a task's process; the worker of another, None where two are not at work just now."""
+        with contextlib.suppress(RuntimeError, KeyError, ProcessLookupError):       # what was at work may have ended
+            pids = at_work(together)
+            found = [(pids[task.title], where) for task, (_, where) in status.running.items()
+                     if where and task.title in pids]
+            if len(found) > 1:
+                os.kill(found[0][0], signal.SIGKILL)
+                return found[1][1]
 
     status = carried_out(tasks, places.at(dask.address, None, 0, **scripts), kill)
     assert not status.failed and len(status.done) == 12

@@ -39,8 +39,8 @@ def evaluate(monkeypatch):
 
     def evaluate(tracked=1000, samples=POOL, known=True, seed=0):
         monkeypatch.setattr(evaluation, "TRACKED", tracked)
-        experiment = SimpleNamespace(dataset=SimpleNamespace(x_test="test", y_test=Y_TEST), seed=seed, y_noisy=Y_NOISY,
-                                     clean=Y == Y_NOISY if known else None)
+        experiment = SimpleNamespace(dataset=SimpleNamespace(x_test="test", y_test=Y_TEST, clean_test=True),
+                                     seed=seed, y_noisy=Y_NOISY, clean=Y == Y_NOISY if known else None)
         made = evaluation.Evaluation(TwoNetworks(samples), "training", experiment)
         return made(0, {}), made.tracked
     return evaluate

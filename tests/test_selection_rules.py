@@ -79,5 +79,6 @@ def test_best_epoch_iterations(eps, pattern, m):
     (None, [1, 0], [1, 0], [0, 1], {"LP": nan, "LR": nan, "selected": 1, "candidate": 1, "removed": 0}),
 ])
 def test_describe(y, y_noisy, select, candidate, expected):
-    row = describe(Sets(np.array(select, bool), np.array(candidate, bool), .3), 2, y, np.array(y_noisy))
+    sets = Sets(np.array(select, bool), np.array(candidate, bool), None, None, None, None, eval_ratio=.3)
+    row = describe(sets, 2, y, np.array(y_noisy))
     assert row == pytest.approx({"iteration": 2, "eps": .3, **expected}, nan_ok=True)

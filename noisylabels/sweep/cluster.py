@@ -94,9 +94,10 @@ class Cluster(contextlib.AbstractContextManager):
     def ended(self, status):
         """Waits a second for a task to end. Returns [(task, Outcome)] of those that did; tells the status the rest."""
         with self.lock:
-            found = [self.outcome(future) for future in taken(self.done, SECONDS)]
-            for said in taken(self.said):
+            done = [*taken(self.done, SECONDS)]
+            for said in taken(self.said):               # first: it was said before they were done
                 self.hear(said, status)
+            found = [self.outcome(future) for future in done]
             if time.monotonic() - self.looked > SECONDS:
                 self.look()
             if not self.places and not self.tasks:
