@@ -25,7 +25,8 @@ N, EPOCHS = 1437, 5
 
 @pytest.mark.parametrize("method, stages, others", [
     ("incv", {("main", "0"), ("main", "1"), ("INCV", "0")}, {"noise", "split", "epoch", "tracked", "validation"}),
-    ("f_correction", {("main", "0"), ("standard", "0")}, {"noise", "held_out", "epoch", "tracked", "validation"}),
+    pytest.param("f_correction", {("main", "0"), ("standard", "0")},
+                 {"noise", "held_out", "epoch", "tracked", "validation"}, marks=pytest.mark.slow),
 ])
 def test_no_two_streams_of_a_run_are_equal(method, stages, others, tmp_path, monkeypatch):
     """Every stream that is drawn, in whichever process, by its seed and purpose."""

@@ -90,7 +90,7 @@ def test_no_process_is_left_when_the_first_one_ends(by, code, tmp_path):
             os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("by", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_child_that_dies_ends_all_in_one_line_and_the_run_goes_on(by, finished, tmp_path):
     """As where the memory runs out; the halves are trained side by side, then one after the other."""
     process = start("INCV", *FLAGS, "--parallel_halves", "on", "--results_dir", tmp_path)

@@ -159,7 +159,7 @@ def test_all_that_can_happen_to_INCV(finished, tmp_path):
     assert_same(tmp_path, expected)
 
 
-@pytest.mark.parametrize("script", ["INCV_main", "Verify_Theory"])
+@pytest.mark.parametrize("script", ["INCV_main", pytest.param("Verify_Theory", marks=pytest.mark.slow)])
 def test_three_kills(script, finished, tmp_path):
     expected = finished(script)[0]
     for seconds in np.random.default_rng(1).uniform(0, length(expected) / 2, 3):

@@ -101,6 +101,7 @@ def test_a_sweep_in_two_jobs_one_of_which_is_cancelled(slurm, configuration, tmp
     soon(lambda: not queue())
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_leaves_no_job(slurm, configuration, tmp_path):
     flags = ["--settings", "sym:0.5", "--methods", "standard", "--seeds", 0, "--results_dir", tmp_path / "results"]
     sweep = start("sweep", *flags, "--scheduler", configuration, "--jobs", 2)
