@@ -9,10 +9,11 @@ gpu: .venv/installed requirements-gpu.txt      ## CUDA for TensorFlow: Linux wit
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-gpu.txt
 
 quick: .venv/tested            ## the tests that run no script to its end: within a minute
-	.venv/bin/python -m pytest -m 'not slow and not runs'
+	.venv/bin/python -m pytest -n 2 -m 'not slow and not runs'
 
-test: .venv/tested             ## the tests
-	.venv/bin/python -m pytest
+test: .venv/tested             ## the tests: those that run no script to its end two at a time, then the others
+	.venv/bin/python -m pytest -n 2 -m 'not slow and not runs'
+	.venv/bin/python -m pytest -m 'not slow and runs'
 
 slow: .venv/tested             ## the long ones: fuzzing, kills, whole recipes
 	.venv/bin/python -m pytest -m slow

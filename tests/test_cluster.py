@@ -16,7 +16,7 @@ from helpers import ROOT, end
 from noisylabels import cli, machine
 from noisylabels.errors import UserError
 from noisylabels.sweep import places
-from noisylabels.sweep.loop import Here, carry_out
+from noisylabels.sweep.loop import carry_out
 from noisylabels.sweep.status import Status
 from noisylabels.sweep.tasks import Task
 from noisylabels.sweep.worker import Runs
@@ -90,9 +90,8 @@ def at_work(folder):
 
 def test_what_is_killed_is_done_elsewhere(dask, scripts, tmp_path, capsys):
     """Three workers, twelve tasks, the last ten after the first two; a worker is killed, and a task's process."""
-    apart, together = tmp_path / "apart", tmp_path / "together"
-    apart.mkdir(), together.mkdir()
-    assert not carried_out([steps(apart, k) for k in range(12)], Here(tmp_path)).failed
+    together = tmp_path / "together"
+    together.mkdir()
     for k in (1, 2, 3):
         dask.add(f"127.0.0.{k}")
     tasks = [steps(together, k) for k in range(2)]
@@ -114,8 +113,7 @@ def test_what_is_killed_is_done_elsewhere(dask, scripts, tmp_path, capsys):
 
     status = carried_out(tasks, places.at(dask.address, None, 0, **scripts), kill)
     assert not status.failed and len(status.done) == 12
-    assert {path.name: path.read_text() for path in together.glob("*.txt")} == {
-        path.name: path.read_text() for path in apart.glob("*.txt")}
+    assert {path.name: path.read_text() for path in together.glob("*.txt")} == {f"{k}.txt": "0123" for k in range(12)}
     assert not at_work(together)
     out = capsys.readouterr().out
     assert re.search(r"^again   \w+ on \S+; it was ended on ", out, re.MULTILINE)

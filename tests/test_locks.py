@@ -70,7 +70,7 @@ def test_the_name_of_the_holder_is_behind_the_locked_byte_and_goes_with_it(tmp_p
 @pytest.mark.parametrize("left, said", [
     ("", False), (f"\n{HERE}\n", False), ("\nprocess 7 on another\n", True),
     (f"\nprocess 7 on a{platform.node()}\n", True),
-])
+], ids=["nobody", "this", "another", "alike"])
 def test_a_holder_on_another_machine_that_has_gone_is_named(left, said, tmp_path, capsys):
     """Of this machine the system knows that it has died; of another it does only if the file system shares locks."""
     (tmp_path / ".INCV.lock").write_text(left)

@@ -72,7 +72,8 @@ def test_side_by_side_or_one_after_the_other(how, threads, children, finished, t
         assert [path for path in {*found, *expected} if found.get(path) != expected.get(path)] == []
 
 
-@pytest.mark.parametrize("by, code", [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("by, code", [
+    (signal.SIGKILL, -9), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow), (signal.SIGINT, 130)])
 def test_no_process_is_left_when_the_first_one_ends(by, code, tmp_path):
     """However it ends, and whatever the others are at: here they stand still."""
     process = start("INCV", *FLAGS, "--parallel_halves", "on", "--results_dir", tmp_path)
@@ -127,6 +128,7 @@ def test_a_selection_that_several_need_is_made_by_one(finished, tmp_path):
     assert [path for path in {*found, *expected} if found.get(path) != expected.get(path)] == []
 
 
+@pytest.mark.slow
 def test_two_methods_of_one_setting_side_by_side(finished, tmp_path):
     """INCV_main on a selection that another INCV_main makes, and Standard in the same folder meanwhile."""
     incv = start("INCV_main", *QUICK["INCV_main"], "--results_dir", tmp_path)

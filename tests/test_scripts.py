@@ -221,6 +221,7 @@ def test_a_selection_made_beforehand_is_used_and_the_same_seed_gives_the_same_ne
     assert list(record["arguments"]["selection"]) == ["digest", "LP", "LR"]
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_results_in_its_own_folder(finished, tmp_path):
     ended = shell("INCV_main", *QUICK["INCV_main"], "--seed", 1, "--results_dir", tmp_path)
     assert (ended.code, ended.err) == (0, "")
@@ -232,6 +233,7 @@ def test_another_seed_gives_other_results_in_its_own_folder(finished, tmp_path):
         assert (found[column] != other[column]).any()
 
 
+@pytest.mark.slow
 def test_verify_theory_with_another_seed(finished, tmp_path):
     ended = shell("Verify_Theory", *QUICK["Verify_Theory"][:-2], "0.5", "--seed", 1, "--results_dir", tmp_path)
     assert (ended.code, ended.err) == (0, "")
