@@ -159,10 +159,12 @@ def test_all_that_can_happen_to_INCV(finished, tmp_path):
     assert_same(tmp_path, expected)
 
 
-@pytest.mark.parametrize("script", ["INCV_main", pytest.param("Verify_Theory", marks=pytest.mark.slow)])
-def test_three_kills(script, finished, tmp_path):
+@pytest.mark.parametrize("script, kills", [
+    ("INCV_main", 1), pytest.param("INCV_main", 3, marks=pytest.mark.slow),
+    pytest.param("Verify_Theory", 3, marks=pytest.mark.slow)])
+def test_kills(script, kills, finished, tmp_path):
     expected = finished(script)[0]
-    for seconds in np.random.default_rng(1).uniform(0, length(expected) / 2, 3):
+    for seconds in np.random.default_rng(1).uniform(0, length(expected) / 2, kills):
         ended = interrupted(script, QUICK[script], tmp_path, after_progress(seconds))
         assert ended.code in (-signal.SIGKILL, 0)
         assert_is_whole(tmp_path)

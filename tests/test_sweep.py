@@ -169,6 +169,7 @@ def test_where_all_fail_the_sweep_says_with_what_and_ends_with_1(task, call, tmp
 
 
 @pytest.mark.runs
+@pytest.mark.slow
 def test_ctrl_c_stops_a_sweep_and_its_run_and_the_same_command_goes_on(tmp_path):
     command = ["sweep", "--settings", "sym:0.5", "--methods", "standard", "--seeds", 0, *SMALL, "--epochs", 40,
                "--results_dir", tmp_path]
