@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 PYTHON = [sys.executable, "-m"]
@@ -21,6 +22,15 @@ def write_scripts(root):
     (root / "code.py").write_text(FAKE)
     (root / "sweep.py").write_text(SEES)
     return {"root": root, "flags": [], "sight": {"the code": "1", "the data set": "2"}}
+
+
+def soon(question):
+    """What it answers, as soon as that is true."""
+    deadline = time.monotonic() + 60
+    while not (answer := question()):
+        assert time.monotonic() < deadline
+        time.sleep(.02)
+    return answer
 
 
 def line_with(stream, pattern):

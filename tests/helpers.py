@@ -20,6 +20,7 @@ import pytest
 
 from noisylabels.data.cifar import LAYOUTS
 from noisylabels.errors import UserError
+from noisylabels.selection.algorithm import Scores
 from utils import load_dataset
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -117,6 +118,16 @@ class InThisProcess(contextlib.AbstractContextManager):
 
     def __exit__(self, *_):
         pass
+
+
+class Halves(InThisProcess):
+    """As that, without networks, on the digits: half of what is held out is found."""
+
+    def start(self):
+        return CPU
+
+    def train(self, halves, use_best):
+        return [(Scores(held % 2 == 0, held / 1437, 0, 0, 0), []) for _, _, held in halves]
 
 
 def processes(folder):

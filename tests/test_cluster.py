@@ -6,11 +6,10 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
-from dask_cluster import Scheduler, write_scripts
+from dask_cluster import Scheduler, soon, write_scripts
 from helpers import ROOT, end
 
 from noisylabels import cli, machine
@@ -67,15 +66,6 @@ def carried_out(tasks, executor, meanwhile=None):
             threading.Thread(target=meanwhile, args=[status], daemon=True).start()
         carry_out(tasks, runs, status)
     return status
-
-
-def soon(question):
-    """What it answers, as soon as that is true."""
-    deadline = time.monotonic() + 60
-    while not (answer := question()):
-        assert time.monotonic() < deadline
-        time.sleep(.02)
-    return answer
 
 
 def at_work(folder):

@@ -6,28 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import SELECTION, InThisProcess, assert_is_one_line, files_in, record_of
+from helpers import SELECTION, Halves, assert_is_one_line, files_in, record_of
 
 from noisylabels.errors import UserError
 from noisylabels.report.groups import differences, identity_of
 from noisylabels.runs.folders import run_at
-from noisylabels.selection.algorithm import Scores
 from noisylabels.selection.decisions import DONE, read_decisions
 from noisylabels.streams import stream
 from utils import load_dataset
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 HEADER = ["index", "file", "given_label", "decision", "new_label"]
-
-
-class Halves(InThisProcess):
-    """Finds half of what is held out."""
-
-    def start(self):
-        return {"device": "CPU", "threads": 1}
-
-    def train(self, halves, use_best):
-        return [(Scores(held % 2 == 0, held / 1437, 0, 0, 0), []) for _, _, held in halves]
 
 
 @pytest.fixture

@@ -5,24 +5,13 @@ import shutil
 
 import pandas as pd
 import pytest
-from helpers import SELECTION, InThisProcess, assert_is_one_line, files_in, record_of
+from helpers import SELECTION, Halves, assert_is_one_line, files_in, record_of
 
 from noisylabels import theory
 from noisylabels.errors import UserError
-from noisylabels.selection.algorithm import Scores
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 FOLDER = "digits/sym/0.5"
-
-
-class Halves(InThisProcess):
-    """Finds half of what is held out."""
-
-    def start(self):
-        return {"device": "CPU", "threads": 1}
-
-    def train(self, halves, use_best):
-        return [(Scores(held % 2 == 0, held / 1437, 0, 0, 0), []) for _, _, held in halves]
 
 
 @pytest.fixture

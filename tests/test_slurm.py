@@ -5,10 +5,9 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
 
 import pytest
-from dask_cluster import write_scripts
+from dask_cluster import soon, write_scripts
 from helpers import ROOT, end, start
 
 from noisylabels.errors import UserError
@@ -65,15 +64,6 @@ def queue():
     """The states of all jobs, by id."""
     lines = subprocess.run(["squeue", "--noheader", "--format", "%i %T"], capture_output=True, text=True, check=True)
     return dict(line.split() for line in lines.stdout.splitlines())
-
-
-def soon(question):
-    """What it answers, as soon as that is true."""
-    deadline = time.monotonic() + 60
-    while not (answer := question()):
-        assert time.monotonic() < deadline
-        time.sleep(.1)
-    return answer
 
 
 def test_a_sweep_in_two_jobs_one_of_which_is_cancelled(slurm, configuration, tmp_path):
