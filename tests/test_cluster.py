@@ -25,6 +25,8 @@ STEPS = """
 import os, time
 path = {path!r}
 for step in range(4):
+    while step == 2 and not os.path.exists({gate!r}):
+        time.sleep(.05)
     if not os.path.exists(path) or os.path.getsize(path) <= step:
         time.sleep(.2)
         with open(path, "a") as file:
@@ -54,9 +56,9 @@ def coded(folder, title, code, needs=None):
     return Task(title, "code", [code], folder / f"{title}.json", needs=needs)
 
 
-def steps(folder, k, needs=None):
-    """A task that writes a file in four steps, and goes on where it was stopped."""
-    return coded(folder, f"steps{k}", STEPS.format(path=str(folder / f"{k}.txt")), needs)
+def steps(folder, k, needs=None, gate="."):
+    """A task that writes a file in four steps, the third not before a file `gate`, and goes on where it was stopped."""
+    return coded(folder, f"steps{k}", STEPS.format(path=str(folder / f"{k}.txt"), gate=str(gate)), needs)
 
 
 def carried_out(tasks, executor, meanwhile=None):
@@ -85,18 +87,19 @@ def test_what_is_killed_is_done_elsewhere(dask, scripts, tmp_path, capsys):
     for k in (1, 2, 3):
         dask.add(f"127.0.0.{k}")
     tasks = [steps(together, k) for k in range(2)]
-    tasks += [steps(together, k, tasks[k % 2]) for k in range(2, 12)]
+    gate = tmp_path / "killed"
+    tasks += [steps(together, k, tasks[k % 2], gate) for k in range(2, 12)]
 
     def kill(status):
-        soon(lambda: len(status.done) >= 3)
         dask.workers[soon(lambda: kill_one(status))].kill()
+        gate.touch()
 
     def kill_one(status):
         """Kills a task's process; the worker of another, None where two are not at work just now."""
         with contextlib.suppress(RuntimeError, KeyError, ProcessLookupError):       # what was at work may have ended
             pids = at_work(together)
             found = [(pids[task.title], where) for task, (_, where) in status.running.items()
-                     if where and task.title in pids]
+                     if where and task.title in pids and task.needs]
             if len(found) > 1:
                 os.kill(found[0][0], signal.SIGKILL)
                 return found[1][1]
@@ -227,7 +230,6 @@ def test_no_run_is_left_when_the_sweep_ends(here, by, code, tmp_path, request):
     soon(lambda: not at_work(tmp_path))
 
 
-@SLOW
 def test_a_task_whose_worker_is_lost_four_times_has_failed(scripts, tmp_path):
     status = carried_out([coded(tmp_path, "deadly", "import os; os.kill(os.getppid(), 9)")],
                          places.on_this_machine(tmp_path, 1, 0))

@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from distributed import WorkerPlugin
+from distributed import Status, WorkerPlugin
 
 from noisylabels.machine import cores
 from noisylabels.sweep.work import call
@@ -49,6 +49,9 @@ class Runs(WorkerPlugin):
         self.free = {int(worker.name)} if self.numbered else set(range(places))
         self.cores = max(1, cores() // max(1, places))
         await worker.set_resources(**{self.name: places})
+        if places and worker.status == Status.running:      # has the scheduler look at what waits for such a place:
+            worker.status = Status.paused                   # it does so for a worker that comes, not for new resources
+            worker.status = Status.running
 
     async def teardown(self, worker):
         """Takes the places back: what is still at work here ends."""
