@@ -15,7 +15,7 @@ import random
 import re
 import subprocess
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import count, islice
 from pathlib import Path
 from queue import Queue
@@ -74,10 +74,10 @@ def first_failure(clone, file):
     for arguments in [[*near, "-m", QUICK]] * bool(near) + [["-m", QUICK], ["-m", OTHERS]]:
         try:
             ended = subprocess.run([".venv/bin/python", "-m", "pytest", "-x", "-p", "no:cacheprovider", *arguments],
-                                   cwd=clone, text=True, capture_output=True, timeout=3600,
+                                   cwd=clone, text=True, capture_output=True, timeout=1800,
                                    env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
         except subprocess.TimeoutExpired:
-            return "none ends within an hour"
+            return "none ends within half an hour"
         if ended.returncode not in (0, 5):                  # 5: none was selected
             failed = re.search(r"^(?:FAILED|ERROR) (\S+)", ended.stdout, re.MULTILINE)
             return failed[1] if failed else "the tests cannot be collected"
@@ -118,7 +118,8 @@ def main():
         tried = {int(row["number"]) for row in rows}
         changes = [change for change in islice(drawn(args.seed), args.number) if change[0] not in tried]
         with ThreadPoolExecutor(args.jobs) as pool:
-            for row in pool.map(lambda change: try_out(clones, change), changes):
+            for done in as_completed([pool.submit(try_out, clones, change) for change in changes]):
+                row = done.result()
                 writer.writerow(row)
                 file.flush()
                 rows.append(row)

@@ -8,7 +8,7 @@ from noisylabels.errors import UserError
 from noisylabels.training import tf
 from noisylabels.training.augmentation import scale
 
-PREDICTION_BATCH = 256
+PREDICTION_BATCH = {"CPU": 64, "GPU": 256}      # as the activations fit into a core's caches; as they fill a GPU
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ class Method:
             optimizer.build(network.trainable_variables)
         self.samples = np.arange(len(given.labels))
         self.held_out = self.samples[:0]    # by whose labels it chooses its epoch; without, it ends with the last
+        self.prediction_batch = PREDICTION_BATCH["GPU" if tf.config.get_visible_devices("GPU") else "CPU"]
         self._predict = [self._compiled_prediction(network) for network in networks]
         self.extra_state = []               # what a method adds to the state of networks and optimizers
         self._initial = None
@@ -167,10 +168,10 @@ class Method:
         images: uint8 tensor (m, h, w, ch) on the device. indices: int (n,), which of them; None is all.
         """
         indices = np.arange(len(images)) if indices is None else indices
-        rows = -(-len(indices) // PREDICTION_BATCH)
-        padded = np.zeros((rows, PREDICTION_BATCH), np.int32)
+        rows = -(-len(indices) // self.prediction_batch)
+        padded = np.zeros((rows, self.prediction_batch), np.int32)
         padded.flat[:len(indices)] = indices
-        return self._predict[k](images, padded).numpy().reshape(rows * PREDICTION_BATCH, -1)[:len(indices)]
+        return self._predict[k](images, padded).numpy().reshape(padded.size, -1)[:len(indices)]
 
     def _compiled_prediction(self, network):
         def one_batch(images, indices):
@@ -181,7 +182,7 @@ class Method:
             return tf.nn.softmax(logits)
 
         @tf.function(input_signature=[tf.TensorSpec([None, *self.given.images.shape[1:]], tf.uint8),
-                                      tf.TensorSpec([None, PREDICTION_BATCH], tf.int32)], autograph=False)
+                                      tf.TensorSpec([None, self.prediction_batch], tf.int32)], autograph=False)
         def all_batches(images, rows):
             return tf.map_fn(lambda indices: one_batch(images, indices), rows, fn_output_signature=tf.float32,
                              parallel_iterations=1)

@@ -1,0 +1,74 @@
+"""The benchmarks say what they measure: run small, or by their functions with known answers."""
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from helpers import ROOT
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import memory
+import scaling
+
+from noisylabels.sweep.tasks import Task
+
+HOLDS = """
+import subprocess, sys, time
+held = b"x" * {held}
+if len(sys.argv) < 2:
+    subprocess.run([sys.executable, __file__, "child"])
+time.sleep(1)
+"""
+
+
+def benchmark(name, *flags):
+    """What a benchmark prints."""
+    return subprocess.run([sys.executable, ROOT / "benchmarks" / f"{name}.py", *flags], text=True, check=True,
+                          capture_output=True).stdout
+
+
+def test_memory_is_that_of_all_processes_together(tmp_path):
+    script = tmp_path / "holds.py"
+    script.write_text(HOLDS.format(held=200_000_000))
+    assert .4 < memory.peak_gb(script) < .5
+
+
+def test_a_script_that_fails_has_no_peak(tmp_path):
+    script = tmp_path / "fails.py"
+    script.write_text("raise SystemExit(1)")
+    with pytest.raises(SystemExit, match="fails.py failed"):
+        memory.peak_gb(script)
+
+
+def test_what_a_sweep_costs():
+    out = benchmark("scaling", "cost", "--runs", "2", "--tasks", "20")
+    assert re.search(r"^a process that does nothing: 0\.\d{3} s, as a run of a sweep \d\.\d{3} s\n"
+                     r"20 tasks that do nothing: \d+\.\d s, \d+\.\d\d ms each$", out, re.MULTILINE)
+
+
+def test_so_many_gpus_are_done_when_the_last_of_them_is(tmp_path):
+    """Four tasks of 1 s; two of them wait for one of 2 s."""
+    first = Task("first", "x", [], tmp_path / "first.json", work=2)
+    tasks = [first, *(Task(f"t{k}", "x", [], tmp_path / f"{k}.json", needs=first if k < 2 else None, work=1)
+                      for k in range(4))]
+    assert [scaling.finished(tasks, gpus, lambda task: task.work) for gpus in (1, 2, 8)] == [6, 3, 3]
+
+
+def test_the_table_on_paper():
+    """160 tasks of the paper's table: one GPU works all the time, and no number of them is faster than a chain."""
+    out = benchmark("scaling", "paper")
+    rows = {int(row[0]): [float(cell) for cell in row[1:]] for row in
+            re.findall(r"^\| (\d+) \| ([\d.]+) h \| ([\d.]+) h \| ([\d.]+) h \| (\d+)% \|$", out, re.MULTILINE)}
+    assert out.startswith("160 runs, ") and [*rows] == [1, 8, 64]
+    assert rows[1][0] == rows[1][1] and rows[1][3] == 100
+    assert all(row[0] >= max(row[1], row[2]) for row in rows.values())
+
+
+@pytest.mark.slow
+def test_speed_compares_all_that_has_a_goal(tmp_path):
+    out = benchmark("speed", "--repetitions", "1", "--data_dir", str(tmp_path))
+    result = json.loads(out.splitlines()[-1])
+    assert [*result] == ["incv_epoch", "co_teaching_epoch", "digits_incv_epoch", "digits_co_teaching_epoch",
+                         "conv_bound_share", "train_images_per_s", "predict_images_per_s"]
+    assert all(result[name] > 1 for name in [*result][:4]) and 0 < result["conv_bound_share"] < 1.1
