@@ -170,7 +170,8 @@ def carry_out(work, quiet):
             draw.print_selection(csv_path(selecting), selecting.dataset)
             selection = find_selection(replace(selecting, overwrite=False), decisions=work.decisions)
         elif selection and selection.path == csv_path(selecting):
-            draw.incv_figures(selecting.folder)         # an earlier call may have been killed before it drew them
+            if not (selecting.folder / "review.html").exists():     # the call that selected was killed before it ended
+                draw.selection_files(selecting.folder, selecting.dataset)
         progress.begin()
         for experiment, *_ in work.to_do:
             train(experiment, selection, progress.show)

@@ -56,6 +56,13 @@ def test_to_look_at_a_run_writes_nothing(tmp_path):
     assert not start(tmp_path / "new").finished and files_in(tmp_path) == {} and not (tmp_path / "new").exists()
 
 
+def test_what_a_run_left_that_was_killed_as_it_ended_is_removed(tmp_path):
+    finish(tmp_path)
+    checkpoint(tmp_path).parent.mkdir(exist_ok=True)
+    checkpoint(tmp_path).touch()
+    assert start(tmp_path).finished and not checkpoint(tmp_path).exists()
+
+
 def test_a_finished_run(tmp_path):
     """Whose folder was not there."""
     tmp_path = tmp_path / "digits/sym"

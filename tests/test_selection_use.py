@@ -74,14 +74,22 @@ def test_what_it_is_stands_in_the_output_and_in_the_record(select, train, tmp_pa
     assert_is_one_line(train("--epochs", 3)[0], "incv_training.json is of a run with other arguments: selection ")
 
 
-def test_a_selection_that_is_there_is_drawn(select, train, tmp_path, monkeypatch):
-    """The call that made it may have been killed before it did."""
-    drawn = []
-    monkeypatch.setattr("noisylabels.report.draw.incv_figures", lambda folder: drawn.append(folder) or [])
+def test_what_a_call_left_undone_that_was_killed_after_its_selection_is_done(select, train, tmp_path, monkeypatch):
+    """Its pictures, the page to review it, the last, and the checkpoints that it had not removed yet."""
+    drawn, folder = [], tmp_path / FOLDER
     select("--INCV_iter", 1)
+    monkeypatch.setattr("noisylabels.report.draw.incv_figures", lambda folder: drawn.append(folder) or [])
+    monkeypatch.setattr("noisylabels.report.draw.issues.files", lambda folder, *_: drawn.append(folder) or [])
+    left = folder / "INCV_checkpoints/1a.npz"
+    left.parent.mkdir(exist_ok=True)
+    left.touch()
+    train("--epochs", 2)
+    assert drawn == [folder, folder] and not left.exists()
+    (folder / "review.html").touch()
     drawn.clear()
-    train("--selection", tmp_path / SELECTION)
-    assert drawn == [tmp_path / FOLDER]
+    train("--epochs", 2)
+    train("--epochs", 2, "--name", "other", "--selection", tmp_path / SELECTION)
+    assert drawn == []
 
 
 def test_the_method_is_given_what_it_holds(select, train, tmp_path):

@@ -236,7 +236,12 @@ def print_selection(csv, dataset, *reviewed):
     if np.isfinite([last.LP, last.LR]).any():               # the true labels are known
         print(f"label precision        {last.LP:.3f}\nlabel recall           {last.LR:.3f}")
     issues.print_found(csv.parent)
-    print_paths([*files, *incv_figures(csv.parent), *issues.files(csv.parent, dataset, *reviewed)])
+    print_paths([*files, *selection_files(csv.parent, dataset, *reviewed)])
+
+
+def selection_files(folder, dataset, *reviewed):
+    """Writes what is made of a finished selection's files, the page to review it last. Returns the paths."""
+    return [*incv_figures(folder), *issues.files(folder, dataset, *reviewed)]
 
 
 def print_paths(paths):

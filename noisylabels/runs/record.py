@@ -25,6 +25,8 @@ POLL = .5           # seconds between two looks at a lock that one waits for
 class Run:
     """One run, as far as its folder knows: made, it writes nothing; its work is done `with run.session(device)`.
 
+    Where it is finished, checkpoints are removed that it left, being killed as it ended.
+
     folder: where it writes. name: of its record, `<name>.json`. arguments: what its result depends on; a run found
     there with others is an error that names them. overwrite: a finished run, or one with other arguments, is forgotten.
     outputs: the files without which it is not finished. more: patterns of what else it writes.
@@ -39,11 +41,13 @@ class Run:
         self.arguments = json.loads(json.dumps(arguments))
         self.outputs, self.more = [self.folder / output for output in outputs], more
         self.record_path = self.folder / f"{name}.json"
-        self.checkpoints = self.folder / f"{name}_checkpoints"
+        self.checkpoints = checkpoints_of(self.record_path)
         found = read_record(self.record_path)
         if found and not overwrite:
             compare(self.record_path, found["arguments"], self.arguments, self.remedy)
         self.finished = bool(found and not overwrite and self._is_finished(found))
+        if self.finished:
+            remove_checkpoints(self.record_path)
 
     @contextlib.contextmanager
     def session(self, start, wait=False):
@@ -81,16 +85,12 @@ class Run:
         self.record["results"] = {name: None if value != value else value for name, value in results.items()}   # no nan
         write_json(self.record_path, self.record)
         self.finished = True
-        self._remove_checkpoints()
+        remove_checkpoints(self.record_path)
         with contextlib.suppress(OSError):
             self.checkpoints.rmdir()
 
     def _is_finished(self, record):
         return record["finished"] and all(path.exists() for path in self.outputs)
-
-    def _remove_checkpoints(self):
-        for path in self.checkpoints.glob("*.npz"):
-            path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _lock(self, wait):
@@ -136,7 +136,7 @@ class Run:
             self._remove_leftovers()
             forget = found and self.overwrite and (found["arguments"] != self.arguments or self._is_finished(found))
             if not found or forget:                         # a checkpoint without a record is of unknown arguments
-                self._remove_checkpoints()
+                remove_checkpoints(self.record_path)
             if forget:                                      # the record last: killed before, this begins again
                 for path in [*self.outputs, self.record_path]:
                     path.unlink(missing_ok=True)
@@ -161,6 +161,18 @@ def _name_in(lock):
         lock.seek(1)
         return lock.read().strip()
     return ""
+
+
+def checkpoints_of(record_path):
+    """The folder of a run's checkpoints."""
+    return record_path.with_name(f"{record_path.stem}_checkpoints")
+
+
+def remove_checkpoints(record_path):
+    """Removes those of a run that does not need them any more."""
+    with disk(record_path):
+        for path in checkpoints_of(record_path).glob("*.npz"):
+            path.unlink(missing_ok=True)
 
 
 def read_record(path):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from noisylabels.errors import UserError
 from noisylabels.runs.files import write_csv
-from noisylabels.runs.record import Run, compare, read_record
+from noisylabels.runs.record import Run, compare, read_record, remove_checkpoints
 from noisylabels.selection.decisions import Decisions
 from noisylabels.selection.issues import ISSUES, PROBABILITIES, write_issues
 from noisylabels.theory import label_scores
@@ -82,6 +82,8 @@ def find_selection(experiment, path=None, given=(), decisions=None):
                 "give those, another --name, a --selection, or --overwrite_selection")
     if path is None and (not csv.exists() or record and not record["finished"]):
         return None
+    if path is None and record:                             # killed as it ended, it may have left some
+        remove_checkpoints(csv.with_name(RECORD))
     frame = read_selection(csv, experiment.dataset.y_train, experiment.y_noisy)
     return Selected(csv, decisions.apply(frame) if decisions else frame, made, decisions)
 
