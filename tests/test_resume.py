@@ -235,14 +235,14 @@ def epochs_in(path):
 
 
 @pytest.mark.parametrize("diverges, message", [
-    (lambda time: 1e30 if time == 2 else .01, "the loss is no longer finite in epoch 3, step 2"),
-    (lambda time: float("inf") if time == 2.5 else .01, "the weights are no longer finite in epoch 3, step 2"),
+    (lambda time: 1e30 if time == 3 else .01, "the loss is no longer finite in epoch 4, step 2"),
+    (lambda time: float("inf") if time == 3.5 else .01, "the weights are no longer finite in epoch 4, step 2"),
 ])
 def test_the_last_good_checkpoint_is_kept(diverges, message, fit, tmp_path):
     """A step's loss is that before the step: what the last step of an epoch does is seen in the weights."""
     with pytest.raises(UserError, match=message):
         fit(lambda time, epochs: diverges(time))
-    assert epochs_in(tmp_path / "1a.npz") == 2
+    assert epochs_in(tmp_path / "1a.npz") == 3
     losses, state = fit()
     (tmp_path / "1a.npz").unlink()
     expected_losses, expected = fit()
