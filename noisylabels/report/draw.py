@@ -220,7 +220,7 @@ def everything(results_dir, dataset):
     written = verify_figures(results_dir, dataset)
     runs = find_runs(results_dir, dataset)
     for run in runs:
-        written += incv_figures(run.folder) + issues.files(run.folder)
+        written += selection_files(run.folder)
         for method in methods_of(runs):
             written += training_figures(run.folder, method)
     return written + summary(results_dir, dataset)
@@ -239,7 +239,7 @@ def print_selection(csv, dataset, *reviewed):
     print_paths([*files, *selection_files(csv.parent, dataset, *reviewed)])
 
 
-def selection_files(folder, dataset, *reviewed):
+def selection_files(folder, dataset=None, *reviewed):
     """Writes what is made of a finished selection's files, the page to review it last. Returns the paths."""
     return [*incv_figures(folder), *issues.files(folder, dataset, *reviewed)]
 
