@@ -71,7 +71,8 @@ def first_failure(clone, file):
     stem = Path(file).stem if Path(file).stem != "__init__" else Path(file).parent.name
     near = [str(path.relative_to(clone)) for path in sorted((clone / "tests").glob("test_*.py"))
             if re.search(rf"\b{stem}\b", path.read_text(encoding="utf-8"))]
-    for arguments in [[*near, "-m", QUICK]] * bool(near) + [["-m", QUICK], ["-m", OTHERS]]:
+    others = [f"--ignore={path}" for path in near]
+    for arguments in [[*near, "-m", QUICK]] * bool(near) + [[*others, "-m", QUICK], ["-m", OTHERS]]:
         try:
             ended = subprocess.run([".venv/bin/python", "-m", "pytest", "-x", "-p", "no:cacheprovider", *arguments],
                                    cwd=clone, text=True, capture_output=True, timeout=1800,

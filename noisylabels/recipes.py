@@ -69,7 +69,8 @@ class Settings:
         split = f", {self.validation_split:g} held out" if self.validation_split else ""
         every = f" (evaluated every {self.evaluate_every})" if self.evaluate_every > 1 else ""
         return (f"{self.architecture}, {self.epochs} epochs{every}, batch {self.batch_size}, {self.optimizer} at "
-                f"{self.learning_rate:.3g}{decay}, augmentation {self.augmentation}, {self.precision}{mirror}{split}")
+                f"{self.learning_rate:.3g}{decay}, augmentation {self.augmentation}, {self.precision} precision{mirror}"
+                f"{split}")
 
 
 # What a record of a time before a setting was there means by its absence.

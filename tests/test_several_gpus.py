@@ -68,7 +68,7 @@ def start(monkeypatch):
     """start(cards, ...): start_tensorflow on a machine of such cards, (name, capability) each, and what it set up."""
     def start(cards, *arguments, problem=None):
         done = SimpleNamespace(visible=None, growth=[], strategies=0)
-        details = {f"GPU:{k}": {"device_name": name, "compute_capability": capability}
+        details = {f"GPU:{k}": {"device_name": name} | ({"compute_capability": capability} if capability else {})
                    for k, (name, capability) in enumerate(cards)}
         for place, replacement in {
             "list_physical_devices": lambda kind: list(details),
@@ -103,6 +103,7 @@ A100, V100 = ("NVIDIA A100", (8, 0)), ("NVIDIA V100", (7, 0))
     ([A100, A100], (None, False, 1, 128), ["GPU:0"], False, "NVIDIA A100 with bfloat16"),
     ([A100, A100], ("0", True, 1, 128), ["GPU:0"], False, "NVIDIA A100 with bfloat16"),
     ([A100, A100], ("-1", False, 1, 128), [], False, "CPU"),
+    ([("Another Maker's", None)], ("0", False, 1, 128), ["GPU:0"], False, "Another Maker's"),
 ])
 def test_start(cards, arguments, visible, shared, name, start, monkeypatch, tmp_path):
     """Memory grows as it is needed on each; several share the batches."""
