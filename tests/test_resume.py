@@ -23,7 +23,7 @@ from noisylabels.errors import UserError
 from noisylabels.runs.files import load_arrays
 
 LONGER = {
-    "INCV": ("INCV", [*SMALL, "--INCV_epochs", 15, "--INCV_iter", 2]),
+    "INCV": ("INCV", [*SMALL, "--INCV_epochs", 50, "--INCV_iter", 2]),
     "incv": ("INCV_main", [*SMALL, "--INCV_epochs", 6, "--INCV_iter", 2, "--epochs", 40]),
     "f_correction": ("INCV_main", [*SMALL, "--method", "f_correction", "--epochs", 35]),
     "d2l": ("INCV_main", [*SMALL, "--method", "d2l", "--epochs", 70]),
@@ -132,9 +132,10 @@ def temporary(tmp_path_factory, monkeypatch):
 # ------------------------------------------------------------------------------------------------------ the whole of it
 
 
-def test_all_that_can_happen_to_INCV(finished, tmp_path):
+def test_all_that_can_happen_to_INCV(tmp_path, tmp_path_factory):
     """A full disk, SIGTERM and Ctrl-C at awkward moments, SIGKILL, a damaged checkpoint; then it ends as it should."""
-    expected, (script, arguments) = finished("INCV")[0], ("INCV", QUICK["INCV"])
+    (script, arguments), expected = LONGER["INCV"], tmp_path_factory.mktemp("expected")
+    shell(script, *arguments, "--results_dir", expected)
     checkpoints = tmp_path / "digits/sym/0.5/INCV_checkpoints"
 
     ended = shell(script, *arguments, "--results_dir", tmp_path, preexec_fn=limit_files)
