@@ -1,14 +1,17 @@
 """The record of runs in results/record: whole, small, and drawn from its own CSVs."""
+import json
 import shutil
 
-import pandas as pd
 import pytest
-from helpers import ROOT
+from helpers import ROOT, files_in
 
 import report
 
 RECORD = ROOT / "results/record"
-FIGURES = {".png", ".pdf", ".svg"}
+
+
+def is_figure(path):
+    return path.endswith((".png", ".pdf", ".svg"))
 
 
 @pytest.fixture(scope="module")
@@ -16,30 +19,24 @@ def drawn(tmp_path_factory):
     """What report.py makes of a copy of the record without its figures and the tables of all runs."""
     folder = tmp_path_factory.mktemp("drawn") / "record"
     shutil.copytree(RECORD, folder)
-    for path in files(folder):
-        if path.suffix in FIGURES or len(path.parts) == 2:
+    for path in files_in(folder):
+        if is_figure(path) or path.count("/") == 1:
             (folder / path).unlink()
     report.main(["--results_dir", str(folder)])
-    return folder
-
-
-def files(folder):
-    """The paths of all files beneath a folder, but for locks."""
-    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.name[0] != "."}
+    return files_in(folder)
 
 
 def test_report_draws_the_record_from_its_csvs(drawn):
-    assert files(drawn) == files(RECORD)
-    for path in files(drawn):
-        if path.suffix not in FIGURES:
-            assert (drawn / path).read_bytes() == (RECORD / path).read_bytes(), path
+    expected = files_in(RECORD)
+    assert drawn.keys() == expected.keys()
+    assert [path for path in drawn if not is_figure(path) and drawn[path] != expected[path]] == []
 
 
 def test_the_record_is_small():
-    assert sum((RECORD / path).stat().st_size for path in files(RECORD)) < 30e6
+    assert sum(map(len, files_in(RECORD).values())) < 30e6
 
 
 def test_all_of_the_record_is_finished():
-    for path in RECORD.rglob("*.json"):
-        if path.name != "classes.json":
-            assert pd.read_json(path, typ="series")["sessions"][-1]["seconds"], path
+    records = {path: json.loads(content) for path, content in files_in(RECORD).items()
+               if path.endswith(".json") and not path.endswith("classes.json")}
+    assert records and [path for path, record in records.items() if not record["sessions"][-1]["seconds"]] == []
