@@ -69,7 +69,8 @@ def drawn(seed):
 def first_failure(clone, file):
     """The first test that fails in a clone whose file has been changed, or "" if all pass."""
     stem = Path(file).stem if Path(file).stem != "__init__" else Path(file).parent.name
-    near = [str(path.relative_to(clone)) for path in sorted((clone / "tests").glob("test_*.py"))
+    tests = sorted((clone / "tests").glob("test_*.py"), key=lambda path: (stem not in path.name, path))
+    near = [str(path.relative_to(clone)) for path in tests
             if re.search(rf"\b{stem}\b", path.read_text(encoding="utf-8"))]
     others = [f"--ignore={path}" for path in near]
     for arguments in [[*near, "-m", QUICK]] * bool(near) + [[*others, "-m", QUICK], ["-m", OTHERS]]:
