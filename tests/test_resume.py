@@ -153,10 +153,11 @@ def test_all_that_can_happen_to_INCV(tmp_path, tmp_path_factory):
         assert_is_whole(tmp_path)
 
     damaged = min(checkpoints.glob("[12][ab].npz"))      # of the halves side by side either may be the first
+    aside = Path(f"{damaged}.unusable")
     os.truncate(damaged, damaged.stat().st_size // 2)
     ended = shell(script, *arguments, "--results_dir", tmp_path)
-    assert ended.code == 0 and re.fullmatch(f"{damaged}: it is damaged .*; kept as {damaged.name}.unusable.*\n", ended.err)
-    (checkpoints / f"{damaged.name}.unusable").unlink()
+    assert ended.code == 0 and re.fullmatch(f"{damaged}: it is damaged .*; kept as {aside.name}.*\n", ended.err)
+    aside.unlink()
     assert_same(tmp_path, expected)
 
 
