@@ -186,7 +186,7 @@ def convolutions(precision):
     inputs = {shape: tf.cast(tf.random.stateless_uniform((BATCH, *shape), (0, 0)), dtype)
               for shape in {layer.input.shape[1:] for layer in layers}}
 
-    @tf.function
+    @tf.function(autograph=False)
     def compute():
         done, used = [], []
         for layer in layers:

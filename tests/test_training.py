@@ -193,7 +193,7 @@ def test_adam_in_one_operation_is_that_of_keras(jit_compile):
         optimizer = kind(1e-2, epsilon=1e-8)
         optimizer.build(variables)
 
-        @tf.function(jit_compile=jit_compile)
+        @tf.function(jit_compile=jit_compile, autograph=False)
         def step(i, rate):
             optimizer.learning_rate.assign(rate)
             optimizer.apply([tf.sin(i) * tf.ones((3, 2)), (i + 1) * tf.constant([.1, -.2, 1e-9, 0])], variables)
