@@ -75,6 +75,7 @@ def test_sizes_titles_and_axes(name):
         size[1] += figure.legends[0].get_window_extent().height / figure.dpi
     assert figure.get_size_inches() == pytest.approx(size, abs=.01)
     assert [(axes.get_title(), axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes] == panels
+    assert {axes.get_axisbelow() for axes in figure.axes} <= {True, "line"}     # no grid over what is drawn
     assert figure.get_suptitle() == {"iterations": "INCV, digits", "training": "MentorNet, digits"}.get(name, "")
 
 

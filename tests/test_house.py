@@ -3,9 +3,15 @@ import ast
 import graphlib
 import subprocess
 import sys
+from dataclasses import FrozenInstanceError
 
 import pytest
 from helpers import ROOT
+
+from noisylabels.data.cifar import Layout
+from noisylabels.data.dataset import Dataset
+from noisylabels.experiment import Experiment
+from noisylabels.recipes import Settings
 
 # Each room may import those on its right, and itself. A room is a module of noisylabels, or a folder of it.
 MAY_IMPORT = {
@@ -62,6 +68,12 @@ def test_imports_run_downwards():
             allowed = {room(name), "noisylabels", *MAY_IMPORT[room(name)].split()}
             assert {room(other) for other in imports(tree, known)} <= allowed, name
     assert {room(name) for name in known} == {*MAY_IMPORT, *(f"{name}.py" for name in SCRIPTS), "noisylabels"}
+
+
+@pytest.mark.parametrize("kind", [Dataset, Layout, Settings, Experiment])
+def test_what_is_handed_on_cannot_be_changed(kind):
+    with pytest.raises(FrozenInstanceError):
+        kind.__new__(kind).name = "another"
 
 
 def test_no_circle():
