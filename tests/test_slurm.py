@@ -104,7 +104,9 @@ def test_an_interrupted_sweep_leaves_no_job(slurm, configuration, tmp_path):
 
 def test_what_slurm_says_against_a_job_ends_the_sweep_in_one_line(slurm, configuration, tmp_path):
     configuration.write_text(configuration.read_text().replace("queue: tests", "queue: nosuch"))
+    tasks = [Task("t", "code", [""], tmp_path / "t.json")]
     with pytest.raises(UserError, match="^argument --scheduler: sbatch: error: .*[Ii]nvalid partition"):
-        tasks = [Task("t", "code", [""], tmp_path / "t.json")]
-        with places.at(str(configuration), 1, None, **write_scripts(tmp_path)) as runs, Status(tasks, runs) as status:
-            carry_out(tasks, runs, status)
+        with places.at(str(configuration), None, None, **write_scripts(tmp_path)) as runs:
+            assert runs.expected == 1                   # where nobody says how many jobs
+            with Status(tasks, runs) as status:
+                carry_out(tasks, runs, status)
