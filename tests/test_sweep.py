@@ -1,4 +1,5 @@
 """sweep.py: its plan, the order of what it does, how far it is, and what it says of failures; without TensorFlow."""
+import io
 import itertools
 import os
 import re
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from helpers import QUICK, ROOT, SMALL, assert_all_have_ended, assert_is_one_line, end, record_of, shell, start
+from rich.console import Console
 
 import sweep
 from noisylabels import machine
@@ -243,3 +245,16 @@ def test_a_log_says_how_long_its_run_still_takes(text, left, tmp_path):
     found = announced(log)
     assert found is None if left is None else left - 5 < found <= left
     assert announced(tmp_path / "none") is None
+
+
+def test_on_a_terminal_the_last_lines_say_what_runs(task, tmp_path, monkeypatch):
+    """Those above stay: a line for each task that has ended, as it is, whatever brackets are in it."""
+    shown = io.StringIO()
+    monkeypatch.setattr("noisylabels.sweep.status.Console",
+                        lambda **options: Console(force_terminal=True, width=79, file=shown, **options))
+    done([task("[b]good[/b]", "import time; time.sleep(1)"), task("bad", FAIL)], tmp_path)
+    plain = re.sub(r"\x1b\[[0-9?]*[A-Za-z]", "", shown.getvalue()).replace("\r", "\n")
+    assert "0 done, 1 running, 1 waiting, 0 failed, ETA ?" in plain and "  0:00  [b]good[/b]" in plain
+    assert re.search(r"^done    \[b\]good\[/b\], after 0:0[1-9]$", plain, re.MULTILINE)
+    assert re.search("^failed  bad: exit code 1, after", plain, re.MULTILINE)
+    assert plain.rstrip().endswith("1 done, 0 running, 0 waiting, 1 failed, ETA 0:00, one at a time")
