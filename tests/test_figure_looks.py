@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from noisylabels import theory
-from noisylabels.report import draw, figures, issue_figures, looks
+from noisylabels.report import draw, figures, looks
 from noisylabels.theory import Noise
 
 SYM, ASYM = Noise("sym", .5), Noise("asym", .4)
@@ -267,12 +267,3 @@ def test_a_map_of_many_classes_has_few_ticks(c, most):
     figure.draw_without_rendering()
     for ticks in (figure.axes[0].get_xticks(), figure.axes[0].get_yticks()):
         assert 5 <= sum(0 <= tick < c for tick in ticks) <= most
-
-
-@pytest.mark.parametrize("height, width", [(8, 16), (16, 8), (8, 8)])
-def test_pictures_of_any_shape_keep_it_in_a_square_of_their_own(height, width):
-    figure = issue_figures.pictures(np.zeros((10, height, width, 3), np.uint8), [("cat", "dog")] * 10)
-    left, right, bottom, top = np.transpose([image.get_extent() for image in figure.axes[0].images])
-    assert right - left == pytest.approx([width / max(height, width)] * 10)
-    assert top - bottom == pytest.approx([height / max(height, width)] * 10)
-    assert (top == [0] * 8 + [-1.5] * 2).all()
