@@ -59,7 +59,8 @@ def drawn(seed):
         name, occurrence, line = rng.choice(changes)
         try:
             changed = mutate_code(sources[file], get_operator(name)(), occurrence)
-        except AttributeError:                              # of cosmic-ray's: some operators fail at some places
+            compile(changed, file, "exec")
+        except (AttributeError, SyntaxError):               # some operators fail at some places, or make no Python
             continue
         old, new = sources[file].splitlines(), changed.splitlines()
         differ = next((i for i, (a, b) in enumerate(zip(old, new)) if a != b), line - 1)
