@@ -2,6 +2,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import assert_nothing_is_clipped
 
 from noisylabels import theory
 from noisylabels.report import draw, figures, looks
@@ -125,12 +126,6 @@ def test_long_names_are_not_clipped():
                    figures.selection({(SYM, words): {"LP": TWO, "LR": TWO}}, {}),
                    figures.training(TRAINING[["lid"]].rename(columns={"lid": "a_" * 20 + "quantity"}), "incv", words)):
         assert_nothing_is_clipped(figure)
-
-
-def assert_nothing_is_clipped(figure):
-    figure.draw_without_rendering()
-    drawn, page = figure.get_tightbbox(), figure.bbox_inches
-    assert drawn.x0 >= -.01 and drawn.y0 >= -.01 and drawn.x1 <= page.x1 + .01 and drawn.y1 <= page.y1 + .01
 
 
 @pytest.mark.parametrize("name", LEGENDS)

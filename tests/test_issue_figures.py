@@ -1,6 +1,7 @@
 """The figures of label issues: their sizes, and that a person sees all that should be seen."""
 import numpy as np
 import pytest
+from helpers import assert_nothing_is_clipped
 
 from noisylabels.report import issue_figures
 
@@ -12,10 +13,7 @@ def test_pictures_of_any_shape_keep_it_in_a_square_of_their_own(height, width):
     assert right - left == pytest.approx([width / max(height, width)] * 10)
     assert top - bottom == pytest.approx([height / max(height, width)] * 10)
     assert (top == [0] * 8 + [-1.5] * 2).all()
-    figure.draw_without_rendering()
-    all_of_it = figure.bbox.padded(1)                               # a pixel, for rounding
-    boxes = [artist.get_window_extent() for artist in (*figure.axes[0].texts, *figure.axes[0].images)]
-    assert all(all_of_it.containsx(x) and all_of_it.containsy(y) for box in boxes for x, y in box.corners())
+    assert_nothing_is_clipped(figure)
 
 
 @pytest.mark.parametrize("c, size", [(3, 5.04), (20, 9.8), (41, 12)])
