@@ -294,9 +294,3 @@ def complaint(data_dir, name="cifar10"):
     message = str(error.value)
     assert message and len(message.splitlines()) == 1 and len(message) < 600
     return message
-
-
-def assert_nothing_is_clipped(figure):
-    figure.draw_without_rendering()
-    drawn, page = figure.get_tightbbox(), figure.bbox_inches
-    assert drawn.x0 >= -.01 and drawn.y0 >= -.01 and drawn.x1 <= page.x1 + .01 and drawn.y1 <= page.y1 + .01

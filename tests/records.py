@@ -1,4 +1,4 @@
-"""Finished runs with their records, as the scripts leave them, for the report."""
+"""Finished runs with their records, as the scripts leave them, for the report; and that its figures are whole."""
 import json
 
 import pandas as pd
@@ -56,3 +56,9 @@ def write_verify(folder, pattern, ratio, c=10, seed=0, **arguments):
         of_it = {"noise_pattern": pattern, "noise_ratio": ratio, "seed": seed}
         write_record(folder, "Verify_Theory", {"recipe": "digits", **RECIPES["digits"]["verify"].values,
                                                "dataset": "digits"} | of_it | arguments)
+
+
+def assert_nothing_is_clipped(figure):
+    figure.draw_without_rendering()
+    drawn, page = figure.get_tightbbox(), figure.bbox_inches
+    assert drawn.x0 >= -.01 and drawn.y0 >= -.01 and drawn.x1 <= page.x1 + .01 and drawn.y1 <= page.y1 + .01

@@ -2,7 +2,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import assert_nothing_is_clipped
+from records import assert_nothing_is_clipped
 
 from noisylabels import theory
 from noisylabels.report import draw, figures, looks

@@ -1,7 +1,7 @@
 """The figures of label issues: their sizes, and that a person sees all that should be seen."""
 import numpy as np
 import pytest
-from helpers import assert_nothing_is_clipped
+from records import assert_nothing_is_clipped
 
 from noisylabels.report import issue_figures
 
