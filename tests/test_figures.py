@@ -118,12 +118,12 @@ def test_verify_figures(tmp_path):
         write_verify(tmp_path / f"digits/{pattern}/{ratio}", pattern, ratio)
     write_verify(tmp_path / "digits/sym/0.0/seed3", "sym", 0.0, seed=3)
     written = draw.verify_figures(tmp_path, "digits")
-    assert names(written) == ["Verify_Theory.csv", "Verify_Theory.png", "Verify_Theory_M.png"]
+    assert names(written) == ["Verify_Theory.csv", "Verify_Theory.md", "Verify_Theory.png", "Verify_Theory_M.png"]
     table = pd.read_csv(written[0])
     assert list(zip(table.pattern, table.ratio, table.seed, strict=True)) == [
         ("sym", 0.0, 0), ("sym", 0.0, 3), ("sym", 0.9, 0), ("sym", 1.0, 0), ("asym", 0.5, 0)]
     assert table.TA.tolist() == pytest.approx([1, 1, 0.1, 1 / 9, 0.5])
-    for path in written[1:]:
+    for path in written[2:]:
         assert_is_picture(path)
 
 
@@ -164,7 +164,7 @@ def test_selection_figures(tmp_path):
     write_selection(tmp_path / "cifar10/sym/0.5/seed1", [0.97], [0.6])
     write_selection(tmp_path / "cifar10/sym/0.1", [0.99, np.nan], [0.8, 0.0])
     assert names(draw.incv_figures(tmp_path / "cifar10/sym/0.5")) == ["INCV_iterations.png"]
-    assert names(draw.summary(tmp_path, "cifar10")) == ["INCV.png"]
+    assert names(draw.summary(tmp_path, "cifar10")) == ["INCV.png", "INCV.md"]
     assert_is_picture(tmp_path / "cifar10/INCV.png")
     assert_is_picture(tmp_path / "cifar10/sym/0.5/INCV_iterations.png")
     assert draw.incv_figures(tmp_path / "cifar10/sym/0.7") == []

@@ -18,11 +18,12 @@ FILES = {
         "digits_sym0.5_INCV_results.csv", "INCV_history.csv", "INCV_iterations.csv", "INCV_iterations.png", "INCV.json",
         ".INCV.lock", "label_issues.csv", "pred_probs.npy", "classes.json", "cleaned.csv", "labelstudio_tasks.json",
         "labelstudio.xml", "label_issues.png", "label_issues_classes.png", "label_issues_scores.png", "review.html")}
-        | {"digits/INCV.png", "digits/runs.csv"},
+        | {"digits/INCV.png", "digits/INCV.md", "digits/runs.csv"},
     "Verify_Theory": {f"digits/sym/{ratio}/{name}" for ratio in (0.2, 0.5) for name in (
         "Verify_Theory.csv", "Verify_Theory_M.csv", "Verify_Theory_history.csv", "Verify_Theory.json",
         ".Verify_Theory.lock")}
-        | {f"digits/{name}" for name in ("Verify_Theory.csv", "Verify_Theory.png", "Verify_Theory_M.png")},
+        | {f"digits/{name}" for name in (
+            "Verify_Theory.csv", "Verify_Theory.md", "Verify_Theory.png", "Verify_Theory_M.png")},
 }
 FILES["INCV_main"] = FILES["INCV"] | {f"digits/sym/0.5/{name}" for name in (
     "incv_training.csv", "incv_training.png", "incv_training.json", "incv_result.csv", "incv_1.keras", "incv_2.keras",

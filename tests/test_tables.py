@@ -5,7 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import names, run_command, write_training
+from records import write_selection, write_verify
 
+from noisylabels.recipes import RECIPES
 from noisylabels.report import draw, read
 from noisylabels.runs.folders import find_runs
 
@@ -67,6 +69,53 @@ def test_published_values_stand_beside_those_of_cifar10_only(tmp_path):
     table = pd.read_csv(tmp_path / "cifar10/table.csv")
     assert list(zip(table.pattern, table.ratio, strict=True)) == [("sym", 0.8), ("asym", 0.4), ("sym", 0.3)]
     np.testing.assert_allclose(table.published_mean, [0.1002, 0.8557, np.nan])
+
+
+def test_selections_beside_the_published_ones(tmp_path):
+    """By hand: F = 2 LP LR / (LP + LR) of the means over the seeds; seed 1 stays at its only iteration."""
+    fast = {"dataset": "cifar10", "recipe": "fast", **RECIPES["fast"]["INCV"].values}
+    write_selection(tmp_path / "cifar10/sym/0.5", [.96, .94, .93, .92, 1], [.6, .8, .85, .9, .9], **fast)
+    write_selection(tmp_path / "cifar10/sym/0.5/seed1", [.98], [.7], **fast)
+    write_selection(tmp_path / "cifar10/sym/0.1", [.99, np.nan], [.8, 0], **fast | {"epochs": 6})
+    draw.summary(tmp_path, "cifar10")
+    lines = (tmp_path / "cifar10/INCV.md").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "# Label precision and recall of INCV's selections on cifar10"
+    assert lines[4] == "Recipe: fast; rows that differ from it say in what."
+    assert lines[6:] == [
+        "| setting | iteration | LP | LR | F |", "|---|---:|---:|---:|---:|",
+        "| sym 0.5 (2) | 1 | .970 ± .014 (published .954) | .650 ± .071 (published .699) | .778 (published .807) |",
+        "| sym 0.5 (2) | 2 | .960 ± .028 (published .944) | .750 ± .071 (published .836) | .842 (published .887) |",
+        "| sym 0.5 (2) | 3 | .955 ± .035 (published .936) | .775 ± .106 (published .879) | .856 (published .907) |",
+        "| sym 0.5 (2) | 4 | .950 ± .042 (published .930) | .800 ± .141 (published .900) | .869 (published .915) |",
+        "| sym 0.5 (2) | 5 | .990 ± .014 | .800 ± .141 | .885 |",
+        "| sym 0.1, 6 epochs (1) | 1 | .990 | .800 | .885 |",
+        "| sym 0.1, 6 epochs (1) | 2 | – | .000 | – |"]
+    (tmp_path / "cifar10").rename(tmp_path / "digits")
+    draw.summary(tmp_path, "digits")
+    assert "published" not in (tmp_path / "digits/INCV.md").read_text(encoding="utf-8")
+
+
+def test_the_theory_beside_what_was_measured(tmp_path):
+    for pattern, ratio, seed in [("asym", .4, 0), ("sym", .5, 1), ("sym", .25, 0)]:
+        folder = tmp_path / f"cifar10/{pattern}/{ratio}" / (f"seed{seed}" if seed else "")
+        write_verify(folder, pattern, ratio, seed=seed, dataset="cifar10", recipe="fast",
+                     **RECIPES["fast"]["verify"].values)
+        path = folder / "Verify_Theory.csv"
+        pd.read_csv(path).assign(TA=.25, LP=np.nan).to_csv(path, index=False)
+    draw.verify_figures(tmp_path, "cifar10")
+    lines = (tmp_path / "cifar10/Verify_Theory.md").read_text(encoding="utf-8").splitlines()
+    assert lines[2:] == [
+        "Measured, theory, published (read off the figure, ±.005); a row a run.",
+        "Recipe: fast; rows that differ from it say in what.", "",
+        "| setting, seed | TA | LP | LR |", "|---|---:|---:|---:|",
+        "| sym 0.25, 0 | .250, .569, – | –, .988, – | .750, .750, – |",
+        "| sym 0.5, 1 | .250, .278, .262 | –, .900, .883 | .500, .500, .464 |",
+        "| asym 0.4, 0 | .250, .520, .459 | –, .692, .718 | .600, .600, .547 |",
+        "| mean distance from theory | .206, .038 | –, .021 | .000, .044 |"]
+    (tmp_path / "cifar10").rename(tmp_path / "digits")
+    draw.verify_figures(tmp_path, "digits")
+    lines = (tmp_path / "digits/Verify_Theory.md").read_text(encoding="utf-8").splitlines()
+    assert lines[2] == "Measured, theory; a row a run." and lines[8].endswith("| .250, .278 | –, .900 | .500, .500 |")
 
 
 def test_a_new_method_needs_nothing_here(digits):

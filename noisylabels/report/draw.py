@@ -12,7 +12,7 @@ from matplotlib import rcParams
 
 from noisylabels import theory
 from noisylabels.methods import METHODS, title_of
-from noisylabels.report import figures, issues, published
+from noisylabels.report import figures, issues, published, tables
 from noisylabels.report.files import save, save_csv, save_text
 from noisylabels.report.groups import differences, identity_of, labelled, rows_of_records, usual_recipe
 from noisylabels.report.read import (
@@ -25,7 +25,6 @@ from noisylabels.report.read import (
     read_result,
     read_training,
 )
-from noisylabels.report.tables import markdown, table_row
 from noisylabels.runs.folders import find_runs, run_at
 
 
@@ -35,7 +34,7 @@ def set_format(name):
 
 
 def verify_figures(results_dir, dataset):
-    """`Verify_Theory.csv` (a row a run), `.png` (TA, LP, LR with the theory's curves) and `_M.png` (M over T)."""
+    """`Verify_Theory.csv` (a row a run), `.md`, `.png` (with the theory's curves) and `_M.png` (M over T)."""
     found, matrices = {}, {}
     for run in find_runs(results_dir, dataset):
         row = read_csv(run.folder / "Verify_Theory.csv", "seed", VERIFY_COLUMNS)
@@ -52,6 +51,7 @@ def verify_figures(results_dir, dataset):
     folder, written = Path(results_dir) / dataset, []
     if len(table):
         written.append(save_csv(table, folder / "Verify_Theory.csv"))
+        written.append(save_text(tables.verified(table, dataset, recipe), folder / "Verify_Theory.md"))
     if len(table) and matrices:
         n_classes = len(next(iter(matrices.values())))
         points = published.THEORY_POINTS if dataset == "cifar10" else None
@@ -136,7 +136,7 @@ def summarise(results_dir, dataset):
     for noise in dict.fromkeys(run.noise for run in runs):
         for method, found in identities.items():
             for differs, group in labelled({run: found[run] for run in found if run.noise == noise}, "main", recipe):
-                row = table_row(noise, method, differs, {run: results[method][run] for run in group}, dataset)
+                row = tables.table_row(noise, method, differs, {run: results[method][run] for run in group}, dataset)
                 summary.rows.append(row)
                 summary.doubtful.update({noise} if "test_labels" in row else ())
                 lines = [line for run in group if (line := read_accuracy(run, method)) is not None]
@@ -152,7 +152,7 @@ def summarise(results_dir, dataset):
 
 
 def summary(results_dir, dataset):
-    """`table.csv`, `table.md`, `TestAcc.png`, `INCV.png` of a data set, and `runs.csv`, a row for every run."""
+    """`table.csv` and `.md`, `TestAcc.png`, `INCV.png` and `.md` of a data set, and `runs.csv`, a row for every run."""
     folder, found = Path(results_dir) / dataset, summarise(results_dir, dataset)
     records = [row for run in find_runs(results_dir, dataset) for row in rows_of_records(run)]
     written = [save_csv(pd.DataFrame(records), folder / "runs.csv")] if records else []
@@ -165,12 +165,14 @@ def write_summary(found, folder, dataset, table, curves, selections):
     if found.rows:
         frame = pd.DataFrame(found.rows)
         written.append(save_csv(frame, folder / f"{table}.csv"))
-        written.append(save_text(markdown(frame, dataset, found.recipe), folder / f"{table}.md"))
+        written.append(save_text(tables.markdown(frame, dataset, found.recipe), folder / f"{table}.md"))
     if found.curves:
         written.append(save(figures.test_accuracy(found.curves, found.doubtful), folder / f"{curves}.png"))
     if found.selections:
         points = published.SELECTION if dataset == "cifar10" else {}
         written.append(save(figures.selection(found.selections, points), folder / f"{selections}.png"))
+        text = tables.selections(found.selections, dataset, found.recipe)
+        written.append(save_text(text, folder / f"{selections}.md"))
     return written
 
 
@@ -205,8 +207,11 @@ def over_seeds(lines, hold=False):
     Only where all of them are, so that no run drops out of the mean on the way; hold: one that ended early, as a
     selection may, stays at its last value instead.
     """
-    together = pd.concat(lines, axis=1)
-    together = together.ffill() if hold else together.dropna()
+    if hold:                                            # a blank within a line stays one
+        longest = max(lines, key=len).index
+        together = pd.concat([line.reindex(longest, method="ffill") for line in lines], axis=1)
+    else:
+        together = pd.concat(lines, axis=1).dropna()
     return together.T.agg(["mean", "std", "count"]).T
 
 

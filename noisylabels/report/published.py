@@ -38,3 +38,10 @@ THEORY_POINTS = {
              "LP": (1, 0.99, 0.958, 0.872, 0.718, 0.498, 0.270, 0.126, 0.039, 0.007, 0),
              "LR": (0.903, 0.843, 0.757, 0.649, 0.547, 0.431, 0.316, 0.221, 0.123, 0.055, 0)},
 }
+
+
+def theory_point(pattern, ratio, score):
+    """TA, LP or LR as measured in 2019, nan where the figure has no point."""
+    points = THEORY_POINTS.get(pattern, {}).get(score, ())
+    tenth = round(10 * ratio)
+    return points[tenth] if points and abs(ratio - tenth / 10) < 1e-9 else float("nan")

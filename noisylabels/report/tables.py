@@ -1,4 +1,4 @@
-"""The table of methods by noise settings: table.csv and table.md."""
+"""The tables: methods by noise settings (table.csv, table.md), selections (INCV.md), theory (Verify_Theory.md)."""
 import numpy as np
 import pandas as pd
 
@@ -67,6 +67,66 @@ def markdown(table, dataset, recipe):
         title = title_of(method) + (f", {differs}" if differs else "")
         lines.append(f"| {title} | {' | '.join(cells.get((method, differs), '–') for cells in columns.values())} |")
     return "\n".join(lines) + "\n"
+
+
+def selections(found, dataset, recipe):
+    """INCV.md: LP, LR and their F-score after each iteration; for cifar10 with the published ones, if there are any.
+
+    found: as the figure's, {(noise, differs): {"LP" and "LR": frame by iteration, columns mean, std, count}}.
+    """
+    lines = [f"# Label precision and recall of INCV's selections on {dataset}", "",
+             "After each iteration; F: the F-score of the two. Mean ± sample standard deviation over the seeds found",
+             "(how many), of selections that agree in all else; one that ended early stays at its last value.",
+             f"Recipe: {recipe}; rows that differ from it say in what.", "",
+             "| setting | iteration | LP | LR | F |", "|---|---:|---:|---:|---:|"]
+    for (noise, differs), scores in found.items():
+        values = published.SELECTION.get(noise, {}) if dataset == "cifar10" else {}
+        known = list(zip(*values.values(), strict=True))
+        for iteration, LP, LR in zip(scores["LP"].index.astype(int), scores["LP"].itertuples(),
+                                     scores["LR"].itertuples(), strict=True):
+            cells = [_fraction(LP.mean, LP.std), _fraction(LR.mean, LR.std), _f_score(LP.mean, LR.mean)]
+            if iteration <= len(known):
+                pair = known[iteration - 1]
+                theirs = [*map(_fraction, pair), _f_score(*pair)]
+                cells = [f"{cell} (published {value})" for cell, value in zip(cells, theirs, strict=True)]
+            name = f"{noise}{', ' * bool(differs)}{differs}"
+            lines.append(f"| {name} ({LR.count:.0f}) | {iteration} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def verified(table, dataset, recipe):
+    """Verify_Theory.md: TA, LP and LR of each run beside the theory's and, for cifar10, the published ones.
+
+    table: that of Verify_Theory.csv. The last line is the mean distance from the theory, of both at the same settings.
+    """
+    lines = [f"# Theory and measurement on {dataset}", "",
+             f"Measured, theory{', published (read off the figure, ±.005)' * (dataset == 'cifar10')}; a row a run.",
+             f"Recipe: {recipe}; rows that differ from it say in what.", "",
+             "| setting, seed | TA | LP | LR |", "|---|---:|---:|---:|"]
+    distances = {score: [] for score in ("TA", "LP", "LR")}
+    for row in table.sort_values(["pattern", "ratio", "seed"], ascending=[False, True, True]).to_dict("records"):
+        noise, cells = Noise(row["pattern"], row["ratio"]), []
+        for score, found in distances.items():
+            values = [row[score], row[f"{score}_theory"]]
+            if dataset == "cifar10":
+                values.append(published.theory_point(*noise, score))
+            cells.append(", ".join(map(_fraction, values)))
+            found.append([abs(value - values[1]) for value in values[::2]])
+        differs = f", {row['differs']}" if row["differs"] else ""
+        lines.append(f"| {noise}, {row['seed']}{differs} | {' | '.join(cells)} |")
+    means = [", ".join(map(_fraction, pd.DataFrame(found).mean())) for found in distances.values()]
+    lines.append(f"| mean distance from theory | {' | '.join(means)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _f_score(LP, LR):
+    return _fraction(2 * LP * LR / (LP + LR))
+
+
+def _fraction(mean, std=np.nan):
+    """As .123, or .123 ± .004; a dash for what is not defined."""
+    spread = "" if np.isnan(std) else f" ± {_fraction(std)}"
+    return "–" if np.isnan(mean) else f"{mean:.3f}".removeprefix("0") + spread
 
 
 def _percent(mean, std):
