@@ -100,6 +100,13 @@ TRAINING = [
     (["--method", "cleanlab"], "--method: invalid choice: 'cleanlab'.*standard.*incv"),
     (["--f_correction_T", "guessed"], "--f_correction_T: invalid choice: 'guessed'.*estimated.*true"),
     (["--mentornet_curriculum", "none"], "--mentornet_curriculum: invalid choice: 'none'"),
+    (["--co_teaching_noise_ratio", "2"], r"--co_teaching_noise_ratio: '2' is not .* of at least 0 and at most 1 \("),
+    (["--gce_q", "0"], r"--gce_q: '0' is not a finite number of at least 0.01 and at most 1 \("),
+    (["--sce_alpha", "-1"], r"--sce_alpha: '-1' is not a finite number of at least 0 and at most 1000000.0 \("),
+    (["--sce_beta", "-1"], r"--sce_beta: '-1' is not a finite number of at least 0 and at most 1000000.0 \("),
+    (["--sce_A", "1"], r"--sce_A: '1' is not a finite number of at least -1000000.0 and at most 0 \("),
+    (["--elr_beta", "2"], r"--elr_beta: '2' is not a finite number of at least 0 and at most 1 \("),
+    (["--elr_lambda", "-1"], r"--elr_lambda: '-1' is not a finite number of at least 0 and at most 1000000.0 \("),
     (["--validation_split", "1"], "--validation_split: '1' is not a finite number of at least 0 and at most 0.9"),
     (["--validation_split", "-0.1"], "--validation_split: '-0.1'"),
     (["--selection", "DATA/nothing"], "DATA/nothing is no file, or far too long"),
@@ -117,6 +124,7 @@ THEORY = [
 ]
 TABLE = ([(script, *row) for script in SCRIPTS for row in FLAGS]
          + [(script, *row) for script in ("INCV", "INCV_main") for row in SELECTION]
+         + [("INCV", ["--review_images", "0"], "--review_images: '0' is not a whole number of at least 1 ")]
          + [("INCV_main", *row) for row in TRAINING] + [("Verify_Theory", *row) for row in THEORY])
 
 

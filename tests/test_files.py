@@ -52,6 +52,11 @@ def test_csv_brings_floats_back_exactly(tmp_path):
     assert b"\r" not in (tmp_path / "a.csv").read_bytes()
 
 
+def test_json_is_for_people_to_read(tmp_path):
+    write_json(tmp_path / "a.json", {"x": [1]})
+    assert (tmp_path / "a.json").read_text() == '{\n  "x": [\n    1\n  ]\n}\n'
+
+
 FULL = """
 import resource, sys
 from pathlib import Path

@@ -35,14 +35,15 @@ def test_other_paths(path, tmp_path):
 
 
 def test_all_of_a_data_set_are_found(tmp_path):
-    """By pattern, ratio, name and seed: of the default recipe first."""
-    for path in [*PATHS, *NONE]:
+    """By pattern, ratio, name and seed: of the default recipe first. Other data sets may lie beneath."""
+    for path in [*PATHS, *NONE, "digits/given", "digits/given/fast/seed1", "digits/old/sym/0.25", "digits/a/sym/0.25"]:
         (tmp_path / path).mkdir(parents=True, exist_ok=True)
     (tmp_path / "digits/sym/0.75").write_text("")
     runs = find_runs(tmp_path, "digits")
     assert [run.folder.relative_to(tmp_path / "digits").as_posix() for run in runs if run.noise.ratio != .5] == [
         "sym/0.0", "sym/0.0/fast", "sym/0.25", "sym/0.25/fast", "sym/0.25/fast/seed12", "asym/0.4",
-        "asym/0.4/checkpoints2", "asym/0.4/my-run_2.1", "asym/0.4/seed3x", "asym/0.4/seeds", "asym/0.4/seeds/seed1"]
+        "asym/0.4/checkpoints2", "asym/0.4/my-run_2.1", "asym/0.4/seed3x", "asym/0.4/seeds", "asym/0.4/seeds/seed1",
+        "given", "given/fast", "given/fast/seed1"]
     assert [(run.name, run.seed) for run in runs if run.noise.ratio == .5] == [
         (None, 0), (None, 1), ("a", 0), ("fast", 0), ("seedx", 0)]
     assert [run.folder.name for run in find_runs(tmp_path, "cifar10")] == ["1.0", "seed3"]

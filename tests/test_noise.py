@@ -133,6 +133,11 @@ def test_streams_differ_by_seed_and_by_every_purpose():
     assert len({stream(*key).integers(2**62) for key in keys}) == len(keys)
 
 
+def test_seeds_for_libraries_are_of_31_bits():
+    seeds = [stream_seed(0, "a", k) for k in range(50)]
+    assert 0 <= min(seeds) and 2**30 < max(seeds) < 2**31
+
+
 def test_a_stream_begins_anew_each_time_and_takes_numpy_integers():
     assert np.array_equal(stream(5, "shuffle", 3).random(8), stream(np.int64(5), "shuffle", np.int32(3)).random(8))
     with pytest.raises(TypeError):

@@ -1,5 +1,6 @@
 """Runs: one process each, an interrupted one goes on, and no record is believed that does not fit."""
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -91,6 +92,32 @@ def test_an_interrupted_run_goes_on(tmp_path):
     assert checkpoint(tmp_path).exists()
     finish(tmp_path)
     assert [session["seconds"] is None for session in record(tmp_path)["sessions"]] == [True, True, False]
+
+
+def test_a_session_has_its_own_time_and_place(tmp_path, monkeypatch):
+    """Here the second of a run, which computes on something else."""
+    now = [1000.]
+    monkeypatch.setattr("noisylabels.runs.record.time.time", lambda: now[0])
+    interrupt(tmp_path)
+    run = start(tmp_path)
+    with run.session(lambda: {"device": "a card", "threads": 3}):
+        assert run.place == f"on a card, threads a training: 3; to {tmp_path}"
+        now[0] += 12.345
+        run.finish()
+    assert [session["seconds"] for session in record(tmp_path)["sessions"]] == [None, 12.3]
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("git"), subprocess.TimeoutExpired("git", 10)])
+def test_what_cannot_be_found_out_of_a_session_is_blank(error, tmp_path, monkeypatch):
+    """Where there is no git, and where a package has another name."""
+    def run(*_, **__):
+        raise error
+
+    monkeypatch.setattr("noisylabels.runs.record.subprocess.run", run)
+    monkeypatch.setattr("noisylabels.runs.record.PACKAGES", ("no-such-package", "numpy"))
+    interrupt(tmp_path)
+    (session,) = record(tmp_path)["sessions"]
+    assert session["git"] is None and session["versions"] == {"no-such-package": None, "numpy": np.__version__}
 
 
 def test_differing_arguments_are_named(tmp_path):

@@ -113,8 +113,8 @@ def test_nothing_selected_in_an_iteration_trains_the_next_on_the_half_alone():
 def test_nothing_is_ever_selected():
     labels = np.zeros(10, int)
     with pytest.warns(UserWarning):
-        result = incv(Recorder(lambda stage, held: (held < 0, held)), labels, labels, 3, "sym", iterations=4)
-    assert sets(result) == [[], list(range(10)), []] and len(result.iterations) == 4
+        result = incv(Recorder(lambda stage, held: (held < 0, held)), labels, labels, 3, "sym")
+    assert sets(result) == [[], list(range(10)), []] and len(result.iterations) == 4        # the paper's
 
 
 def test_everything_is_found_at_once_and_the_selection_ends_early():
