@@ -74,6 +74,14 @@ def test_what_has_no_samples_is_blank(samples, blank, evaluate):
         f"{name}_{blank}_{k}" for k in (1, 2) for name in ("loss", "accuracy")]
 
 
+def test_of_many_samples_a_thousand_are_tracked(monkeypatch):
+    monkeypatch.setattr(evaluation, "as_tensor", lambda images: images)
+    dataset = SimpleNamespace(x_test=None, y_test=None, clean_test=True)
+    experiment = SimpleNamespace(dataset=dataset, seed=0, y_noisy=np.zeros(1200, int), clean=None)
+    made = evaluation.Evaluation(SimpleNamespace(samples=np.arange(1200)), None, experiment)
+    assert len({*made.tracked}) == len(made.y) == 1000
+
+
 def test_the_tracked_samples_are_drawn_by_the_seed_from_those_of_the_training(evaluate):
     drawn = {seed: evaluate(tracked=3, seed=seed)[1].tolist() for seed in range(6)}
     assert drawn[0] == evaluate(tracked=3, seed=0)[1].tolist()

@@ -46,6 +46,24 @@ def test_where_a_mirror_image_may_be_of_another_class_none_is_made():
     assert not load_dataset("digits", "data").may_be_mirrored
 
 
+@pytest.mark.parametrize("recipe, samples, batch, rate", [
+    ("digits", 256, 32, 1), ("digits", 255, 16, 1), ("fast", 1024, 128, 1), ("fast", 1023, 64, 1 / 2),
+    ("fast", 9, 2, 1 / 64)])
+def test_an_epoch_has_eight_steps_unless_batches_were_of_one(recipe, samples, batch, rate):
+    """Smaller batches have a smaller rate, where it is not Adam's."""
+    usual, few = resolve(recipe, "main"), resolve(recipe, "main", samples=samples)
+    assert few.batch_size == batch and few.learning_rate == pytest.approx(usual.learning_rate * rate)
+
+
+@pytest.mark.parametrize("recipe, changes, expected", [
+    ("digits", {}, "SmallCNN, 25 epochs, batch 32, adam at 0.003, augmentation none, float32 precision"),
+    ("fast", {"validation_split": .1, "evaluate_every": 2},
+     "FastCNN, 14 epochs (evaluated every 2), batch 128, nesterov at 0.0652, weight decay 0.03, augmentation "
+     "translate_flip, mixed precision, predicts with the mirror image, 0.1 held out")])
+def test_settings_in_words(recipe, changes, expected):
+    assert str(resolve(recipe, "INCV", **changes)) == expected
+
+
 # -------------------------------------------------------------------------------------------------------------- build
 
 
@@ -70,11 +88,12 @@ def test_whitening_knows_the_images(images):
         np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
-@pytest.mark.parametrize("recipe, momenta", [("paper", {.99}), ("fast", {.6}), ("digits", {.9})])
-def test_momentum_of_batch_statistics_and_epsilon_of_adam(recipe, momenta, images):
+@pytest.mark.parametrize("recipe, norm", [
+    ("paper", (.99, 1e-3, True, 1)), ("fast", (.6, 1e-5, False, 64)), ("digits", (.9, 1e-3, True, 1))])
+def test_batch_normalisation_and_epsilon_of_adam(recipe, norm, images):
     method = build(method_class("standard"), Given(images, np.zeros(40, int), 3, 8, 1), RECIPES[recipe]["INCV"], 0, "a")
     norms = [layer for layer in method.networks[0].layers if isinstance(layer, keras.layers.BatchNormalization)]
-    assert {layer.momentum for layer in norms} == momenta
+    assert {(layer.momentum, layer.epsilon, layer.scale, layer.shift_rate) for layer in norms} == {norm}
     (optimizer,) = method.optimizers
     assert (optimizer.momentum, optimizer.nesterov) == (.85, True) if recipe == "fast" else optimizer.epsilon == 1e-8
 
@@ -106,9 +125,9 @@ def test_the_size_of_the_image_halves_from_stage_to_stage(name, expected):
 MAP = np.stack(np.meshgrid(np.arange(32), np.arange(32), indexing="ij"), -1).astype(np.float32)     # each pixel's place
 
 
-def moved(name, n=4000):
+def moved(name, n=4000, seed=(3, 4)):
     """Rows and columns by which a function of `augmentation` moves the middle of n images, and which it mirrors."""
-    images = getattr(augmentation, name)(np.repeat(MAP[None], n, 0), tf.constant([3, 4])).numpy()
+    images = getattr(augmentation, name)(np.repeat(MAP[None], n, 0), tf.constant(seed)).numpy()
     flipped = images[:, 16, 17, 1] < images[:, 16, 16, 1]
     return images[:, 16, 16, 0] - 16, images[:, 16, 16, 1] - np.where(flipped, 15, 16), flipped
 
@@ -129,6 +148,16 @@ def test_shifts_in_both_directions_and_flips_are_independent_of_each_other(name,
         assert np.abs(correlations).max() < 5 / 4000 ** .5
 
 
+@pytest.mark.parametrize("name, rows, columns, flipped", [
+    ("shift_flip", [-3.668, -1.738, -.664, -1.55, 3.969, 3.077], [1.244, 3.392, -1.712, -3.211, 2.082, -3.303],
+     [1, 0, 1, 1, 0, 1]),
+    ("translate_flip", [-2, -1, 0, -1, 2, 2], [1, 2, -1, -2, 1, -2], [1, 0, 1, 1, 0, 1]),
+    ("flip", [0] * 6, [0] * 6, [1, 1, 1, 1, 0, 0])])
+def test_a_seed_augments_alike_in_every_version(name, rows, columns, flipped):
+    """Recorded once: a change here would change every published run."""
+    np.testing.assert_allclose(moved(name, 6, (7, 8)), [rows, columns, flipped], atol=1e-3)
+
+
 class Flips(Method):
     """Learns nothing; logs which of the 16 images of its batch came mirrored, as a binary number, and its seed."""
 
@@ -147,8 +176,11 @@ def test_every_step_of_every_epoch_is_augmented_by_a_seed_of_its_own(tmp_path):
     method = Flips(Given(images, np.zeros(640, int), 2, 16, 2), [create_model("MLP", (8, 8, 1), 2)],
                    [keras.optimizers.SGD()])
     Flips.seen.clear()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="PyFunc"):     # of Python, which XLA cannot compile
+        Trainer(method, None, "flip", lambda *_: .1, jit_compile=True).fit(1, 0, "b", tmp_path / "b.npz", None)
     Trainer(method, None, "flip", lambda time, epochs: .1).fit(2, 0, "a", tmp_path / "a.npz", lambda *_: {})
     assert len(Flips.seen) == 80 and len({tuple(seed) for _, *seed in Flips.seen}) == 80
+    assert 2 ** 30 < max(part for _, *seed in Flips.seen for part in seed) < 2 ** 31
     for code, *seed in Flips.seen:
         batch = augmentation.flip(images[:16].astype(np.float32), tf.constant(seed, tf.int32)).numpy()
         assert code == sum(2 ** k for k in range(16) if batch[k, 0, 0, 0] > 0)

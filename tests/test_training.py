@@ -131,7 +131,7 @@ def test_what_the_processor_says_of_bfloat16(monkeypatch, tmp_path, flags, able)
     assert device.computes_bfloat16.__wrapped__() == able
 
 
-@pytest.mark.parametrize("capability, able", [((7, 5), False), ((8, 0), True), (None, False)])
+@pytest.mark.parametrize("capability, able", [((7, 5), False), ((8, 0), True), ((9, 0), True), (None, False)])
 def test_what_a_gpu_says_of_bfloat16(monkeypatch, capability, able):
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["GPU:0"])
     monkeypatch.setattr(tf.config.experimental, "get_device_details",
@@ -255,11 +255,12 @@ def test_images_become_a_tensor_wherever_they_lie(offset):
     assert (tensor.numpy()[0, 0, 0, 0] == 99) == (offset == 0)          # one memory, or a copy
 
 
-def test_prediction_with_the_mirror_is_the_mean_of_both(digits):
+@pytest.mark.parametrize("options", [{"mirror": True}, {}])
+def test_prediction_with_the_mirror_is_the_mean_of_both(options, digits):
     network = create_model("SmallCNN", digits.input_shape, 10)
     given = Given(digits.x_train, digits.y_train, 10, 32, 1)
-    method = method_class("standard")(given, [network], [keras.optimizers.SGD()], mirror=True)
+    method = method_class("standard")(given, [network], [keras.optimizers.SGD()], **options)
     x = digits.x_train[:300] / np.float32(255)
-    expected = tf.nn.softmax((network(x) + network(x[:, :, ::-1])) / 2)
+    expected = tf.nn.softmax((network(x) + network(x[:, :, ::-1])) / 2 if options else network(x))
     found = method.probabilities(tf.constant(digits.x_train), np.arange(300))
     np.testing.assert_allclose(found, expected, atol=1e-5)

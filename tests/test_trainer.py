@@ -1,0 +1,93 @@
+"""The trainer on toys: what it tells on its way, which checkpoints are its own; and what all methods predict."""
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from toys import N, fit, given_for, toy
+
+from noisylabels.errors import UserError
+from noisylabels.progress import Event
+from noisylabels.runs.files import load_arrays, save_arrays
+from noisylabels.training import trainer
+from noisylabels.training.trainer import Trainer
+
+
+def trainer_of_forty_steps(loss, tell=lambda event: None):
+    """Of a method that learns nothing, and whose loss at step i of an epoch is loss(i)."""
+    method = toy("standard", images=np.zeros((40, 2, 2, 1), np.uint8), labels=np.zeros(40, int))
+    method.batches = lambda epoch, rng: np.arange(40, dtype=np.int32)[:, None]
+    method.train_step = lambda batch: {"loss": loss(tf.cast(batch.indices[0], tf.float32)), "accuracy": .25}
+    return Trainer(method, np.ones(40, bool), "none", lambda time, epochs: .5, tell=tell)
+
+
+def test_what_a_training_tells_on_its_way(tmp_path, monkeypatch):
+    """Where it begins; every few steps the loss of the last one; and an epoch's row. Here an epoch takes 2.34567 s."""
+    now, told = [0.], []
+    monkeypatch.setattr(trainer.time, "perf_counter", lambda: now[0])
+
+    def after_epoch(epoch, memory):
+        now[0] += 2.34567
+        return {"own": epoch}
+
+    made = trainer_of_forty_steps(lambda step: step, told.append)
+    history, _ = made.fit(2, 0, "a", tmp_path / "a.npz", after_epoch, "it")
+    rows = [{"epoch": epoch + 1, "learning_rate": .5, "loss": 19.5, "accuracy": .25, "steps": 40, "own": epoch,
+             "seconds": 2.346} for epoch in (0, 1)]
+    assert history == rows and told == [
+        Event("it", 2, 0), *(event for epoch in (0, 1) for event in (
+            Event("it", 2, epoch, 16, 40, 15.), Event("it", 2, epoch, 32, 40, 31.), Event("it", 2, epoch, 40, 40, 39.),
+            Event("it", 2, epoch, row=rows[epoch])))]
+    told.clear()
+    assert made.fit(2, 0, "a", tmp_path / "a.npz", after_epoch, "it")[0] == rows and told == [Event("it", 2, 2)]
+
+
+def test_the_first_step_whose_loss_is_not_finite_is_named(tmp_path):
+    with pytest.raises(UserError, match="^the loss is no longer finite in epoch 1, step 19: "):
+        trainer_of_forty_steps(lambda step: 1 / tf.nn.relu(18 - step)).fit(1, 0, "a", tmp_path / "a.npz", None)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """The arrays in the checkpoint of a toy's first epoch."""
+    folder = tmp_path_factory.mktemp("trained")
+    fit(toy("standard"), folder, 1)
+    return load_arrays(folder / "toy.npz")
+
+
+@pytest.mark.parametrize("change", [
+    {"training": None}, {"training": np.array("no JSON")}, {"training": np.array("3")}, {"training": np.array("[]")},
+    {"training": np.array('[1, "toy", []]')}, {"training": np.array('[-1, "toy", []]')}, {"state1": None},
+    {"state0": np.zeros((5, 3))}, {"state0": np.zeros((3, 3))}], ids=str)
+def test_what_is_no_checkpoint_of_this_training_is_set_aside(change, checkpoint, tmp_path, capsys):
+    """It lacks something, or is of another seed or network."""
+    save_arrays(tmp_path / "toy.npz", checkpoint)
+    assert [row["epoch"] for row in fit(toy("standard"), tmp_path, 0)] == [1] and capsys.readouterr().err == ""
+    changed = {name: array for name, array in (checkpoint | change).items() if array is not None}
+    save_arrays(tmp_path / "toy.npz", changed)
+    method = toy("standard")
+    before = method.get_state()
+    assert fit(method, tmp_path, 0) == [] and not (tmp_path / "toy.npz").exists()
+    assert capsys.readouterr().err == (f"{tmp_path / 'toy.npz'}: it is the checkpoint of something else; kept as "
+                                       "toy.npz.unusable, and what it was for starts again\n")
+    for now, then in zip(method.get_state(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+# ------------------------------------------------------------------------------------------------------ of all methods
+
+
+def test_probabilities_are_those_of_the_first_network_unless_another_is_named():
+    """Of 150 samples in an order of their own: more than are predicted at a time."""
+    method = toy("decoupling")
+    images, chosen = tf.constant(method.given.images), np.random.default_rng(0).integers(0, N, 150)
+    first, second = (tf.nn.softmax(network(method.given.images / np.float32(255))).numpy()
+                     for network in method.networks)
+    np.testing.assert_allclose(method.probabilities(images, chosen), first[chosen], atol=1e-6)
+    np.testing.assert_allclose(method.probabilities(images, k=1), second, atol=1e-6)
+    assert np.abs(first - second).max() > .01
+
+
+def test_what_a_method_is_told_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        given_for("standard").noise_ratio = .5
