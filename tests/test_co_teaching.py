@@ -38,6 +38,19 @@ def test_co_teaching_keeps_by_the_true_ratio_and_shortens_its_ramp_only_in_short
     assert method.schedule(epoch) == {"keep": expected}
 
 
+def test_one_sample_of_a_batch_is_kept_whatever_co_teaching_is_told():
+    assert toy("co_teaching", noise_ratio=1., epochs=200, batch_size=128).schedule(199) == {"keep": 1}
+
+
+@pytest.mark.parametrize("pattern, epochs, epoch, keep", [
+    ("sym", 200, 0, 128), ("sym", 200, 10, 85), ("asym", 200, 10, 64), (None, 200, 10, 64), ("asym", 200, 5, 96),
+    ("asym", 10, 5, 64)])
+def test_incv_discards_what_is_wrong_among_the_selected_by_its_estimate(pattern, epochs, epoch, keep):
+    """Of e = 1/2 and three classes a third under sym, else a half."""
+    method = toy("incv", eval_ratio=.5, assumed_pattern=pattern, epochs=epochs, batch_size=128)
+    assert method.schedule(epoch) == {"keep": keep}
+
+
 def test_co_teaching_is_told_the_share_of_all_labels_that_is_wrong():
     """Of asym5 at .4 a fifth: half of the classes keep theirs."""
     method = toy("co_teaching", noise_ratio=Noise("asym5", .4).wrong, epochs=200, batch_size=128)
@@ -55,6 +68,7 @@ def test_keep_count(epoch, eps_s, expected):
     (.2, "sym", 100, 20), (.8, "sym", 30, 12)])
 def test_warm_up(eps, pattern, epochs, expected):
     assert warm_up_epochs(eps, pattern, epochs) == expected
+    assert warm_up_epochs(eps, pattern) == expected * 200 / epochs
 
 
 @pytest.mark.parametrize("selected, candidates, expected", [
@@ -180,3 +194,7 @@ def test_beta_of_2018_is_that_of_its_steps(tmp_path):
     ([0, 1, 0, 1], .1, 3), ([0, 1, 0, 1], 1, 1.5), ([0, 0, 0, 0], .1, 0), ([1, 1, 1, 1], .1, 2.5)])
 def test_disagreement_loss(differ, floor, expected):
     assert float(disagreement_loss(tf.constant([1., 2, 3, 4]), np.array(differ, bool), floor)) == expected
+
+
+def test_few_that_disagree_count_as_a_tenth_of_the_batch():
+    assert float(disagreement_loss(tf.ones(20), np.arange(20) == 3)) == .5

@@ -1,10 +1,13 @@
 """The formulas of MentorNet, D2L and F-correction, by hand."""
+import math
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from toys import CLASSES, given_for, toy
 
+from models import create_model
 from noisylabels.methods import d2l
 from noisylabels.methods.base import cross_entropy
 from noisylabels.methods.f_correction import FCorrection, estimate_T, forward_loss
@@ -75,6 +78,11 @@ def test_lid_by_hand():
     assert d2l.lid([[0], [1], [2], [4]], k=3)[0] == pytest.approx(1.442695)
 
 
+def test_lid_is_of_the_twenty_nearest():
+    """Distances 1, 2, ..., 20: 20 / (20 log 20 - log 20!)."""
+    assert d2l.lid(np.arange(40)[:, None])[0] == pytest.approx(20 / (20 * math.log(20) - math.lgamma(21)))
+
+
 def test_lid_of_a_ball_has_the_expectation_of_the_estimator():
     """k d / (k - 2) for points uniform in a d-ball around the query, the 20 nearest of 2,000."""
     rng = np.random.default_rng(0)
@@ -94,7 +102,31 @@ def test_lid_of_duplicates_is_zero_or_undefined_and_left_out():
     assert not np.isfinite(d2l.lid([[1.]])).any()
     good, bad = np.array([[0], [1], [2], [4]]), np.zeros((5, 1))
     assert d2l.mean_lid([good, bad]) == d2l.mean_lid([good]) == pytest.approx(d2l.lid(good).mean())
-    assert d2l.mean_lid([bad], 7.) == 7
+    twins = np.repeat([0, 1], 2)[:, None]                           # 0 for each
+    assert d2l.mean_lid([bad], 7.) == d2l.mean_lid([twins], 7.) == 7 and d2l.mean_lid([bad]) == 1
+
+
+def test_a_mean_lid_below_one():
+    """Forty points have 19 twins each, and so 0; 2.5 and 3 have a neighbour at .5 and the others at 1.5 and 2."""
+    points = np.repeat([0, 1, 2.5, 3], [20, 20, 1, 1])[:, None]
+    assert d2l.mean_lid([points]) == pytest.approx(20 * (1 / np.log(3) + 1 / np.log(4)) / 42)
+
+
+@pytest.mark.parametrize("n, batches", [(60, [60]), (128, [128]), (129, [65, 64]), (1300, [128] * 10)])
+def test_lid_is_measured_in_batches_of_at_most_128_and_of_1280_images(n, batches):
+    method, seen = toy("d2l", images=np.zeros((n, 2, 2, 1), np.uint8), labels=np.zeros(n, int)), []
+    method.features = lambda images: seen.append(len(images)) or tf.random.stateless_uniform([len(images), 2], [1, 2])
+    method.measure(np.random.default_rng(0))
+    assert seen == batches
+
+
+def test_lid_is_that_of_features_in_inference_mode():
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), np.uint8)
+    network = create_model("SmallCNN", (8, 8, 1), CLASSES)
+    method = d2l.D2L(given_for("d2l", images, np.zeros(40, int)), [network], [keras.optimizers.SGD()])
+    features = keras.Model(network.inputs[0], network.get_layer("features").output)
+    expected = d2l.mean_lid([features(images / np.float32(255), training=False).numpy()])
+    assert method.measure(np.random.default_rng(0)) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("lids, expected", [

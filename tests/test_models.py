@@ -45,14 +45,17 @@ def test_parameter_counts(name, parameters, trainable, biases):
     assert ours.count_params() == parameters - biases
 
 
-@pytest.mark.parametrize("name, filters", [
-    ("CNN9", [128] * 3 + [256] * 3 + [512, 256, 128]),
-    ("FastCNN", [32] * 2 + [128] * 4),
-    ("FastCNN64", [64] * 2 + [256] * 4),
+@pytest.mark.parametrize("name, filters, parameters", [
+    ("CNN9", [128] * 3 + [256] * 3 + [512, 256, 128], 4_436_618),
+    ("FastCNN", [32] * 2 + [128] * 4, 498_686),             # 318 whiten, 495,360 in kernels, 3 a channel, no last bias
+    ("FastCNN64", [64] * 2 + [256] * 4, 1_973_950),
+    ("SmallCNN", [32, 64], 20_330),
+    ("MLP", [], 3073 * 512 + 2 * 513 * 512 + 513 * 10),
 ])
-def test_widths_of_plain_networks(name, filters):
-    convolutions = [layer for layer in create_model(name, CIFAR, 10).layers if isinstance(layer, keras.layers.Conv2D)]
-    assert [layer.filters for layer in convolutions] == filters
+def test_widths_of_plain_networks(name, filters, parameters):
+    network = create_model(name, CIFAR, 10)
+    assert [layer.filters for layer in network.layers if isinstance(layer, keras.layers.Conv2D)] == filters
+    assert network.count_params() == parameters
 
 
 @pytest.mark.runs
@@ -60,7 +63,8 @@ def test_widths_of_plain_networks(name, filters):
 def test_every_network_takes_small_images_and_gives_logits(name):
     network = create_model(name, (8, 8, 1), 7)
     assert network(np.zeros((2, 8, 8, 1), np.float32)).shape == (2, 7)
-    assert network.get_layer("features").output.shape[0] is None
+    *_, last = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
+    assert network.get_layer("features").output is last.input
 
 
 @pytest.mark.parametrize("shape", [(40, 4, 3), (4, 40, 1), (5, 9, 1)])
