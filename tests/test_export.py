@@ -13,7 +13,7 @@ from models import ARCHITECTURES, create_model
 from models.layers import BatchNorm, Whitening
 from noisylabels.errors import UserError
 from noisylabels.methods.base import Given, Method
-from noisylabels.training.export import load_usable, save_usable, usable
+from noisylabels.training.export import load_usable, mean_prediction, save_usable, usable
 
 QUICK = ("FastCNN", "SmallCNN", "MLP")
 SLOW = ("WRN-28-10", "ResNet164", "ResNet110-2019", "ResNet164-2019")     # of the layers that ResNet32 and 110 have
@@ -148,6 +148,25 @@ def test_keras_alone_loads_it(names, tmp_path):
                    env={"CUDA_VISIBLE_DEVICES": "-1"}, capture_output=True, check=True)
     for path, probabilities in expected.items():
         np.testing.assert_allclose(np.load(f"{path}.npy"), probabilities, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["another", "sequential"])
+def test_a_network_of_other_origin_is_refused(name, tmp_path):
+    keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()], name=name).save(tmp_path / "a.keras")
+    with pytest.raises(UserError, match="a.keras does not take images as they are to probabilities: it is of an earl"):
+        load_usable(tmp_path / "a.keras")
+
+
+def test_the_mean_of_several_is_predicted_without_a_word(tmp_path, capfd):
+    images, paths, expected = random_images(16, 8, 8, 1), [], []
+    for name in ("SmallCNN", "MLP"):
+        network = network_for(name, images)
+        paths.append(tmp_path / f"{name}.keras")
+        save_usable(network, paths[-1], "abcdefg", False)
+        expected.append(predicted(network, images, False))
+    capfd.readouterr()
+    np.testing.assert_allclose(mean_prediction(paths, images), (expected[0] + expected[1]) / 2, atol=1e-5)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
 """A training on several devices equals that on one, up to batch statistics; and TensorFlow's start with faked cards."""
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -67,7 +68,7 @@ def test_the_devices_copies_stay_equal(trained):
 def start(monkeypatch):
     """start(cards, ...): start_tensorflow on a machine of such cards, (name, capability) each, and what it set up."""
     def start(cards, *arguments, problem=None):
-        done = SimpleNamespace(visible=None, growth=[], strategies=0)
+        done = SimpleNamespace(visible=None, growth=[], strategies=0, deterministic=False)
         details = {f"GPU:{k}": {"device_name": name} | ({"compute_capability": capability} if capability else {})
                    for k, (name, capability) in enumerate(cards)}
         for place, replacement in {
@@ -75,8 +76,8 @@ def start(monkeypatch):
             "set_visible_devices": lambda devices, kind: setattr(done, "visible", devices),
             "get_visible_devices": lambda kind: done.visible,
             "experimental.get_device_details": details.get,
-            "experimental.set_memory_growth": lambda device, on: done.growth.append(device),
-            "experimental.enable_op_determinism": lambda: None,
+            "experimental.set_memory_growth": lambda device, on: done.growth.append((device, on)),
+            "experimental.enable_op_determinism": lambda: setattr(done, "deterministic", True),
             "threading.set_intra_op_parallelism_threads": lambda threads: None,
             "threading.set_inter_op_parallelism_threads": lambda threads: None,
         }.items():
@@ -106,11 +107,16 @@ A100, V100 = ("NVIDIA A100", (8, 0)), ("NVIDIA V100", (7, 0))
     ([("Another Maker's", None)], ("0", False, 1, 128), ["GPU:0"], False, "Another Maker's"),
 ])
 def test_start(cards, arguments, visible, shared, name, start, monkeypatch, tmp_path):
-    """Memory grows as it is needed on each; several share the batches."""
+    """Memory grows as it is needed on each; several share the batches. XLA alone is not deterministic."""
     monkeypatch.setattr(device, "CPUINFO", tmp_path / "none")
     found, done = start(cards, *arguments)
     assert found == {"device": name, "threads": 1}
-    assert done.visible == done.growth == visible and done.strategies == shared
+    assert done.growth == [(device, True) for device in done.visible] and done.visible == visible
+    assert done.strategies == shared and done.deterministic != arguments[1]
+
+
+def test_nobody_need_ask_for_determinism(start):
+    assert start([A100], "0")[1].deterministic
 
 
 @pytest.mark.parametrize("arguments", [("0,1", True, 1, 128), ("0,1", False, 1, None)])
@@ -134,12 +140,27 @@ def test_a_card_that_does_not_work_is_one_line_before_anything_is_trained(cards,
 
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_the_first_operations_tell_whether_a_device_works(jit_compile, monkeypatch):
+    """Compiled as a training is."""
+    compiled = []
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [SimpleNamespace(name="CPU:0")])
     assert device.try_out(["a card"], jit_compile) is None
 
     def broken(*_):
+        compiled.append(not tf.executing_eagerly())
         raise tf.errors.InternalError(None, None, "CUDA_ERROR_INVALID_PTX")
 
     monkeypatch.setattr(tf.nn, "conv2d", broken)
     assert "CUDA_ERROR_INVALID_PTX" in str(device.try_out(["a card"], jit_compile))
-    assert device.try_out([], jit_compile) is None
+    assert device.try_out([], jit_compile) is None and compiled == [True]
+
+
+def test_what_libraries_say_is_kept_off_the_terminal_unless_something_fails(capfd):
+    with device.quiet_stderr():
+        os.write(2, b"chatter\n")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+    with pytest.raises(KeyboardInterrupt), device.quiet_stderr():
+        os.write(2, b"what led to it\n")
+        raise KeyboardInterrupt
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "what led to it\nafter\n"
