@@ -205,10 +205,12 @@ def test_help_and_argument_errors_are_quick(script, arguments, code):
     assert min(times) < 1.5
 
 
-def test_every_flag_has_a_help_text():
+def test_every_script_says_what_it_is_for_and_every_flag_has_a_help_text():
     for script in SCRIPTS:
-        for action in __import__(script).arguments()._actions:
+        module = __import__(script)
+        for action in module.arguments()._actions:
             assert len(action.help) > 8, action.dest
+        assert module.arguments().description == module.__doc__.partition("\n")[0]
 
 
 # ------------------------------------------------------------------------------------------------------ data set files

@@ -156,6 +156,16 @@ def test_what_are_no_decisions(content, message, selected, train, tmp_path):
     assert_is_one_line(train("--decisions", path)[0], f"{path} .*({message}).*review.html beside this selection made$")
 
 
+def test_a_disk_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
+    def read_csv(*_, **__):
+        raise OSError(5, "Input/output error")
+
+    path = write(tmp_path / "decisions.csv", [])
+    monkeypatch.setattr(pd, "read_csv", read_csv)
+    with pytest.raises(UserError, match=rf"^{path} cannot be read as CSV \(.*Input/output error\); give"):
+        read_decisions(path, load_dataset("digits", ""), np.zeros(1437, int))
+
+
 def test_of_another_seed_or_method(selected, train, tmp_path):
     path = write(tmp_path / "decisions.csv", [row(selected, i, "keep") for i in range(9)])
     assert_is_one_line(train("--decisions", path, "--seed", 1)[0], "is of another data set or of other labels")

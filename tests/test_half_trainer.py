@@ -30,7 +30,7 @@ class Script:
     images = "the images"
 
     def __init__(self):
-        self.told, self.predicted = [], 0
+        self.told, self.predicted, self.said = [], 0, P
 
     def build(self, method, given, settings, seed, stage):
         self.given, self.stage = given, (seed, stage)
@@ -46,7 +46,7 @@ class Script:
     def probabilities(self, images, indices):
         assert images == self.images and (indices == HELD_OUT).all()
         self.predicted += 1
-        return np.array(P[self.epoch])
+        return np.array(self.said[self.epoch])
 
     def fit(self, epochs, seed, stage, checkpoint, after_epoch, *_):
         self.told.append(("fit", epochs, seed, stage, checkpoint.name))
@@ -98,6 +98,13 @@ def test_the_last_epoch_selects_where_it_shall(script):
     (hit, loss, *_), rows = script[1](use_best=False)
     assert hit.tolist() == [False, True, False, True] and loss == pytest.approx(-np.log([.1, .6, .4, .7]), abs=1e-6)
     assert [row["heldout_accuracy"] for row in rows] == [None, None, None, .5] and script[0].predicted == 1
+
+
+def test_a_half_in_which_nothing_is_found_is_answered_by_its_first_epoch(script):
+    script[0].said = [[[.3, .4, .3]] * 4, *[[[.1, .8, .1]] * 4] * 3]
+    (hit, loss, *_), rows = script[1](use_best=True)
+    assert not hit.any() and loss == pytest.approx(-np.log([.3] * 4), abs=1e-6)
+    assert [row["heldout_accuracy"] for row in rows] == [0] * 4
 
 
 def test_top_k_selects_what_is_among_the_k_most_likely(script):

@@ -9,6 +9,7 @@ from helpers import CPU, ROOT, SELECTION, InThisProcess, record_of
 
 from noisylabels.errors import UserError
 from noisylabels.selection.algorithm import Scores, incv
+from noisylabels.selection.select import Trainers
 from noisylabels.theory import estimate_noise_ratio
 from utils import corrupt_labels, load_dataset
 
@@ -143,10 +144,29 @@ settings = SimpleNamespace(batch_size=64)
 experiment = SimpleNamespace(gpu_ids=("0", "2,3"), jit_compile=False, threads=2, settings=settings)
 with Trainers(experiment, None, SimpleNamespace(begin=lambda: None)) as trainers:
     print(trainers.start(), *trainers.train([("a",), ("b",)], True), sep="\\n")
+print([process.exitcode for process in trainers.processes])
 """
 
 
 def test_each_half_trains_on_its_own_gpus():
+    """In a process that is gone afterwards."""
     done = subprocess.run([sys.executable, "-c", TWO_GPUS], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.splitlines() == [
-        "('0', False, 2, 64)", "('a', ('0', False, 2, 64))", "('b', ('2,3', False, 2, 64))"], done.stderr
+        "('0', False, 2, 64)", "('a', ('0', False, 2, 64))", "('b', ('2,3', False, 2, 64))", "[-9, -9]"], \
+        done.stderr
+
+
+@pytest.mark.parametrize("platform, imported, method", [
+    ("linux", False, "fork"), ("linux", True, "spawn"), ("darwin", False, "spawn")])
+def test_processes_are_forked_where_they_can_be(platform, imported, method, monkeypatch):
+    """So that they share the images; TensorFlow does not live on in a fork."""
+    def get_context(how):
+        raise UserError(how)
+
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    if imported:
+        monkeypatch.setitem(sys.modules, "tensorflow", None)
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr("multiprocessing.get_context", get_context)
+    with pytest.raises(UserError, match=f"^{method}$"):
+        Trainers(None, None, None).start()

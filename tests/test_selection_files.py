@@ -53,8 +53,10 @@ BAD = {
     "cut off": (lambda f: text(f)[:20_000], r"has \d+ rows, but the training set 1,437"),
     "header alone": (lambda f: text(f[:0]), "has 0 rows"),
     "other labels": (changed("y", 7, 11), "has other true labels"),
+    "smaller label": (changed("y", 7, -1), "has other true labels"),
     "other order": (lambda f: text(f[::-1]), "has other true labels"),
     "other noise": (changed("y_noisy", 7, 11), "has other noisy labels .y_noisy. than this pattern, ratio and seed"),
+    "smaller noise": (changed("y_noisy", 7, -1), "has other noisy labels"),
     "other pattern": (lambda f: text(f.assign(y_noisy=noisy(f.y, "asym", 0))), "has other noisy labels"),
     "other seed": (lambda f: text(f.assign(y_noisy=noisy(f.y, "sym", 1))), "has other noisy labels"),
     "NaN label": (changed("y_noisy", 7, float("nan")), "has something else than numbers in y_noisy"),
@@ -128,6 +130,29 @@ def test_a_selection_of_other_arguments(call, tmp_path, csv, labels):
 def test_what_is_no_file_is_not_read(kind, call, tmp_path, csv):
     csv.mkdir() if kind == "folder" else os.mkfifo(csv)
     assert_is_one_line(call("INCV_main", "--results_dir", tmp_path / "results"), f"{csv} is no file, or far too long")
+
+
+def test_a_disk_that_cannot_be_read_is_one_line(csv, labels, monkeypatch):
+    def read_csv(*_, **__):
+        raise OSError(5, "Input/output error")
+
+    csv.write_bytes(text(selection(labels)))
+    monkeypatch.setattr(pd, "read_csv", read_csv)
+    with pytest.raises(UserError, match=rf"^{csv} cannot be read as CSV \(.*Input/output error\): remove it"):
+        read_selection(csv, *labels)
+
+
+@pytest.mark.parametrize("change, problem", [
+    ({}, None), ({"y": 3}, "something else than blanks in y:"),
+    ({"y_noisy": "cat"}, "something else than numbers in y_noisy:")])
+def test_where_the_truth_is_not_known_it_is_blank(change, problem, csv, labels):
+    csv.write_bytes(text(selection(labels).assign(**{"y": None} | change)))
+    if problem:
+        with pytest.raises(UserError, match=f"^{csv} has {problem} "):
+            read_selection(csv, None, labels[1])
+    else:
+        frame = read_selection(csv, None, labels[1])
+        assert frame.y.isna().all() and (frame.y_noisy == labels[1]).all()
 
 
 @pytest.mark.parametrize("kind", HARMLESS)
