@@ -58,7 +58,7 @@ def checkpoint(tmp_path_factory):
 @pytest.mark.parametrize("change", [
     {"training": None}, {"training": np.array("no JSON")}, {"training": np.array("3")}, {"training": np.array("[]")},
     {"training": np.array('[1, "toy", []]')}, {"training": np.array('[-1, "toy", []]')}, {"state1": None},
-    {"state0": np.zeros((5, 3))}, {"state0": np.zeros((3, 3))}], ids=str)
+    {"state1": np.zeros(2)}, {"state1": np.zeros(4)}], ids=str)
 def test_what_is_no_checkpoint_of_this_training_is_set_aside(change, checkpoint, tmp_path, capsys):
     """It lacks something, or is of another seed or network."""
     save_arrays(tmp_path / "toy.npz", checkpoint)
