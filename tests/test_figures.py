@@ -188,37 +188,3 @@ def test_a_figure_of_another_format_is_also_the_same_file_each_time(name, starts
     assert found[0] == found[1] and len(found[0]) > 3
     for content in found[0].values():
         assert content.startswith(starts) and not re.search(rb"matplotlib v|Date>|CreationDate", content)
-
-
-# ------------------------------------------------------------------------------------------------------ what is drawn
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """What the figures of this name are called with, while nothing is drawn."""
-    def drawn(name):
-        calls = []
-        monkeypatch.setattr(f"noisylabels.report.figures.{name}", lambda *arguments: calls.append(arguments))
-        monkeypatch.setattr(draw, "save", lambda figure, path: path)
-        return calls
-    return drawn
-
-
-def test_a_training_s_figure_has_the_accuracies_and_the_method_s_own_columns(drawn, tmp_path):
-    calls = drawn("training")
-    write_training(tmp_path / "digits/sym/0.5", "incv", [.5, .6], [.4, .7], {"kept": [64, 60], "kept_precision_1": .9})
-    draw.training_figures(tmp_path / "digits/sym/0.5", "incv")
-    ((frame, method, title),) = calls
-    assert list(frame) == ["test_accuracy_1", "test_accuracy_2", "kept", "kept_precision_1"]
-    assert (method, title) == ("incv", "INCV, digits, sym 0.5, seed 0")
-
-
-@pytest.mark.parametrize("dataset, given", [("cifar10", True), ("digits", False)])
-def test_published_points_are_cifar10_s(dataset, given, drawn, tmp_path):
-    curves, selections = drawn("theory_curves"), drawn("selection")
-    write_verify(tmp_path / dataset / "sym/0.5", "sym", .5, dataset=dataset)
-    write_selection(tmp_path / dataset / "sym/0.5", [.9], [.8])
-    draw.verify_figures(tmp_path, dataset)
-    draw.summary(tmp_path, dataset)
-    ((table, n_classes, points),) = curves
-    assert (len(table), n_classes, points is not None) == (1, 10, given) and (selections[0][1] != {}) == given
