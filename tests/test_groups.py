@@ -1,4 +1,6 @@
 """Like with like: what is averaged over seeds, what is not, and how a row says in what it differs."""
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from records import INCV, write_record, write_run
 
 from noisylabels.recipes import RECIPES
 from noisylabels.report import draw
+from noisylabels.report.groups import labelled, usual_recipe
 from noisylabels.report.looks import look
 
 
@@ -68,6 +71,58 @@ def test_a_selection_counts_by_how_it_was_made_not_by_its_digest(tmp_path):
                                   ("incv", "selection: 5 epochs, 1 iteration"): (.7, 1)}
 
 
+def test_a_selection_of_another_recipe_says_so(tmp_path):
+    fast = {**RECIPES["fast"]["INCV"].values, "recipe": "fast", "augmentation": "none", "mirror": False}
+    write_run(tmp_path / "digits/sym/0.5", "incv", .8, selection={"digest": "a", **INCV, **fast})
+    write_run(tmp_path / "digits/sym/0.5/seed1", "incv", .7, seed=1, decisions="abc",
+              selection={"digest": "b", **INCV, **fast, "epochs": 9, "top_k": 2})
+    assert table_of(tmp_path) == {("incv", "selection: fast"): (.8, 1),
+                                  ("incv", "reviewed, selection: fast, 9 epochs, top 2"): (.7, 1)}
+
+
+def test_selections_of_before_are_known_by_the_record_beside_them(tmp_path):
+    folder = tmp_path / "digits/sym/0.5"
+    write_run(folder, "incv", .8, selection="a")
+    write_record(folder, "INCV", INCV | {"seed": 0})
+    write_run(folder / "seed1", "incv", .6, seed=1, selection="b")
+    assert table_of(tmp_path) == {("incv", ""): (.8, 1), ("incv", "unknown selection"): (.6, 1)}
+    rows = pd.read_csv(tmp_path / "digits/runs.csv")
+    assert rows[rows.run == "incv_training"].selection_digest.tolist() == ["a", "b"]
+
+
+def test_an_option_that_a_record_is_too_old_to_know_is_unknown_but_for_those_without_a_default(tmp_path):
+    folder = tmp_path / "digits/sym/0.5"
+    write_run(folder, "f_correction", .8)
+    write_run(folder, "co_teaching", .7)
+    write_run(folder / "seed1", "co_teaching", .6, seed=1, co_teaching_variant="harness", co_teaching_noise_ratio=.4)
+    assert table_of(tmp_path) == {("f_correction", "T unknown"): (.8, 1), ("co_teaching", "variant unknown"): (.7, 1),
+                                  ("co_teaching", "noise_ratio 0.4"): (.6, 1)}
+
+
+def test_rows_of_a_method_begin_with_the_recipe_as_it_stands(tmp_path):
+    folder = tmp_path / "digits/sym/0.5"
+    for seed, changes in enumerate([{"architecture": "MLP"}, {"epochs": 6}, {}, {}]):
+        write_run(folder / f"seed{seed}" if seed else folder, "standard", .8, seed=seed, **changes)
+    table_of(tmp_path)
+    lines = (tmp_path / "digits/table.md").read_text(encoding="utf-8").splitlines()
+    found = [line.split(" | ")[0] for line in lines if line.startswith("| Standard")]
+    assert found == ["| Standard", "| Standard, 6 epochs", "| Standard, MLP"]
+
+
+def test_runs_that_differ_in_what_has_no_words_are_told_apart():
+    """The later one says in what it is not the earlier, by the names of a record."""
+    plain = {"recipe": "digits", "dataset": "digits"}
+    identities = {"a": {**plain, "x": 1}, "b": {**plain, "x": 2}, "c": {**plain, "epochs": 6, "x": 1}, "d": dict(plain),
+                  "e": {**plain, "x": 2}, "f": {**plain, "epochs": 6, "y": 3}, "g": {**plain, "x": 1}}
+    assert labelled(identities, "main", "digits") == [
+        ("", ["a", "g"]), ("x 2", ["b", "e"]), ("6 epochs", ["c"]), ("x None", ["d"]), ("6 epochs, x None, y 3", ["f"])]
+
+
+def test_the_usual_recipe_is_that_of_most():
+    assert usual_recipe([{"recipe": "fast"}, {"recipe": "digits"}, {}, {"recipe": "digits"}]) == "digits"
+    assert usual_recipe([{}, {"recipe": None}]) == usual_recipe([]) == "unknown"
+
+
 def test_a_name_is_a_difference_and_a_recipe_s_own_folder_is_none(tmp_path):
     folder = tmp_path / "cifar10/sym/0.5"
     fast = {"recipe": "fast", **RECIPES["fast"]["main"].values, "dataset": "cifar10"}
@@ -111,6 +166,20 @@ def test_runs_csv_is_a_flat_row_a_record(tmp_path):
     assert rows.loc["incv_training", [
         "pattern", "ratio", "name", "seed", "epochs", "selection_epochs", "selection_digest", "last", "git", "keras",
         "device", "threads"]].tolist() == ["sym", .5, "name", 1, 40, 25, "b", .9, "abc", 3, "CPU", 2]
+
+
+def test_a_row_of_runs_csv_is_of_the_last_session_if_there_was_one(tmp_path):
+    folder = tmp_path / "digits/sym/0.5"
+    write_record(folder, "INCV", INCV, seconds=[1, 2, 3])
+    path = folder / "INCV.json"
+    record = json.loads(path.read_text())
+    for session, git in zip(record["sessions"], "xyz"):
+        session["git"] = git
+    path.write_text(json.dumps(record))
+    write_record(folder / "seed1", "INCV", INCV, seconds=[])
+    draw.summary(tmp_path, "digits")
+    rows = pd.read_csv(tmp_path / "digits/runs.csv", keep_default_na=False)
+    assert rows.git.tolist() == ["z", ""] and rows.seconds.tolist() == [6, 0] and rows.device.tolist() == ["CPU", ""]
 
 
 def test_trees_are_compared_in_the_first(tmp_path):

@@ -121,7 +121,7 @@ def test_the_theory_beside_what_was_measured(tmp_path):
 def test_a_new_method_needs_nothing_here(digits):
     write_training(digits / "digits/sym/0.5", "newest", [0.5, 0.99])
     written = names(draw.everything(digits, "digits"))
-    assert "newest_training.png" in written
+    assert "newest_training.png" in written and written.count("incv_training.png") == 3       # of three seeds
     last = (digits / "digits/table.md").read_text(encoding="utf-8").splitlines()[-1]
     assert last == "| newest, 2 epochs, no record | 99.00 (1) |"
 
