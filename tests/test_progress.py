@@ -76,10 +76,85 @@ def test_a_file_gets_a_line_an_epoch_and_quiet_nothing(capsys):
                         capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("terminal, expected", [
+def test_a_line_of_a_file_has_what_is_known_of_what_is_shown(clock, capsys):
+    shown = Progress({"a": 1})
+    shown.show(Event("a", 2, 0))
+    clock[0] = 3.
+    shown.show(Event("a", 2, 0, row={"loss": 1, "accuracy": .5, "heldout_loss_1": None, "acc_mix": .25, "LP": .5,
+                                     "heldout_accuracy_1": .125, "kept": 3, "seconds": 2.04}))
+    assert capsys.readouterr().out == (
+        "a  epoch 1/2  loss 1.0000  accuracy 0.5000  acc_mix 0.2500  heldout_accuracy_1 0.1250  2.0 s  ETA 0:03\n")
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Makes a Progress on a terminal of a width."""
+    made = []
+
+    def terminal(width, plan, quiet=False):
+        monkeypatch.setattr(progress, "Console", lambda **options: Console(
+            force_terminal=True, width=width, file=io.StringIO(), **options))
+        made.append(Progress(plan, quiet))
+        return made[-1]
+    yield terminal
+    for shown in made:
+        shown.__exit__()
+
+
+def seen(shown, *event, **more):
+    """The line on the terminal after an event."""
+    shown.show(Event(*event, **more))
+    return str(shown.live.get_renderable().text)
+
+
+def test_what_a_terminal_shows_of_trainings_of_unlike_work(clock, terminal):
+    """The second takes half as much again; of it a half was done before. The clock starts with the first event."""
+    clock[0] = 5.
+    shown = terminal(85, {"a": 2, "b": 3})
+    clock[0] = 10.
+    assert seen(shown, "a", 10, 0) == "(1/2) a  epoch 1/10  step 0/1  loss 0.000  ETA ?"
+    live, clock[0] = shown.live, 14.
+    assert seen(shown, "a", 10, 0, 1, 4, 2.5) == "(1/2) a  epoch 1/10  step 1/4  loss 2.500  ETA 6:36"
+    clock[0] = 30.
+    whole = "(1/2) a  epoch 1/10  loss 1.2346  accuracy 0.5000  test_accuracy_1 0.9000  ETA 8:00"
+    assert seen(shown, "a", 10, 0, row=ROW) == whole and len(whole) == 83
+    clock[0] = 40.
+    assert seen(shown, "a", 10, 1, row=ROW).endswith("ETA 3:50")
+    clock[0] = 50.
+    assert seen(shown, "b", 10, 5) == "(2/2) b  epoch 6/10  step 0/1  loss 0.000  ETA 2:35"
+    assert seen(shown, "b", 10, 10) == "(2/2) b  epoch 10/10  step 0/1  loss 0.000  ETA 1:20"
+    assert shown.live is live
+
+
+@pytest.mark.parametrize("width, line", [
+    (84, "(1/2) a  epoch 1/10  loss 1.2346  accuracy 0.5000  ETA 8:00"),
+    (61, "(1/2) a  epoch 1/10  loss 1.2346  accuracy 0.5000  ETA 8:00"),
+    (60, "(1/2) a  epoch 1/10  loss 1.2346  ETA 8:00"), (31, "(1/2) a  epoch 1/10  ETA 8:00"),
+    (30, "(1/2)   epoch 1/10  ETA 8:00"), (15, "  epoch 1/10 ")])
+def test_what_does_not_fit_a_terminal_is_left_out(width, line, clock, terminal):
+    shown = terminal(width, {"a": 2, "b": 3})
+    shown.show(Event("a", 10, 0))
+    clock[0] = 20.
+    assert seen(shown, "a", 10, 0, row=ROW) == line
+
+
+def test_one_training_has_no_number_and_a_quiet_one_is_not_shown(clock, terminal):
+    assert seen(terminal(30, {"standard network": 1}), "standard network", 10, 0) == "standard   epoch 1/10  ETA ?"
+    quiet = terminal(30, {"a": 1}, quiet=True)
+    quiet.show(Event("a", 10, 0))
+    assert quiet.live is None
+
+
+@pytest.mark.parametrize("seconds, text", [(0, "0:00"), (59.4, "0:59"), (59.6, "1:00"), (3599, "59:59"),
+                                           (3600, "1:00:00"), (36061, "10:01:01")])
+def test_seconds_as_minutes_and_hours(seconds, text):
+    assert progress.clock(seconds) == text and progress.seconds_of(text) == round(seconds)
+
+
+@pytest.mark.parametrize("on_terminal, expected", [
     (False, "noise sym 0.5, 717 labels wrong (0.499), seed 0\non CPU\n"),
     (True, "noise sym 0.5, 717 labels\n  wrong (0.499), seed 0\non CPU\n")])
-def test_the_first_lines_are_broken_between_words(terminal, expected, monkeypatch, capsys):
-    monkeypatch.setattr(progress, "Console", lambda: Console(force_terminal=terminal, width=30, file=io.StringIO()))
+def test_the_first_lines_are_broken_between_words(on_terminal, expected, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "Console", lambda: Console(force_terminal=on_terminal, width=30, file=io.StringIO()))
     say("noise sym 0.5, 717 labels wrong (0.499), seed 0", "on CPU")
     assert capsys.readouterr().out == expected
