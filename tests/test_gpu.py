@@ -26,13 +26,15 @@ def machine(monkeypatch, tmp_path):
 ])
 def test_which_are_chosen(gpu_id, found, batch_size, chosen, machine, recwarn):
     machine(len(found))
-    assert "".join(gpu.choose(gpu_id, found, batch_size)) == chosen
+    asked = gpu_id and gpu_id.encode().decode()                     # another object, as a command line brings it
+    assert "".join(gpu.choose(asked, found, batch_size)) == chosen
     assert not recwarn
 
 
 @pytest.mark.parametrize("gpu_id, found, batch_size, message", [
     ("2", "ab", 128, "argument --gpu_id: no GPU 2 (ids 0 to 1)"),
     ("0,3", "ab", 128, "argument --gpu_id: no GPU 3 (ids 0 to 1)"),
+    ("2", "", None, "argument --gpu_id: no GPU 2 (this machine has none; leave it out to use the CPU)"),
     ("7", "", 128, "argument --gpu_id: no GPU 7 (this machine has none; leave it out to use the CPU)"),
     ("0,1,2", "abc", 128, "argument --batch_size: 3 GPUs cannot share 128 samples equally; give a multiple of 3"),
 ])
@@ -44,9 +46,10 @@ def test_what_cannot_be_chosen(gpu_id, found, batch_size, message, machine):
 
 
 def test_a_training_that_needs_whole_batches_takes_the_first_of_several_and_says_so(machine):
-    machine(2)
-    with pytest.warns(UserWarning, match="cannot share its batches: of the GPUs 0,1 it uses 0 "):
-        assert gpu.choose("0,1", "ab", None) == ["a"]
+    machine(3)
+    with pytest.warns(UserWarning, match="cannot share its batches: of the GPUs 1,2 it uses 1 ") as warned:
+        assert gpu.choose("1,2", "abc", None) == ["b"]
+    assert warned[0].filename == __file__                           # it is of whoever asks
 
 
 OLD = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  470.256.02  Thu May  2 14:37:44 UTC 2024\nGCC version:  9.4.0\n"
@@ -68,12 +71,19 @@ def test_cards_that_tensorflow_does_not_find(driver, problem, machine):
     assert str(error.value) == f"argument --gpu_id: {problem}, or give -1 for the CPU (docs/gpu.md)"
     with pytest.warns(UserWarning) as warned:
         assert gpu.choose(None, "") == []
-    assert str(warned[0].message) == f"{problem}; the CPU computes (docs/gpu.md)"
+    assert str(warned[0].message) == f"{problem}; the CPU computes (docs/gpu.md)" and warned[0].filename == __file__
 
 
-@pytest.mark.parametrize("capability", [(6, 0), (6, 1), (7, 0), (7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0)])
+@pytest.mark.parametrize("capability", [(6, 0), (6, 1), (7, 0), (7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0),
+                                        (11, 9)])
 def test_cards_that_run_the_kernels(capability):
     gpu.check_kernels("card", capability, BUILT)
+
+
+def test_kernels_of_a_card_of_two_digits():
+    gpu.check_kernels("card", (10, 3), ["sm_89", "sm_103"])
+    with pytest.raises(UserError, match="compute capability 10.2"):
+        gpu.check_kernels("card", (10, 2), ["sm_89", "sm_103"])
 
 
 @pytest.mark.parametrize("capability, built", [
@@ -93,6 +103,7 @@ def test_cards_that_do_not(capability, built):
     (RuntimeError("'cuLaunchKernel' failed with 'CUDA_ERROR_INVALID_HANDLE'\n"),
      "'cuLaunchKernel' failed with 'CUDA_ERROR_INVALID_HANDLE'; "),
     (RuntimeError(), "RuntimeError; "),
+    (RuntimeError("x" * 199 + "yz"), "x" * 199 + "y; "),
 ])
 def test_a_card_that_does_not_compute(error, said):
     assert str(gpu.failed("NVIDIA X", error)) == (

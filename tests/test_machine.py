@@ -1,5 +1,11 @@
 """How trainings share a machine, over a table of machines."""
+import os
+import subprocess
+import sys
+import time
+
 import pytest
+from helpers import ROOT
 
 from noisylabels import machine
 
@@ -9,7 +15,10 @@ from noisylabels import machine
     (8, 0, 9e9, ("auto", None, None), ((None, None), 4)),
     (8, 0, 1e9, ("auto", None, None), ((None,), 8)),                    # not the memory for two
     (1, 0, 9e9, ("auto", None, None), ((None,), 1)),
+    (2, 0, 9e9, ("auto", None, None), ((None, None), 1)),
     (3, 0, 9e9, ("auto", None, None), ((None, None), 1)),
+    (8, 0, 3e9, ("auto", None, None), ((None,), 8)),                    # each takes a half of 3e9
+    (8, 0, 3e9 + 1, ("auto", None, None), ((None, None), 4)),
     (8, 0, 9e9, ("off", None, None), ((None,), 8)),
     (1, 0, 1e9, ("on", None, None), ((None, None), 1)),                 # as one wishes
     (8, 0, 9e9, ("auto", None, 3), ((None, None), 3)),
@@ -34,7 +43,13 @@ def test_shares(cores, gpus, memory, flags, expected, monkeypatch):
     monkeypatch.setattr(machine, "cores", lambda: cores)
     monkeypatch.setattr(machine, "gpus", lambda: gpus)
     monkeypatch.setattr(machine, "free_memory", lambda: memory)
-    assert machine.shares(*flags) == expected
+    parallel, gpu_id, threads = flags
+    assert machine.shares(fresh(parallel), gpu_id and fresh(gpu_id), threads) == expected
+
+
+def fresh(text):
+    """The same text, but another object, as a command line brings it."""
+    return text.encode().decode()
 
 
 @pytest.mark.parametrize("visible, found", [(None, 3), ("", 0), ("-1", 0), ("1", 1), ("0,2", 2), ("0,1,2,3", 3)])
@@ -59,5 +74,46 @@ def test_free_memory(text, found, monkeypatch, tmp_path):
     assert machine.free_memory() == found
 
 
-def test_cores():
-    assert machine.cores() >= 1
+@pytest.mark.parametrize("allowed, count, found", [({0, 3, 5}, 8, 3), (None, 8, 8), (None, None, 1)])
+def test_cores(allowed, count, found, monkeypatch):
+    """Those that this process may use, where the system says that, else all, else one."""
+    if allowed is None:
+        monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    else:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process: allowed, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: count)
+    assert machine.cores() == found
+
+
+PARENT = """
+import subprocess, sys, time
+from noisylabels.machine import die_with_parent
+child = subprocess.Popen([sys.executable, "-S", "-c", "import time; print('up', flush=True); time.sleep(300)"],
+                         stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+child.stdout.readline()
+print(child.pid, flush=True)
+time.sleep(300)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone can do it")
+def test_a_process_ends_with_the_one_that_started_it_even_if_that_is_killed():
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        child = int(parent.stdout.readline())
+    finally:
+        parent.kill()
+        parent.communicate()
+    deadline = time.monotonic() + 60
+    while at_work(child):
+        assert time.monotonic() < deadline
+        time.sleep(.02)
+
+
+def at_work(process):
+    """Whether a process is there, and not only what is left of one that nobody has asked about."""
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False

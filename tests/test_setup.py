@@ -87,8 +87,15 @@ def test_a_python_that_is_too_old_says_what_to_do(monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         runpy.run_path(str(ROOT / "noisylabels/python.py"))
     assert stop.value.code == 2
-    assert re.fullmatch("error: Python 3.10 to 3.13 is needed, this is .*; run `make demo` once, .*\n",
+    version = re.escape(sys.version.split()[0])
+    assert re.fullmatch(f"error: Python 3.10 to 3.13 is needed, this is {version}; run `make demo` once, .*\n",
                         capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("version", [(3, 10, 0), (3, 13, 1)])
+def test_a_python_of_the_readme_is_new_enough(version, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "version_info", version)
+    assert runpy.run_path(str(ROOT / "noisylabels/python.py"))["problem"] == "" == capsys.readouterr().err
 
 
 @pytest.mark.slow
