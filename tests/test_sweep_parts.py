@@ -1,0 +1,233 @@
+"""The parts of a sweep by themselves: what its flags allow, what it hands on, how it calls a script, what it shows."""
+import io
+import os
+import subprocess
+import time
+from argparse import ArgumentTypeError
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+import sweep
+from noisylabels.sweep import places
+from noisylabels.sweep.loop import Here, carry_out
+from noisylabels.sweep.sight import digest_of_code, digest_of_data, mark, state_of
+from noisylabels.sweep.status import Status, announced, end_of
+from noisylabels.sweep.tasks import Outcome, Task
+from noisylabels.sweep.work import call
+from noisylabels.theory import Noise
+from utils import load_dataset
+
+# ----------------------------------------------------------------------------------------------------------- its flags
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("sym:0", Noise("sym", 0.)), ("asym5:1", Noise("asym5", 1.)), ("asym:.25", Noise("asym", .25)),
+    ("given", Noise("given"))])
+def test_settings(text, expected):
+    assert sweep.setting(text.encode().decode()) == expected
+
+
+@pytest.mark.parametrize("text, words", [
+    ("sym", "'sym' is not a setting such as"), ("pair:0.3", "'pair:0.3' is not a setting such as"),
+    ("sym0.3", r"did you mean sym:0.3\?$"), ("asymm", r"did you mean asym:0.5\?$"), ("sym:", "'' is not a finite"),
+    ("sym:-0.1", "'-0.1' is not a finite number of at least 0 and at most 1"), ("sym:1.1", "'1.1' is not")])
+def test_what_is_no_setting(text, words):
+    with pytest.raises(ArgumentTypeError, match=words):
+        sweep.setting(text)
+
+
+def test_a_run_may_have_a_share_of_a_gpu_or_several():
+    assert [sweep.gpus_per_run(text) for text in ("1", "2", "8", "0.5", "0.25", "0.2", "0.3333333")] == [
+        1, 2, 8, .5, .25, .2, .3333333]
+    for text in ("0", "0.3", "0.4", "0.6", "1.5", "2.1", "-1"):
+        with pytest.raises(ArgumentTypeError, match=f"'{text}' is not a"):
+            sweep.gpus_per_run(text)
+
+
+def test_by_default_seeds_0_to_2_of_the_paper_s_settings(tmp_path):
+    options, rest = sweep.arguments().parse_known_args(["--methods", "standard", "--results_dir", str(tmp_path)])
+    options.rest = rest
+    plan = sweep.tasks(options, load_dataset("digits", ""))
+    assert [task.title for task in plan] == [f"standard {noise} seed {seed}" for noise in (
+        "sym 0.2", "sym 0.5", "sym 0.8", "asym 0.4") for seed in (0, 1, 2)]
+    assert sweep.arguments().parse_args(["--seeds", "0", "--jobs", "1"]).jobs == 1
+    with pytest.raises(SystemExit):
+        sweep.arguments().parse_args(["--seeds", "-1"])
+
+
+@pytest.mark.parametrize("flags, expected", [
+    ("--epochs 9 --batch_size 64", "--batch_size 64"),
+    ("--epochs=9 --batch_size=64 --top_k 2", "--batch_size=64 --top_k 2"),
+    ("--validation_split .1 --INCV_epochs 3 --overwrite --f_correction_T true --seed 4", "--INCV_epochs 3 --seed 4"),
+    ("--overwrite_selection --epochs 3 --jit_compile", "--overwrite --jit_compile"), ("", "")])
+def test_a_selection_is_told_what_it_knows_of_the_flags(flags, expected):
+    assert sweep.of_selection(flags.split()) == expected.split()
+
+
+@pytest.mark.parametrize("flags, expected", [
+    ([], "here"), (["--jobs", "1"], "here"), (["--jobs", "2"], (2, None)),
+    (["--jobs", "4", "--gpus_per_run", ".5"], (4, .5)),
+    (["--jobs", "2", "--gpu_id", "0"], (2, 0)), (["--scheduler", "a"], ("a", None, None)),
+    (["--scheduler", "a", "--jobs", "1", "--gpus_per_run", "1"], ("a", 1, 1))])
+def test_what_does_the_tasks(flags, expected, monkeypatch, tmp_path):
+    """One process after the other; more at a time on this machine; a scheduler in any case."""
+    runs, leaving = SimpleNamespace(leave="leave"), []
+    asked = []
+    monkeypatch.setattr(places, "on_this_machine", lambda root, *given: asked.append(given))
+    monkeypatch.setattr(places, "at", lambda *given, **_: asked.append(given) or runs)
+    monkeypatch.setattr(sweep, "sight", lambda *_: {})
+    monkeypatch.setattr("noisylabels.cli.LEAVING", leaving)
+    options, options.rest = sweep.arguments().parse_known_args([*flags, "--results_dir", str(tmp_path)])
+    args, dataset = sweep.common(options.rest)
+    found = sweep.executor(options, args, dataset)
+    assert isinstance(found, Here) == (expected == "here") and asked == [expected] * (expected != "here")
+    elsewhere = "--scheduler" in flags
+    assert leaving == ["leave"] * elsewhere and (tmp_path / ".sweep").exists() == elsewhere
+
+
+def test_what_is_seen_is_short_and_a_mark_makes_its_folder(tmp_path):
+    mark(tmp_path / "a/b")
+    assert len(state_of(tmp_path / "a/b")) == 32
+    assert [len(digest_of_code(tmp_path)), len(digest_of_data(load_dataset("digits", "")))] == [12, 12]
+
+
+# ------------------------------------------------------------------------------------------------------- a call of one
+
+
+@pytest.mark.parametrize("code, returned, raised", [
+    ("sys.exit(0)", 0, None), ("sys.exit(7)", 7, None), ("sys.exit(128)", 128, None), ("sys.exit(129)", None, -1),
+    ("os.kill(os.getpid(), 1)", None, -1)])
+def test_the_exit_code_of_a_call(code, returned, raised, tmp_path):
+    """A signal that ended it is an error, also where the script caught it; its log may lie in a new folder."""
+    (tmp_path / "code.py").write_text(f"import os, sys; print('said', flush=True); {code}")
+    log = tmp_path / "new/er/x.log"
+    if raised:
+        with pytest.raises(subprocess.CalledProcessError) as error:
+            call(tmp_path, "code", [], log)
+        assert error.value.returncode == raised
+    else:
+        assert call(tmp_path, "code", [], log) == returned
+    assert log.read_text() == "said\n"
+
+
+def test_a_run_that_ends_well_is_made_once(tmp_path):
+    (tmp_path / "code.py").write_text(f"open('{tmp_path}/tries', 'a').write('x')")
+    task = Task("once", "code", [], tmp_path / "once.json")
+    runs = Here(tmp_path)
+    with Status([task], runs) as status:
+        carry_out([task], runs, status)
+    assert status.done == [task] and (tmp_path / "tries").read_text() == "x" and runs.places == 1
+
+
+# ----------------------------------------------------------------------------------------------------------- how far
+
+
+@pytest.fixture
+def now(monkeypatch):
+    """A clock that the test moves."""
+    now = [100.]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def task(tmp_path):
+    return lambda title, work=1.: Task(title, "code", [], tmp_path / f"{title}.json", work=work)
+
+
+def write_log(task, text, at):
+    task.log.write_text(text)
+    os.utime(task.log, (at, at))
+
+
+def test_what_is_left_is_shared_by_the_places_and_is_none_of_what_is_overdue(now, task):
+    a, b, c, d = (task(name, work) for name, work in (("a", 2), ("b", 2), ("c", 4), ("d", 10)))
+    runs = SimpleNamespace(places=1, about="")
+    status = Status([a, b, c, d], runs)
+    status.begin(a)
+    status.end(a, Outcome(None, 10.))                                   # 5 s a unit
+    status.begin(b)
+    now[0] += 4
+    assert status.remaining() == pytest.approx(6 + 70)
+    now[0] += 96
+    assert status.remaining() == pytest.approx(0 + 70)                  # b should have ended long ago
+    runs.places = 0
+    assert status.remaining() == pytest.approx(70)                      # as with one place
+    write_log(b, "b  ETA 0:50\n", now[0] - 10)
+    assert announced(b.log) == 40
+    pace = (10 + 100 + 40) / (2 + 2)                                    # b has said so: in all 140 s
+    assert status.remaining() == pytest.approx(40 + 14 * pace)
+    write_log(b, "b  ETA 0:50\n", now[0] - 60)
+    assert announced(b.log) == 0
+    status.end(b, Outcome("exit code 1", 100.))
+    assert status.remaining() == pytest.approx(70)                      # what failed is no measure
+
+
+def test_it_is_estimated_anew_every_five_seconds_and_when_a_task_ends(now, task):
+    a, b = task("a"), task("b")
+    status = Status([a, b], SimpleNamespace(places=1, about=""))
+    assert str(status) == "0 done, 0 running, 2 waiting, 0 failed, ETA ?"
+    status.begin(a), status.end(a, Outcome(None, 10.))
+    status.begin(b)
+    assert str(status).endswith("ETA 0:10")
+    for now[0], left in ((104.5, "0:10"), (105., "0:10"), (105.5, "0:04"), (107., "0:04")):
+        assert str(status) == f"1 done, 1 running, 0 waiting, 0 failed, ETA {left}"
+
+
+def test_the_end_of_a_log_is_five_hundred_letters(tmp_path):
+    text = "".join(map(str, range(300)))
+    for n in (3, 500, 501, 600):
+        (tmp_path / "x.log").write_text(text[:n])
+        assert end_of(tmp_path / "x.log") == text[:n][-500:]
+    assert end_of(tmp_path / "none") == ""
+
+
+@pytest.mark.parametrize("n, more", [(8, None), (9, "  and 1 more"), (11, "  and 3 more")])
+def test_a_terminal_shows_eight_running_tasks(n, more, now, task, monkeypatch):
+    shown = io.StringIO()
+    monkeypatch.setattr("noisylabels.sweep.status.Console",
+                        lambda **options: Console(force_terminal=True, width=40, file=shown, **options))
+    tasks = [task(f"t{k}") for k in range(n)]
+    status = Status(tasks, SimpleNamespace(places=n, about="anywhere"))
+    for each in tasks:
+        status.begin(each)
+        status.where(each, "tcp://somewhere-with-a-long-name")
+    now[0] += 61
+    spinner, *lines = status.live.get_renderable().renderables
+    assert str(spinner.text) == f"0 done, {n} running, 0 waiting, 0 failed, ETA ?, anywhere"
+    assert [str(line) for line in lines] == [
+        f"  1:01  t{k}  tcp://somewhere-with-a-long-name" for k in range(8)] + [more] * bool(more)
+    printed = Console(width=20, file=io.StringIO())
+    printed.print(status.live.get_renderable())
+    assert "  1:01  t0  tcp://s…" in printed.file.getvalue().splitlines()
+
+
+def test_a_line_of_what_has_ended_goes_on_to_the_terminal_s_end_as_it_is(now, task, monkeypatch):
+    shown = io.StringIO()
+    monkeypatch.setattr("noisylabels.sweep.status.Console",
+                        lambda **options: Console(force_terminal=True, width=30, file=shown, **options))
+    long = task("a title of more letters than a line of thirty has")
+    status = Status([long], SimpleNamespace(places=1, about=""))
+    status.end(long, Outcome("exit code 1", 61., "tcp://w"))
+    assert shown.getvalue() == f"failed  {long.title}: exit code 1 on tcp://w, after 1:01\n"
+
+
+def test_where_all_is_done_nothing_is_said(tmp_path, capsys):
+    task = Task("a", "code", [], tmp_path / "a.json", done=True)
+    with Status([task], SimpleNamespace(places=1, about="x")) as status:
+        pass
+    assert capsys.readouterr().out == "" and str(status) == "1 done, 0 running, 0 waiting, 0 failed, ETA ?"
+
+
+def test_a_task_that_begins_again_says_where_it_was_ended(now, task, capsys):
+    a = task("a")
+    status = Status([a], SimpleNamespace(places=1, about=""))
+    status.begin(a)
+    status.where(a, "w1")
+    now[0] += 5
+    status.where(a, "w2")
+    assert status.running[a] == (105., "w2")
+    assert capsys.readouterr().out == "begin   a\nagain   a on w2; it was ended on w1\n"
