@@ -1,0 +1,153 @@
+"""Flags at their bounds, help texts, and what INCV_main.py prints of a finished run, from its files alone."""
+from argparse import ArgumentTypeError
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import assert_is_one_line
+
+import INCV
+import INCV_main
+import Verify_Theory
+from noisylabels import cli, data_flags
+from noisylabels.errors import UserError
+from noisylabels.theory import Noise
+from utils import load_dataset, observed_labels
+
+SYM = Noise("sym", .5)
+
+
+def parsed(script, *flags):
+    """The arguments of a script, and the digits."""
+    args = script.arguments().parse_args([*map(str, flags)])
+    return args, load_dataset(args.dataset, args.data_dir, **data_flags.load_options(args))
+
+
+def selection(*flags):
+    """The Experiment of INCV.py's selection."""
+    args, digits = parsed(INCV, *flags)
+    return cli.selection_experiment(args, digits, observed_labels(digits, SYM), SYM)
+
+
+@pytest.mark.parametrize("kind, low, high, above, good, bad", [
+    (float, 0, 1, False, {"0": 0, "1": 1, "1e-9": 1e-9}, ["-1e-9", "1.0000001", "nan", "inf", "", "x"]),
+    (float, 0, float("inf"), True, {"1e-9": 1e-9, "1e300": 1e300}, ["0", "-1", "inf", "-inf", "nan"]),
+    (int, 2, 9, False, {"2": 2, "9": 9, "007": 7}, ["1", "10", "2.0", "nan"])])
+def test_a_number_lies_within_its_bounds(kind, low, high, above, good, bad):
+    parse = cli.number(kind, low, high, above)
+    assert {text: parse(text) for text in good} == good
+    for text in bad:
+        with pytest.raises(ArgumentTypeError, match=f"'{text}' is not a"):
+            parse(text)
+
+
+def test_there_is_no_minus_zero():
+    assert str(cli.number(float, 0, 1)("-0.0")) == "0.0"
+
+
+@pytest.mark.parametrize("script", [INCV, INCV_main, Verify_Theory])
+def test_help_texts_say_what_the_default_is_where_there_is_one(script):
+    text = " ".join(script.arguments().format_help().split())
+    assert "(default: digits)" in text and "(default: png)" in text and "batches, augmentation (default: 0)" in text
+    assert not {part for part in ("None", "False", "[0.5]") if f"(default: {part}" in text}
+
+
+def test_a_flag_that_is_mistyped_with_its_value_is_known_again(call):
+    assert_is_one_line(call("INCV", "--reciep=fast", "--seed", 1), r"--reciep=fast; did you mean --recipe\?")
+
+
+def test_as_many_samples_as_classes_or_as_a_batch_are_enough():
+    args = SimpleNamespace(dataset="x", data_dir="y")
+    cli.check_labels(args, np.arange(10), 10)
+    cli.check_labels(args, np.repeat([3, 4], 5), 10)
+    with pytest.raises(UserError, match="x in y has 9 training samples, fewer than its 10 classes; delete"):
+        cli.check_labels(args, np.arange(9), 10)
+    with pytest.raises(UserError, match="of one class alone, 3; delete"):
+        cli.check_labels(args, np.full(10, 3), 10)
+    assert selection("--batch_size", 718, "--top_k", 9).settings.batch_size == 718
+    with pytest.raises(UserError, match="719 is more than the 718 samples of half of the training set"):
+        selection("--batch_size", 719)
+    with pytest.raises(UserError, match="10 must be below the 10 classes"):
+        selection("--top_k", 10)
+
+
+def test_what_is_of_the_training_is_not_of_the_selection(tmp_path):
+    args, digits = parsed(INCV_main, "--evaluate_every", 5, "--validation_split", .9, "--epochs", 3, "--INCV_epochs", 4,
+                          "--results_dir", tmp_path)
+    work = INCV_main.plan(args, digits)
+    found = [[each.settings.evaluate_every, each.settings.validation_split, each.settings.epochs]
+             for each in (work.experiment, work.selecting)]
+    assert found == [[5, .9, 3], [1, 0, 4]] and not work.finished
+    assert work.selecting.arguments == {"INCV_iter": 4, "top_k": 1, "assumed_pattern": "sym"}
+    args, _ = parsed(INCV_main, "--method", "standard", "--batch_size", 1437, "--results_dir", tmp_path)
+    work = INCV_main.plan(args, digits)
+    assert work.experiment.settings.batch_size == 1437 and work.selecting is work.selection is None
+
+
+KNOWN = np.zeros(3)
+
+
+@pytest.mark.parametrize("arguments, wrong, T, problem", [
+    ({"co_teaching_noise_ratio": None}, None, KNOWN, "--method: co_teaching is told the noise ratio"),
+    ({"co_teaching_noise_ratio": None}, KNOWN, KNOWN, None), ({"co_teaching_noise_ratio": .3}, None, KNOWN, None),
+    ({"co_teaching_noise_ratio": 0}, None, None, None), ({}, None, None, None),
+    ({"f_correction_T": "true"}, KNOWN, None, "--f_correction_T: the true matrix of these labels is not known"),
+    ({"f_correction_T": "true"}, None, KNOWN, None), ({"f_correction_T": "estimated"}, None, None, None)])
+def test_what_nobody_knows_has_to_be_told(arguments, wrong, T, problem):
+    experiment = SimpleNamespace(arguments=arguments, wrong=wrong, T=T)
+    if problem is None:
+        INCV_main.check_told(experiment)
+    else:
+        with pytest.raises(UserError, match=f"^argument {problem}"):
+            INCV_main.check_told(experiment)
+
+
+# ---------------------------------------------------------------------------------------------- what came out, in words
+
+
+def written(folder, method, rows, files=(), **columns):
+    """A finished run's result, of two networks and their mean, and empty files beside it."""
+    frame = pd.DataFrame(rows, columns=["network", "final", "last", "last10", "best", "validated"])
+    frame.assign(**columns).to_csv(folder / f"{method}_result.csv", index=False)
+    for name in files:
+        (folder / name).touch()
+
+
+def test_the_summary_of_two_networks(tmp_path, capsys):
+    """What is the same for all, or is not there, has no column; a method of a longer name is another one."""
+    rows = [("1", .5, .5, .55, .9, None), ("2", .9, .9, .54, .9, None), ("mean", .7, .7, .545, .7, None)]
+    written(tmp_path, "incv", rows,
+            ["incv_1.keras", "incv_2.keras", "incv_student_1.keras", "elr_1.keras", "classes.json"], last10_epochs=10)
+    INCV_main.print_summary(tmp_path, "incv")
+    assert capsys.readouterr().out == f"""
+test accuracy   last epoch   mean of last ten   best epoch (by the test set)
+network 1       0.5000       0.5500             0.9000
+network 2       0.9000       0.5400             0.9000
+mean of both    0.7000       0.5450             0.7000
+wrote {tmp_path}/incv_1.keras
+wrote {tmp_path}/incv_2.keras
+wrote {tmp_path}/incv_result.csv
+wrote {tmp_path}/classes.json
+"""
+
+
+def test_the_summary_of_a_short_training_on_labels_that_it_mends(tmp_path, capsys):
+    """It chooses an epoch, its test labels are as noisy as the rest, and two of its own five are as observed."""
+    written(tmp_path, "incv_student", [("1", .4, .5, .55, .9, .6), ("mean", .5, .5, .55, .9, .6)], last10_epochs=4,
+            test_labels="given")
+    labels = pd.DataFrame({"y": [0, 1, 2, 2, 1], "y_noisy": [0, 1, 1, 1, 1], "label": [0, 2, 2, 2, 1]})
+    labels.to_csv(tmp_path / "incv_student_labels.csv", index=False)
+    INCV_main.print_summary(tmp_path, "incv_student")
+    assert capsys.readouterr().out == f"""
+The labels of the test images are as noisy as the rest: this is the share of them that is predicted,
+not the share of predictions that are right.
+
+test agreement  network saved   last epoch   mean of last 4   epoch by held-out labels   best epoch (by the test set)
+network 1       0.4000          0.5000       0.5500           0.6000                     0.9000
+mean of both    0.5000          0.5000       0.5500           0.6000                     0.9000
+its labels: 2 of 5 as observed, LP 1.000, LR 0.667, labels right 0.800
+wrote {tmp_path}/incv_student_labels.csv
+wrote {tmp_path}/incv_student_result.csv
+wrote {tmp_path}/classes.json
+"""
