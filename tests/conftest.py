@@ -4,6 +4,7 @@ this machine, small results and data sets.
 import functools
 import hashlib
 import http.server
+import os
 import sys
 import threading
 
@@ -35,7 +36,7 @@ def undrawn(monkeypatch):
 
 @pytest.fixture
 def call(monkeypatch, capsys):
-    """Calls a script's main in this process, with the same result as `shell`."""
+    """Calls a script's main in this process, with the same result as `shell`; the arguments come as from a shell."""
     monkeypatch.setattr(cli, "leave_on_signals", lambda line: None)
     monkeypatch.setattr("warnings.showwarning", None)           # cli.main sets its own: this brings the old one back
     for name, value in NO_NETWORK.items():
@@ -45,7 +46,7 @@ def call(monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", [f"{script}.py"])
         code = 0
         try:
-            __import__(script).main([str(argument) for argument in arguments])
+            __import__(script).main([os.fsdecode(os.fsencode(str(argument))) for argument in arguments])
         except SystemExit as stop:
             code = stop.code
         return Ended(code, *capsys.readouterr())
