@@ -87,6 +87,14 @@ def test_what_does_the_tasks(flags, expected, monkeypatch, tmp_path):
     assert leaving == ["leave"] * elsewhere and (tmp_path / ".sweep").exists() == elsewhere
 
 
+def test_a_sweep_ends_with_its_table_and_the_paths_of_all(call, monkeypatch, tmp_path):
+    paths = [tmp_path / "table.csv", tmp_path / "table.md"]
+    paths[1].write_text("| ± |\n", encoding="utf-8")
+    monkeypatch.setattr(sweep, "tasks", lambda *_: [])
+    monkeypatch.setattr(sweep.draw, "summary", lambda *_: paths)
+    assert call("sweep", "--results_dir", tmp_path) == (0, f"\n| ± |\n\nwrote {paths[0]}\nwrote {paths[1]}\n", "")
+
+
 def test_what_is_seen_is_short_and_a_mark_makes_its_folder(tmp_path):
     mark(tmp_path / "a/b")
     assert len(state_of(tmp_path / "a/b")) == 32
