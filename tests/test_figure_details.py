@@ -3,6 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import colormaps
+from matplotlib.text import Text
 
 from noisylabels import theory
 from noisylabels.report import draw, figures, looks
@@ -45,7 +46,7 @@ def test_many_settings_of_a_selection_can_be_told_apart():
     lines = figures.selection(settings, {}).axes[0].lines
     assert [line.get_marker() for line in lines] == [*"osD^vPXo"]
     dashes = [line._unscaled_dash_pattern for line in lines]
-    assert dashes[:4] == dashes[4:] and len({str(dash) for dash in dashes}) == 4
+    assert dashes == [(0, None), (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5))] * 2
     for line, share in ((lines[0], 0), (lines[7], .85)):
         assert line.get_color() == pytest.approx(colormaps["viridis"](share))
     assert {line.get_markevery() for line in lines} == {1}
@@ -87,6 +88,15 @@ def test_a_legend_has_as_many_columns_as_fit_and_one_at_least():
         legend, = accuracy(("incv", name.removeprefix("INCV, ")), ("standard", "")).legends
         assert legend._ncols == 1
         assert legend.get_texts()[1].get_text().split("\n") == ([name] if lines == 1 else name.rsplit(" ", 1))
+
+
+def test_small_print_is_small():
+    """What an axis starts from, and which of two networks a line is."""
+    frame = pd.DataFrame({"test_accuracy_1": [.5, .6], "test_accuracy_2": [.4, .7]}, index=[1, 2])
+    axes, = figures.training(frame, "incv", "").axes
+    start, = axes.findobj(lambda item: isinstance(item, Text) and item.get_text().startswith("axis from "))
+    assert (start.get_fontsize(), start.get_color()) == (7, "0.4")
+    assert {text.get_fontsize() for text in axes.get_legend().get_texts()} == {8}
 
 
 def test_six_panels_stand_in_rows_of_four():

@@ -35,6 +35,7 @@ def test_which_are_chosen(gpu_id, found, batch_size, chosen, machine, recwarn):
     ("2", "ab", 128, "argument --gpu_id: no GPU 2 (ids 0 to 1)"),
     ("0,3", "ab", 128, "argument --gpu_id: no GPU 3 (ids 0 to 1)"),
     ("2", "", None, "argument --gpu_id: no GPU 2 (this machine has none; leave it out to use the CPU)"),
+    ("0,2", "", 128, "argument --gpu_id: no GPU 2 (this machine has none; leave it out to use the CPU)"),
     ("7", "", 128, "argument --gpu_id: no GPU 7 (this machine has none; leave it out to use the CPU)"),
     ("0,1,2", "abc", 128, "argument --batch_size: 3 GPUs cannot share 128 samples equally; give a multiple of 3"),
 ])

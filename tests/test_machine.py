@@ -80,7 +80,7 @@ def test_cores(allowed, count, found, monkeypatch):
     if allowed is None:
         monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     else:
-        monkeypatch.setattr(os, "sched_getaffinity", lambda process: allowed, raising=False)
+        monkeypatch.setattr(os, "sched_getaffinity", {0: allowed}.__getitem__, raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: count)
     assert machine.cores() == found
 

@@ -86,6 +86,16 @@ def test_a_line_of_a_file_has_what_is_known_of_what_is_shown(clock, capsys):
         "a  epoch 1/2  loss 1.0000  accuracy 0.5000  acc_mix 0.2500  heldout_accuracy_1 0.1250  2.0 s  ETA 0:03\n")
 
 
+def test_each_line_is_in_the_file_at_once(monkeypatch):
+    """So that whoever follows it knows how far the command is."""
+    file = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(file, encoding="utf-8"))
+    say("seed 0")
+    assert file.getvalue() == b"seed 0\n"
+    Progress({"a": 1}).show(Event("a", 1, 0, row=ROW))
+    assert file.getvalue().endswith(b"2.0 s  ETA ?\n")
+
+
 @pytest.fixture
 def terminal(monkeypatch):
     """Makes a Progress on a terminal of a width."""
@@ -158,3 +168,6 @@ def test_the_first_lines_are_broken_between_words(on_terminal, expected, monkeyp
     monkeypatch.setattr(progress, "Console", lambda: Console(force_terminal=on_terminal, width=30, file=io.StringIO()))
     say("noise sym 0.5, 717 labels wrong (0.499), seed 0", "on CPU")
     assert capsys.readouterr().out == expected
+    path = "/results/with-hyphens-and-longer-than-a-line"
+    say(f"on CPU; to {path} again")
+    assert capsys.readouterr().out == f"on CPU; to{{}}{path}{{}}again\n".format(*["\n  "] * 2 if on_terminal else "  ")

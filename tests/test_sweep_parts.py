@@ -230,6 +230,17 @@ def test_where_all_is_done_nothing_is_said(tmp_path, capsys):
     assert capsys.readouterr().out == "" and str(status) == "1 done, 0 running, 0 waiting, 0 failed, ETA ?"
 
 
+def test_each_line_of_a_sweep_is_in_its_file_at_once(now, task, monkeypatch):
+    file, a = io.BytesIO(), task("a")
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(file, encoding="utf-8"))
+    with Status([a], SimpleNamespace(places=1, about="one at a time")) as status:
+        assert file.getvalue() == b"0 done, 0 running, 1 waiting, 0 failed, ETA ?, one at a time\n"
+        status.begin(a)
+        assert file.getvalue().endswith(b"begin   a\n")
+        status.end(a, Outcome(None))
+        assert file.getvalue().endswith(b"done    a; 1 done, 0 running, 0 waiting, 0 failed, ETA 0:00\n")
+
+
 def test_a_task_that_begins_again_says_where_it_was_ended(now, task, capsys):
     a = task("a")
     status = Status([a], SimpleNamespace(places=1, about=""))
