@@ -92,7 +92,7 @@ def test_M_stands_over_T_of_the_settings_that_were_measured(drawn, tmp_path):
 
 
 @pytest.mark.parametrize("missing, written", [
-    ("Verify_Theory.csv", ["Verify_Theory_M.png"]), ("Verify_Theory_M.csv", ["Verify_Theory.csv"])])
+    ("Verify_Theory.csv", ["Verify_Theory_M.png"]), ("Verify_Theory_M.csv", ["Verify_Theory.csv", "Verify_Theory.md"])])
 def test_either_file_of_a_measurement_may_be_missing(missing, written, drawn, tmp_path):
     drawn("theory_curves"), drawn("heat_maps")
     write_verify(tmp_path / "digits/sym/0.5", "sym", .5)
