@@ -12,6 +12,7 @@ ARCHITECTURES = {                   # name: (module, function, its further argum
     "WRN-28-10": ("resnet", "resnet_v1", {"n": 9, "widths": (160, 320, 640)}),
     "CNN9": ("cnn", "cnn9", {}),
     "FastCNN": ("cnn", "fast_cnn", {}),
+    "FastCNN48": ("cnn", "fast_cnn", {"widths": (48, 192, 192)}),
     "FastCNN64": ("cnn", "fast_cnn", {"widths": (64, 256, 256)}),       # the widths that it was published with
     "SmallCNN": ("cnn", "small_cnn", {}),
     "MLP": ("cnn", "mlp", {}),

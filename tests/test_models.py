@@ -48,6 +48,7 @@ def test_parameter_counts(name, parameters, trainable, biases):
 @pytest.mark.parametrize("name, filters, parameters", [
     ("CNN9", [128] * 3 + [256] * 3 + [512, 256, 128], 4_436_618),
     ("FastCNN", [32] * 2 + [128] * 4, 498_686),             # 318 whiten, 495,360 in kernels, 3 a channel, no last bias
+    ("FastCNN48", [48] * 2 + [192] * 4, 1_114_206),
     ("FastCNN64", [64] * 2 + [256] * 4, 1_973_950),
     ("SmallCNN", [32, 64], 20_330),
     ("MLP", [], 3073 * 512 + 2 * 513 * 512 + 513 * 10),
