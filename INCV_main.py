@@ -263,6 +263,8 @@ def print_summary(folder, method):
               "not the share of predictions that are right.")
     print("", f"{what:<16}" + "   ".join(titles.values()), sep="\n")
     for row in result.to_dict("records"):
+        if row["network"] == "mean" and len(result) == 2:               # of the only one
+            continue
         name = "mean of both" if row["network"] == "mean" else f"network {row['network']}"
         print(f"{name:<16}" + "   ".join(f"{row[key]:<{len(title)}.4f}" for key, title in titles.items()).rstrip())
     labels = folder / f"{method}_labels.csv"
