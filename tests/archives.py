@@ -53,7 +53,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if wanted and server.ranges:
             start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])
             self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+            self.send_header("Content-Range", server.headers.get("Content-Range", f"bytes {start}-{total - 1}/{total}"))
         else:
             self.send_response(server.status)
         self.send_header("Content-Length", str(total - start))

@@ -88,7 +88,7 @@ def tiny(tmp_path, monkeypatch):
 def server(monkeypatch):
     """A local server; serve(payload) makes it the home of cifar10, and the true archive is what `true` says."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.requests, server.breaks, server.ranges, server.status = [], [], True, 200
+        server.requests, server.breaks, server.ranges, server.status, server.headers = [], [], True, 200, {}
         server.hold = threading.Event()  # what the bodies wait for
         server.hold.set()
 
