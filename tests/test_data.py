@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,8 @@ def test_class_names_come_from_the_meta_file_if_it_has_one_for_each_class(tiny, 
 
     own = [b"class %d" % i for i in range(10)]
     assert classes({b"label_names": own}) == tuple(f"class {i}" for i in range(10))
-    for names in (own[:9], [*own[:9], own[0]], [*own[:9], 7], [*own[:9], b"\xff"], [*own[:9], b"a\nb"], b"names"):
+    for names in (own[:9], [*own, b"one more"], [*own[:9], own[0]], [*own[:9], 7], [*own[:9], b"\xff"],
+                  [*own[:9], b"a\nb"], b"names"):
         assert classes({b"label_names": names}) == known
     assert classes({b"other": own}) == known
     (folder / "batches.meta").unlink()
@@ -160,12 +162,15 @@ WRONG_CONTENT = {
     "too few rows": ({b"data": PIXELS[:3], b"labels": [0] * 3}, "4 x 12"),
     "too many rows": ({b"data": np.zeros((5, 12), np.uint8), b"labels": [0] * 5}, "4 x 12"),
     "rows too long": ({b"data": np.zeros((4, 13), np.uint8), b"labels": [0] * 4}, "4 x 12"),
+    "other rows of as many bytes": ({b"data": np.zeros((2, 24), np.uint8), b"labels": [0] * 4}, "4 x 12"),
+    "more rows of as many bytes": ({b"data": np.zeros((6, 8), np.uint8), b"labels": [0] * 4}, "4 x 12"),
     "flat array": ({b"data": np.zeros(48, np.uint8), b"labels": [0] * 4}, "4 x 12"),
     "signed pixels": ({b"data": PIXELS.astype(np.int8), b"labels": [0] * 4}, "other than a uint8 array"),
     "float pixels": ({b"data": PIXELS.astype(np.float64), b"labels": [0] * 4}, "other than a uint8 array"),
     "too few labels": ({b"data": PIXELS, b"labels": [0] * 3}, "a list of 4 labels"),
     "too many labels": ({b"data": PIXELS, b"labels": [0] * 5}, "a list of 4 labels"),
     "label too large": ({b"data": PIXELS, b"labels": [0, 1, 2, 10]}, "between 0 and 9"),
+    "label much too large": ({b"data": PIXELS, b"labels": [0, 1, 2, 255]}, "between 0 and 9"),
     "negative label": ({b"data": PIXELS, b"labels": [0, 1, 2, -1]}, "between 0 and 9"),
     "label is text": ({b"data": PIXELS, b"labels": [0, 1, 2, b"3"]}, "between 0 and 9"),
     "labels are an array": ({b"data": PIXELS, b"labels": np.zeros((1, 4), np.uint8)}, "a list of 4 labels"),
@@ -189,21 +194,45 @@ def test_every_truncation_is_noticed(tiny, tmp_path):
         assert f"{path} is damaged or not in the published layout" in complaint(tmp_path)
 
 
-def test_pixels_shorter_than_their_shape(tiny, tmp_path):
+def test_pixels_shorter_or_longer_than_their_shape(tiny, tmp_path):
     path = tiny[0] / "data_batch_1"
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"K\x04K\x0c\x86", b"J\x00\x00\x00\x7fJ\x00\x00\x00\x7f\x86"))
     assert "4 x 12" in complaint(tmp_path)
     data = bytes([48]) + contents(TINY["cifar10"])["data_batch_1"][b"data"].tobytes()
-    path.write_bytes(whole.replace(data, bytes([47]) + data[1:48]))
-    assert "4 x 12" in complaint(tmp_path)
+    for other in (bytes([47]) + data[1:48], bytes([49]) + data[1:] + b"x"):
+        path.write_bytes(whole.replace(data, other))
+        assert "4 x 12" in complaint(tmp_path)
+
+
+@pytest.mark.parametrize("file, limit", [("data_batch_1", 2**20 + 4 * 3328), ("batches.meta", 2**20)])
+def test_files_longer_than_any_that_is_published(file, limit, tiny, tmp_path):
+    """What stands behind the end of the pickle is not looked at."""
+    expected, path = load_dataset("cifar10", tmp_path), tiny[0] / file
+    path.write_bytes(path.read_bytes().ljust(limit, b"."))
+    data = load_dataset("cifar10", tmp_path)
+    assert np.array_equal(data.x_train, expected.x_train) and data.classes == expected.classes
+    path.write_bytes(path.read_bytes() + b".")
+    assert complaint(tmp_path).endswith(f"not in the published layout: it is longer than {limit} bytes")
+
+
+def test_pickles_of_more_steps_than_any_that_is_published(tiny, tmp_path):
+    (tiny[0] / "data_batch_1").write_bytes(b"\x80\x02" + b"]" * 110_000)
+    assert complaint(tmp_path).endswith("its pickle has more than 100064 steps")
+
+
+def test_labels_of_all_classes_and_of_many_rows(tmp_path, monkeypatch):
+    monkeypatch.setitem(TINY, "cifar10", replace(TINY["cifar10"], train={"data_batch_1": 300}))
+    monkeypatch.setattr(cifar, "LAYOUTS", TINY)
+    folder, files = write_tiny(tmp_path, "cifar10")
+    files["data_batch_1"][b"labels"] = [*range(10)] * 30
+    (folder / "data_batch_1").write_bytes(python2_pickle(files["data_batch_1"]))
+    assert load_dataset("cifar10", tmp_path).y_train.tolist() == [*range(10)] * 30
 
 
 def test_files_that_cannot_be_read(tiny, tmp_path):
     path = tiny[0] / "data_batch_1"
     whole = path.read_bytes()
-    path.write_bytes(whole + bytes(2**21))
-    assert "is longer than" in complaint(tmp_path)
     path.unlink()
     assert f"{path} is missing" in complaint(tmp_path)
     path.mkdir()
@@ -211,6 +240,10 @@ def test_files_that_cannot_be_read(tiny, tmp_path):
     path.rmdir()
     os.mkfifo(path)  # opening it would wait forever
     assert f"{path} is missing or no file" in complaint(tmp_path)
+    path.unlink()
+    path.symlink_to("/proc/self/mem")
+    if path.is_file():  # on Linux, where nobody can read its first byte
+        assert complaint(tmp_path) == f"cannot read {path}: Input/output error"
     path.unlink()
     path.write_bytes(whole)
     path.chmod(0)

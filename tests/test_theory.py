@@ -76,6 +76,11 @@ def test_published_values_add_up():
                 ("sym", .8): [210.2, 217.8], ("asym", .4): [344.2, 342.8]}
 
 
+def test_settings_of_the_published_figures():
+    assert [*published.SETTINGS] == [*published.SELECTION] == [*published.TEST_ACCURACY["incv"]]
+    assert published.CONFUSION_SETTINGS == (("asym", .4), ("sym", .8), ("sym", .9), ("sym", 1))
+
+
 @pytest.mark.parametrize("TA, c, top_k, ratio", [
     (1, 10, 1, 0),
     (0.25 / 0.9, 10, 1, 0.5),
@@ -113,8 +118,11 @@ def test_estimate_equals_the_stepping_of_2019(c, k):
 
 @pytest.mark.parametrize("TA, c, k, ratio", [(0.09, 10, 1, 0.9), (0, 10, 1, 0.9), (0, 2, 1, 0.5), (0.04, 100, 5, 0.95)])
 def test_accuracy_below_the_curve_gives_its_minimum_and_a_warning(TA, c, k, ratio):
-    with pytest.warns(UserWarning, match="below"):
+    with pytest.warns(UserWarning) as caught:
         assert theory.estimate_noise_ratio(TA, c, k) == pytest.approx(ratio)
+    assert [str(warning.message) for warning in caught] == [
+        f"test accuracy {TA} is below {k / c:.4g}, the least that noise explains: noise ratio set to {ratio}"]
+    assert caught[0].filename == __file__               # it points at who called
 
 
 @pytest.mark.parametrize("pattern, ratio, c, expected", [
@@ -124,6 +132,23 @@ def test_accuracy_below_the_curve_gives_its_minimum_and_a_warning(TA, c, k, rati
 def test_noise_ratio_of_the_selected(pattern, ratio, c, expected):
     assert theory.selected_noise_ratio(ratio, pattern, c) == pytest.approx(expected)
     assert expected == pytest.approx(1 - theory.label_precision(theory.transition_matrix(pattern, ratio, c)))
+
+
+@pytest.mark.parametrize("selected, clean, LP, LR", [
+    ([1, 1, 1, 0, 0, 0], [1, 0, 1, 1, 1, 0], 2 / 3, .5),
+    ([1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0], 0, 0),
+    ([0, 0, 0, 0, 0, 0], [1, 0, 1, 1, 1, 0], np.nan, 0),
+    ([1, 1, 1, 0, 0, 0], [0, 0, 0, 0, 0, 0], 0, np.nan),
+])
+def test_scores_of_a_selection(selected, clean, LP, LR):
+    scores = theory.label_scores(np.array(selected, bool), np.array(clean, bool))
+    assert scores == pytest.approx({"LP": LP, "LR": LR}, nan_ok=True)
+
+
+def test_confusion_matrix():
+    """A row for each true class: one of three samples, one of one, one of none, and one that is never predicted."""
+    M = theory.confusion_matrix(np.array([0, 1, 1, 0, 1]), np.array([0, 0, 0, 1, 3]), 4)
+    np.testing.assert_allclose(M, [[1 / 3, 2 / 3, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]])
 
 
 @pytest.mark.parametrize("pattern, told", [("sym", "sym"), ("asym", "asym"), ("asym5", "asym"), ("given", "asym")])
@@ -151,14 +176,19 @@ def test_share_of_wrong_labels(pattern, wrong):
     lambda: theory.test_accuracy([[0.5, 0.6], [0.5, 0.5]]),
     lambda: theory.test_accuracy([[1.5, -0.5], [0.5, 0.5]]),
     lambda: theory.test_accuracy([[0.5, 0.5]]),
+    lambda: theory.test_accuracy([[1], [1]]),
+    lambda: theory.test_accuracy([1]),
+    lambda: theory.test_accuracy(np.full((2, 2, 2), 0.5)),
     lambda: theory.test_accuracy([[float("nan")] * 2] * 2),
     lambda: theory.test_accuracy(np.empty((0, 0))),
     lambda: theory.label_precision(UNEVEN, (0.5, 0.6)),
     lambda: theory.label_recall(UNEVEN, (1, 0, 0)),
+    lambda: theory.label_recall(UNEVEN, (1,)),
     lambda: theory.estimate_noise_ratio(-0.1, 10),
     lambda: theory.estimate_noise_ratio(1.1, 10),
     lambda: theory.estimate_noise_ratio(float("nan"), 10),
     lambda: theory.estimate_noise_ratio(0.5, 10, 10),
+    lambda: theory.estimate_noise_ratio(0.5, 10, 11),
     lambda: theory.estimate_noise_ratio(0.5, 10, 0),
 ])
 def test_bad_arguments_are_one_line(call):
