@@ -21,6 +21,11 @@ BAD_ARRAYS = {
     "two forms": ({"x": X, "y": Y, "x_train": X, "y_train": Y}, "holds the arrays x, y, x_train, y_train: give"),
     "no labels": ({"x": X, "z": Y}, "lacks y beside x, z"),
     "no test labels": ({"x_train": X, "y_train": Y, "x_test": X}, "lacks y_test"),
+    "labels of two rows": ({"x": X, "y": np.zeros((8, 2), int)}, "y must hold whole numbers or text, one for each"),
+    "images of truth": ({"x": X > 0, "y": Y}, "x is bool of shape (8, 5, 5, 3): give uint8"),
+    "signed images": ({"x": X.astype(np.int8), "y": Y}, "x is int8 of shape (8, 5, 5, 3): give uint8"),
+    "videos": ({"x": X[..., None], "y": Y}, "of shape (8, 5, 5, 3, 1): give uint8"),
+    "two channels": ({"x": X[..., :2], "y": Y}, "of shape (8, 5, 5, 2): give uint8"),
     "float images": ({"x": X / 255, "y": Y}, "x is float64 of shape (8, 5, 5, 3): give uint8"),
     "channels first": ({"x": X.transpose(0, 3, 1, 2), "y": Y}, "of shape (8, 3, 5, 5): give uint8"),
     "flat images": ({"x": X.reshape(8, -1), "y": Y}, "of shape (8, 75): give"),
@@ -33,7 +38,8 @@ BAD_ARRAYS = {
     "empty label": ({"x": X, "y": np.array(["", "b"] * 4)}, "has no name"),
     "text not in UTF-8": ({"x": X, "y": np.array([b"\xff", b"a"] * 4)}, "not encoded in UTF-8"),
     "one class": ({"x": X, "y": Y * 0}, "one class alone, 0"),
-    "other size to test on": ({"x_train": X, "y_train": Y, "x_test": X[:, 1:], "y_test": Y}, "make them alike"),
+    "other size to test on": ({"x_train": X, "y_train": Y, "x_test": X[:, 1:], "y_test": Y},
+                              "images to train on are (5, 5, 3), those to test on (4, 5, 3): make them alike"),
 }
 
 
@@ -71,4 +77,4 @@ def test_an_npz_that_claims_more_than_there_is(tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "own.npz", "w") as archive:
         archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
         archive.writestr("y.npy", (np.save(content := io.BytesIO(), Y), content.getvalue())[1])
-    assert "take up to 80.0 GB of memory" in complaint(tmp_path / "own.npz", test_split=.5)
+    assert "take up to 80.0 GB of memory, 1.0 GB are left" in complaint(tmp_path / "own.npz", test_split=.5)

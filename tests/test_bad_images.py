@@ -91,7 +91,7 @@ def test_train_without_test(tmp_path):
     class_folders(tmp_path / "own" / "train", a=3, b=3)
     assert "one class alone, train" in complaint(tmp_path / "own")
     class_folders(tmp_path / "own" / "val", a=3, b=3)
-    assert "rename the latter to test/" in complaint(tmp_path / "own")
+    assert "has train/ and val/, but no test/: rename the latter to test/" in complaint(tmp_path / "own")
     for part in ("a", "b"):
         (tmp_path / "own" / "test" / part).mkdir(parents=True)
     assert "no images to test on" in complaint(tmp_path / "own")

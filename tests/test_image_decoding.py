@@ -1,0 +1,169 @@
+"""How many image files are read: in which order, how far it is, what of memory and what size they are decoded at."""
+import io
+import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_images import class_folders, load, picture
+
+from noisylabels.data import image_files
+from noisylabels.data.image_files import check_memory, decode
+from noisylabels.errors import UserError
+
+
+@pytest.mark.parametrize("cores", [1, 2, None])
+@pytest.mark.parametrize("chunk", [1, 3, 7])
+def test_all_come_in_their_order_however_they_are_shared_out(cores, chunk, tmp_path, monkeypatch):
+    """Those in colour, too, and those that cannot be read."""
+    monkeypatch.setattr(image_files.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(image_files, "CHUNK", chunk)
+    files, bad = [f"{k:02}.png" for k in range(40)], (0, 13, 39)
+    for k, file in enumerate(files):
+        picture(tmp_path / file, (k, 0, 9) if 20 <= k < 25 else k)
+    for k in bad:
+        (tmp_path / files[k]).write_text("no image")
+    train, test, reasons = image_files.read_files(tmp_path, files, np.arange(40) % 4 == 3, 4, "own", str)
+    assert list(reasons) == [0, 13, 39]
+    for images, rows in ((train, [k for k in range(40) if k % 4 != 3]), (test, range(3, 40, 4))):
+        kept = [k for k in rows if k not in bad]
+        assert images.shape == (len(kept), 4, 4, 3) and images[:, 0, 0, 0].tolist() == kept
+        assert images[:, 3, 3, 1].tolist() == [0 if 20 <= k < 25 else k for k in kept]
+        assert images[:, 0, 3, 2].tolist() == [9 if 20 <= k < 25 else k for k in kept]
+
+
+@pytest.mark.parametrize("a, b", [(17, 16), (16, 16), (1, 1)])
+def test_grey_images_become_those_of_three_channels(a, b, tmp_path):
+    """Where one of the others is in colour; as many as are widened at once, and one more."""
+    class_folders(tmp_path / "train", a=a, b=b)
+    picture(tmp_path / "test" / "a" / "00.png", (255, 0, 0))
+    picture(tmp_path / "test" / "b" / "00.png", 3)
+    data, _ = load(tmp_path, image_size=4)
+    assert (data.x_train == np.arange(a + b)[:, None, None, None]).all() and data.x_train.shape == (a + b, 4, 4, 3)
+    assert (data.x_test[1] == 3).all()
+
+
+@pytest.mark.parametrize("chunk, pace, lines", [
+    (1, .25, [(4, 9), (8, 8), (12, 7), (16, 6), (20, 5), (24, 4), (28, 3), (32, 2), (36, 1), (40, 0)]),
+    (1, .125, [(8, 4), (16, 3), (24, 2), (32, 1), (40, 0)]),        # a tenth each half second
+    (1, 2, [(4, 72), (8, 64), (12, 56), (16, 48), (20, 40), (24, 32), (28, 24), (32, 16), (36, 8), (40, 0)]),
+    (7, 7, [(7, 33), (14, 26), (21, 19), (28, 12), (35, 5), (40, 0)]),
+])
+def test_progress_is_told_each_tenth_but_once_a_second(chunk, pace, lines, tmp_path, monkeypatch):
+    """Of 40 images to train on; with the seconds that are left at the pace so far."""
+    monkeypatch.setattr(image_files, "CHUNK", chunk)
+    files = class_folders(tmp_path, a=40) and [f"a/{k:02}.png" for k in range(40)]
+    clock, said = itertools.count(100, pace), []
+    monkeypatch.setattr(image_files.time, "monotonic", lambda: next(clock))
+    image_files.read_files(tmp_path, files, np.zeros(40, bool), 4, "own", said.append)
+    assert said[1:] == [f"own: training images: {n} of 40 read, {left} s left" for n, left in lines]
+
+
+@pytest.mark.parametrize("size, seconds, together", [((8, 6), 60, True), ((7, 7), .5, False)])
+def test_two_large_images_are_not_decoded_at_once_but_small_ones_are(size, seconds, together, tmp_path, monkeypatch):
+    met, seen, resized = threading.Barrier(2), [], image_files.resized
+
+    def waiting(image, size):
+        try:
+            met.wait(seconds)
+            seen.append(True)
+        except threading.BrokenBarrierError:
+            seen.append(False)
+        return resized(image, size)
+
+    monkeypatch.setattr(image_files, "LARGE", 48)
+    monkeypatch.setattr(image_files, "resized", waiting)
+    picture(tmp_path / "a.png", 1, size)
+    with ThreadPoolExecutor(2) as pool:
+        assert len(list(pool.map(decode, [str(tmp_path / "a.png")] * 2, [4] * 2))) == 2
+    assert seen == [together] * 2
+
+
+@pytest.mark.parametrize("size, decoded", [((64, 64), (64, 64)), ((127, 127), (127, 127)), ((128, 128), (64, 64)),
+                                           ((256, 256), (64, 64)), ((256, 1024), (64, 256)), ((1024, 256), (256, 64)),
+                                           ((1024, 1024), (128, 128))])
+def test_a_jpeg_is_decoded_at_twice_the_size_that_is_asked_for(size, decoded, tmp_path, monkeypatch):
+    """Or more, by a half, a quarter or an eighth of its own."""
+    found = []
+    monkeypatch.setattr(image_files.ImageOps, "exif_transpose", lambda image, in_place: found.append(image.size))
+    picture(tmp_path / "a.jpg", (1, 2, 3), size)
+    assert decode(str(tmp_path / "a.jpg"), 32).shape == (32, 32, 3) and found == [decoded]
+
+
+@pytest.mark.parametrize("colour", [(9, 200, 9), (9, 9, 200), (200, 9, 9), (9, 100, 200), (200, 100, 9), (0, 255, 0),
+                                    (0, 0, 255)])
+def test_colours_are_kept(colour, tmp_path):
+    picture(tmp_path / "a.png", colour)
+    assert (decode(str(tmp_path / "a.png"), 4) == np.full((4, 4, 3), colour)).all()
+
+
+def test_an_image_of_just_too_many_pixels_is_not_decoded(tmp_path, monkeypatch):
+    picture(tmp_path / "a.png", 7, (8, 6))
+    monkeypatch.setattr(image_files, "MAX_PIXELS", 48)
+    assert (decode(str(tmp_path / "a.png"), 4) == 7).all()
+    monkeypatch.setattr(image_files, "MAX_PIXELS", 47)
+    with pytest.raises(ValueError, match="8×6 pixels, more than 47"):
+        decode(str(tmp_path / "a.png"), 4)
+
+
+def test_reasons_are_of_few_words(tmp_path, monkeypatch):
+    def decode(path, size):
+        raise {"a": ValueError("x" * 300), "b": OSError(5, "Input/output error"), "c": KeyError(), "d": OSError("cut")}[
+            path[-1]]
+
+    monkeypatch.setattr(image_files, "decode", decode)
+    _, _, reasons = image_files.read_files(tmp_path, [*"abcd"], np.zeros(4, bool), 4, "own", str)
+    assert reasons == {0: "x" * 200, 1: "Input/output error", 2: "KeyError", 3: "cut"}
+
+
+# -------------------------------------------------------------------------------------------------------------- memory
+
+@pytest.mark.parametrize("text, found", [
+    ("MemTotal: 9 kB\nMemAvailable:    2048 kB 7\n", 2048 * 1024), ("MemTotal: 9 kB\n", 4096 * 1000),
+    (None, 4096 * 1000)])
+def test_memory_of_this_machine(text, found, monkeypatch):
+    """What Linux says is left; elsewhere all of it."""
+    def meminfo(path):
+        if text is None:
+            raise FileNotFoundError(path)
+        return io.StringIO(text)
+
+    monkeypatch.setattr(image_files, "open", meminfo, raising=False)
+    monkeypatch.setattr(image_files.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1000}.get)
+    assert image_files.available_memory() == found
+    if text is None:
+        monkeypatch.delattr(image_files.os, "sysconf")
+        assert image_files.available_memory() == float("inf")
+
+
+@pytest.mark.parametrize("side, advice", [(9, "--image_size 9 or less, or fewer"), (7, "fewer"),
+                                          (8, "--image_size 8 or less, or fewer")])
+def test_what_would_fit_into_memory(side, advice, monkeypatch):
+    monkeypatch.setattr(image_files, "available_memory", lambda: 1000 * 3 * side**2 + 1000)
+    with pytest.raises(UserError, match=f"are left: give {advice} images$"):
+        check_memory("own", 1000, 20, 20, 3, str)
+
+
+@pytest.mark.parametrize("n, words", [(10**9, "1.0 GB"), (999_900_000, "999.9 MB"), (1_250_000_000_000, "1,250.0 GB"),
+                                      (70_000, "0.1 MB")])
+def test_sizes_in_words(n, words, monkeypatch):
+    said = []
+    monkeypatch.setattr(image_files, "available_memory", lambda: n)
+    check_memory("own", n, 1, 1, 1, said.append)
+    assert said == [f"own: {n:,} images of 1×1 take up to {words} of memory, {words} are left"]
+
+
+@pytest.mark.parametrize("height, width, channels", [(2, 3, 1), (5, 4, 3)])
+def test_need_is_that_of_all_pixels(height, width, channels, monkeypatch):
+    monkeypatch.setattr(image_files, "available_memory", lambda: 7 * height * width * channels)
+    check_memory("own", 7, height, width, channels, str)
+    with pytest.raises(UserError, match="own: 8 images"):
+        check_memory("own", 8, height, width, channels, str)
+
+
+def test_a_folder_that_cannot_be_read(tmp_path):
+    Image.new("L", (4, 4)).save(tmp_path / "file.png")
+    with pytest.raises(UserError, match="cannot read the folder .*file.png: Not a directory; mend that"):
+        image_files.entries(tmp_path / "file.png")
