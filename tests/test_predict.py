@@ -127,10 +127,9 @@ def test_files_that_cannot_be_read_are_named_and_left_out(run, tmp_path):
 def test_an_npz(images, labels, run, expected, tmp_path):
     data = load_dataset("digits", None)
     arrays = {images: data.x_test[..., 0] if images == "x" else data.x_test, "other": np.zeros(3), "y": data.y_test * 0}
+    arrays.update({"y_true": data.y_test * 0} if images != "x" else {})
     arrays.update({labels: data.y_test} if labels else {})
-    if labels is None:
-        del arrays["y"]
-    np.savez(tmp_path / "digits.npz", **arrays)
+    np.savez(tmp_path / "digits.npz", **{name: array for name, array in arrays.items() if labels or name != "y"})
     ended, frame = run(tmp_path / "digits.npz")
     best = expected.argmax(axis=1)
     assert (ended.code, ended.err) == (0, "") and frame.label.astype(int).tolist() == best.tolist()
@@ -159,6 +158,7 @@ def test_the_labels_of_other_classes_are_not_known(run, tmp_path):
 
 
 def test_another_output(run, tmp_path):
+    (tmp_path / "other.csv").write_text("that of before")
     ended, frame = run("digits", "--output", tmp_path / "other.csv")
     assert ended.code == 0 and frame is None and len(pd.read_csv(tmp_path / "other.csv")) == 360
 
