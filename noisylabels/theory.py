@@ -123,8 +123,7 @@ def estimate_noise_ratio(accuracy, n_classes, top_k=1):
                       f"noise ratio set to {1 - minimum:.4g}", stacklevel=2)
         return 1 - minimum
     # a e^2 - 2e + (1 - TA) = 0 with a = 1 / (1 - k/c); this form of the root loses no digits near TA = 1.
-    discriminant = max(0.0, 1 - (1 - accuracy) / (1 - minimum))
-    return (1 - accuracy) / (1 + math.sqrt(discriminant))
+    return (1 - accuracy) / (1 + math.sqrt(1 - (1 - accuracy) / (1 - minimum)))
 
 
 def label_loss(probabilities, labels):
