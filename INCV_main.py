@@ -262,9 +262,8 @@ def print_summary(folder, method):
         print("\nThe labels of the test images are as noisy as the rest: this is the share of them that is predicted,\n"
               "not the share of predictions that are right.")
     print("", f"{what:<16}" + "   ".join(titles.values()), sep="\n")
-    for row in result.to_dict("records"):
-        if row["network"] == "mean" and len(result) == 2:               # of the only one
-            continue
+    rows = result.to_dict("records")
+    for row in rows if len(rows) > 2 else rows[:1]:                     # the mean of one network is that network
         name = "mean of both" if row["network"] == "mean" else f"network {row['network']}"
         print(f"{name:<16}" + "   ".join(f"{row[key]:<{len(title)}.4f}" for key, title in titles.items()).rstrip())
     labels = folder / f"{method}_labels.csv"

@@ -6,6 +6,7 @@ from helpers import write_training
 
 from noisylabels import theory
 from noisylabels.recipes import RECIPES
+from noisylabels.report.draw import over_seeds
 from noisylabels.report.read import VERIFY_COLUMNS
 
 NOISE = {"noise_pattern": "sym", "noise_ratio": 0.5, "assumed_pattern": "sym", "dataset": "digits"}
@@ -56,6 +57,11 @@ def write_verify(folder, pattern, ratio, c=10, seed=0, **arguments):
         of_it = {"noise_pattern": pattern, "noise_ratio": ratio, "seed": seed}
         write_record(folder, "Verify_Theory", {"recipe": "digits", **RECIPES["digits"]["verify"].values,
                                                "dataset": "digits"} | of_it | arguments)
+
+
+def band(*columns):
+    """Mean, std and count over the seeds, a column a seed: a line of a figure."""
+    return over_seeds([pd.Series(column, range(1, len(column) + 1)) for column in columns])
 
 
 def assert_nothing_is_clipped(figure):

@@ -4,16 +4,13 @@ import pandas as pd
 import pytest
 from matplotlib import colormaps
 from matplotlib.text import Text
+from records import band
 
 from noisylabels import theory
-from noisylabels.report import draw, figures, looks
+from noisylabels.report import figures, looks
 from noisylabels.theory import Noise
 
 SYM, ASYM = Noise("sym", .5), Noise("asym", .4)
-
-
-def band(*columns):
-    return draw.over_seeds([pd.Series(column, range(1, len(column) + 1)) for column in columns])
 
 
 ONE = band([.5, .8, .7])

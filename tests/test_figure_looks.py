@@ -2,18 +2,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from records import assert_nothing_is_clipped
+from records import assert_nothing_is_clipped, band
 
 from noisylabels import theory
-from noisylabels.report import draw, figures, looks
+from noisylabels.report import figures, looks
 from noisylabels.theory import Noise
 
 SYM, ASYM = Noise("sym", .5), Noise("asym", .4)
 MEASURED = {"linestyle": "None", "marker": "o", "markersize": 4.5}
-
-
-def band(*columns):
-    return draw.over_seeds([pd.Series(column, range(1, len(column) + 1)) for column in columns])
 
 
 TWO = band([.5, .8, .7], [.5, .6, .9])                          # mean .5, .7, .8; std 0, .1 √2, .1 √2

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from test_images import picture
 
 import predict
 from noisylabels.errors import UserError
@@ -13,10 +13,9 @@ from noisylabels.errors import UserError
 CLASSES, SHAPE = ["cat", "dog", "emu"], (6, 9, 3)
 
 
-def picture(path, k):
+def shot(path, k):
     """Writes an image that is taken for class k."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("L", (9, 6), 100 * k).save(path)
+    picture(path, 100 * k, (9, 6))
 
 
 @pytest.fixture
@@ -44,7 +43,7 @@ def test_the_outermost_folder_that_is_called_as_a_class_names_it(run, tmp_path):
     folder = tmp_path / "shots"
     for file, k in (("cat/0.png", 0), ("cat/1.png", 2), ("new/cat/deep/2.png", 0), ("dog/cat/3.png", 1),
                     ("emu/new/4.png", 0), ("new/cat.png", 0), ("top.png", 2), ("new/dog.png/5.png", 0)):
-        picture(folder / file, k)
+        shot(folder / file, k)
     ended, frame = run(folder)
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.endswith("accuracy 0.6000, against the labels of 5 images\nwrote predictions.csv\n")
@@ -55,13 +54,13 @@ def test_the_outermost_folder_that_is_called_as_a_class_names_it(run, tmp_path):
 
 
 def test_labels_of_the_first_class_alone_are_known(run, tmp_path):
-    picture(tmp_path / "shots" / "cat" / "0.png", 0)
-    picture(tmp_path / "shots" / "unknown.png", 1)
+    shot(tmp_path / "shots" / "cat" / "0.png", 0)
+    shot(tmp_path / "shots" / "unknown.png", 1)
     assert "accuracy 1.0000, against the labels of 1 images\n" in run(tmp_path / "shots")[0].out
 
 
 def test_a_folder_that_is_called_as_an_image(run, tmp_path):
-    picture(tmp_path / "shots" / "a.png" / "0.png", 1)
+    shot(tmp_path / "shots" / "a.png" / "0.png", 1)
     ended, frame = run(tmp_path / "shots")
     assert ended.err == "" and frame.file.tolist() == ["a.png/0.png"]
 
@@ -80,7 +79,7 @@ def test_arrays_of_any_form(form, n, run, tmp_path):
 
 @pytest.mark.parametrize("shape, side", [((6, 9, 3), 9), ((9, 6, 3), 9), ((2, 2, 3), 2)])
 def test_files_are_read_at_the_longer_side_of_what_the_network_takes(shape, side, tmp_path):
-    picture(tmp_path / "shots" / "0.png", 1)
+    shot(tmp_path / "shots" / "0.png", 1)
     _, images, _ = predict.read_folder(tmp_path / "shots", CLASSES, shape)
     assert images.shape == (1, side, side, 1)
 

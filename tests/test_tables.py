@@ -12,6 +12,10 @@ from noisylabels.report import draw, read
 from noisylabels.runs.folders import find_runs
 
 
+def lines_of(path):
+    return path.read_text(encoding="utf-8").splitlines()
+
+
 def test_table_by_hand(digits):
     draw.summary(digits, "digits")
     table = pd.read_csv(digits / "digits/table.csv").set_index("method")
@@ -49,7 +53,7 @@ def test_later_methods_stand_below_the_paper_s(digits):
     for method in ("elr", "gce"):
         write_training(digits / "digits/sym/0.5", method, [0.5, 0.8])
     draw.summary(digits, "digits")
-    assert (digits / "digits/table.md").read_text(encoding="utf-8").splitlines()[-4:] == [
+    assert lines_of(digits / "digits/table.md")[-4:] == [
         "| INCV, 3 epochs, no record | 91.00 ± 4.24 (2) |",
         "| *after 2019* | |",
         "| GCE, 2 epochs, no record | 80.00 (1) |",
@@ -60,7 +64,7 @@ def test_published_values_stand_beside_those_of_cifar10_only(tmp_path):
     for pattern, ratio in [("asym", 0.4), ("sym", 0.3), ("sym", 0.8)]:
         write_training(tmp_path / f"cifar10/{pattern}/{ratio}", "d2l", [0.1, 0.2], recipe="paper")
     draw.summary(tmp_path, "cifar10")
-    lines = (tmp_path / "cifar10/table.md").read_text(encoding="utf-8").splitlines()
+    lines = lines_of(tmp_path / "cifar10/table.md")
     assert "| method | sym 0.8 | sym 0.8, published | asym 0.4 | asym 0.4, published | sym 0.3 |" in lines
     assert "| D2L | – | 10.02 ± 0.04 | – | 85.57 ± 1.21 | – |" in lines
     assert "| D2L, 2 epochs, no record | 20.00 (1) | – | 20.00 (1) | – | 20.00 (1) |" in lines
@@ -78,7 +82,7 @@ def test_selections_beside_the_published_ones(tmp_path):
     write_selection(tmp_path / "cifar10/sym/0.5/seed1", [.98], [.7], **fast)
     write_selection(tmp_path / "cifar10/sym/0.1", [.99, np.nan], [.8, 0], **fast | {"epochs": 6})
     draw.summary(tmp_path, "cifar10")
-    lines = (tmp_path / "cifar10/INCV.md").read_text(encoding="utf-8").splitlines()
+    lines = lines_of(tmp_path / "cifar10/INCV.md")
     assert lines[0] == "# Label precision and recall of INCV's selections on cifar10"
     assert lines[4] == "Recipe: fast; rows that differ from it say in what."
     assert lines[6:] == [
@@ -103,7 +107,7 @@ def test_the_theory_beside_what_was_measured(tmp_path):
         path = folder / "Verify_Theory.csv"
         pd.read_csv(path).assign(TA=.25, LP=np.nan).to_csv(path, index=False)
     draw.verify_figures(tmp_path, "cifar10")
-    lines = (tmp_path / "cifar10/Verify_Theory.md").read_text(encoding="utf-8").splitlines()
+    lines = lines_of(tmp_path / "cifar10/Verify_Theory.md")
     assert lines[2:] == [
         "Measured, theory, published (read off the figure, ±.005); a row a run.",
         "Recipe: fast; rows that differ from it say in what.", "",
@@ -114,7 +118,7 @@ def test_the_theory_beside_what_was_measured(tmp_path):
         "| mean distance from theory | .206, .038 | –, .021 | .000, .044 |"]
     (tmp_path / "cifar10").rename(tmp_path / "digits")
     draw.verify_figures(tmp_path, "digits")
-    lines = (tmp_path / "digits/Verify_Theory.md").read_text(encoding="utf-8").splitlines()
+    lines = lines_of(tmp_path / "digits/Verify_Theory.md")
     assert lines[2] == "Measured, theory; a row a run." and lines[8].endswith("| .250, .278 | –, .900 | .500, .500 |")
 
 
@@ -122,7 +126,7 @@ def test_a_new_method_needs_nothing_here(digits):
     write_training(digits / "digits/sym/0.5", "newest", [0.5, 0.99])
     written = names(draw.everything(digits, "digits"))
     assert "newest_training.png" in written and written.count("incv_training.png") == 3       # of three seeds
-    last = (digits / "digits/table.md").read_text(encoding="utf-8").splitlines()[-1]
+    last = lines_of(digits / "digits/table.md")[-1]
     assert last == "| newest, 2 epochs, no record | 99.00 (1) |"
 
 

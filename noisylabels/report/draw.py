@@ -15,6 +15,7 @@ from noisylabels.methods import METHODS, title_of
 from noisylabels.report import figures, issues, published, tables
 from noisylabels.report.files import save, save_csv, save_text
 from noisylabels.report.groups import differences, identity_of, labelled, rows_of_records, usual_recipe
+from noisylabels.report.looks import named
 from noisylabels.report.read import (
     VERIFY_COLUMNS,
     networks_of,
@@ -49,12 +50,12 @@ def verify_figures(results_dir, dataset):
                            "differs": differences(identities[run], "verify", recipe), **row}
                           for run, row in found.items()])
     folder, written = Path(results_dir) / dataset, []
+    points = published.THEORY_POINTS if dataset == "cifar10" else None
     if len(table):
         written.append(save_csv(table, folder / "Verify_Theory.csv"))
-        written.append(save_text(tables.verified(table, dataset, recipe), folder / "Verify_Theory.md"))
+        written.append(save_text(tables.verified(table, points, dataset, recipe), folder / "Verify_Theory.md"))
     if len(table) and matrices:
         n_classes = len(next(iter(matrices.values())))
-        points = published.THEORY_POINTS if dataset == "cifar10" else None
         written.append(save(figures.theory_curves(table, n_classes, points), folder / "Verify_Theory.png"))
     if matrices:
         chosen = representative(list(matrices))
@@ -171,7 +172,7 @@ def write_summary(found, folder, dataset, table, curves, selections):
     if found.selections:
         points = published.SELECTION if dataset == "cifar10" else {}
         written.append(save(figures.selection(found.selections, points), folder / f"{selections}.png"))
-        text = tables.selections(found.selections, dataset, found.recipe)
+        text = tables.selections(found.selections, points, dataset, found.recipe)
         written.append(save_text(text, folder / f"{selections}.md"))
     return written
 
@@ -180,16 +181,13 @@ def compare(results_dirs, dataset):
     """Results of several trees in one table and one figure, `compared.*`, in the first; a row says of which it is."""
     together = Summary([], {}, {}, "as each tree has it", set())
     for tree in results_dirs:
-        def named(differs, tree=tree):
-            return f"{tree}{', ' * bool(differs)}{differs}"
-
         found = summarise(tree, dataset)
         together.doubtful.update(found.doubtful)
-        together.rows.extend({**row, "differs": named(row["differs"])} for row in found.rows)
+        together.rows.extend({**row, "differs": named(tree, row["differs"])} for row in found.rows)
         for noise, lines in found.curves.items():
             together.curves.setdefault(noise, {}).update(
-                {(method, named(differs)): frame for (method, differs), frame in lines.items()})
-        together.selections.update({(noise, named(differs)): scores
+                {(method, named(tree, differs)): frame for (method, differs), frame in lines.items()})
+        together.selections.update({(noise, named(tree, differs)): scores
                                     for (noise, differs), scores in found.selections.items()})
     return write_summary(together, Path(results_dirs[0]) / dataset, dataset, "compared", "compared_TestAcc",
                          "compared_INCV")

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from noisylabels import theory
 from noisylabels.methods import METHODS
-from noisylabels.report.looks import GREY, QUANTITIES, SCORES, SETS, Look, look
+from noisylabels.report.looks import GREY, QUANTITIES, SCORES, SETS, Look, look, named
 
 
 def theory_curves(points, n_classes, published=None):
@@ -160,7 +160,7 @@ def selection(settings, published):
     figure, panels = _panels(2, width=4.2, height=3.2)
     colors = colormaps["viridis"](np.linspace(0, 0.85, len(settings)))
     dashes, markers = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5))), "osD^vPX"
-    names = [f"{noise}{', ' * bool(differs)}{differs} (n = {scores['LR']['count'].max():.0f})"
+    names = [f"{named(noise, differs)} (n = {scores['LR']['count'].max():.0f})"
              for (noise, differs), scores in settings.items()]
     looks = [Look(name, color, dashes[i % len(dashes)], markers[i % len(markers)])
              for i, (name, color) in enumerate(zip(names, colors, strict=True))]

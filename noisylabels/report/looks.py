@@ -52,6 +52,11 @@ QUANTITIES = {"test_agreement": "agreement with noisy test labels",
               "selected": "samples selected", "LP": "label precision LP", "LR": "label recall LR"}
 
 
+def named(what, differs):
+    """The name of a method, a setting or a folder, and in what its runs differ from the recipe, if in anything."""
+    return f"{what}, {differs}" if differs else str(what)
+
+
 def look(method, differs="", number=0):
     """How a method is drawn: one that has no line above in grey, with stars, under the name of its file.
 
@@ -59,4 +64,4 @@ def look(method, differs="", number=0):
     have markers that are not filled, or half.
     """
     usual = Look(title_of(method), *STYLES.get(method, ("#777777", (0, (3, 1, 1, 1)), "*")))
-    return usual._replace(name=f"{usual.name}, {differs}", fill=FILLS[number % len(FILLS)]) if differs else usual
+    return usual._replace(name=named(usual.name, differs), fill=FILLS[number % len(FILLS)]) if differs else usual

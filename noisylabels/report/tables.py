@@ -4,6 +4,7 @@ import pandas as pd
 
 from noisylabels.methods import METHODS, PAPER, title_of
 from noisylabels.report import published
+from noisylabels.report.looks import named
 from noisylabels.report.read import RESULT_COLUMNS
 from noisylabels.theory import GIVEN, Noise
 
@@ -64,15 +65,16 @@ def markdown(table, dataset, recipe):
         if method in later:
             lines.append(f"| *after 2019* |{' |' * len(columns)}")
             later = []
-        title = title_of(method) + (f", {differs}" if differs else "")
+        title = named(title_of(method), differs)
         lines.append(f"| {title} | {' | '.join(cells.get((method, differs), '–') for cells in columns.values())} |")
     return "\n".join(lines) + "\n"
 
 
-def selections(found, dataset, recipe):
-    """INCV.md: LP, LR and their F-score after each iteration; for cifar10 with the published ones, if there are any.
+def selections(found, points, dataset, recipe):
+    """INCV.md: LP, LR and their F-score after each iteration, with the published ones where there are any.
 
-    found: as the figure's, {(noise, differs): {"LP" and "LR": frame by iteration, columns mean, std, count}}.
+    found, points: as the figure's, {(noise, differs): {"LP" and "LR": frame by iteration, columns mean, std, count}},
+    and published.SELECTION or empty.
     """
     lines = [f"# Label precision and recall of INCV's selections on {dataset}", "",
              "After each iteration; F: the F-score of the two. Mean ± sample standard deviation over the seeds found",
@@ -80,8 +82,7 @@ def selections(found, dataset, recipe):
              f"Recipe: {recipe}; rows that differ from it say in what.", "",
              "| setting | iteration | LP | LR | F |", "|---|---:|---:|---:|---:|"]
     for (noise, differs), scores in found.items():
-        values = published.SELECTION.get(noise, {}) if dataset == "cifar10" else {}
-        known = list(zip(*values.values(), strict=True))
+        known = list(zip(*points.get(noise, {}).values(), strict=True))
         for iteration, LP, LR in zip(scores["LP"].index.astype(int), scores["LP"].itertuples(),
                                      scores["LR"].itertuples(), strict=True):
             cells = [_fraction(LP.mean, LP.std), _fraction(LR.mean, LR.std), _f_score(LP.mean, LR.mean)]
@@ -89,18 +90,18 @@ def selections(found, dataset, recipe):
                 pair = known[iteration - 1]
                 theirs = [*map(_fraction, pair), _f_score(*pair)]
                 cells = [f"{cell} (published {value})" for cell, value in zip(cells, theirs, strict=True)]
-            name = f"{noise}{', ' * bool(differs)}{differs}"
-            lines.append(f"| {name} ({LR.count:.0f}) | {iteration} | {' | '.join(cells)} |")
+            lines.append(f"| {named(noise, differs)} ({LR.count:.0f}) | {iteration} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def verified(table, dataset, recipe):
-    """Verify_Theory.md: TA, LP and LR of each run beside the theory's and, for cifar10, the published ones.
+def verified(table, points, dataset, recipe):
+    """Verify_Theory.md: TA, LP and LR of each run beside the theory's and the published ones, if there are any.
 
-    table: that of Verify_Theory.csv. The last line is the mean distance from the theory, of both at the same settings.
+    table: that of Verify_Theory.csv. points: published.THEORY_POINTS or None. The last line is the mean distance from
+    the theory: of all runs, and of the published points that stand beside them.
     """
     lines = [f"# Theory and measurement on {dataset}", "",
-             f"Measured, theory{', published (read off the figure, ±.005)' * (dataset == 'cifar10')}; a row a run.",
+             f"Measured, theory{', published (read off the figure, ±.005)' * bool(points)}; a row a run.",
              f"Recipe: {recipe}; rows that differ from it say in what.", "",
              "| setting, seed | TA | LP | LR |", "|---|---:|---:|---:|"]
     distances = {score: [] for score in ("TA", "LP", "LR")}
@@ -108,12 +109,12 @@ def verified(table, dataset, recipe):
         noise, cells = Noise(row["pattern"], row["ratio"]), []
         for score, found in distances.items():
             values = [row[score], row[f"{score}_theory"]]
-            if dataset == "cifar10":
+            if points:
                 values.append(published.theory_point(*noise, score))
             cells.append(", ".join(map(_fraction, values)))
             found.append([abs(value - values[1]) for value in values[::2]])
-        differs = f", {row['differs']}" if row["differs"] else ""
-        lines.append(f"| {noise}, {row['seed']}{differs} | {' | '.join(cells)} |")
+        name = named(f"{noise}, {row['seed']}", row["differs"])
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     means = [", ".join(map(_fraction, pd.DataFrame(found).mean())) for found in distances.values()]
     lines.append(f"| mean distance from theory | {' | '.join(means)} |")
     return "\n".join(lines) + "\n"
