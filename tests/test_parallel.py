@@ -39,6 +39,22 @@ print(tf.config.threading.get_intra_op_parallelism_threads(), tf.config.threadin
 """
 
 
+LOADED = """
+import sys
+import colorsys as loaded
+from noisylabels.training import device
+print([name for name in ("matplotlib", "sklearn") if name in sys.modules])
+with device.without("colorsys", "this"):
+    assert sys.modules["colorsys"] is loaded
+    try:
+        import this
+    except ImportError:
+        print("absent")
+import matplotlib.pyplot, sklearn.base
+assert sys.modules["colorsys"] is loaded and "this" not in sys.modules
+"""
+
+
 BUG = """
 from noisylabels.selection import select
 select.import_module = lambda name: 1 / 0
@@ -163,6 +179,12 @@ def test_a_bug_in_a_child_is_not_hidden(tmp_path):
 def test_a_training_has_its_number_of_threads():
     done = subprocess.run([sys.executable, "-c", THREADS], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "3 3\n"
+
+
+def test_a_training_loads_no_library_that_it_does_not_need():
+    """Keras would load those for drawings and for scikit-learn's users; what needs them later finds them."""
+    done = subprocess.run([sys.executable, "-c", LOADED], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\nabsent\n", "")
 
 
 # ------------------------------------------------------------------------------------------- what the processes answer

@@ -37,10 +37,22 @@ def quiet_stderr():
             os.close(saved)
 
 
+@contextlib.contextmanager
+def without(*names):
+    """To whoever tries to import these modules in the block they are not installed, unless they are loaded already."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 with contextlib.suppress(AttributeError, OSError, TypeError):        # another system, or another C library
     ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
-with quiet_stderr():
+with quiet_stderr(), without("matplotlib", "sklearn"):  # which Keras loads where it can: 50 MB a process, and a second
     import tensorflow as tf
 
 
