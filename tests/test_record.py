@@ -49,3 +49,10 @@ def test_all_of_the_record_is_finished(recorded):
     records = {path: json.loads(content) for path, content in recorded.items()
                if path.endswith(".json") and not path.endswith("classes.json")}
     assert records and [path for path, record in records.items() if not record["sessions"][-1]["seconds"]] == []
+
+
+def test_the_page_of_the_record_shows_its_tables(drawn):
+    page = (ROOT / "results/README.md").read_text()
+    tables = ["\n".join(line for line in content.decode().splitlines() if line.startswith("|"))
+              for path, content in drawn.items() if path.endswith(".md")]
+    assert tables and [table for table in tables if table not in page] == []
