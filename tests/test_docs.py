@@ -64,11 +64,11 @@ def test_what_elr_and_the_student_say_of_the_labels_is_that_of_its_csv():
         assert f"| {title} | {' | '.join(cells)} |" in text, run
 
 
-@pytest.mark.parametrize("name, noises", [
-    ("digits", ["sym 0.2", "sym 0.5", "sym 0.8", "asym 0.4"]), ("cifar10", ["sym 0.5"])])
-def test_the_table_of_who_finds_wrong_labels_is_that_of_its_csv(name, noises):
+@pytest.mark.parametrize("name", ["digits", "cifar10"])
+def test_the_table_of_who_finds_wrong_labels_is_that_of_its_csv(name):
     runs, text = pd.read_csv(ROOT / f"docs/{name}_label_issues.csv"), (ROOT / "docs/label_issues.md").read_text()
     means = runs.groupby(["finder", "noise"])[["issue_precision", "issue_recall", "issue_average_precision"]].mean()
     for finder in runs.finder.unique():
-        cells = [" / ".join(f"{value:.3f}".lstrip("0") for value in means.loc[finder, noise]) for noise in noises]
+        cells = [" / ".join(f"{value:.3f}".lstrip("0") for value in means.loc[finder, noise])
+                 for noise in ("sym 0.2", "sym 0.5", "sym 0.8", "asym 0.4")]
         assert f"| {finder} | {' | '.join(cells)} |" in text, finder
