@@ -29,10 +29,12 @@ def free_memory():
         return float("inf")
 
 
-def die_with_parent():
-    """From here on, where the system can do it (Linux), this process ends when the one that started it does."""
+def die_with(parent):
+    """From here on, where the system can do it (Linux), this process ends when its parent, of that id, does, or did."""
     with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:                          # which has ended in the meantime
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def shares(parallel, gpu_id, threads):

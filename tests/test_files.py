@@ -45,6 +45,16 @@ def test_atomic_leaves_the_old_file_when_the_block_fails(error, tmp_path):
     assert files_in(tmp_path) == {"a.csv": b"old"}
 
 
+def test_atomic_removes_what_killed_processes_have_left_of_the_file_but_nothing_that_may_be_being_written(tmp_path):
+    for name, age in ((".a[1].7.part.csv", 3700), (".a[1].8.part.csv", 3500), (".a1.7.part.csv", 3700),
+                      (".a[1]b.7.part.csv", 3700), (".a[1].7.part.md", 3700)):
+        (tmp_path / name).write_text("half")
+        os.utime(tmp_path / name, 2 * (time.time() - age,))
+    write_csv(tmp_path / "a[1].csv", pd.DataFrame({"n": [1]}))
+    assert set(files_in(tmp_path)) == {"a[1].csv", ".a[1].8.part.csv", ".a1.7.part.csv", ".a[1]b.7.part.csv",
+                                       ".a[1].7.part.md"}
+
+
 def test_csv_brings_floats_back_exactly(tmp_path):
     frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=100) * 10. ** np.arange(-50, 50), "n": range(100)})
     write_csv(tmp_path / "a.csv", frame)

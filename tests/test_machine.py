@@ -86,10 +86,10 @@ def test_cores(allowed, count, found, monkeypatch):
 
 
 PARENT = """
-import subprocess, sys, time
-from noisylabels.machine import die_with_parent
+import functools, os, subprocess, sys, time
+from noisylabels.machine import die_with
 child = subprocess.Popen([sys.executable, "-S", "-c", "import time; print('up', flush=True); time.sleep(300)"],
-                         stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+                         stdout=subprocess.PIPE, text=True, preexec_fn=functools.partial(die_with, os.getpid()))
 child.stdout.readline()
 print(child.pid, flush=True)
 time.sleep(300)
@@ -117,3 +117,21 @@ def at_work(process):
             return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+ORPHAN = """
+import os, time
+from noisylabels.machine import die_with
+parent = os.getpid()
+if not os.fork():
+    while os.getppid() == parent:
+        time.sleep(.001)
+    die_with(parent)
+    print("alive", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone can do it")
+def test_a_process_ends_even_if_the_one_that_started_it_was_killed_before_it_could_ask_for_that():
+    ended = subprocess.run([sys.executable, "-c", ORPHAN], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

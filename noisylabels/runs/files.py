@@ -1,8 +1,10 @@
 """Files that appear whole or not at all, and checkpoints that are read without trusting them."""
 import contextlib
+import glob
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from noisylabels.errors import UserError
 
 MEND = "mend that or write elsewhere, and give the command again: what is on disk is whole"
+ABANDONED = 3600        # seconds after which a temporary file is taken for that of a process that was killed
 
 
 @contextlib.contextmanager
@@ -25,14 +28,19 @@ def disk(path):
 def atomic(path):
     """Yields a temporary path beside `path`, of the same suffix; renames it to `path` when the block ends well.
 
-    A reader sees the old file or the new one, whole, whatever happens in between. Raises UserError for a full disk and
-    the like, and where the path is no file: a device, which is not to be replaced by one, or a folder.
+    A reader sees the old file or the new one, whole, whatever happens in between. What killed processes have left of it
+    is removed. Raises UserError for a full disk and the like, and where the path is no file: a device, which is not to
+    be replaced by one, or a folder.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
         raise UserError(f"{path}: a device or a folder is there, not a file; {MEND}")
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     with disk(path):
+        for left in path.parent.glob(f".{glob.escape(path.stem)}.*.part{path.suffix}"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > ABANDONED:
+                    left.unlink()
         try:
             yield temporary
             with open(temporary, "r+b") as file:         # Windows flushes only what one may write

@@ -13,7 +13,7 @@ from importlib import import_module
 from multiprocessing.connection import wait
 
 from noisylabels.errors import UserError
-from noisylabels.machine import die_with_parent
+from noisylabels.machine import die_with
 from noisylabels.progress import Event, say
 from noisylabels.selection import issues
 from noisylabels.selection.algorithm import Stage, incv
@@ -108,7 +108,7 @@ def _serve(connection, experiment, run, gpu_id):
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)            # it is for the parent to hear
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    die_with_parent()
+    die_with(multiprocessing.parent_process().pid)
     try:
         device = import_module("noisylabels.training.device")
         connection.send(device.start_tensorflow(gpu_id, experiment.jit_compile, experiment.threads,

@@ -2,11 +2,13 @@
 
 A Dask worker is sent these functions themselves, and needs no module of ours for them.
 """
+import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
-from noisylabels.machine import die_with_parent
+from noisylabels.machine import die_with
 
 RETRIES = 3                     # of a task whose process was killed, or whose worker was lost
 
@@ -17,10 +19,11 @@ def call(root, script, flags, log, folder=None, wanted=lambda: True):
     wanted: asked every second; where it is false the process is killed, and None returned. Raises CalledProcessError
     where somebody else ended it by a signal, OSError where it or the log could not be begun.
     """
+    at_birth = partial(die_with, os.getpid()) if os.name == "posix" else None
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     with open(log, "w") as file:
         process = subprocess.Popen([sys.executable, Path(root, f"{script}.py"), *flags], cwd=folder, stdout=file,
-                                   stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
+                                   stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, preexec_fn=at_birth)
     try:
         while wanted():
             try:
