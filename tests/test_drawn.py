@@ -77,6 +77,16 @@ def test_the_true_T_stands_beside_the_estimated_one_where_it_is_known(folder, tr
         np.testing.assert_allclose(matrix, T)
 
 
+def test_a_true_T_that_a_training_was_told_is_not_called_estimated(drawn, tmp_path):
+    drawn("training")
+    calls, folder = drawn("heat_maps"), tmp_path / "digits/asym/0.4"
+    write_training(folder, "f_correction", [.5, .6])
+    pd.DataFrame(theory.transition_matrix("asym", .4, 10)).to_csv(folder / "f_correction_T.csv")
+    draw.training_figures(folder, "f_correction")
+    (((row,), _),) = calls
+    assert [title for title, _ in row] == ["T, true"]
+
+
 def test_M_stands_over_T_of_the_settings_that_were_measured(drawn, tmp_path):
     drawn("theory_curves")
     calls = drawn("heat_maps")

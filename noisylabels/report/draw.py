@@ -87,7 +87,7 @@ def incv_figures(run_folder):
 def training_figures(run_folder, method):
     """`<method>_training.png`, test accuracy by epoch and the method's own columns, which are those after `seconds`.
 
-    Of f_correction also `f_correction_T.png`, its T beside the true one. ValueError: `run_at`.
+    Of f_correction also `f_correction_T.png`, its T beside the true one, where it is another. ValueError: `run_at`.
     """
     run, written = run_at(run_folder), []
     frame = read_training(run, method)
@@ -95,11 +95,12 @@ def training_figures(run_folder, method):
         own = frame.columns[frame.columns.get_loc("seconds") + 1:]
         figure = figures.training(frame[[*networks_of(frame), *own]], method, f"{title_of(method)}, {run.title}")
         written.append(save(figure, run.folder / f"{method}_training.png"))
-    estimated = read_matrix(run.folder / "f_correction_T.csv") if method == "f_correction" else None
-    if estimated is not None:
-        row = [("T, estimated", estimated)]
+    T = read_matrix(run.folder / "f_correction_T.csv") if method == "f_correction" else None
+    if T is not None:
+        row = [("T, estimated", T)]
         if run.noise.pattern != theory.GIVEN:
-            row.append(("T, true", true_T(run.noise, estimated)))
+            true = ("T, true", true_T(run.noise, T))
+            row = [true] if np.allclose(T, true[1]) else [*row, true]
         written.append(save(figures.heat_maps([row], ["noisy label"]), run.folder / "f_correction_T.png"))
     return written
 
