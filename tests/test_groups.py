@@ -127,7 +127,7 @@ def test_a_name_is_a_difference_and_a_recipe_s_own_folder_is_none(tmp_path):
     folder = tmp_path / "cifar10/sym/0.5"
     fast = {"recipe": "fast", **RECIPES["fast"]["main"].values, "dataset": "cifar10"}
     for name, seed in (("fast", 0), ("fast/seed1", 1), ("again", 0)):
-        write_run(folder / name, "standard", .8 if name != "again" else .6, seed=seed, **fast | {"epochs": 48})
+        write_run(folder / name, "standard", .8 if name != "again" else .6, seed=seed, **fast)
     assert table_of(tmp_path, "cifar10") == {("standard", ""): (pytest.approx(.8), 2), ("standard", "again"): (.6, 1)}
 
 

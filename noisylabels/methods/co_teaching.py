@@ -1,8 +1,7 @@
 """Co-teaching (Han et al., NeurIPS 2018): two networks, each trained on what the other finds easy.
 
 Per batch of size B both networks rank the samples by their loss; the (1 - R(e)) B of smallest loss under one train the
-other. R(e) = tau min(e/10, 1). Told: tau, the true noise ratio, or
-the one that the option noise_ratio gives.
+other. R(e) = tau min(e/10, 1). Told: tau, the true noise ratio, or the one that the option noise_ratio gives.
 
 Not stated in 2019: how the paper ran it. By default with the settings of every other method, and the selecting step of
 the paper's own (`cross_step`). The option variant = 2018 does as the authors' code: losses are ranked in training mode,
