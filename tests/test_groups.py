@@ -32,7 +32,7 @@ def test_only_the_seed_may_differ(tmp_path):
     ({"architecture": "MLP"}, "MLP"),
     ({"learning_rate": .01, "batch_size": 64}, "rate 0.01, batch 64"),
     ({"validation_split": .1}, "0.1 held out"),
-    ({"evaluate_every": 5}, "evaluated every 5 epochs"),
+    ({"evaluate_every": 5}, "evaluated every 5"),
     ({"assumed_pattern": "asym"}, "told asym"),
     ({"recipe": "fast", **RECIPES["fast"]["main"].values, "augmentation": "none", "mirror": False}, "fast"),
 ])

@@ -13,7 +13,7 @@ from noisylabels.theory import told
 WORDS = {"epochs": "{} epochs", "architecture": "{}", "optimizer": "{}", "learning_rate": "rate {:g}",
          "weight_decay": "weight decay {:g}", "batch_size": "batch {}", "augmentation": "augmentation {}",
          "precision": "{}", "INCV_iter": "{} iterations", "top_k": "top {}", "validation_split": "{:g} held out",
-         "evaluate_every": "evaluated every {} epochs"}
+         "evaluate_every": "evaluated every {}"}
 SELECTION = {"INCV_iter": 4, "top_k": 1}        # of any recipe
 UNMIRRORED = ("digits",)                        # of the named data sets, nor shifted
 OF_ONE_SEED = ("dataset", "noise_pattern", "noise_ratio", "seed", "digest", "LP", "LR")      # in a selection's record
