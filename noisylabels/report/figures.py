@@ -242,6 +242,6 @@ def _sparse(frame, offset=0.0):
 
 def _write_values(axes, matrix, dark):
     for (row, column), per_cent in np.ndenumerate(matrix):
-        if (number := f"{per_cent:.0f}") != "0":
-            axes.text(column, row, number, ha="center", va="center", fontsize=8,
+        if per_cent > 0.5:                              # so nothing of what is not known, either
+            axes.text(column, row, f"{per_cent:.0f}", ha="center", va="center", fontsize=8,
                       color="white" if per_cent > dark else "black")
