@@ -120,6 +120,29 @@ def test_what_cannot_be_found_out_of_a_session_is_blank(error, tmp_path, monkeyp
     assert session["git"] is None and session["versions"] == {"no-such-package": None, "numpy": np.__version__}
 
 
+def test_results_make_a_revision_no_other_and_code_does(tmp_path, monkeypatch):
+    """The record of results lies among the code, and each run changes its tables."""
+    def git(*arguments):
+        subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e", *arguments], cwd=tmp_path, check=True)
+
+    def revision(name):
+        interrupt(tmp_path / "results" / name)
+        return record(tmp_path / "results" / name)["sessions"][0]["git"]
+
+    package = tmp_path / "noisylabels"
+    for folder in (package, tmp_path / "results"):
+        folder.mkdir()
+        (folder / "file").write_text("1\n")
+    monkeypatch.setattr("noisylabels.runs.record.__file__", str(package / "record.py"))
+    for arguments in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "All"]):
+        git(*arguments)
+    clean = revision("clean")
+    (tmp_path / "results" / "file").write_text("2\n")
+    assert len(clean) == 12 and revision("results") == clean
+    (package / "file").write_text("2\n")
+    assert revision("code") == f"{clean}-dirty"
+
+
 def test_differing_arguments_are_named(tmp_path):
     interrupt(tmp_path)
     before = files_in(tmp_path)

@@ -210,14 +210,22 @@ def versions():
     return found
 
 
+def _revision():
+    """This checkout's commit, and "-dirty" where a file of it has changed since: not of results, as runs do that."""
+    def git(*arguments):
+        return subprocess.run(["git", *arguments], cwd=Path(__file__).parent, text=True, capture_output=True,
+                              timeout=10).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ":(top)", ":(top,exclude)results")
+        return git("describe", "--always", "--abbrev=12") + "-dirty" * bool(changed) or None
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
 def _environment(computing):
     """A session's begin, command, versions, git revision and hardware, as far as they can be found out."""
-    try:
-        git = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=Path(__file__).parent,
-                             text=True, capture_output=True, timeout=10).stdout.strip() or None
-    except (OSError, subprocess.SubprocessError):
-        git = None
     return {"started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "seconds": None, "command": sys.argv,
-            "git": git, "python": platform.python_version(), "versions": versions(),
+            "git": _revision(), "python": platform.python_version(), "versions": versions(),
             "hardware": {**computing, "machine": platform.machine(), "system": platform.platform(),
                          "cores": os.cpu_count()}}
