@@ -15,8 +15,8 @@ test: .venv/tested             ## the tests, two at a time: those that run no sc
 	.venv/bin/python -m pytest -n 2 -m 'not slow and not runs'
 	.venv/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and runs'
 
-slow: .venv/tested             ## the long ones: fuzzing, kills, whole recipes
-	.venv/bin/python -m pytest -m slow
+slow: .venv/tested             ## the long ones, two at a time: fuzzing, kills, whole recipes
+	.venv/bin/python -m pytest -n 2 --dist loadfile -m slow
 
 lint: .venv/tested
 	.venv/bin/ruff check .
