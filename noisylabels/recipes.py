@@ -92,7 +92,9 @@ RECIPES = {
               "main": Settings("ResNet32", 200, ADAM_MAIN),
               "verify": Settings("ResNet110", 200, ADAM_VERIFY)},
     "fast": {"INCV": Settings(epochs=14, **FAST),
-             "main": Settings(epochs=30, evaluate_every=4, **FAST | dict(architecture="FastCNN48")),
+             # Methods that select while they train need networks that fit better than the selection's: less decay.
+             "main": Settings(epochs=30, evaluate_every=4,
+                              **FAST | dict(architecture="FastCNN48", weight_decay=.01)),
              # It has to fit its noise: images in two versions alone, no decay, and no mean of two predictions.
              "verify": Settings(epochs=30, **FAST | dict(augmentation="flip", weight_decay=0., mirror=False))},
     # The weights rule may choose any epoch of a selection, so even the first should be a good one: a larger rate.

@@ -18,11 +18,11 @@ PAPER = {"optimizer": "adam", "learning_rate": 1e-3, "weight_decay": 0, "batch_s
          "evaluate_every": 1}
 DIGITS = PAPER | {"augmentation": "none", "batch_size": 32, "architecture": "SmallCNN"}
 FAST = PAPER | {"architecture": "FastCNN", "optimizer": "nesterov", "learning_rate": pytest.approx(.0652173913),
-                "weight_decay": .03, "augmentation": "translate_flip", "precision": "mixed", "mirror": True}
+                "weight_decay": .01, "augmentation": "translate_flip", "precision": "mixed", "mirror": True}
 ALL = {("paper", "INCV"): PAPER | {"architecture": "ResNet32", "epochs": 50},
        ("paper", "main"): PAPER | {"architecture": "ResNet32", "epochs": 200},
        ("paper", "verify"): PAPER | {"architecture": "ResNet110", "epochs": 200},
-       ("fast", "INCV"): FAST | {"epochs": 14},
+       ("fast", "INCV"): FAST | {"epochs": 14, "weight_decay": .03},
        ("fast", "main"): FAST | {"architecture": "FastCNN48", "epochs": 30, "evaluate_every": 4},
        ("fast", "verify"): FAST | {"epochs": 30, "augmentation": "flip", "weight_decay": 0, "mirror": False},
        ("digits", "INCV"): DIGITS | {"epochs": 25, "learning_rate": 3e-3},
