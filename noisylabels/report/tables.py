@@ -97,26 +97,28 @@ def selections(found, points, dataset, recipe):
 def verified(table, points, dataset, recipe):
     """Verify_Theory.md: TA, LP and LR of each run beside the theory's and the published ones, if there are any.
 
-    table: that of Verify_Theory.csv. points: published.THEORY_POINTS or None. The last line is the mean distance from
-    the theory: of all runs, and of the published points that stand beside them.
+    table: that of Verify_Theory.csv. points: published.THEORY_POINTS or None. After the runs of a pattern stand
+    their mean distances from the theory, and those of the published points beside them.
     """
     lines = [f"# Theory and measurement on {dataset}", "",
              f"Measured, theory{', published (read off the figure, ±.005)' * bool(points)}; a row a run.",
              f"Recipe: {recipe}; rows that differ from it say in what.", "",
              "| setting, seed | TA | LP | LR |", "|---|---:|---:|---:|"]
-    distances = {score: [] for score in ("TA", "LP", "LR")}
-    for row in table.sort_values(["pattern", "ratio", "seed"], ascending=[False, True, True]).to_dict("records"):
-        noise, cells = Noise(row["pattern"], row["ratio"]), []
-        for score, found in distances.items():
-            values = [row[score], row[f"{score}_theory"]]
-            if points:
-                values.append(published.theory_point(*noise, score))
-            cells.append(", ".join(map(_fraction, values)))
-            found.append([abs(value - values[1]) for value in values[::2]])
-        name = named(f"{noise}, {row['seed']}", row["differs"])
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    means = [", ".join(map(_fraction, pd.DataFrame(found).mean())) for found in distances.values()]
-    lines.append(f"| mean distance from theory | {' | '.join(means)} |")
+    table = table.sort_values(["pattern", "ratio", "seed"], ascending=[False, True, True])
+    for pattern, runs in table.groupby("pattern", sort=False):
+        distances = {score: [] for score in ("TA", "LP", "LR")}
+        for row in runs.to_dict("records"):
+            noise, cells = Noise(pattern, row["ratio"]), []
+            for score, found in distances.items():
+                values = [row[score], row[f"{score}_theory"]]
+                if points:
+                    values.append(published.theory_point(*noise, score))
+                cells.append(", ".join(map(_fraction, values)))
+                found.append([abs(value - values[1]) for value in values[::2]])
+            name = named(f"{noise}, {row['seed']}", row["differs"])
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+        means = [", ".join(map(_fraction, pd.DataFrame(found).mean())) for found in distances.values()]
+        lines.append(f"| mean distance from theory, {pattern} ({len(runs)}) | {' | '.join(means)} |")
     return "\n".join(lines) + "\n"
 
 
