@@ -202,7 +202,8 @@ def _finish(panels, name, last):
 
 
 def _title(figure, text):
-    figure.suptitle(textwrap.fill(text, round(10 * figure.get_figwidth())))
+    whole = text.replace("seed ", "seed\N{NO-BREAK SPACE}")
+    figure.suptitle(textwrap.fill(whole, round(10 * figure.get_figwidth())))
 
 
 def _legend(figure, looks, columns, more=(), published=False):
