@@ -42,6 +42,10 @@ class Dataset:
     def input_shape(self):
         return self.x_train.shape[1:]
 
+    def fingerprint(self):
+        """16 hexadecimal digits that tell the classes' names and all images and labels from others."""
+        return digest_of(self.classes, self.x_train, self.y_train, self.given, self.x_test, self.y_test)
+
 
 def digest_of(names, *arrays):
     """16 hexadecimal digits that tell these names (anything of JSON) and arrays, None among them, from others."""
