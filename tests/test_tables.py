@@ -114,13 +114,14 @@ def test_the_theory_beside_what_was_measured(tmp_path):
         "| setting, seed | TA | LP | LR |", "|---|---:|---:|---:|",
         "| sym 0.25, 0 | .250, .569, – | –, .988, – | .750, .750, – |",
         "| sym 0.5, 1 | .250, .278, .262 | –, .900, .883 | .500, .500, .464 |",
-        "| mean distance from theory, sym (2) | .174, .016 | –, .017 | .000, .036 |",
+        "| mean distance from theory, sym (over how many) | .028, .016 (1) | –, – (0) | .000, .036 (1) |",
         "| asym 0.4, 0 | .250, .520, .459 | –, .692, .718 | .600, .600, .547 |",
-        "| mean distance from theory, asym (1) | .270, .061 | –, .026 | .000, .053 |"]
+        "| mean distance from theory, asym (over how many) | .270, .061 (1) | –, – (0) | .000, .053 (1) |"]
     (tmp_path / "cifar10").rename(tmp_path / "digits")
     draw.verify_figures(tmp_path, "digits")
     lines = lines_of(tmp_path / "digits/Verify_Theory.md")
     assert lines[2] == "Measured, theory; a row a run." and lines[8].endswith("| .250, .278 | –, .900 | .500, .500 |")
+    assert lines[9] == "| mean distance from theory, sym (over how many) | .174 (2) | – (0) | .000 (2) |"
 
 
 def test_a_new_method_needs_nothing_here(digits):

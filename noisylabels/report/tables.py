@@ -97,8 +97,8 @@ def selections(found, points, dataset, recipe):
 def verified(table, points, dataset, recipe):
     """Verify_Theory.md: TA, LP and LR of each run beside the theory's and the published ones, if there are any.
 
-    table: that of Verify_Theory.csv. points: published.THEORY_POINTS or None. After the runs of a pattern stand
-    their mean distances from the theory, and those of the published points beside them.
+    table: that of Verify_Theory.csv. points: published.THEORY_POINTS or None. After the runs of a pattern stand the
+    mean distances from the theory, and those of the published points beside them, over the runs that define both.
     """
     lines = [f"# Theory and measurement on {dataset}", "",
              f"Measured, theory{', published (read off the figure, ±.005)' * bool(points)}; a row a run.",
@@ -117,8 +117,9 @@ def verified(table, points, dataset, recipe):
                 found.append([abs(value - values[1]) for value in values[::2]])
             name = named(f"{noise}, {row['seed']}", row["differs"])
             lines.append(f"| {name} | {' | '.join(cells)} |")
-        means = [", ".join(map(_fraction, pd.DataFrame(found).mean())) for found in distances.values()]
-        lines.append(f"| mean distance from theory, {pattern} ({len(runs)}) | {' | '.join(means)} |")
+        defined = [pd.DataFrame(found).dropna() for found in distances.values()]
+        means = [f"{', '.join(map(_fraction, found.mean()))} ({len(found)})" for found in defined]
+        lines.append(f"| mean distance from theory, {pattern} (over how many) | {' | '.join(means)} |")
     return "\n".join(lines) + "\n"
 
 
