@@ -12,7 +12,7 @@ from rich.console import Console
 import sweep
 from noisylabels.sweep import places
 from noisylabels.sweep.loop import Here, carry_out
-from noisylabels.sweep.sight import digest_of_code, digest_of_data, mark, state_of
+from noisylabels.sweep.sight import digest_of_code, mark, state_of
 from noisylabels.sweep.status import Status, announced, end_of
 from noisylabels.sweep.tasks import Outcome, Task
 from noisylabels.sweep.work import call
@@ -98,7 +98,7 @@ def test_a_sweep_ends_with_its_table_and_the_paths_of_all(call, monkeypatch, tmp
 def test_what_is_seen_is_short_and_a_mark_makes_its_folder(tmp_path):
     mark(tmp_path / "a/b")
     assert len(state_of(tmp_path / "a/b")) == 32
-    assert [len(digest_of_code(tmp_path)), len(digest_of_data(load_dataset("digits", "")))] == [12, 12]
+    assert [len(digest_of_code(tmp_path)), len(load_dataset("digits", "").fingerprint())] == [12, 16]
 
 
 # ------------------------------------------------------------------------------------------------------- a call of one
