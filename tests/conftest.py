@@ -4,12 +4,14 @@ this machine, small results and data sets.
 import functools
 import hashlib
 import http.server
+import json
 import os
 import sys
 import threading
 
 import pytest
 from archives import Handler, archive, published
+from filelock import FileLock
 from helpers import CPU, NO_NETWORK, QUICK, TINY, Ended, InThisProcess, shell, write_tiny, write_training
 
 from noisylabels import cli
@@ -69,11 +71,21 @@ def no_tensorflow(monkeypatch):
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
-    """The results folder of a script's quick run, and how the call ended: finished(script). To be looked at only."""
+    """The results folder of a script's quick run, and how the call ended: finished(script). To be looked at only.
+
+    Of several processes that test the one that needs it first runs the script.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
     @functools.cache
     def finished(script):
-        folder = tmp_path_factory.mktemp(script)
-        return folder, shell(script, *QUICK[script], "--results_dir", folder)
+        folder, how = shared / script, shared / f"{script}.json"
+        with FileLock(shared / f"{script}.lock"):
+            if not how.exists():
+                how.write_text(json.dumps(shell(script, *QUICK[script], "--results_dir", folder)))
+        return folder, Ended(*json.loads(how.read_text()))
     return finished
 
 

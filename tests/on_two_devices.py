@@ -1,7 +1,8 @@
 """Trains on one device and on two, which are this machine's CPU twice, and saves what came of it.
 
-    python tests/on_two_devices.py FOLDER
+    python tests/on_two_devices.py FOLDER METHOD ...
 
+The METHOD `normalised` is standard with a network of batch normalisation: half by half and interrupted, too.
 <name>_<devices>.npz: the losses of a training's epochs, its state, and what it predicts. Needs a process of its own:
 devices can be made before TensorFlow's first operation alone.
 """
@@ -16,7 +17,7 @@ import keras
 import numpy as np
 
 from models.layers import Layers
-from noisylabels.methods import METHODS, method_class
+from noisylabels.methods import method_class
 from noisylabels.methods.base import Given, cross_entropy
 from noisylabels.methods.standard import Standard
 from noisylabels.recipes import RECIPES
@@ -80,16 +81,18 @@ tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU"
                                            [tf.config.LogicalDeviceConfiguration()] * 2)
 tf.config.experimental.enable_op_determinism()
 both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-folder, digits = Path(sys.argv[1]), load_dataset("digits", "data")
+folder, names, digits = Path(sys.argv[1]), sys.argv[2:], load_dataset("digits", "data")
 given = Given(digits.x_train[:200], digits.y_train[:200], 10, 32, EPOCHS, T=transition_matrix("sym", .2, 10),
               options=OPTIONS)
-for name in [name for name in METHODS if method_class(name).shares_batches]:
-    for devices in (1, 2):
-        train(folder, name, devices, functools.partial(build, method_class(name), given, SETTINGS, 0, "main"))
-train(folder, "normalised", 1, lambda: normalised(Standard, given))
-train(folder, "halves", 1, lambda: normalised(Halves, given))
-train(folder, "resumed", 2, lambda: normalised(Standard, given), stop_in=1)
-train(folder, "resumed", 2, lambda: normalised(Standard, given))
-copies = train(folder, "normalised", 2, lambda: normalised(Standard, given)).networks[0].trainable_variables
-np.savez(folder / "copies.npz", **{f"{k}_{i}": variable.value.values[k].numpy()
-                                   for i, variable in enumerate(copies) for k in range(2)})
+for name in names:
+    if name != "normalised":
+        for devices in (1, 2):
+            train(folder, name, devices, functools.partial(build, method_class(name), given, SETTINGS, 0, "main"))
+        continue
+    train(folder, "normalised", 1, lambda: normalised(Standard, given))
+    train(folder, "halves", 1, lambda: normalised(Halves, given))
+    train(folder, "resumed", 2, lambda: normalised(Standard, given), stop_in=1)
+    train(folder, "resumed", 2, lambda: normalised(Standard, given))
+    copies = train(folder, "normalised", 2, lambda: normalised(Standard, given)).networks[0].trainable_variables
+    np.savez(folder / "copies.npz", **{f"{k}_{i}": variable.value.values[k].numpy()
+                                       for i, variable in enumerate(copies) for k in range(2)})

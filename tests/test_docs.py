@@ -44,7 +44,8 @@ def test_every_column_is_explained(script, finished):
         assert columns <= explained | {"final"}, path
 
 
-@pytest.mark.parametrize("page, name", [("docs/results.md", "digits_table"), ("docs/methods.md", "digits_after_2019_table")])
+@pytest.mark.parametrize("page, name", [
+    ("docs/results.md", "digits_table"), ("docs/methods.md", "digits_after_2019_table")])
 def test_a_table_of_digits_is_that_of_its_csv(page, name):
     table, text = pd.read_csv(ROOT / f"docs/{name}.csv"), (ROOT / page).read_text()
     for method, rows in table.groupby("method"):

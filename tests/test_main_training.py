@@ -135,7 +135,8 @@ def test_it_is_evaluated_every_so_many_epochs_and_in_the_last_ten(trained, tmp_p
     assert log.test_accuracy_1.notna().all()
 
 
-@pytest.mark.parametrize("flags, networks", [([], 2), (["--f_correction_T", "true"], 1)])
+@pytest.mark.parametrize("flags, networks", [
+    ([], 2), pytest.param(["--f_correction_T", "true"], 1, marks=pytest.mark.slow)])
 def test_f_correction_is_left_with_its_epoch_of_the_lowest_held_out_loss(flags, networks, trained, tmp_path):
     """At a rate that overfits. The network that is saved has the accuracy that is reported; and T, half of it on the
     diagonal, is not that of the first network's last epoch, where .72 were.

@@ -50,7 +50,8 @@ def test_curricula(percent, expected):
 
 @pytest.mark.parametrize("epochs, kept", [(200, 36), (40, 8), (10, 2), (1, 1)])
 def test_self_paced_keeps_all_samples_in_the_first_18_per_cent_of_its_epochs(epochs, kept):
-    forms = [toy("mentornet", epochs=epochs).schedule(epoch)["form"] for epoch in range(epochs)]
+    method = toy("mentornet", epochs=epochs)
+    forms = [method.schedule(epoch)["form"] for epoch in range(epochs)]
     assert forms == [ALL] * kept + [SELF_PACED] * (epochs - kept)
     assert toy("mentornet", epochs=epochs, options={"burn_in": "0"}).schedule(0) == {"form": SELF_PACED, "dropout": 0}
 

@@ -1,4 +1,6 @@
 """Networks: the published parameter counts, and that what makes them fast changes no result."""
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,12 @@ from models import ARCHITECTURES, create_model
 from models.layers import BatchNorm, Whitening
 
 CIFAR = (32, 32, 3)
+
+
+@functools.cache
+def small(name):
+    """One for images of 8x8 pixels; to be looked at only."""
+    return create_model(name, (8, 8, 1), 10)
 
 
 def variables_by_layer(network):
@@ -62,8 +70,8 @@ def test_widths_of_plain_networks(name, filters, parameters):
 @pytest.mark.runs
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_network_takes_small_images_and_gives_logits(name):
-    network = create_model(name, (8, 8, 1), 7)
-    assert network(np.zeros((2, 8, 8, 1), np.float32)).shape == (2, 7)
+    network = small(name)
+    assert network(np.zeros((2, 8, 8, 1), np.float32)).shape == (2, 10)
     *_, last = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
     assert network.get_layer("features").output is last.input
 
@@ -81,11 +89,11 @@ def test_l2_is_on_the_convolutions_of_blocks_and_projections_alone():
     assert len(network.losses) == 32
     expected = 1e-4 * sum(float(np.sum(layer.get_weights()[0] ** 2)) for layer in penalised)
     assert float(tf.add_n(network.losses)) == pytest.approx(expected, rel=1e-5)
-    assert not create_model("ResNet110", CIFAR, 10).losses
+    assert not small("ResNet110").losses
 
 
 def test_l2_is_on_all_nine_convolutions_of_CNN9():
-    network = create_model("CNN9", (8, 8, 1), 10)
+    network = small("CNN9")
     kernels = [layer.kernel for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
     assert len(network.losses) == len(kernels) == 9
     expected = 1e-4 * sum(float(tf.reduce_sum(tf.square(kernel))) for kernel in kernels)
@@ -96,7 +104,7 @@ def test_l2_is_on_all_nine_convolutions_of_CNN9():
 def test_initial_weights_are_normal_of_2019_or_he_s_cut_at_two_deviations(name, deviation):
     """In deviations of He's, sqrt(2 / inputs of a filter), within five errors; cut before 2019's was scaled back."""
     scaled = [kernel.numpy().ravel() / np.sqrt(2 / np.prod(kernel.shape[:-1]))
-              for kernel in create_model(name, (8, 8, 1), 10).trainable_variables if kernel.ndim > 1]
+              for kernel in small(name).trainable_variables if kernel.ndim > 1]
     assert len(scaled) == int(name[6:9]) + 3                                    # a projection a stage
     drawn = np.concatenate(scaled)
     assert drawn.std() == pytest.approx(deviation, abs=5 / np.sqrt(2 * len(drawn)))

@@ -73,7 +73,7 @@ def begun(process):
 
 
 @pytest.mark.parametrize("how, threads, children", [
-    ("on", 1, 2), ("off", 1, 1), pytest.param("off", 2, 1, marks=pytest.mark.slow)])
+    ("off", 1, 1), pytest.param("on", 1, 2, marks=pytest.mark.slow), pytest.param("off", 2, 1, marks=pytest.mark.slow)])
 def test_side_by_side_or_one_after_the_other(how, threads, children, finished, tmp_path):
     """The same number of threads gives the same files, to the last byte; and it stands in the record."""
     process = start("INCV", *FLAGS, "--parallel_halves", how, "--threads", threads, "--results_dir", tmp_path)

@@ -141,6 +141,7 @@ def temporary(tmp_path_factory, monkeypatch):
 def test_all_that_can_happen_to_INCV(tmp_path, tmp_path_factory):
     """A full disk, SIGTERM and Ctrl-C at awkward moments, SIGKILL, a damaged checkpoint; then it ends as it should."""
     (script, arguments), expected = LONGER["INCV"], tmp_path_factory.mktemp("expected")
+    arguments = [*arguments, "--INCV_epochs", 20, "--parallel_halves", "off"]
     shell(script, *arguments, "--results_dir", expected)
     checkpoints = tmp_path / "digits/sym/0.5/INCV_checkpoints"
 
@@ -154,11 +155,10 @@ def test_all_that_can_happen_to_INCV(tmp_path, tmp_path_factory):
         assert_is_whole(tmp_path)
     assert list(checkpoints.glob("[12][ab].npz"))
 
-    for moment in (after_progress(.1), when(is_writing("*.npz"))):
-        assert interrupted(script, arguments, tmp_path, moment).code == -signal.SIGKILL
-        assert_is_whole(tmp_path)
+    assert interrupted(script, arguments, tmp_path, when(is_writing("*.npz"))).code == -signal.SIGKILL
+    assert_is_whole(tmp_path)
 
-    damaged = min(checkpoints.glob("[12][ab].npz"))      # of the halves side by side either may be the first
+    damaged = next(checkpoints.glob("[12][ab].npz"))
     aside = Path(f"{damaged}.unusable")
     os.truncate(damaged, damaged.stat().st_size // 2)
     ended = shell(script, *arguments, "--results_dir", tmp_path)
@@ -212,8 +212,8 @@ def test_many_kills(name, tmp_path):
 # ---------------------------------------------------------------------------------------------- numbers and checkpoints
 
 
-def test_a_loss_that_becomes_infinite(tmp_path):
-    ended = shell("INCV", *QUICK["INCV"], "--learning_rate", "1e30", "--results_dir", tmp_path)
+def test_a_loss_that_becomes_infinite(tmp_path, call, unstarted):
+    ended = call("INCV", *QUICK["INCV"], "--learning_rate", "1e30", "--results_dir", tmp_path)
     assert ended.code == 2 and ended.err.count("\n") == 1
     message = r"the (loss is|weights are) no longer finite in epoch 1, step \d: .* try a smaller --learning_rate"
     assert re.search(message, ended.err)

@@ -1,4 +1,5 @@
 """A training on several devices equals that on one, up to batch statistics; and TensorFlow's start with faked cards."""
+import functools
 import os
 import subprocess
 import sys
@@ -14,15 +15,22 @@ from noisylabels.errors import UserError
 from noisylabels.methods import METHODS, method_class
 from noisylabels.training import device
 
-SHARING = ("standard", "f_correction", "d2l", "gce", "sce")
+QUICK, LATER = ("normalised", "standard", "d2l"), ("f_correction", "gce", "sce")        # as standard but for the loss
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """What tests/on_two_devices.py saved, by name."""
-    folder = tmp_path_factory.mktemp("two_devices")
-    subprocess.run([sys.executable, ROOT / "tests/on_two_devices.py", folder], check=True, capture_output=True)
-    return lambda name: dict(np.load(folder / f"{name}.npz"))
+    @functools.cache
+    def run(*methods):
+        folder = tmp_path_factory.mktemp("two_devices")
+        command = [sys.executable, ROOT / "tests/on_two_devices.py", folder, *methods]
+        subprocess.run(command, check=True, capture_output=True)
+        return folder
+
+    def trained(name):
+        return dict(np.load(run(*(LATER if name.startswith(LATER) else QUICK)) / f"{name}.npz"))
+    return trained
 
 
 def assert_close(first, second, tolerance=1e-5):
@@ -33,10 +41,10 @@ def assert_close(first, second, tolerance=1e-5):
 
 def test_these_methods_share_batches():
     """The others rank the samples of a batch, or remember them."""
-    assert tuple(name for name in METHODS if method_class(name).shares_batches) == SHARING
+    assert {name for name in METHODS if method_class(name).shares_batches} == {*QUICK, *LATER} - {"normalised"}
 
 
-@pytest.mark.parametrize("method", SHARING)
+@pytest.mark.parametrize("method", ["standard", "d2l", *(pytest.param(name, marks=pytest.mark.slow) for name in LATER)])
 def test_two_devices_train_as_one(method, trained):
     """Losses, weights, optimizer and predictions, of a network without batch normalisation."""
     assert_close(trained(f"{method}_1"), trained(f"{method}_2"))

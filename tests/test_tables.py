@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import names, run_command, write_training
+from helpers import assert_is_one_line, names, run_command, write_training
 from records import write_selection, write_verify
 
 from noisylabels.recipes import RECIPES
@@ -185,12 +185,12 @@ def test_nothing_found_is_nothing_drawn(tmp_path):
 # ---------------------------------------------------------------------------------------------------------- the command
 
 
-def test_command_draws_and_names_what_it_wrote(digits):
+def test_command_draws_and_names_what_it_wrote(digits, call):
     done = run_command("report.py", "--results_dir", digits)
     assert done.returncode == 0 and done.stderr == ""
     paths = [Path(line.removeprefix("wrote ")) for line in done.stdout.splitlines()]
     assert digits / "digits/table.md" in paths and all(path.exists() for path in paths)
-    assert done.stdout == run_command("report.py", "--results_dir", digits, "--dataset", "digits").stdout
+    assert done.stdout == call("report", "--results_dir", digits, "--dataset", "digits").out
 
 
 @pytest.mark.parametrize("arguments, message", [
@@ -199,9 +199,7 @@ def test_command_draws_and_names_what_it_wrote(digits):
     (["--results_dir", "{digits}", "--dataset", "cifar10"], "only of digits"),
     (["--nonsense"], "--nonsense"),
 ])
-def test_command_errors_are_one_line(digits, tmp_path_factory, arguments, message):
+def test_command_errors_are_one_line(digits, tmp_path_factory, call, arguments, message):
     empty = tmp_path_factory.mktemp("empty")
-    failed = run_command("report.py", *(argument.format(empty=empty, digits=digits) for argument in arguments))
-    assert failed.returncode == 2 and failed.stdout == ""
-    assert failed.stderr.startswith("report.py: error: ") and message in failed.stderr
-    assert failed.stderr.count("\n") == 1
+    ended = call("report", *(argument.format(empty=empty, digits=digits) for argument in arguments))
+    assert_is_one_line(ended, message)
