@@ -8,7 +8,7 @@ demo: .venv/installed          ## clean digits with wrong labels and train on th
 gpu: .venv/installed requirements-gpu.txt      ## CUDA for TensorFlow: Linux with an NVIDIA card, see docs/gpu.md
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-gpu.txt
 
-quick: .venv/tested            ## the tests that run no script to its end: within a minute
+quick: .venv/tested            ## the tests that run no script to its end: two minutes
 	.venv/bin/python -m pytest -n 2 -m 'not slow and not runs'
 
 test: .venv/tested             ## the tests, two at a time: those that run no script to its end, then the others
