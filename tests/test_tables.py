@@ -202,4 +202,4 @@ def test_command_draws_and_names_what_it_wrote(digits, call):
 def test_command_errors_are_one_line(digits, tmp_path_factory, call, arguments, message):
     empty = tmp_path_factory.mktemp("empty")
     ended = call("report", *(argument.format(empty=empty, digits=digits) for argument in arguments))
-    assert_is_one_line(ended, message)
+    assert_is_one_line(ended, rf"^report\.py: error: .*{message}")
