@@ -16,7 +16,7 @@ from noisylabels.methods.base import Given, Method
 from noisylabels.training.export import load_usable, mean_prediction, save_usable, usable
 
 QUICK = ("FastCNN", "SmallCNN", "MLP")
-SLOW = ("WRN-28-10", "ResNet164", "ResNet110-2019", "ResNet164-2019")     # of the layers that ResNet32 and 110 have
+SLOW = ("WRN-28-10", "ResNet110", "ResNet164", "ResNet110-2019", "ResNet164-2019")    # of the layers that ResNet32 has
 # What a person without this suite does: no current folder, no PYTHONPATH.
 ELSEWHERE = """
 import json, sys

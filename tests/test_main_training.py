@@ -6,20 +6,11 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import QUICK, ROOT, SELECTION, SMALL, assert_is_one_line, shell
+from helpers import QUICK, SELECTION, SMALL, assert_is_one_line, shell
 
+from noisylabels import streams
 from utils import corrupt_labels, load_dataset
 
-RECORDER = """
-import json, os
-from noisylabels import streams
-plain = streams._entropy
-def recorded(seed, purpose):
-    with open(os.environ["STREAMS"], "a") as file:
-        file.write(json.dumps([seed, *map(str, purpose)]) + chr(10))
-    return plain(seed, purpose)
-streams._entropy = recorded
-"""
 N, EPOCHS = 1437, 5
 
 
@@ -28,15 +19,18 @@ N, EPOCHS = 1437, 5
     pytest.param("f_correction", {("main", "0"), ("standard", "0")},
                  {"noise", "held_out", "epoch", "tracked", "validation"}, marks=pytest.mark.slow),
 ])
-def test_no_two_streams_of_a_run_are_equal(method, stages, others, tmp_path, monkeypatch):
-    """Every stream that is drawn, in whichever process, by its seed and purpose."""
-    (tmp_path / "sitecustomize.py").write_text(RECORDER)
-    monkeypatch.setenv("STREAMS", str(tmp_path / "streams"))
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
-    ended = shell("INCV_main", *QUICK["INCV_main"], "--method", method, "--parallel_halves", "off",
-                  "--validation_split", 0.1, "--seed", 3, "--results_dir", tmp_path)
-    assert (ended.code, ended.err) == (0, "")
-    drawn = [tuple(json.loads(line)) for line in (tmp_path / "streams").read_text().splitlines()]
+def test_no_two_streams_of_a_run_are_equal(method, stages, others, tmp_path, call, unstarted, undrawn, monkeypatch):
+    """Every stream that is drawn, by its seed and purpose."""
+    drawn, plain = [], streams._entropy
+
+    def recorded(seed, purpose):
+        drawn.append((seed, *map(str, purpose)))
+        return plain(seed, purpose)
+
+    monkeypatch.setattr(streams, "_entropy", recorded)
+    ended = call("INCV_main", *QUICK["INCV_main"], "--method", method, "--validation_split", 0.1, "--seed", 3,
+                 "--results_dir", tmp_path)
+    assert ended.code == 0, ended.err
     assert len(drawn) == len(set(drawn)) and {seed for seed, *_ in drawn} == {3}
     assert {(stage, k) for _, purpose, *rest in drawn if purpose == "weights" for stage, k in [rest]} == stages
     assert {purpose for _, purpose, *_ in drawn} == {"weights", *others}

@@ -5,6 +5,7 @@ To import this module is to import TensorFlow; the package's `__init__` does so 
 import contextlib
 import ctypes
 import functools
+import gc
 import os
 import re
 import sys
@@ -52,8 +53,11 @@ def without(*names):
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 with contextlib.suppress(AttributeError, OSError, TypeError):        # another system, or another C library
     ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+gc.disable()            # nothing that an import makes is garbage: to look for it, then and at the end, takes a second
 with quiet_stderr(), without("matplotlib", "sklearn"):  # which Keras loads where it can: 50 MB a process, and a second
     import tensorflow as tf
+gc.freeze()
+gc.enable()
 
 
 @functools.cache
