@@ -88,11 +88,11 @@ for name in names:
     if name != "normalised":
         for devices in (1, 2):
             train(folder, name, devices, functools.partial(build, method_class(name), given, SETTINGS, 0, "main"))
-        continue
-    train(folder, "normalised", 1, lambda: normalised(Standard, given))
-    train(folder, "halves", 1, lambda: normalised(Halves, given))
-    train(folder, "resumed", 2, lambda: normalised(Standard, given), stop_in=1)
-    train(folder, "resumed", 2, lambda: normalised(Standard, given))
-    copies = train(folder, "normalised", 2, lambda: normalised(Standard, given)).networks[0].trainable_variables
-    np.savez(folder / "copies.npz", **{f"{k}_{i}": variable.value.values[k].numpy()
-                                       for i, variable in enumerate(copies) for k in range(2)})
+    else:
+        train(folder, "normalised", 1, lambda: normalised(Standard, given))
+        train(folder, "halves", 1, lambda: normalised(Halves, given))
+        train(folder, "resumed", 2, lambda: normalised(Standard, given), stop_in=1)
+        train(folder, "resumed", 2, lambda: normalised(Standard, given))
+        copies = train(folder, "normalised", 2, lambda: normalised(Standard, given)).networks[0].trainable_variables
+        np.savez(folder / "copies.npz", **{f"{k}_{i}": variable.value.values[k].numpy()
+                                           for i, variable in enumerate(copies) for k in range(2)})
