@@ -11,9 +11,9 @@ gpu: .venv/installed requirements-gpu.txt      ## CUDA for TensorFlow: Linux wit
 quick: .venv/tested            ## the tests that run no script to its end: two minutes
 	.venv/bin/python -m pytest -n 2 -m 'not slow and not runs'
 
-test: .venv/tested             ## the tests, two at a time: those that run no script to its end, then the others
+test: .venv/tested             ## the tests, two at a time: those that run no script to its end, then the others, by file
 	.venv/bin/python -m pytest -n 2 -m 'not slow and not runs'
-	.venv/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and runs'
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and runs'
 
 slow: .venv/tested             ## the long ones, two at a time: fuzzing, kills, whole recipes
 	.venv/bin/python -m pytest -n 2 --dist loadfile -m slow
