@@ -65,6 +65,8 @@ def test_a_title_is_broken_where_the_figure_is_too_narrow_for_it():
     for length, lines in ((38, 1), (39, 2)):
         title = "x" * 20 + " " + "y" * (length - 21)
         assert figures.training(frame, "incv", title).get_suptitle().split("\n") == title.split(" ", lines - 1)
+    figure = figures.training(frame, "standard", "Standard, prices_$100_vs_$200, sym 0.5")
+    figure.draw_without_rendering()                             # between the dollars stands no formula
     title = figures.training(frame, "standard", "Standard, cifar10, sym 0.5, fast, seed 0").get_suptitle()
     assert title == "Standard, cifar10, sym 0.5, fast,\nseed\N{NO-BREAK SPACE}0"
 

@@ -8,7 +8,7 @@ from helpers import assert_is_one_line, names, run_command, write_training
 from records import write_selection, write_verify
 
 from noisylabels.recipes import RECIPES
-from noisylabels.report import draw, read
+from noisylabels.report import draw, figures, read
 from noisylabels.runs.folders import find_runs
 
 
@@ -81,6 +81,8 @@ def test_selections_beside_the_published_ones(tmp_path):
     write_selection(tmp_path / "cifar10/sym/0.5", [.96, .94, .93, .92, 1], [.6, .8, .85, .9, .9], **fast)
     write_selection(tmp_path / "cifar10/sym/0.5/seed1", [.98], [.7], **fast)
     write_selection(tmp_path / "cifar10/sym/0.1", [.99, np.nan], [.8, 0], **fast | {"epochs": 6})
+    write_selection(tmp_path / "cifar10/sym/0.9", [0], [0], **fast)
+    write_selection(tmp_path / "cifar10/sym/1.0", [0], [np.nan], **fast)
     draw.summary(tmp_path, "cifar10")
     lines = lines_of(tmp_path / "cifar10/INCV.md")
     assert lines[0] == "# Label precision and recall of INCV's selections on cifar10"
@@ -93,7 +95,8 @@ def test_selections_beside_the_published_ones(tmp_path):
         "| sym 0.5 (2) | 4 | .950 ± .042 (published .930) | .800 ± .141 (published .900) | .869 (published .915) |",
         "| sym 0.5 (2) | 5 | .990 ± .014 | .800 ± .141 | .885 |",
         "| sym 0.1, 6 epochs (1) | 1 | .990 | .800 | .885 |",
-        "| sym 0.1, 6 epochs (1) | 2 | – | .000 | – |"]
+        "| sym 0.1, 6 epochs (1) | 2 | – | .000 | – |",
+        "| sym 0.9 (1) | 1 | .000 | .000 | .000 |", "| sym 1.0 (1) | 1 | .000 | – | – |"]
     (tmp_path / "cifar10").rename(tmp_path / "digits")
     draw.summary(tmp_path, "digits")
     assert "published" not in (tmp_path / "digits/INCV.md").read_text(encoding="utf-8")
@@ -122,6 +125,25 @@ def test_the_theory_beside_what_was_measured(tmp_path):
     lines = lines_of(tmp_path / "digits/Verify_Theory.md")
     assert lines[2] == "Measured, theory; a row a run." and lines[8].endswith("| .250, .278 | –, .900 | .500, .500 |")
     assert lines[9] == "| mean distance from theory, sym (over how many) | .174 (2) | – (0) | .000 (2) |"
+
+
+def test_the_mean_distance_from_the_theory_is_of_like_runs(tmp_path, monkeypatch):
+    """And the M of a setting that of a run of the recipe as it stands, not of the trial that comes before it."""
+    for name, ratio, epochs, TA in (("a", .5, 2, .178), ("fast", .5, 30, .268), ("fast", .2, 30, .644)):
+        folder = tmp_path / f"cifar10/sym/{ratio}/{name}"
+        write_verify(folder, "sym", ratio, dataset="cifar10", recipe="fast",
+                     **RECIPES["fast"]["verify"].values | {"epochs": epochs})
+        path = folder / "Verify_Theory.csv"
+        pd.read_csv(path).assign(TA=TA, TA_theory=TA + ratio / 10).to_csv(path, index=False)
+    pd.DataFrame(np.eye(10)).to_csv(tmp_path / "cifar10/sym/0.5/a/Verify_Theory_M.csv")
+    drawn, heat_maps = [], figures.heat_maps
+    monkeypatch.setattr(figures, "heat_maps", lambda rows, labels: drawn.append(rows) or heat_maps(rows, labels))
+    draw.verify_figures(tmp_path, "cifar10")
+    assert [M[0, 0] for _, M in drawn[0][0]] == pytest.approx([.8, .5])
+    means = [line for line in lines_of(tmp_path / "cifar10/Verify_Theory.md") if "mean distance" in line]
+    assert [line[:line.index(",", 50)] for line in means] == [
+        "| mean distance from theory, sym (over how many) | .035",
+        "| mean distance from theory, sym, a, 2 epochs (over how many) | .050"] and "(2)" in means[0]
 
 
 def test_a_new_method_needs_nothing_here(digits):

@@ -35,20 +35,25 @@ def set_format(name):
 
 
 def verify_figures(results_dir, dataset):
-    """`Verify_Theory.csv` (a row a run), `.md`, `.png` (with the theory's curves) and `_M.png` (M over T)."""
-    found, matrices = {}, {}
+    """`Verify_Theory.csv` (a row a run), `.md`, `.png` (with the theory's curves) and `_M.png` (M over T).
+
+    M is, of the runs of a setting, that of the first which does not differ from the recipe, if there is one.
+    """
+    found, measured = {}, {}
     for run in find_runs(results_dir, dataset):
         row = read_csv(run.folder / "Verify_Theory.csv", "seed", VERIFY_COLUMNS)
         M = read_matrix(run.folder / "Verify_Theory_M.csv")
         if row is not None:
             found[run] = row[VERIFY_COLUMNS].iloc[0]
         if M is not None:
-            matrices.setdefault(run.noise, M)
+            measured[run] = M
     identities = {run: identity_of(run, "Verify_Theory", {}) for run in found}
     recipe = usual_recipe(identities.values())
-    table = pd.DataFrame([{**run.noise._asdict(), "seed": run.seed,
-                           "differs": differences(identities[run], "verify", recipe), **row}
+    differs = {run: differences(identities[run], "verify", recipe) for run in found}
+    table = pd.DataFrame([{**run.noise._asdict(), "seed": run.seed, "differs": differs[run], **row}
                           for run, row in found.items()])
+    alike_first = sorted(measured, key=lambda run: differs.get(run) != "")
+    matrices = {run.noise: measured[run] for run in reversed(alike_first)}
     folder, written = Path(results_dir) / dataset, []
     points = published.THEORY_POINTS if dataset == "cifar10" else None
     if len(table):
@@ -58,7 +63,7 @@ def verify_figures(results_dir, dataset):
         n_classes = len(next(iter(matrices.values())))
         written.append(save(figures.theory_curves(table, n_classes, points), folder / "Verify_Theory.png"))
     if matrices:
-        chosen = representative(list(matrices))
+        chosen = representative(list(dict.fromkeys(run.noise for run in measured)))
         M = [(f"M, {noise}", matrices[noise]) for noise in chosen]
         T = [(f"T, {noise}", true_T(noise, matrices[noise])) for noise in chosen]
         figure = figures.heat_maps([M, T], ["predicted class", "noisy label"])

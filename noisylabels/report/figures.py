@@ -160,7 +160,7 @@ def selection(settings, published):
     figure, panels = _panels(2, width=4.2, height=3.2)
     colors = colormaps["viridis"](np.linspace(0, 0.85, len(settings)))
     dashes, markers = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5))), "osD^vPX"
-    names = [f"{named(noise, differs)} (n = {scores['LR']['count'].max():.0f})"
+    names = [f"{named(noise, differs)} (n = {max(scores[score]['count'].max() for score in scores):.0f})"
              for (noise, differs), scores in settings.items()]
     looks = [Look(name, color, dashes[i % len(dashes)], markers[i % len(markers)])
              for i, (name, color) in enumerate(zip(names, colors, strict=True))]
@@ -203,7 +203,7 @@ def _finish(panels, name, last):
 
 def _title(figure, text):
     whole = text.replace("seed ", "seed\N{NO-BREAK SPACE}")
-    figure.suptitle(textwrap.fill(whole, round(10 * figure.get_figwidth())))
+    figure.suptitle(textwrap.fill(whole, round(10 * figure.get_figwidth())), parse_math=False)
 
 
 def _legend(figure, looks, columns, more=(), published=False):

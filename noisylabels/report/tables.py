@@ -90,7 +90,7 @@ def selections(found, points, dataset, recipe):
                 pair = known[iteration - 1]
                 theirs = [*map(_fraction, pair), _f_score(*pair)]
                 cells = [f"{cell} (published {value})" for cell, value in zip(cells, theirs, strict=True)]
-            lines.append(f"| {named(noise, differs)} ({LR.count:.0f}) | {iteration} | {' | '.join(cells)} |")
+            lines.append(f"| {named(noise, differs)} ({max(LP.count, LR.count):.0f}) | {iteration} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -98,7 +98,8 @@ def verified(table, points, dataset, recipe):
     """Verify_Theory.md: TA, LP and LR of each run beside the theory's and the published ones, if there are any.
 
     table: that of Verify_Theory.csv. points: published.THEORY_POINTS or None. After the runs of a pattern stand the
-    mean distances from the theory, and those of the published points beside them, over the runs that define both.
+    mean distances from the theory, and those of the published points beside them, over the runs that define both, like
+    with like.
     """
     lines = [f"# Theory and measurement on {dataset}", "",
              f"Measured, theory{', published (read off the figure, ±.005)' * bool(points)}; a row a run.",
@@ -106,10 +107,10 @@ def verified(table, points, dataset, recipe):
              "| setting, seed | TA | LP | LR |", "|---|---:|---:|---:|"]
     table = table.sort_values(["pattern", "ratio", "seed"], ascending=[False, True, True])
     for pattern, runs in table.groupby("pattern", sort=False):
-        distances = {score: [] for score in ("TA", "LP", "LR")}
+        distances = {differs: {score: [] for score in ("TA", "LP", "LR")} for differs in runs["differs"]}
         for row in runs.to_dict("records"):
             noise, cells = Noise(pattern, row["ratio"]), []
-            for score, found in distances.items():
+            for score, found in distances[row["differs"]].items():
                 values = [row[score], row[f"{score}_theory"]]
                 if points:
                     values.append(published.theory_point(*noise, score))
@@ -117,14 +118,16 @@ def verified(table, points, dataset, recipe):
                 found.append([abs(value - values[1]) for value in values[::2]])
             name = named(f"{noise}, {row['seed']}", row["differs"])
             lines.append(f"| {name} | {' | '.join(cells)} |")
-        defined = [pd.DataFrame(found).dropna() for found in distances.values()]
-        means = [f"{', '.join(map(_fraction, found.mean()))} ({len(found)})" for found in defined]
-        lines.append(f"| mean distance from theory, {pattern} (over how many) | {' | '.join(means)} |")
+        for differs, scores in distances.items():
+            defined = [pd.DataFrame(found).dropna() for found in scores.values()]
+            means = [f"{', '.join(map(_fraction, found.mean()))} ({len(found)})" for found in defined]
+            name = named(f"mean distance from theory, {pattern}", differs)
+            lines.append(f"| {name} (over how many) | {' | '.join(means)} |")
     return "\n".join(lines) + "\n"
 
 
 def _f_score(LP, LR):
-    return _fraction(2 * LP * LR / (LP + LR))
+    return _fraction(2 * LP * LR / (LP + LR) if LP or LR else 0)
 
 
 def _fraction(mean, std=np.nan):
