@@ -7,6 +7,7 @@ import numpy as np
 from noisylabels.errors import UserError
 from noisylabels.training import tf
 from noisylabels.training.augmentation import scale
+from noisylabels.training.device import image_type
 
 PREDICTION_BATCH = {"CPU": 64, "GPU": 256}      # as the activations fit into a core's caches; as they fill a GPU
 
@@ -165,7 +166,7 @@ class Method:
     def probabilities(self, images, indices=None, k=0):
         """Network k's class probabilities, inference mode: float32 (n, c).
 
-        images: uint8 tensor (m, h, w, ch) on the device. indices: int (n,), which of them; None is all.
+        images: tensor (m, h, w, ch) as of `trainer.as_tensor`. indices: int (n,), which of them; None is all.
         """
         indices = np.arange(len(images)) if indices is None else indices
         rows = -(-len(indices) // self.prediction_batch)
@@ -181,7 +182,7 @@ class Method:
                 logits = (logits + network(tf.reverse(x, [2]), training=False)) / 2
             return tf.nn.softmax(logits)
 
-        @tf.function(input_signature=[tf.TensorSpec([None, *self.given.images.shape[1:]], tf.uint8),
+        @tf.function(input_signature=[tf.TensorSpec([None, *self.given.images.shape[1:]], image_type()),
                                       tf.TensorSpec([None, self.prediction_batch], tf.int32)], autograph=False)
         def all_batches(images, rows):
             return tf.map_fn(lambda indices: one_batch(images, indices), rows, fn_output_signature=tf.float32,

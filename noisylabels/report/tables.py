@@ -90,7 +90,8 @@ def selections(found, points, dataset, recipe):
                 pair = known[iteration - 1]
                 theirs = [*map(_fraction, pair), _f_score(*pair)]
                 cells = [f"{cell} (published {value})" for cell, value in zip(cells, theirs, strict=True)]
-            lines.append(f"| {named(noise, differs)} ({max(LP.count, LR.count):.0f}) | {iteration} | {' | '.join(cells)} |")
+            name = f"{named(noise, differs)} ({max(LP.count, LR.count):.0f})"
+            lines.append(f"| {name} | {iteration} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -3,7 +3,7 @@ import tensorflow as tf
 
 
 def scale(images):
-    """uint8 images -> float32 in [0, 1]: all the normalisation that there is."""
+    """Images of 0 to 255 -> float32 in [0, 1]: all the normalisation that there is."""
     return tf.cast(images, tf.float32) / 255
 
 

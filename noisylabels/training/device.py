@@ -69,7 +69,8 @@ def start_tensorflow(gpu_id, jit_compile=False, threads=None, batch_size=None):
     jit_compile: with XLA, which has no deterministic kernel for the gradient of a max pooling; else all kernels are.
     threads: of an operation on the CPU, on whose number the last digits of a result depend; by default a core each.
     batch_size: of a training whose batches several GPUs may share, equally; without, the first of several is used.
-    Returns what results depend on of it: the device's name with its precision, and the threads; for a run's record.
+    Returns what results depend on of it: the device's name, whether it has instructions for bfloat16, and the
+    threads; for a run's record.
     Raises UserError for a GPU that does not exist, or does not work.
     """
     with quiet_stderr():
@@ -132,3 +133,11 @@ def computes_bfloat16():
 def dtype_policy(precision):
     """Keras' dtype policy for one of recipes.PRECISIONS on this device: mixed_bfloat16 or float32."""
     return "mixed_bfloat16" if precision == "mixed" and computes_bfloat16() else "float32"
+
+
+def image_type():
+    """As what the device holds images: as bytes, but a GPU, which cannot take rows out of bytes, as float16.
+
+    That is exact for 0 to 255. Call it after `start_tensorflow`.
+    """
+    return tf.float16 if tf.config.get_visible_devices("GPU") else tf.uint8

@@ -21,7 +21,7 @@ from noisylabels.streams import stream, stream_seed
 from noisylabels.training import augmentation as augmentations
 from noisylabels.training import optimizers
 from noisylabels.training.augmentation import scale
-from noisylabels.training.device import dtype_policy
+from noisylabels.training.device import dtype_policy, image_type
 
 STEPS_PER_CALL = 16
 OF_TRUTH = "kept_precision"     # logged columns that begin so need to know which labels are true
@@ -39,10 +39,17 @@ class Batch(NamedTuple):
 
 
 def as_tensor(images):
-    """An array of images as a tensor on the device; on the CPU in the array's own memory, if that is aligned for it."""
-    if images.ctypes.data % 64:
-        return tf.constant(images)
-    return tf.identity(tf.experimental.dlpack.from_dlpack(images.__dlpack__()))
+    """An array of images as a tensor on the device; on the CPU in the array's own memory, if that is aligned for it.
+
+    Raises UserError where a GPU has too little memory for them.
+    """
+    aligned = images.ctypes.data % 64 == 0
+    try:
+        tensor = tf.experimental.dlpack.from_dlpack(images.__dlpack__()) if aligned else tf.constant(images)
+        return tf.cast(tf.identity(tensor), image_type())
+    except (tf.errors.ResourceExhaustedError, tf.errors.InternalError):         # that of a copy to a GPU
+        raise UserError(f"argument --gpu_id: the device has too little memory for {len(images):,} images of "
+                        f"{images[0].nbytes:,} bytes; smaller images, or -1 for the CPU") from None
 
 
 def build(method_class, given, settings, seed, stage):
@@ -85,8 +92,9 @@ def shared(step):
 def compile_steps(method, augmentation, schedule, jit_compile=False):
     """A compiled function of several training steps, traced once for any number of them and any batch size.
 
-    It takes images uint8 (n, h, w, ch), labels int32 (n,), clean bool (n,), rows int32 (steps, batch), seeds int32
-    (steps, 2), rates float32 (steps,), schedule {name: scalar}, and returns float32 (steps, len(method.logged)).
+    It takes images (n, h, w, ch) as of `as_tensor`, labels int32 (n,), clean bool (n,), rows int32 (steps, batch),
+    seeds int32 (steps, 2), rates float32 (steps,), schedule {name: scalar}, and returns float32 (steps,
+    len(method.logged)).
     schedule: that of an epoch; later ones have the same names and types.
     jit_compile: compile a step with XLA; scheduled whole numbers are Python's then, since they may set shapes.
     """
@@ -101,7 +109,7 @@ def compile_steps(method, augmentation, schedule, jit_compile=False):
     if tf.distribute.get_strategy().num_replicas_in_sync > 1:
         step = shared(step)
 
-    signature = [tf.TensorSpec([None, *method.given.images.shape[1:]], tf.uint8), tf.TensorSpec([None], tf.int32),
+    signature = [tf.TensorSpec([None, *method.given.images.shape[1:]], image_type()), tf.TensorSpec([None], tf.int32),
                  tf.TensorSpec([None], tf.bool), tf.TensorSpec([None, None], tf.int32),
                  tf.TensorSpec([None, 2], tf.int32), tf.TensorSpec([None], tf.float32),
                  {name: tf.TensorSpec.from_tensor(value) for name, value in schedule.items() if tf.is_tensor(value)}]

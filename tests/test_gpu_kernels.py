@@ -1,0 +1,86 @@
+"""Every operation of a step and of a prediction has a kernel on a GPU, as TensorFlow's list of them says.
+
+One that has none is done by the CPU, which takes its whole input from the card first, such as all images of a data set.
+"""
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.python.framework import kernels
+from toys import given_for, toy
+
+from noisylabels.errors import UserError
+from noisylabels.methods import METHODS, method_class
+from noisylabels.recipes import RECIPES
+from noisylabels.training import device, trainer
+from noisylabels.training.trainer import as_tensor, compile_steps
+
+pytestmark = pytest.mark.skipif(not tf.test.is_built_with_cuda(), reason="this TensorFlow knows no GPU")
+
+
+@functools.cache
+def kernels_of(op):
+    return [*kernels.get_registered_kernels_for_op(op).kernel]
+
+
+def has_kernel(node):
+    """Whether a node's operation has a kernel on GPUs for its types; functions and arguments need none."""
+    def fits(kernel):
+        return kernel.device_type in ("GPU", "DEFAULT") and all(
+            node.attr[c.name].type in (0, *c.allowed_values.list.type) for c in kernel.constraint)
+    return not kernels_of(node.op) or any(map(fits, kernels_of(node.op)))
+
+
+def without_kernel(function):
+    """{operation: its types} of a tf.function's graph, loops and all."""
+    graph = function.get_concrete_function().graph.as_graph_def()
+    nodes = [*graph.node, *(node for part in graph.library.function for node in part.node_def)]
+    assert "GatherV2" in {node.op for node in nodes}
+    return {node.op: [tf.as_dtype(value.type).name for value in node.attr.values() if value.type]
+            for node in nodes if not has_kernel(node)}
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(device.tf.config, "get_visible_devices", lambda kind: ["a GPU"])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_of_each_method(name, as_on_a_gpu):
+    method = toy(name)
+    method.begin_epoch(0, [], 0)
+    schedule = {key: tf.constant(value) for key, value in method.schedule(0).items()}
+    assert without_kernel(compile_steps(method, "none", schedule)) == {}
+    assert without_kernel(method._predict[0]) == {}
+
+
+@pytest.mark.parametrize("recipe", ["fast", "paper"])
+def test_of_the_networks_and_augmentations(recipe, as_on_a_gpu, monkeypatch):
+    """With half precision where the recipe has it."""
+    monkeypatch.setattr(device, "computes_bfloat16", lambda: True)
+    settings = RECIPES[recipe]["INCV"]
+    given = given_for("standard", np.zeros((12, 8, 8, 3), np.uint8))
+    method = trainer.build(method_class("standard"), given, settings, 0, "INCV")
+    assert without_kernel(compile_steps(method, settings.augmentation, {})) == {}
+    assert without_kernel(method._predict[0]) == {}
+
+
+def test_of_bytes_there_is_none():
+    """Why images are not held as such there; and that the test above would see it."""
+    assert without_kernel(toy("standard")._predict[0]).keys() == {"GatherV2"}
+
+
+def test_images_are_the_same_as_on_a_cpu(as_on_a_gpu):
+    method = toy("standard")
+    images = method.given.images
+    assert as_tensor(images).dtype == tf.float16 and (as_tensor(images).numpy() == images).all()
+
+
+def test_too_little_memory_for_the_images_is_said(monkeypatch):
+    def fails():
+        raise tf.errors.InternalError(None, None, "Failed copying input tensor: Dst tensor is not initialized.")
+
+    monkeypatch.setattr(trainer, "image_type", fails)
+    with pytest.raises(UserError, match="--gpu_id: the device has too little memory for 12 images of 4 bytes; smaller"):
+        as_tensor(toy("standard").given.images)
