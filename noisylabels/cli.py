@@ -190,7 +190,7 @@ def experiment(args, task, dataset, y_noisy, noise, trained_on, epochs=None, **a
     arguments: what else its result depends on. Raises UserError where there is nothing to learn from, or a batch is
     larger than what there is to train on.
     """
-    check_labels(args, y_noisy if noise.pattern == GIVEN else dataset.y_train, dataset.n_classes)
+    check_labels(args, dataset, y_noisy if noise.pattern == GIVEN else dataset.y_train)
     recipe = args.recipe or dataset.default_recipe
     n, what = trained_on
     if dataset.digest:
@@ -230,15 +230,19 @@ def given_for_selection(args):
     return ["assumed_pattern", *(name for name, value in flags.items() if value is not None)]
 
 
-def check_labels(args, y, n_classes):
-    """Raises UserError where labels y (n,) leave nothing to learn."""
+def check_labels(args, dataset, y):
+    """Raises UserError where labels y (n,) of a Dataset leave nothing to learn."""
     present = np.unique(y)
-    if len(y) < n_classes:
-        problem = f"has {len(y)} training samples, fewer than its {n_classes} classes"
+    if len(y) < dataset.n_classes:
+        problem = f"has {len(y)} training samples, fewer than its {dataset.n_classes} classes"
     elif len(present) < 2:
-        problem = f"has training labels of one class alone, {present[0]}"
+        problem = f"has training labels of one class alone, {dataset.classes[present[0]]}"
     else:
         return
+    if getattr(args, "noisy_labels", None):                 # which Verify_Theory.py does not take
+        raise UserError(f"argument --noisy_labels: {args.noisy_labels} {problem}; give other labels")
+    if dataset.digest:
+        raise UserError(f"argument --dataset: {args.dataset} {problem}; give more images, or other labels")
     raise UserError(f"argument --dataset: {args.dataset} in {args.data_dir} {problem}; delete it there to have it "
                     "downloaded anew, or give another --data_dir")
 

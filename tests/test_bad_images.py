@@ -97,6 +97,18 @@ def test_train_without_test(tmp_path):
     assert "no images to test on" in complaint(tmp_path / "own")
 
 
+@pytest.mark.parametrize("parts", [("Test", "Train"), ("Testing", "Training"), ("test", "val"),
+                                   ("TRAIN", "other", "test")])
+def test_parts_by_other_names(parts, tmp_path):
+    """They are not taken for classes, unless they hold images themselves."""
+    for part in parts:
+        class_folders(tmp_path / "own" / part, a=3, b=3)
+    named = "/ and ".join(part for part in parts if part != "other")
+    assert f"has {named}/: rename what is to train on to train/" in complaint(tmp_path / "own")
+    class_folders(tmp_path / "classes", Training=5, Testing=5, val=5)
+    assert images.load(tmp_path / "classes", report=str).classes == ("Testing", "Training", "val")
+
+
 @pytest.mark.parametrize("share", [.01, .9])
 def test_a_share_that_cannot_be_of_all_classes(share, tmp_path):
     class_folders(tmp_path / "own", a=6, b=6, c=6)

@@ -146,6 +146,12 @@ def test_what_would_fit_into_memory(side, advice, monkeypatch):
         check_memory("own", 1000, 20, 20, 3, str)
 
 
+def test_what_cannot_be_resized_is_not_to_be_resized(monkeypatch):
+    monkeypatch.setattr(image_files, "available_memory", lambda: 1000 * 3 * 9**2)
+    with pytest.raises(UserError, match="are left: give fewer images$"):
+        image_files.read_files("a", ["b"] * 1000, np.ones(1000, bool), 20, "own", str, fixed=True)
+
+
 @pytest.mark.parametrize("n, words", [(10**9, "1.0 GB"), (999_900_000, "999.9 MB"), (1_250_000_000_000, "1,250.0 GB"),
                                       (70_000, "0.1 MB")])
 def test_sizes_in_words(n, words, monkeypatch):

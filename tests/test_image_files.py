@@ -47,6 +47,14 @@ def test_exif_rotation(orientation, suffix, tmp_path):
     assert np.abs(found[4::24, 4::24].astype(int) - expected[4::24, 4::24]).max() < 40
 
 
+def test_wrong_metadata_leave_the_pixels(tmp_path):
+    """A JPEG of a resolution and an EXIF block that is none, with which Pillow's getexif fails."""
+    Image.new("RGB", (8, 8), RED).save(tmp_path / "i.jpg", dpi=(72, 72), exif=b"Exif\0\0no TIFF", quality=95)
+    with Image.open(tmp_path / "i.jpg") as image, pytest.raises(SyntaxError):
+        image.getexif()
+    assert np.abs(decode(str(tmp_path / "i.jpg"), 8).astype(int) - RED).max() < 10
+
+
 def test_the_whole_image_is_kept(tmp_path):
     array = np.zeros((40, 400, 3), np.uint8)
     array[:, :200], array[:, 200:] = RED, GREEN

@@ -1,12 +1,14 @@
 """Which labels are wrong: INCV's answer by hand, its files, and what cleanlab makes of them."""
+import functools
 import json
 import re
+import textwrap
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import SELECTION, InThisProcess, files_in, record_of
+from helpers import ROOT, SELECTION, InThisProcess, files_in, record_of
 from sklearn.metrics import average_precision_score
 
 from noisylabels.report import draw, issues, read
@@ -211,9 +213,21 @@ def test_a_damaged_file_is_named_and_left_out(select, tmp_path, capsys):
 # ------------------------------------------------------------------------------------------------------------- cleanlab
 
 
-def test_cleanlab_takes_them_as_they_are(select, tmp_path):
-    """The lines of docs/files.md, and find_label_issues; both find mostly what INCV finds."""
+def cleanlab_on(folder, monkeypatch):
+    """What the lines of docs/files.md find there: a Datalab, and its frame of label issues."""
+    import datasets
     from cleanlab import Datalab
+
+    text = (ROOT / "docs/files.md").read_text(encoding="utf-8")
+    start = text.index("    frame = pd.read_csv")
+    monkeypatch.chdir(folder)
+    names = {"pd": pd, "np": np, "json": json, "datasets": datasets, "Datalab": functools.partial(Datalab, verbosity=0)}
+    exec(textwrap.dedent(text[start:text.index("\n\n", start)]), names)
+    return names["lab"], names["lab"].get_issues("label")
+
+
+def test_cleanlab_takes_them_as_they_are(select, tmp_path, monkeypatch):
+    """By the lines of docs/files.md, and find_label_issues; both find mostly what INCV finds."""
     from cleanlab.filter import find_label_issues
 
     select()
@@ -221,11 +235,22 @@ def test_cleanlab_takes_them_as_they_are(select, tmp_path):
     frame = pd.read_csv(folder / "label_issues.csv", dtype={"given_label": str}, keep_default_na=False)
     frame = frame.sort_values("index")
     p, classes = np.load(folder / "pred_probs.npy"), json.loads((folder / "classes.json").read_text())
-    lab = Datalab({"label": frame.given_label.tolist()}, label_name="label", verbosity=0)
-    lab.find_issues(pred_probs=p, issue_types={"label": {}})
-    found = lab.get_issues("label")
+    lab, found = cleanlab_on(folder, monkeypatch)
     assert list(lab.class_names) == classes and found.given_label.tolist() == frame.given_label.tolist()
     wrong = (frame.y_true.astype(str) != frame.given_label).to_numpy()
     filtered = find_label_issues(frame.given_label.map(classes.index).to_numpy(), p)
     for flagged in (found.is_label_issue.to_numpy(), filtered):
         assert wrong[flagged].mean() > wrong.mean() + .2 and flagged[wrong].mean() > .5
+
+
+def test_cleanlab_takes_classes_in_their_order(tmp_path, monkeypatch):
+    """Numbers, in another order as text; one of them is not given to any image. Every tenth label is wrong."""
+    true = np.arange(600) % 12
+    true[true == 5] = 4
+    given = np.where(np.arange(600) % 10 == 0, np.where(true == 10, 11, 10), true)
+    pd.DataFrame({"index": np.arange(600), "given_label": given}).to_csv(tmp_path / "label_issues.csv", index=False)
+    (tmp_path / "classes.json").write_text(json.dumps([str(k) for k in range(12)]))
+    np.save(tmp_path / "pred_probs.npy", np.float32(.88 * np.eye(12)[true] + .01))
+    _, found = cleanlab_on(tmp_path, monkeypatch)
+    assert found.given_label.tolist() == [str(k) for k in given]
+    assert (found.is_label_issue == (given != true)).all()

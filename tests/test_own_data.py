@@ -220,6 +220,7 @@ def test_labels_from_a_file_are_given_and_those_of_the_data_set_the_truth(tmp_pa
 def test_labels_from_a_file_are_for_all_images_where_the_test_set_is_set_aside(tmp_path):
     """In the order of the files' paths; those of the folders are the truth then."""
     root = shades(tmp_path / "pets")
+    (root / "cat").rename(root / "dog-wolf")                # whose paths sort before those of dog/
     files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
     own = np.array([file.split("/")[0] for file in files])
     pd.DataFrame({"crowd": np.where(np.arange(60) % 5 == 0, "dog", own), "clean_label": own}).to_csv(

@@ -133,6 +133,30 @@ def test_progress_survives_closing_the_page(opened):
     assert marks(browser)[:3] == ["keep", "→ zebra", ""] and text(browser, "count") == "2 of 8 decided"
 
 
+def test_progress_on_a_longer_page_survives_a_shorter_one(opened):
+    browser = opened()
+    press(browser, Keys.END, "k")
+    browser.get("about:blank")
+    opened(shown=4)
+    press(browser, "d")
+    assert (marks(browser), text(browser, "count")) == (["drop", "", "", ""], "1 of 4 decided")
+    browser.get("about:blank")
+    opened()
+    assert marks(browser) == ["drop", "", "", "", "", "", "", "keep"]
+
+
+def test_chosen_cards_look_so_when_they_are_drawn_later(opened):
+    browser = opened(*np.random.default_rng(0).integers(0, 5, (2, 500)))
+    drawn = len(marks(browser))
+    press(browser, "a", held=Keys.CONTROL)
+    browser.execute_script("document.getElementById('end').scrollIntoView()")
+    deadline = time.monotonic() + 20
+    while len(marks(browser)) == drawn and time.monotonic() < deadline:
+        time.sleep(.05)
+    assert text(browser, "chosen") == "500 images chosen" and len(marks(browser)) > drawn
+    assert {card.get_attribute("aria-selected") for card in browser.find_elements(By.CLASS_NAME, "card")} == {"true"}
+
+
 def test_the_keys_act_on_several(opened):
     browser = opened()
     press(browser, Keys.ARROW_RIGHT)

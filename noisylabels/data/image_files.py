@@ -35,12 +35,12 @@ def available_memory():
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
 
 
-def check_memory(name, n, height, width, channels, report):
-    """Says what n images take; raises UserError, with the size that would fit, where the machine has less."""
+def check_memory(name, n, height, width, channels, report, fixed=False):
+    """Says what n images take; raises UserError, with the size that would fit unless it is fixed, if there is less."""
     need, available = n * height * width * channels, available_memory()
     what = f"{name}: {n:,} images of {height}×{width} take up to {_size(need)} of memory, {_size(available)} are left"
     if need > available:
-        fits = int((available / (n * channels)) ** .5)
+        fits = 0 if fixed else int((available / (n * channels)) ** .5)
         raise UserError(f"{what}: give {f'--image_size {fits} or less, or ' if fits > 7 else ''}fewer images")
     report(what)
 
@@ -144,7 +144,9 @@ def decode(path, size):
         if pixels > MAX_PIXELS:
             raise ValueError(f"{image.width}×{image.height} pixels, more than {MAX_PIXELS:,}")
         with _large if pixels > LARGE else contextlib.nullcontext():
-            ImageOps.exif_transpose(image, in_place=True)
+            image.load()
+            with contextlib.suppress(Exception):            # whatever is wrong with its metadata, here are its pixels
+                ImageOps.exif_transpose(image, in_place=True)
             small = resized(_eight_bits(image), size)
     if small.mode == "RGBA":
         small = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB")
@@ -172,14 +174,14 @@ def _eight_bits(image):
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def read_files(base, files, test, size, name, report):
+def read_files(base, files, test, size, name, report, fixed=False):
     """Decodes image files in parallel: x_train and x_test without those that cannot be read, and {index: why}.
 
     base: the folder that `files`, n str, are relative to. test: bool (n,), those of the test set. size: pixels a side.
     name: the data set's, for `report`, which is called with what memory it takes, and with how far it is: every ten per
-    cent, but not more often than once a second. UserError: it does not fit.
+    cent, but not more often than once a second. fixed: nobody can choose another size. UserError: it does not fit.
     """
-    check_memory(name, len(files), size, size, 3, report)
+    check_memory(name, len(files), size, size, 3, report, fixed)
     base, stores, unreadable = os.fspath(base), [], {}
     for part, rows in (("training", np.flatnonzero(~test)), ("test", np.flatnonzero(test))):
         paths = [os.path.join(base, files[k]) for k in rows]

@@ -30,6 +30,7 @@ IMAGE_COLUMNS = ("file", "path", "file_name", "filename", "filepath", "image")
 LABEL_COLUMNS = ("label", "class", "given_label")
 ARRAYS = (("x", "y", "", ""), ("x_train", "y_train", "x_test", "y_test"),       # images, labels, and those to test on
           ("train_images", "train_labels", "test_images", "test_labels"))
+PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}      # of a data set, in a folder's name
 SIZE = 32                       # pixels a side to which files are decoded, where nothing else is asked for
 TEST_SPLIT = .2
 MAX_UNREADABLE = .05           # of all files
@@ -172,7 +173,8 @@ def _write_list(path, unreadable):
 def _folder(path):
     """The images in a folder of class folders, or in its train/ and test/."""
     tops = folders(path)
-    inner = {name: folders(path / name) for name in ("train", "test", "val", "valid", "validation") if name in tops}
+    inner = {name: folders(path / name) for name in sorted(tops, key=lambda name: name != "train")
+             if name.lower() in PARTS}
     parts, names = [""], tops
     if inner.get("train"):
         if "test" in inner:
@@ -187,6 +189,9 @@ def _folder(path):
         elif len(inner) > 1:
             raise UserError(f"{path} has train/ and {list(inner)[1]}/, but no test/: rename the latter to test/, to "
                             "test on it, or give train/ alone")
+    elif sum(map(bool, inner.values())) > 1:                # each holds folders of its own: they are no classes
+        raise UserError(f"{path} has {'/ and '.join(inner)}/: rename what is to train on to train/, and what is to "
+                        "test on to test/")
     files, labels, test, empty, other = [], [], [], [], len(entries(path)) - len(tops)
     for part in parts:
         for name in names:
@@ -196,6 +201,8 @@ def _folder(path):
             test += [part == "test/"] * len(found)
             other += ignored
             empty += [] if found else [part + name]
+    order = sorted(range(len(files)), key=lambda k: (test[k], files[k]))        # "a-b/1" comes before "a/1"
+    files, labels, test = ([column[k] for k in order] for column in (files, labels, test))
     if not files:
         raise UserError(f"{path} holds no images: put those of each class into a folder of its own there, as "
                         f"{', '.join(SUFFIXES)}")
