@@ -82,14 +82,17 @@ def plan(args, dataset):
 
     # S, C and the estimated noise ratio: INCV's selection, where the method takes it; None where it is yet to be made
     selecting = cli.selection_experiment(args, dataset, y_noisy, noise) if args.method in SELECTED else None
+    again = bool(selecting and selecting.overwrite and not args.selection)      # and so what trains on it
     decisions = read_decisions(args.decisions, dataset, y_noisy) if args.decisions else None
     experiment = cli.experiment(
         args, "main", dataset, y_noisy, noise, (len(y_noisy), "the training set"), args.epochs, method=args.method,
         assumed_pattern=cli.told(args, noise), selection=None,
         **({"decisions": decisions.digest} if decisions else {}),
         **{flag: getattr(args, flag) for flag in OPTIONS if flag.startswith(f"{args.method}_")})
+    experiment = replace(experiment, overwrite=args.overwrite or again)
     if experiment.arguments.get("co_teaching_variant") == "2018" and experiment.settings.optimizer != "adam":
-        raise UserError("argument --co_teaching_variant: 2018 changes Adam's beta1; give --optimizer adam")
+        raise UserError("argument --co_teaching_variant: 2018 changes Adam's beta1; give --optimizer adam "
+                        "--learning_rate 0.001 --weight_decay 0")
     check_told(experiment)
     selection = selecting and find_selection(selecting, args.selection, cli.given_for_selection(args), decisions)
     teacher = plan_teacher(args, dataset) if args.method == "incv_student" else None
@@ -174,11 +177,14 @@ def carry_out(work, quiet):
                 draw.selection_files(selecting.folder, selecting.dataset)
         progress.begin()
         for experiment, *_ in work.to_do:
-            train(experiment, selection, progress.show)
+            train(experiment, selection, progress.show, experiment.wait and len(work.to_do) == 1)
 
 
-def train(experiment, selection, tell):
-    """Trains one or two networks, on all of D or on a selection, or goes on. tell: called with progress.Events."""
+def train(experiment, selection, tell, wait):
+    """Trains one or two networks, on all of D or on a selection, or goes on.
+
+    tell: called with progress.Events. wait: for a process that is at it, whose result counts then.
+    """
     from noisylabels.methods.base import Given
     from noisylabels.training import evaluation
     from noisylabels.training.device import start_tensorflow
@@ -188,7 +194,9 @@ def train(experiment, selection, tell):
     run, settings, name = training_run(experiment, selection), experiment.settings, experiment.arguments["method"]
     kind = method_class(name)
     with run.session(lambda: start_tensorflow(experiment.gpu_id, experiment.jit_compile, experiment.threads,
-                                              settings.batch_size if kind.shares_batches else None)):
+                                              settings.batch_size if kind.shares_batches else None), wait):
+        if run.finished:
+            return
         if selection:
             experiment = replace(experiment, y_noisy=selection.frame.y_noisy.to_numpy(int))     # some, perhaps, mended
         say(experiment, *([selection] if selection else []), run.place)

@@ -45,21 +45,24 @@ def run(args):
                                           (len(y_noisy) // 2, "half of the training set"), args.epochs))
 
     # TA, LP, LR and M: a network trained on one half predicts the other
-    runs = [Run(experiment.folder, "Verify_Theory", experiment.identity, experiment.overwrite, FILES)
-            for experiment in experiments]
-    unfinished = [(experiment, run) for experiment, run in zip(experiments, runs) if not run.finished]
+    unfinished = [experiment for experiment in experiments if not run_of(experiment).finished]
     if unfinished:
-        with Progress({str(experiment.noise): 1 for experiment, _ in unfinished}, args.quiet) as progress:
+        with Progress({str(experiment.noise): 1 for experiment in unfinished}, args.quiet) as progress:
             progress.begin()
             train(unfinished, progress.show)
 
     # what came out, from its files
-    print_summary(args.noise_pattern, [run.folder for run in runs])
+    print_summary(args.noise_pattern, [experiment.folder for experiment in experiments])
     draw.print_paths(draw.verify_figures(args.results_dir, dataset.name))
 
 
-def train(work, tell):
-    """Trains for each (Experiment, Run) of the work: one network, whose initial weights all have, one compiled step.
+def run_of(experiment):
+    """It as a run. Raises UserError, see `Run`."""
+    return Run(experiment.folder, "Verify_Theory", experiment.identity, experiment.overwrite, FILES)
+
+
+def train(experiments, tell):
+    """Trains for each of the experiments: one network, whose initial weights all have, and one compiled step.
 
     tell: called with progress.Events.
     """
@@ -68,7 +71,7 @@ def train(work, tell):
     from noisylabels.training.evaluation import by_truth, every
     from noisylabels.training.trainer import Trainer, as_tensor, build
 
-    first, _ = work[0]
+    first = experiments[0]
     dataset, settings, seed = first.dataset, first.settings, first.seed
     device = start_tensorflow(first.gpu_id, first.jit_compile, first.threads, settings.batch_size)
     given = Given(dataset.x_train, first.y_noisy, dataset.n_classes, settings.batch_size, settings.epochs)
@@ -78,14 +81,19 @@ def train(work, tell):
     trained, held_out = np.array_split(stream(seed, "halves").permutation(len(dataset.y_train)), 2)
     held_out = np.sort(held_out)
 
-    for experiment, run in work:
+    for experiment in experiments:
+        run = run_of(experiment)
+        if run.finished:                # by another process, since this one began
+            continue
         y_noisy, clean = experiment.y_noisy[held_out], experiment.clean[held_out]
 
         def after_epoch(epoch, memory):
             memory["predicted"] = method.probabilities(trainer.images, held_out).argmax(axis=1)
             return by_truth(memory["predicted"] == y_noisy, clean, ("acc_mix", "acc_clean", "acc_noisy"))   # noqa: B023
 
-        with run.session(lambda: device):
+        with run.session(lambda: device, experiment.wait):
+            if run.finished:
+                continue
             say(experiment, run.place)
             trainer.relabel(experiment.y_noisy, experiment.clean)
             method.restart(trained)

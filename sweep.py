@@ -12,6 +12,7 @@ end, with its log, and the others go on.
 """
 import noisylabels.python  # noqa: F401 # isort: skip
 import argparse
+import contextlib
 import json
 import sys
 from itertools import product
@@ -106,6 +107,8 @@ def tasks(options, dataset):
                 f"selection {title}", "INCV", axes + of_selection(rest), work.selecting.folder / RECORD,
                 work=sum(trainings(work.selecting).values())))
         selection = selections.get(title) if work.selecting else None
+        if selection:                                                   # which is made again, or not, before
+            flags = ["--overwrite" if flag == "--overwrite_selection" else flag for flag in flags]
         needs = runs.get(f"incv {title}", selection) if work.teacher else selection
         record = work.experiment.folder / f"{method}_training.json"
         runs[f"{method} {title}"] = Task(f"{method} {title}", "INCV_main", flags, record, work.finished,
@@ -124,10 +127,12 @@ def of_selection(flags):
 
 
 def run(options):
-    args, dataset = common(options.rest)
     if options.sight:
+        with contextlib.redirect_stdout(sys.stderr):                    # what is said of own images
+            args, dataset = common(options.rest)
         print(json.dumps(sight(ROOT, dataset, args.results_dir)))
         return
+    args, dataset = common(options.rest)
     plan = tasks(options, dataset)
     if options.dry_run:
         for task in plan:

@@ -5,6 +5,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+PLENTY = 5000 * 32 * 32         # pixels, to whiten by
+
 
 @contextlib.contextmanager
 def default_dtype_policy(name):
@@ -76,8 +78,12 @@ class Whitening(keras.layers.Layer):
         return tf.nn.bias_add(tf.nn.conv2d(standardised, self.kernel.value, 1, "VALID"), self.bias.value)
 
     def adapt(self, images):
-        """Sets mean, deviation and kernel from uint8 images; 5,000 are plenty."""
-        x = images[:5000].astype(np.float32) / 255
+        """Sets mean, deviation and kernel from uint8 images (n, h, w, ch), of which 5,000 of 32×32 pixels are plenty.
+
+        They are spread over all of them, which may be sorted by class.
+        """
+        count = min(len(images), max(1, PLENTY // (images.shape[1] * images.shape[2])))
+        x = images[np.arange(count) * len(images) // count].astype(np.float32) / 255
         mean, deviation = x.mean((0, 1, 2)), x.std((0, 1, 2)) + 1e-6
         patches = np.lib.stride_tricks.sliding_window_view((x - mean) / deviation, (2, 2), axis=(1, 2))
         patches = patches.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 4 * x.shape[-1])

@@ -164,6 +164,8 @@ def add_evaluation(parser):
     parser.add_argument("--evaluate_every", type=number(int, 1),
                         help="epochs from one evaluation to the next, for the log: fewer are faster; by default 1, as "
                              "in any case for the last ten")
+    parser.add_argument("--wait", action="store_true",
+                        help="wait for a process that is at the same run; without, it is an error")
 
 
 def add_format(parser):
@@ -207,7 +209,7 @@ def experiment(args, task, dataset, y_noisy, noise, trained_on, epochs=None, **a
     folder = run_folder(args.results_dir, dataset.name, noise, args.seed, name)
     assumed = arguments.get("assumed_pattern", theory.told(noise.pattern))
     return Experiment(dataset, y_noisy, noise, assumed, recipe, settings, args.seed, folder, arguments, args.overwrite,
-                      args.gpu_id, (args.gpu_id,), args.threads, args.jit_compile)
+                      args.gpu_id, (args.gpu_id,), args.threads, args.jit_compile, getattr(args, "wait", False))
 
 
 def selection_experiment(args, dataset, y_noisy, noise):

@@ -27,6 +27,7 @@ class Experiment:
     gpu_ids: tuple = (None,)                # of processes that train side by side
     threads: int | None = None              # of a training; all cores for None
     jit_compile: bool = False
+    wait: bool = False                      # for another process that is at this run
 
     @property
     def clean(self):

@@ -75,7 +75,8 @@ class Progress:
 
     def _line(self, event, width=None):
         """What is shown of an event: of a line of a width as much as fits, the most important first."""
-        number = f"({list(self.plan).index(event.training) + 1}/{len(self.plan)}) " if len(self.plan) > 1 else ""
+        names = list(self.plan)
+        number = f"({names.index(event.training) + 1}/{len(names)}) " if event.training in names and names[1:] else ""
         epoch = f"epoch {min(event.epoch + 1, event.epochs)}/{event.epochs}"
         row = event.row or {}
         values = [f"{name} {value:.4f}" for name, value in row.items()
@@ -91,8 +92,8 @@ class Progress:
         return "  ".join(parts)[:width]
 
     def _worked(self):
-        """How much of the plan has been done here."""
-        return sum(self.plan[name] * (share - self.begun[name]) for name, share in self.done.items())
+        """How much of the plan has been done here. A method may have trainings of its own that nobody planned."""
+        return sum(self.plan.get(name, 0) * (share - self.begun[name]) for name, share in self.done.items())
 
     def _remaining(self):
         """The time that is left for the whole plan, at the pace since the first epoch, in which steps are compiled."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from dask_cluster import Scheduler, soon, write_scripts
+from distributed import Client
 from helpers import ROOT, end
 
 from noisylabels import cli, machine
@@ -161,9 +162,9 @@ def test_runs_are_told_their_gpu_and_their_threads(dask, scripts, tmp_path):
 
 
 @pytest.mark.parametrize("gpus, place, script, flags", [
-    (0, 3, "INCV_main", "--threads 2"), (0, 3, "INCV", "--threads 2 --parallel_halves off"),
+    (0, 3, "INCV_main", "--threads 2 --wait"), (0, 3, "INCV", "--threads 2 --parallel_halves off"),
     (1, 3, "INCV", "--threads 2 --gpu_id 3"), (.25, 3, "INCV", "--threads 2 --gpu_id 0"),
-    (.25, 4, "INCV_main", "--threads 2 --gpu_id 1"), (1 / 3, 3, "INCV_main", "--threads 2 --gpu_id 1"),
+    (.25, 4, "INCV_main", "--threads 2 --wait --gpu_id 1"), (1 / 3, 3, "INCV_main", "--threads 2 --wait --gpu_id 1"),
     (2, 1, "INCV", "--threads 2 --gpu_id 2,3")])
 def test_own_flags(gpus, place, script, flags):
     assert " ".join(Runs("name", "", "", gpus=gpus, threads=2).own_flags(script, place)) == flags
@@ -228,6 +229,10 @@ def test_no_run_is_left_when_the_sweep_ends(here, by, code, tmp_path, request):
     assert ended.code == code
     assert by == signal.SIGKILL or re.fullmatch("-c: interrupted; .*\n", ended.err)
     soon(lambda: not at_work(tmp_path))
+    if by == signal.SIGINT and not here:            # workers that come later have nothing to do with it
+        with Client(address, set_as_default=False) as client:
+            plugins = client.run_on_scheduler(lambda dask_scheduler: [*dask_scheduler.worker_plugins])
+        assert not [name for name in plugins if name.startswith("noisylabels-")]
 
 
 def test_a_task_whose_worker_is_lost_four_times_has_failed(scripts, tmp_path):

@@ -181,7 +181,8 @@ def test_2018_has_a_learning_rate_of_its_own(trained):
 def test_2018_needs_adam(call, no_tensorflow, tmp_path):
     ended = call("INCV_main", "--method", "co_teaching", "--co_teaching_variant", "2018", "--recipe", "fast",
                  "--results_dir", tmp_path)
-    assert_is_one_line(ended, "--co_teaching_variant: 2018 changes Adam's beta1; give --optimizer adam")
+    assert_is_one_line(ended, "--co_teaching_variant: 2018 changes Adam's beta1; give --optimizer adam "
+                       "--learning_rate 0.001 --weight_decay 0")
     assert not list(tmp_path.iterdir())
 
 

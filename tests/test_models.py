@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import ARCHITECTURES, create_model
+from models import ARCHITECTURES, create_model, layers
 from models.layers import BatchNorm, Whitening
 
 CIFAR = (32, 32, 3)
@@ -238,6 +238,15 @@ def test_whitening_makes_patches_uncorrelated_with_unit_variance():
     covariance = np.cov(whitened[..., :12].reshape(-1, 12).T)
     np.testing.assert_allclose(covariance, np.eye(12), atol=.05)
     assert [v.name for v in layer.trainable_variables] == ["bias"]
+
+
+def test_whitening_is_by_images_from_all_over(monkeypatch):
+    """Which may be sorted by class; and not by more than it needs, whatever their size."""
+    monkeypatch.setattr(layers, "PLENTY", 4 * 20 + 19)
+    layer = layers.Whitening()
+    layer.build((None, 5, 4, 1))
+    layer.adapt(np.uint8(np.ones((9, 5, 4, 1)) * 10 * np.arange(9)[:, None, None, None]))
+    assert layer.mean.numpy() == pytest.approx([(0 + 20 + 40 + 60) / 4 / 255])
 
 
 def test_whitening_bears_images_of_one_colour():

@@ -45,6 +45,16 @@ def test_the_time_that_is_left_is_at_the_pace_after_the_first_epoch(clock, capsy
     assert [text.split()[-1] for text in capsys.readouterr().out.splitlines()] == ["6:20", "0:36", "0:34"]
 
 
+def test_a_training_that_nobody_planned(clock, capsys):
+    """Of a method that is not ours: it is shown, and the rest is counted without it."""
+    shown = Progress({"a": 1, "b": 1})
+    shown.show(Event("its own", 10, 0, row=ROW))
+    for epoch, clock[0] in enumerate([20., 22.]):
+        shown.show(Event("a", 10, epoch, row=ROW))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("its own  epoch 1/10") and lines[2].split()[0] == "(1/2)"
+
+
 def test_two_halves_that_end_their_first_epoch_at_once(clock, capsys):
     """The last step of an epoch has been told before its end: between the two ends nothing is worked."""
     shown = Progress({"a": 1, "b": 1})

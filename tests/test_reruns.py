@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 from helpers import QUICK, ROOT, SCRIPTS, SELECTION, SMALL, end, files_in, held, record_of, results_in, shell, start
 
+import INCV_main
 from noisylabels.errors import UserError
 from noisylabels.runs.folders import run_folder
 from noisylabels.theory import Noise
+from utils import load_dataset
 
 REAL = ROOT.parent / "shared" / "cifar10" / "unpack.py"
 
@@ -98,6 +100,16 @@ def test_what_is_made_again(begins, tmp_path):
     assert begins("--overwrite") == "training"
     (tmp_path / SELECTION).unlink()
     assert begins() == "selection"
+
+
+@pytest.mark.parametrize("flags, again", [
+    ([], False), (["--overwrite_selection"], True), (["--overwrite_selection", "--selection", "a.csv"], False),
+    (["--overwrite_selection", "--method", "standard"], False), (["--overwrite"], True)])
+def test_what_trains_on_a_selection_is_made_again_with_it(flags, again, tmp_path, monkeypatch):
+    """It would else refuse to, after the hours that the selection takes."""
+    monkeypatch.setattr(INCV_main, "find_selection", lambda *_: None)
+    args = INCV_main.arguments().parse_args([*flags, "--results_dir", str(tmp_path)])
+    assert INCV_main.plan(args, load_dataset("digits", "")).experiment.overwrite == again
 
 
 def test_overwrite_repeats_a_finished_run_on_a_terminal(finished, tmp_path):

@@ -3,6 +3,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+from test_own_data import shades
 
 from noisylabels.sweep.sight import digest_of_code, mark, state_of
 from utils import load_dataset
@@ -15,6 +16,12 @@ def test_a_worker_says_what_it_sees(call, tmp_path):
     assert first == second and first.code == 0 and first.err == ""
     assert {"the code", "tensorflow", "numpy", "the data set", "the results folder"} <= seen.keys()
     assert all(seen[what] for what in ("the code", "numpy", "the data set", "the results folder"))
+
+
+def test_what_is_said_of_own_images_is_not_what_is_seen(call, tmp_path):
+    shades(tmp_path / "pets")
+    seen = call("sweep", "--sight", "--dataset", tmp_path / "pets", "--results_dir", tmp_path)
+    assert json.loads(seen.out)["the data set"] and "60 images of 32×32 take up to" in seen.err
 
 
 def test_the_results_folder_is_known_by_its_mark(tmp_path):

@@ -1,8 +1,12 @@
 """Verify_Theory.py with a script in the place of the network: what it is trained and tested on, its scores by hand."""
+import threading
+
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import held
 
+from noisylabels.runs.record import read_record
 from noisylabels.streams import stream
 from utils import corrupt_labels, load_dataset
 
@@ -15,7 +19,7 @@ class Script:
     images = "the images"
 
     def __init__(self, dataset):
-        self.dataset, self.restarts, self.labels, self.tested = dataset, [], [], []
+        self.dataset, self.restarts, self.labels, self.tested, self.meanwhile = dataset, [], [], [], []
         self.predictions = (dataset.y_train + (np.arange(N) % 4 == 0)) % 10
 
     def build(self, method, given, settings, seed, stage):
@@ -40,6 +44,8 @@ class Script:
         return np.eye(10)[self.predictions[indices] if self.epoch == EPOCHS - 1 else 0 * indices]
 
     def fit(self, epochs, seed, stage, checkpoint, after_epoch, *_):
+        while self.meanwhile:
+            self.meanwhile.pop()()
         memory, rows = {}, []
         for self.epoch in range(epochs):
             rows.append({"epoch": self.epoch, **after_epoch(self.epoch, memory)})
@@ -47,17 +53,29 @@ class Script:
 
 
 @pytest.fixture
-def ran(call, undrawn, tmp_path, monkeypatch):
-    """The script, and the results folder, after a call with two ratios and seed 3."""
-    from noisylabels.training import device, trainer
+def script(monkeypatch):
+    from noisylabels.training import device, evaluation, trainer
 
     script = Script(load_dataset("digits", ""))
     monkeypatch.setattr(device, "start_tensorflow", lambda *_: {"device": "CPU", "threads": 1})
     monkeypatch.setattr(trainer, "build", script.build)
     monkeypatch.setattr(trainer, "Trainer", script.trainer)
-    monkeypatch.setattr(trainer, "as_tensor", lambda images: "the test images")
-    ended = call("Verify_Theory", "--noise_ratio", *RATIOS, "--seed", 3, "--epochs", EPOCHS, "--evaluate_every", 3,
-                 "--results_dir", tmp_path)
+    for module in (trainer, evaluation):
+        monkeypatch.setattr(module, "as_tensor", lambda images: "the test images")
+    return script
+
+
+@pytest.fixture
+def verify(script, call, undrawn, tmp_path):
+    """Calls Verify_Theory.py with these ratios, seed 3, and more flags; how it ended."""
+    return lambda *ratios, flags=(): call("Verify_Theory", "--noise_ratio", *ratios, "--seed", 3, "--epochs", EPOCHS,
+                                          "--evaluate_every", 3, "--results_dir", tmp_path, *flags)
+
+
+@pytest.fixture
+def ran(script, verify, tmp_path):
+    """The script, and the results folder, after a call with two ratios."""
+    ended = verify(*RATIOS)
     assert (ended.code, ended.err) == (0, "")
     return script, tmp_path / "digits/sym"
 
@@ -105,3 +123,18 @@ def test_M_has_the_true_classes_in_its_rows(ran):
         expected = np.zeros(10)
         expected[[c, (c + 1) % 10]] = 1 - share, share
         assert M[c] == pytest.approx(expected) and .1 < share < .4
+
+
+def test_a_ratio_that_another_process_has_finished_meanwhile_is_not_done_again(script, verify):
+    script.meanwhile.append(lambda: verify(.5))                 # while the first one is trained
+    assert verify(*RATIOS).code == 0 and len(script.restarts) == 2
+
+
+@pytest.mark.parametrize("flags, code", [(["--wait"], 0), ([], 2)])
+def test_a_run_that_another_process_is_at_is_waited_for_if_asked(flags, code, ran, verify, tmp_path, capsys):
+    folder = tmp_path / "digits/sym/0.5/seed3"
+    (folder / "Verify_Theory.csv").unlink()                     # so it is not finished
+    with held(folder, "Verify_Theory", read_record(folder / "Verify_Theory.json")["arguments"]) as holder:
+        threading.Timer(1, holder.kill).start()
+        ended = verify(.5, flags=flags)
+    assert ended.code == code and "waiting for process" in ended.out if flags else "is in use by" in ended.err

@@ -84,7 +84,8 @@ def test_a_worker_that_pauses_is_left_so_and_one_of_a_machine_has_the_place_of_i
     (SEES, {**SEEN, "the code": "2", "numpy": "3"},
      "the code differs (there 1, here 2), numpy differs (there None, here 3)"),
     ("import sys; sys.exit('one\\nno such thing')", SEEN, "no such thing"),
-    ("import sys; sys.exit(3)", SEEN, "sweep.py ends with exit code 3")])
+    ("import sys; sys.exit(3)", SEEN, "sweep.py ends with exit code 3"),
+    ("print('own: 5 images')", SEEN, "sweep.py says 'own: 5 images\\n', not what it sees")])
 def test_why_a_worker_may_not_take_part(script, sight, problem, set_up, tmp_path):
     (tmp_path / "sweep.py").write_text(script)
     worker = Worker()

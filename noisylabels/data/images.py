@@ -153,7 +153,7 @@ def _check_readable(n, unreadable, path, vanished):
 
 def _write_list(path, unreadable):
     """A CSV (file, reason) that appears whole or not at all; where nothing is to be listed an older one disappears."""
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    part = path.with_name(f".{path.stem}.{os.urandom(6).hex()}.part{path.suffix}")
     try:
         if not unreadable:
             path.unlink(missing_ok=True)
@@ -173,8 +173,7 @@ def _write_list(path, unreadable):
 def _folder(path):
     """The images in a folder of class folders, or in its train/ and test/."""
     tops = folders(path)
-    inner = {name: folders(path / name) for name in sorted(tops, key=lambda name: name != "train")
-             if name.lower() in PARTS}
+    inner = {name: folders(path / name) for name in sorted(tops, key="train".__ne__) if name.lower() in PARTS}
     parts, names = [""], tops
     if inner.get("train"):
         if "test" in inner:
@@ -201,11 +200,10 @@ def _folder(path):
             test += [part == "test/"] * len(found)
             other += ignored
             empty += [] if found else [part + name]
-    order = sorted(range(len(files)), key=lambda k: (test[k], files[k]))        # "a-b/1" comes before "a/1"
-    files, labels, test = ([column[k] for k in order] for column in (files, labels, test))
     if not files:
         raise UserError(f"{path} holds no images: put those of each class into a folder of its own there, as "
                         f"{', '.join(SUFFIXES)}")
+    test, files, labels = map(list, zip(*sorted(zip(test, files, labels))))      # "a-b/1.png" comes before "a/1.png"
     if empty:
         warnings.warn(f"{path}: no image in {listed(empty)}", stacklevel=3)
     if other:

@@ -61,12 +61,13 @@ class Cluster(contextlib.AbstractContextManager):
         self.look()
 
     def __exit__(self, *_):
-        if self.client.status == "running":
-            self.client.unregister_worker_plugin(self.name)
         self.close()
 
     def close(self):
         """Has the workers end what they still do for this; a cluster of its own ends, and the batch jobs of one."""
+        if self.client.status == "running":
+            with contextlib.suppress(Exception):            # a scheduler that is going, too
+                self.client.unregister_worker_plugin(self.name)
         self.client.close()
         if not isinstance(self.scheduler, str):
             with contextlib.suppress(AssertionError):       # it asserts that all of its jobs have begun

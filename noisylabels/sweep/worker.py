@@ -69,7 +69,10 @@ class Runs(WorkerPlugin):
                                 capture_output=True, text=True, env={**os.environ, **NO_DOWNLOAD})
         if looked.returncode:
             return looked.stderr.strip().rpartition("\n")[-1] or f"sweep.py ends with exit code {looked.returncode}"
-        seen = json.loads(looked.stdout)
+        try:
+            seen = json.loads(looked.stdout)
+        except ValueError:
+            return f"sweep.py says {looked.stdout[:80]!r}, not what it sees"
         return ", ".join(f"{what} differs (there {seen.get(what)}, here {here})" for what, here in self.sight.items()
                          if seen.get(what) != here) or None
 
@@ -101,7 +104,8 @@ class Runs(WorkerPlugin):
         share, first = max(1, round(self.gpus)), int(place * self.gpus + 1e-6)
         device = ["--gpu_id", ",".join(map(str, range(first, first + share)))]
         halves = ["--parallel_halves", "off"] * (script == "INCV")
-        return ["--threads", str(self.threads or self.cores), *(device if self.gpus else halves)]
+        wait = ["--wait"] * (script == "INCV_main")         # a machine that is lost may hold its run a while longer
+        return ["--threads", str(self.threads or self.cores), *wait, *(device if self.gpus else halves)]
 
     def is_wanted(self, key):
         """Whether the sweep still waits for a task: it does not when it was interrupted."""
