@@ -232,8 +232,8 @@ def test_each_recipe_and_name_has_a_folder_of_its_own(flags, folder, select, tra
 
 
 def test_verify_theory_has_them_too(call, tmp_path, monkeypatch):
-    def train(work, *_):
-        raise UserError(" ".join(str(experiment.folder.relative_to(tmp_path)) for experiment, _ in work))
+    def train(experiments, *_):
+        raise UserError(" ".join(str(experiment.folder.relative_to(tmp_path)) for experiment in experiments))
 
     monkeypatch.setattr("Verify_Theory.train", train)
     for flags, folder in [(["--name", "mine"], "mine"), (["--recipe", "fast", "--seed", 1], "fast/seed1")]:
