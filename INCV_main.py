@@ -41,7 +41,8 @@ def arguments():
     parser.add_argument("--method", choices=METHODS, default="incv", help="how to train")
     cli.add_evaluation(parser)
     parser.add_argument("--validation_split", type=cli.number(float, 0, .9), default=None,
-                        help="share of the samples held out, to choose an epoch by their noisy labels; by default none")
+                        help="share of the samples held out: the accuracy at the epoch that their labels choose is "
+                             "reported, too; by default none")
     for flag, option in OPTIONS.items():
         kind = {"type": cli.number(float, *option.bounds)} if option.bounds else {"choices": option.choices}
         parser.add_argument(f"--{flag}", **kind, default=option.default, help=option.help)
@@ -50,7 +51,7 @@ def arguments():
                         help="the CSV of a selection to train on, however it was made; by default INCV's, here")
     parser.add_argument("--decisions", type=Path, help="a person's decisions on that selection, from review.html")
     parser.add_argument("--overwrite_selection", action="store_true",
-                        help="forget a selection that is there, and make it again")
+                        help="forget a selection that is there, and make it again, and what trains on it")
     return parser
 
 
@@ -177,14 +178,11 @@ def carry_out(work, quiet):
                 draw.selection_files(selecting.folder, selecting.dataset)
         progress.begin()
         for experiment, *_ in work.to_do:
-            train(experiment, selection, progress.show, experiment.wait and len(work.to_do) == 1)
+            train(experiment, selection, progress.show)
 
 
-def train(experiment, selection, tell, wait):
-    """Trains one or two networks, on all of D or on a selection, or goes on.
-
-    tell: called with progress.Events. wait: for a process that is at it, whose result counts then.
-    """
+def train(experiment, selection, tell):
+    """Trains one or two networks, on all of D or on a selection, or goes on. tell: called with progress.Events."""
     from noisylabels.methods.base import Given
     from noisylabels.training import evaluation
     from noisylabels.training.device import start_tensorflow
@@ -194,8 +192,9 @@ def train(experiment, selection, tell, wait):
     run, settings, name = training_run(experiment, selection), experiment.settings, experiment.arguments["method"]
     kind = method_class(name)
     with run.session(lambda: start_tensorflow(experiment.gpu_id, experiment.jit_compile, experiment.threads,
-                                              settings.batch_size if kind.shares_batches else None), wait):
-        if run.finished:
+                                              settings.batch_size if kind.shares_batches else None),
+                     experiment.wait):
+        if run.finished:                # by another process, for which this one has waited
             return
         if selection:
             experiment = replace(experiment, y_noisy=selection.frame.y_noisy.to_numpy(int))     # some, perhaps, mended

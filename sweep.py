@@ -107,7 +107,7 @@ def tasks(options, dataset):
                 f"selection {title}", "INCV", axes + of_selection(rest), work.selecting.folder / RECORD,
                 work=sum(trainings(work.selecting).values())))
         selection = selections.get(title) if work.selecting else None
-        if selection:                                                   # which is made again, or not, before
+        if selection and (not work.teacher or f"incv {title}" in runs):     # made again, or not, as tasks before it
             flags = ["--overwrite" if flag == "--overwrite_selection" else flag for flag in flags]
         needs = runs.get(f"incv {title}", selection) if work.teacher else selection
         record = work.experiment.folder / f"{method}_training.json"

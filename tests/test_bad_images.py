@@ -101,8 +101,11 @@ def test_train_without_test(tmp_path):
                                    ("TRAIN", "other", "test")])
 def test_parts_by_other_names(parts, tmp_path):
     """They are not taken for classes, unless they hold images themselves."""
-    for part in parts:
-        class_folders(tmp_path / "own" / part, a=3, b=3)
+    for k, part in enumerate(parts):
+        if k:
+            class_folders(tmp_path / "own" / part, a=3, b=3)
+        else:
+            class_folders(tmp_path / "own", **{part: 3})            # images that nobody has labelled
     named = "/ and ".join(part for part in parts if part != "other")
     assert f"has {named}/: rename what is to train on to train/" in complaint(tmp_path / "own")
     class_folders(tmp_path / "classes", Training=5, Testing=5, val=5)

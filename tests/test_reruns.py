@@ -1,10 +1,12 @@
 """The three scripts where something has been done before, where another process is at work, and on real images."""
+import json
 import os
 import pty
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -110,6 +112,19 @@ def test_what_trains_on_a_selection_is_made_again_with_it(flags, again, tmp_path
     monkeypatch.setattr(INCV_main, "find_selection", lambda *_: None)
     args = INCV_main.arguments().parse_args([*flags, "--results_dir", str(tmp_path)])
     assert INCV_main.plan(args, load_dataset("digits", "")).experiment.overwrite == again
+
+
+def test_a_training_that_another_process_is_at_is_waited_for_if_asked(finished, call, unstarted, undrawn, tmp_path):
+    shutil.copytree(finished("INCV_main")[0], tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "digits/sym/0.5/incv_training.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"finished": False}))
+    with held(path.parent, "incv_training", record["arguments"]) as holder:
+        arguments = [*QUICK["INCV_main"], "--results_dir", tmp_path]
+        assert "is in use by" in call("INCV_main", *arguments).err
+        threading.Timer(1, lambda: print("finish", file=holder.stdin, flush=True)).start()
+        ended = call("INCV_main", *arguments, "--wait")
+    assert ended.code == 0 and "waiting for process" in ended.out and " epoch 1/" not in ended.out
 
 
 def test_overwrite_repeats_a_finished_run_on_a_terminal(finished, tmp_path):

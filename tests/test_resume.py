@@ -69,7 +69,7 @@ def is_building(process, folder):
 def is_writing(name):
     def condition(process, folder):
         parts = [path.name for path in folder.rglob(f".{name}") if ".part" in path.name]
-        return parts and any(f".{pid}.part" in part for pid in processes(folder) for part in parts)
+        return parts and any(f".{pid}." in part for pid in processes(folder) for part in parts)
     return condition
 
 

@@ -1,4 +1,6 @@
 """Verify_Theory.py with a script in the place of the network: what it is trained and tested on, its scores by hand."""
+import functools
+import json
 import threading
 
 import numpy as np
@@ -6,7 +8,6 @@ import pandas as pd
 import pytest
 from helpers import held
 
-from noisylabels.runs.record import read_record
 from noisylabels.streams import stream
 from utils import corrupt_labels, load_dataset
 
@@ -130,11 +131,18 @@ def test_a_ratio_that_another_process_has_finished_meanwhile_is_not_done_again(s
     assert verify(*RATIOS).code == 0 and len(script.restarts) == 2
 
 
-@pytest.mark.parametrize("flags, code", [(["--wait"], 0), ([], 2)])
-def test_a_run_that_another_process_is_at_is_waited_for_if_asked(flags, code, ran, verify, tmp_path, capsys):
-    folder = tmp_path / "digits/sym/0.5/seed3"
-    (folder / "Verify_Theory.csv").unlink()                     # so it is not finished
-    with held(folder, "Verify_Theory", read_record(folder / "Verify_Theory.json")["arguments"]) as holder:
-        threading.Timer(1, holder.kill).start()
-        ended = verify(.5, flags=flags)
-    assert ended.code == code and "waiting for process" in ended.out if flags else "is in use by" in ended.err
+@pytest.mark.parametrize("finishes", [False, True])
+def test_a_run_that_another_process_is_at_is_waited_for_if_asked(finishes, ran, verify, tmp_path):
+    """It goes on with what that process leaves, or finds it done."""
+    script, folder = ran
+    folder = folder / "0.5/seed3"
+    record = json.loads((folder / "Verify_Theory.json").read_text())
+    (folder / "Verify_Theory.json").write_text(json.dumps(record | {"finished": False}))
+    with held(folder, "Verify_Theory", record["arguments"]) as holder:
+        ended = verify(.5)
+        assert ended.code == 2 and "is in use by" in ended.err
+        end = functools.partial(print, "finish", file=holder.stdin, flush=True) if finishes else holder.kill
+        threading.Timer(1, end).start()
+        ended = verify(.5, flags=["--wait"])
+    assert ended.code == 0 and "waiting for process" in ended.out
+    assert len(script.restarts) == len(RATIOS) + (not finishes)

@@ -145,8 +145,12 @@ def decode(path, size):
             raise ValueError(f"{image.width}×{image.height} pixels, more than {MAX_PIXELS:,}")
         with _large if pixels > LARGE else contextlib.nullcontext():
             image.load()
-            with contextlib.suppress(Exception):            # whatever is wrong with its metadata, here are its pixels
+            try:
                 ImageOps.exif_transpose(image, in_place=True)
+            except MemoryError:
+                raise
+            except Exception:                               # whatever is wrong with its metadata, here are its pixels
+                pass
             small = resized(_eight_bits(image), size)
     if small.mode == "RGBA":
         small = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB")

@@ -188,7 +188,7 @@ def _folder(path):
         elif len(inner) > 1:
             raise UserError(f"{path} has train/ and {list(inner)[1]}/, but no test/: rename the latter to test/, to "
                             "test on it, or give train/ alone")
-    elif sum(map(bool, inner.values())) > 1:                # each holds folders of its own: they are no classes
+    elif len(inner) > 1 and any(inner.values()):            # with classes in one of them: they are none themselves
         raise UserError(f"{path} has {'/ and '.join(inner)}/: rename what is to train on to train/, and what is to "
                         "test on to test/")
     files, labels, test, empty, other = [], [], [], [], len(entries(path)) - len(tops)

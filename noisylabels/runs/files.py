@@ -35,7 +35,7 @@ def atomic(path):
     path = Path(path)
     if path.exists() and not path.is_file():
         raise UserError(f"{path}: a device or a folder is there, not a file; {MEND}")
-    temporary = path.with_name(f".{path.stem}.{os.urandom(6).hex()}.part{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.{os.urandom(4).hex()}.part{path.suffix}")
     with disk(path):
         for left in path.parent.glob(f".{glob.escape(path.stem)}.*.part{path.suffix}"):
             with contextlib.suppress(FileNotFoundError):

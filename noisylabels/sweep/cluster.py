@@ -18,6 +18,7 @@ from noisylabels.sweep.tasks import Outcome, killed
 from noisylabels.sweep.work import RETRIES
 
 SECONDS = 1.                    # between two looks at the workers
+WITHDRAW = 5.                   # seconds, at the most, that a sweep takes to be forgotten when it is interrupted
 ANSWER = 20.                    # seconds in which a scheduler has to answer
 for sent in (machine, work, worker):
     cloudpickle.register_pickle_by_value(sent)
@@ -61,13 +62,12 @@ class Cluster(contextlib.AbstractContextManager):
         self.look()
 
     def __exit__(self, *_):
+        if self.client.status == "running":
+            self.client.unregister_worker_plugin(self.name)
         self.close()
 
     def close(self):
         """Has the workers end what they still do for this; a cluster of its own ends, and the batch jobs of one."""
-        if self.client.status == "running":
-            with contextlib.suppress(Exception):            # a scheduler that is going, too
-                self.client.unregister_worker_plugin(self.name)
         self.client.close()
         if not isinstance(self.scheduler, str):
             with contextlib.suppress(AssertionError):       # it asserts that all of its jobs have begun
@@ -76,7 +76,16 @@ class Cluster(contextlib.AbstractContextManager):
     def leave(self):
         """As `close`, while a signal ends this process: nothing more is done in `ended`."""
         self.lock.acquire()
+        if isinstance(self.scheduler, str):         # it stays, with workers that may not answer any more
+            thread = threading.Thread(target=self.withdraw, daemon=True)
+            thread.start()
+            thread.join(WITHDRAW)
         self.close()
+
+    def withdraw(self):
+        """Has workers that come later not take part."""
+        with contextlib.suppress(Exception):        # the scheduler may be gone, too
+            self.client.unregister_worker_plugin(self.name)
 
     @property
     def about(self):
