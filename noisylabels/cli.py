@@ -27,6 +27,7 @@ LEAVING = []                        # functions that are called when a signal en
 TIDYING = 20                        # seconds each
 ITERATIONS, TOP_K = 4, 1            # of the selection, where the flags are not given
 FORMATS = ("png", "pdf", "svg")
+OVERWRITE = {"--overwrite", "--overwrite_selection"}
 RESUMES = "finished epochs are saved, the same command goes on from there"
 OVERRIDES = ("architecture", "optimizer", "learning_rate", "weight_decay", "batch_size", "augmentation",
              "precision")
@@ -62,9 +63,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message):
         self.fail(f"{message} (see --help)")
 
-    def fail(self, message):
-        """Ends the script: one line, exit code 2."""
-        self.exit(2, f"{self.prog}: error: {' '.join(str(message).split())}\n")
+    def fail(self, message, code=2):
+        """Ends the script: one line, and the exit code."""
+        self.exit(code, f"{self.prog}: error: {' '.join(str(message).split())}\n")
 
 
 def number(kind, low, high=math.inf, above=False):
@@ -259,12 +260,13 @@ def main(parser, run, argv=None, rest=False, stopped=RESUMES):
     args, others = parser.parse_known_args(argv) if rest else (parser.parse_args(argv), [])
     args.rest = others
     warnings.showwarning = lambda message, *_: print(f"{parser.prog}: warning: {message}", file=sys.stderr)
-    leave_on_signals(f"{parser.prog}: interrupted; {stopped}\n")
+    again = any(flag.startswith("overwrite") and given for flag, given in vars(args).items()) or OVERWRITE & set(others)
+    leave_on_signals(f"{parser.prog}: interrupted; {stopped}{', but makes again what is finished' * bool(again)}\n")
     try:
         run(args)
         sys.stdout.flush()
     except UserError as error:
-        parser.fail(error)
+        parser.fail(error, error.code)
     except OSError as error:
         if error.filename is None:                          # standard output: nothing more can be written there
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

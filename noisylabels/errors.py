@@ -3,7 +3,9 @@ import difflib
 
 
 class UserError(Exception):
-    """Something a user can cause and mend: the scripts show it as one line, without traceback, and exit with 2."""
+    """Something a user can cause and mend: the scripts show it as one line, without traceback, and exit with `code`."""
+
+    code = 2
 
 
 def did_you_mean(word, choices):

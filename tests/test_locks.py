@@ -93,6 +93,17 @@ def test_a_file_system_without_locks_is_an_error_of_one_line(number, tmp_path, m
     assert files_in(tmp_path) == {".INCV.lock": b""}
 
 
+def test_a_full_disk_at_the_lock_is_said_of_the_lock(tmp_path, monkeypatch):
+    """Not of what is closed after it."""
+    def write(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("noisylabels.runs.record.os.write", write)
+    with pytest.raises(UserError, match=r"\.INCV\.lock: No space left on device; mend that or write elsewhere"):
+        with Run(tmp_path, "INCV", {}).session(never):
+            never()
+
+
 WORKER = """
 import sys, time
 from pathlib import Path

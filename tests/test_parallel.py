@@ -116,7 +116,7 @@ def test_a_child_that_dies_ends_all_in_one_line_and_the_run_goes_on(by, finished
     children = [pid for pid in processes(tmp_path) if pid != process.pid]
     os.kill(max(children), by)
     ended = end(process, timeout=60)
-    assert ended.code == 2 and re.fullmatch(
+    assert ended.code == 128 + by and re.fullmatch(         # as if it had been killed itself: a sweep tries again
         "INCV.py: error: a process of the selection has died, .* the same command goes on; .*\n", ended.err)
     assert_all_have_ended(tmp_path)
     assert list(tmp_path.rglob("INCV_checkpoints/1[ab].npz"))
@@ -218,6 +218,18 @@ def test_one_process_trains_one_half_after_the_other(pipes):
         only.send(answer)
     assert trainers.train([("1a", 1, 2), ("1b", 3, 4)], False) == ["first", "second"]
     assert (only.recv(), only.recv()) == (("1a", 1, 2, False), ("1b", 3, 4, False))
+
+
+def test_what_a_process_said_before_it_died_is_heard(pipes):
+    """Though it could not be told its half any more."""
+    trainers, (first, second) = pipes
+    first.send(UserError("too little memory"))
+    first.close(), second.close()
+    with pytest.raises(UserError, match="^too little memory$"):
+        trainers.train([("1a", 1, 2), ("1b", 3, 4)], True)
+    with pytest.raises(UserError, match="^a process of the selection has died") as error:
+        trainers.train([("1a", 1, 2), ("1b", 3, 4)], True)
+    assert error.value.code == 2
 
 
 def test_an_error_of_one_does_not_wait_for_the_other(pipes):

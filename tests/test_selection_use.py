@@ -86,6 +86,10 @@ def test_what_a_call_left_undone_that_was_killed_after_its_selection_is_done(sel
     train("--epochs", 2)
     assert drawn == [folder, folder] and not left.exists()
     (folder / "review.html").touch()
+    select("--INCV_iter", 2, "--overwrite")                     # killed before it draws: the page would be another's
+    assert not (folder / "review.html").exists()
+    select("--INCV_iter", 1, "--overwrite")
+    (folder / "review.html").touch()
     drawn.clear()
     train("--epochs", 2)
     train("--epochs", 2, "--name", "other", "--selection", tmp_path / SELECTION)

@@ -116,8 +116,7 @@ class Run:
                     print(f"{self.record_path}: {left} left this run unfinished; if it is still at work, these two "
                           "machines share no locks, see docs/cluster.md", file=sys.stderr)
                 lock.truncate(0)
-                lock.write(f"\nprocess {os.getpid()} on {platform.node()}\n")
-                lock.flush()
+                os.write(lock.fileno(), f"\nprocess {os.getpid()} on {platform.node()}\n".encode())
             try:
                 yield waited
             finally:

@@ -42,6 +42,7 @@ def select(experiment, run, progress):
         say(experiment, run.place)
         result = incv(train, dataset.y_train, experiment.y_noisy, dataset.n_classes, experiment.assumed_pattern,
                       arguments["INCV_iter"], arguments["top_k"], experiment.seed)
+        (experiment.folder / "review.html").unlink(missing_ok=True)     # of a selection before; it is drawn last
         write_selection(experiment, result, history)
         run.finish(**result.iterations[-1], **issues.scores(experiment, result))
 
@@ -74,7 +75,8 @@ class Trainers(contextlib.AbstractContextManager):
         answers, n = [], len(self.connections)
         for together in (halves[i:i + n] for i in range(0, len(halves), n)):
             for connection, half in zip(self.connections, together):
-                connection.send((*half, use_best))
+                with contextlib.suppress(ConnectionError):      # of one that has died; what it said is received
+                    connection.send((*half, use_best))
             answers += self._receive(self.connections[:len(together)])
         return answers
 
@@ -86,9 +88,7 @@ class Trainers(contextlib.AbstractContextManager):
                 try:
                     answer = connection.recv()
                 except (EOFError, ConnectionError):
-                    raise UserError("a process of the selection has died, perhaps because the memory ran out: finished "
-                                    "epochs are saved, the same command goes on; --parallel_halves off takes less "
-                                    "memory") from None
+                    raise self._died() from None
                 if isinstance(answer, UserError):
                     raise answer
                 if isinstance(answer, Event):
@@ -96,6 +96,16 @@ class Trainers(contextlib.AbstractContextManager):
                 else:
                     answers[connection] = answer
         return [answers[connection] for connection in connections]
+
+    def _died(self):
+        """The error of a process that is gone; where a signal ended it, with the exit code as if it had hit this."""
+        error = UserError("a process of the selection has died, perhaps because the memory ran out: finished epochs are "
+                          "saved, the same command goes on; --parallel_halves off takes less memory")
+        for process in self.processes:
+            process.join(1)
+            if (process.exitcode or 0) < 0:
+                error.code = 128 - process.exitcode
+        return error
 
     def __exit__(self, *_):
         for process in self.processes:

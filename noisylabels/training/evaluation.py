@@ -115,6 +115,7 @@ def training_log(history):
     frame = frame.astype({name: "Int64" for name in frame if name.startswith("dead_classes_")})      # whole, or blank
     measured = [name for name in frame if name.startswith(MEASURED)]
     first = ["epoch", "learning_rate", "loss", "accuracy", "steps", *measured, "seconds"]
+    first = [name for name in first if name in frame]
     return frame[first + [name for name in frame if name not in first]]
 
 
