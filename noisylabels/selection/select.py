@@ -99,8 +99,8 @@ class Trainers(contextlib.AbstractContextManager):
 
     def _died(self):
         """The error of a process that is gone; where a signal ended it, with the exit code as if it had hit this."""
-        error = UserError("a process of the selection has died, perhaps because the memory ran out: finished epochs are "
-                          "saved, the same command goes on; --parallel_halves off takes less memory")
+        error = UserError("a process of the selection has died, perhaps because the memory ran out: finished epochs "
+                          "are saved, the same command goes on; --parallel_halves off takes less memory")
         for process in self.processes:
             process.join(1)
             if (process.exitcode or 0) < 0:
