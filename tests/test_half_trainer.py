@@ -1,4 +1,5 @@
 """One network of the selection: scripted predictions tell which epoch selects, small real networks what they see."""
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -48,7 +49,8 @@ class Script:
         self.predicted += 1
         return np.array(self.said[self.epoch])
 
-    def fit(self, epochs, seed, stage, checkpoint, after_epoch, *_):
+    def fit(self, epochs, seed, stage, checkpoint, after_epoch, name, samples):
+        self.samples = samples
         self.told.append(("fit", epochs, seed, stage, checkpoint.name))
         memory, rows = {}, []
         for self.epoch in range(epochs):
@@ -118,6 +120,7 @@ def test_a_half_is_trained_from_the_initial_weights_on_its_own_samples(script):
     for _ in range(2):
         train(use_best=True)
     assert script.told == [("restart", SAMPLES.tolist()), ("fit", EPOCHS, 5, "INCV 2b", "2b.npz")] * 2
+    assert script.samples == hashlib.sha256(np.int64([4, 1, 0, 2, 3, 5]).tobytes()).hexdigest()[:16]
     given = script.given
     assert (given.labels == Y_NOISY).all() and given.images.shape == (6, 8, 8, 1)
     assert (given.n_classes, given.batch_size, given.epochs) == (CLASSES, 128, EPOCHS) and script.stage == (5, "INCV")

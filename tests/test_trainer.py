@@ -74,6 +74,15 @@ def test_what_is_no_checkpoint_of_this_training_is_set_aside(change, checkpoint,
         np.testing.assert_array_equal(now, then)
 
 
+def test_a_checkpoint_on_other_samples_is_set_aside(tmp_path, capsys):
+    """As where an earlier stage was made again, and came to others."""
+    made, trained = Trainer(toy("standard"), None, "none", lambda time, epochs: .5), []
+    for samples in ("a", "a", "b"):
+        made.fit(1, 0, "toy", tmp_path / "toy.npz", lambda *_: trained.append(1) or {}, samples=samples)
+    assert len(trained) == 2 and (tmp_path / "toy.npz.unusable").exists()
+    assert "it is the checkpoint of something else" in capsys.readouterr().err
+
+
 # ------------------------------------------------------------------------------------------------------ of all methods
 
 

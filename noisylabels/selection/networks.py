@@ -1,4 +1,6 @@
 """One network of the selection: trained anew for each half of each iteration, it scores the other half."""
+import hashlib
+
 import numpy as np
 
 from noisylabels.methods import method_class
@@ -34,8 +36,9 @@ class HalfTrainer:
                     del memory["probabilities"]                 # every epoch's checkpoint would hold them
             return {"heldout_accuracy": accuracy}
 
+        digest = hashlib.sha256(np.concatenate([samples, held_out]).tobytes()).hexdigest()[:16]
         self.method.restart(samples)
         rows, memory = self.trainer.fit(epochs, self.experiment.seed, f"INCV {stage}", self.run.checkpoint(str(stage)),
-                                        after_epoch, f"INCV {stage}")
+                                        after_epoch, f"INCV {stage}", digest)
         scores = Scores(*(memory.get(name) for name in Scores._fields))
         return scores, [{**stage._asdict(), **row} for row in rows]

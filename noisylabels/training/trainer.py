@@ -153,16 +153,17 @@ class Trainer:
         self.labels = tf.constant(labels, tf.int32)
         self.clean = tf.constant(np.zeros(len(labels)) if clean is None else clean, tf.bool)
 
-    def fit(self, epochs, seed, stage, checkpoint, after_epoch, name=""):
+    def fit(self, epochs, seed, stage, checkpoint, after_epoch, name="", samples=None):
         """Trains for so many epochs, or for what is left of them since the checkpoint.
 
         seed, stage: name the random streams. checkpoint: its path. after_epoch(epoch, memory) returns further columns
         of the log; what it puts into `memory`, a dict of arrays, is kept in the checkpoint. name: of the training in
-        its events.
+        its events. samples: a digest of them, where another stage decides on them; the checkpoint has to be of these.
         Returns the history, a list of one dict an epoch, and the memory.
         Raises UserError when the loss or the weights are no longer finite; the checkpoint is that of the epoch before.
         """
-        history, memory = self._restore(checkpoint, seed, stage)
+        training = [seed, stage] if samples is None else [seed, stage, samples]
+        history, memory = self._restore(checkpoint, training)
         self.tell(Event(name, epochs, len(history)))
         for epoch in range(len(history), epochs):
             start = time.perf_counter()
@@ -173,7 +174,7 @@ class Trainer:
             row.update(after_epoch(epoch, memory))
             row["seconds"] = round(time.perf_counter() - start, 3)
             history.append(row)
-            self._save(checkpoint, seed, stage, history, memory)
+            self._save(checkpoint, training, history, memory)
             self.tell(Event(name, epochs, epoch, row=row))
         return history, memory
 
@@ -203,20 +204,20 @@ class Trainer:
         known = {name: mean for name, mean in means.items() if self.truth is not None or not name.startswith(OF_TRUTH)}
         return {**known, "steps": len(rows)}
 
-    def _save(self, path, seed, stage, history, memory):
+    def _save(self, path, training, history, memory):
         arrays = {f"state{i}": array for i, array in enumerate(self.method.get_state())}
         arrays.update({f"memory_{name}": array for name, array in memory.items()})
-        arrays["training"] = np.array(json.dumps([seed, stage, history]))
+        arrays["training"] = np.array(json.dumps([*training, history]))
         save_arrays(path, arrays)
 
-    def _restore(self, path, *training):
+    def _restore(self, path, training):
         """History and memory of a checkpoint, its state put back; empty ones where there is none."""
         arrays = load_arrays(path)
         if arrays is None:
             return [], {}
         try:
             *found, history = json.loads(str(arrays["training"]))
-            if found != list(training):
+            if found != training:
                 raise ValueError("the checkpoint of another training")
             self.method.set_state([arrays[f"state{i}"] for i in range(len(self.method.state))])
         except (KeyError, ValueError, TypeError):
