@@ -135,7 +135,8 @@ def read_folder(folder, classes, shape):
     files += [file for top in tops for file in images_beneath(folder, top)[0]]
     if not files:
         raise UserError(f"argument IMAGES: {folder} holds no images: give a folder with some of {', '.join(SUFFIXES)}")
-    _, images, unreadable = read_files(folder, files, np.ones(len(files), bool), max(shape[:2]), folder, print, True)
+    _, images, unreadable = read_files(folder, files, np.ones(len(files), bool), max(shape[:2]), folder, print,
+                                       fixed=True)
     for k, reason in unreadable.items():
         print(f"predict.py: {files[k]!r} is left out, it cannot be read: {reason}", file=sys.stderr)
     if not len(images):

@@ -27,7 +27,6 @@ LEAVING = []                        # functions that are called when a signal en
 TIDYING = 20                        # seconds each
 ITERATIONS, TOP_K = 4, 1            # of the selection, where the flags are not given
 FORMATS = ("png", "pdf", "svg")
-OVERWRITE = {"--overwrite", "--overwrite_selection"}
 RESUMES = "finished epochs are saved, the same command goes on from there"
 OVERRIDES = ("architecture", "optimizer", "learning_rate", "weight_decay", "batch_size", "augmentation",
              "precision")
@@ -260,8 +259,8 @@ def main(parser, run, argv=None, rest=False, stopped=RESUMES):
     args, others = parser.parse_known_args(argv) if rest else (parser.parse_args(argv), [])
     args.rest = others
     warnings.showwarning = lambda message, *_: print(f"{parser.prog}: warning: {message}", file=sys.stderr)
-    again = any(flag.startswith("overwrite") and given for flag, given in vars(args).items()) or OVERWRITE & set(others)
-    leave_on_signals(f"{parser.prog}: interrupted; {stopped}{', but makes again what is finished' * bool(again)}\n")
+    again = any(flag.startswith("--overwrite") for flag in argv or sys.argv)
+    leave_on_signals(f"{parser.prog}: interrupted; {stopped}{', but makes again what is finished' * again}\n")
     try:
         run(args)
         sys.stdout.flush()
