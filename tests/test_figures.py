@@ -11,7 +11,7 @@ from PIL import Image
 from records import write_selection, write_verify
 
 from noisylabels import theory
-from noisylabels.methods import METHODS
+from noisylabels.methods import METHODS, Entry
 from noisylabels.report import draw, figures, looks
 from noisylabels.theory import Noise
 
@@ -51,11 +51,19 @@ def test_the_legend_of_all_methods_is_not_clipped(n):
 
 
 def test_methods_can_be_told_apart_in_grey():
-    found = [looks.look(method) for method in METHODS]
+    found = [looks.look(method) for method in looks.STYLES]
     for field in ("name", "color", "dash", "marker"):
-        assert len({getattr(look, field) for look in found}) == len(METHODS)
+        assert len({getattr(look, field) for look in found}) == len(found)
     rgb = np.array([list(bytes.fromhex(look.color[1:])) for look in found])
     assert min(np.diff(np.sort(rgb @ [0.299, 0.587, 0.114]))) > 10
+
+
+def test_methods_of_one_s_own_can_be_told_apart(monkeypatch):
+    for name in ("one", "two"):
+        monkeypatch.setitem(METHODS, name, Entry("One", name))
+    one, two, unknown = (looks.look(name) for name in ("one", "two", "nowhere"))
+    assert one.color != two.color and one.dash != two.dash and one.marker != two.marker
+    assert unknown.color == one.color and unknown.name == "nowhere"
 
 
 # What is seen without one of three kinds of cones: Machado, Oliveira and Fernandes 2009, of linear RGB.

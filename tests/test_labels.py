@@ -149,7 +149,24 @@ def test_published_selections_stand_beside_those_of_their_settings():
     found = {(SYM, ""): lines, (Noise("sym", .3), ""): lines}
     scores = {SYM: {"LP": (.1, .2, .3, .4), "LR": (.5, .6, .7, .8)}}
     for axes, score in zip(figures.selection(found, scores).axes, ("LP", "LR"), strict=True):
-        assert [list(line.get_ydata()) for line in axes.lines] == [[.5, .6], list(scores[SYM][score]), [.5, .6]]
+        assert [list(line.get_ydata()) for line in axes.lines] == [[.5, .6], [.5, .6], list(scores[SYM][score])]
+
+
+def test_published_selections_are_drawn_once_and_cut_off_no_longer_one():
+    lines = {score: draw.over_seeds([pd.Series([.5] * 6, range(1, 7))]) for score in ("LP", "LR")}
+    scores = {SYM: {"LP": (.1, .2, .3, .4), "LR": (.5, .6, .7, .8)}}
+    axes, _ = figures.selection({(SYM, ""): lines, (SYM, "6 iterations"): lines}, scores).axes
+    assert [len(line.get_ydata()) for line in axes.lines] == [6, 6, 4] and axes.get_xlim()[1] > 6
+    assert axes.lines[2].get_marker() == axes.lines[0].get_marker() != axes.lines[1].get_marker()
+
+
+def test_the_recipe_s_own_selection_comes_first_wherever_others_are(tmp_path):
+    fast = {"recipe": "fast", **resolve("fast", "INCV", False).values}
+    write_selection(tmp_path / "digits/sym/0.5/a", [.8], [.7], seed=0)
+    for ratio in (.2, .5):
+        write_selection(tmp_path / f"digits/sym/{ratio}/fast", [.8], [.7], seed=0, **fast, noise_ratio=ratio)
+    assert [differs for noise, differs in draw.summarise(tmp_path, "digits").selections if noise == SYM] == [
+        "", "a, digits"]
 
 
 def test_selections_of_trees_are_compared(tmp_path, monkeypatch):
@@ -172,7 +189,9 @@ def test_runs_of_the_theory_that_differ_say_so(tmp_path):
     table = pd.read_csv(tmp_path / "digits/Verify_Theory.csv", keep_default_na=False)
     assert [*zip(table.ratio, table.differs)] == [(.2, ""), (.5, "6 epochs"), (.5, "fast"), (.5, "mine")]
     figure = figures.theory_curves(table, 10)
-    assert [text.get_text() for text in figure.legends[0].get_texts()][-4:] == ["measured", "6 epochs", "fast", "mine"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()][-2:] == ["measured", "measured, other settings"]
+    other = figures.theory_curves(table[:2], 10)
+    assert [text.get_text() for text in other.legends[0].get_texts()][-2:] == ["measured", "6 epochs"]
     _, alike, unlike = figure.axes[0].lines[:3]
     assert (list(alike.get_xdata()), list(unlike.get_xdata())) == ([.2], [.5, .5, .5])
     assert unlike.get_markerfacecolor() == "white" != alike.get_markerfacecolor()

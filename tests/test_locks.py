@@ -174,15 +174,17 @@ def test_what_another_process_has_made_of_other_arguments_is_an_error(finished, 
         assert found["finished"] == finished and found["arguments"] == {"epochs": 2} and len(found["sessions"]) == 1
 
 
-def test_a_run_that_nobody_holds_is_not_waited_for(tmp_path, capsys):
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_run_that_nobody_holds_is_not_waited_for(wait, tmp_path, capsys):
     """What another has finished since this one looked is not done again, what is to be overwritten is."""
     run, late = Run(tmp_path, "INCV", {}), Run(tmp_path, "INCV", {})
-    with run.session(lambda: CPU, wait=True):
+    with run.session(lambda: CPU, wait):
         assert not run.finished
         run.finish()
-    with late.session(never, wait=True):
+    with late.session(never, wait):
         assert late.finished
+    assert read_record(run.record_path)["finished"]
     run = Run(tmp_path, "INCV", {}, overwrite=True)
-    with run.session(lambda: CPU, wait=True):
+    with run.session(lambda: CPU, wait):
         assert not run.finished and len(read_record(run.record_path)["sessions"]) == 1
     assert capsys.readouterr().out == ""

@@ -9,7 +9,7 @@ from helpers import ARRAYS, CPU, files_in
 
 from noisylabels.errors import UserError
 from noisylabels.runs.files import save_arrays
-from noisylabels.runs.record import Run
+from noisylabels.runs.record import Run, read_record
 
 ARGUMENTS = {"dataset": "digits", "epochs": 2, "learning_rate": .1}
 
@@ -105,6 +105,19 @@ def test_a_session_has_its_own_time_and_place(tmp_path, monkeypatch):
         now[0] += 12.345
         run.finish()
     assert [session["seconds"] for session in record(tmp_path)["sessions"]] == [None, 12.3]
+
+
+@pytest.mark.parametrize("change", [
+    {"sessions": [None]}, {"results": [1]}, {"arguments": []}, {"arguments": {"recipe": ["fast"]}},
+    {"arguments": {"selection": ["a"]}}, {"arguments": {"selection": {"recipe": 3}}}, {"finished": None}, {}], ids=str)
+def test_what_is_no_record_is_none(change, tmp_path):
+    """So that a report of all runs passes over it."""
+    finish(tmp_path)
+    known = record(tmp_path)
+    assert read_record(tmp_path / "INCV.json") == known
+    changed = {name: value for name, value in (known | change).items() if value is not None}
+    (tmp_path / "INCV.json").write_text(json.dumps(changed))
+    assert (read_record(tmp_path / "INCV.json") is None) == bool(change)
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError("git"), subprocess.TimeoutExpired("git", 10)])

@@ -127,6 +127,16 @@ def test_the_theory_beside_what_was_measured(tmp_path):
     assert lines[9] == "| mean distance from theory, sym (over how many) | .174 (2) | – (0) | .000 (2) |"
 
 
+def test_what_is_published_nowhere_is_at_a_distance_from_the_theory_all_the_same(tmp_path):
+    """And the patterns stand in their order."""
+    for pattern, ratio in (("asym5", .5), ("asym", .4), ("sym", .25)):
+        write_verify(tmp_path / f"cifar10/{pattern}/{ratio}", pattern, ratio, dataset="cifar10")
+    draw.verify_figures(tmp_path, "cifar10")
+    means = [line for line in lines_of(tmp_path / "cifar10/Verify_Theory.md") if "mean distance" in line]
+    assert [line.split("theory, ")[1].split()[0].strip(",") for line in means] == ["sym", "asym", "asym5"]
+    assert ["(over how many) | .000 (1) | .000 (1) | .000 (1) |" in line for line in means] == [True, False, True]
+
+
 def test_the_mean_distance_from_the_theory_is_of_like_runs(tmp_path, monkeypatch):
     """And the M of a setting that of a run of the recipe as it stands, not of the trial that comes before it."""
     for name, ratio, epochs, TA in (("a", .5, 2, .178), ("fast", .5, 30, .268), ("fast", .2, 30, .644)):
@@ -174,7 +184,11 @@ def test_a_damaged_file_is_named_once_and_left_out(digits, capsys, content):
 @pytest.mark.parametrize("name, content", [
     ("seed1/incv_result.csv", b"network,last\nmean,.5\n"),
     ("incv_training.csv", b"epoch,test_accuracy_1,test_accuracy_2,seconds\n0,.5,.5,1\n0,.6,.5,1\n"),
+    ("incv_training.csv", b"epoch,test_accuracy_1,test_accuracy_2,seconds\n1,.5,x,1\n"),
+    ("incv_result.csv", b"network,last,last10,best,final\nmean,.5,.5,.5,x\n"),
+    ("incv_result.csv", b"network,last,last10,best,steps\nmean,.5,.5,.5,many\n"),
     ("INCV_iterations.csv", b"iteration,LP\n1,.5\n"),
+    ("INCV_iterations.csv", b"iteration,LP,LR,eps,selected,candidate,removed\n1,.5,.5,.5,,1,1\n"),
     ("Verify_Theory.csv", b"seed,TA\n0,.5\n"),
     ("Verify_Theory_M.csv", b",0,1\n0,.5,.5\n"),
     ("Verify_Theory_M.csv", b",0,1\n0,.5,.5\n1,7,.5\n"),

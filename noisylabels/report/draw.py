@@ -152,7 +152,7 @@ def summarise(results_dir, dataset):
         frames = {run: frame for run in runs if run.noise == noise and (frame := read_iterations(run)) is not None
                   and frame[["LP", "LR"]].notna().any(axis=None)}          # blank where the true labels are not known
         selected = {run: identity_of(run, "INCV", {"recipe": recipe}) for run in frames}
-        for differs, group in labelled(selected, "INCV", recipe):
+        for differs, group in sorted(labelled(selected, "INCV", recipe), key=lambda found: found[0]):
             summary.selections[noise, differs] = {
                 score: over_seeds([frames[run][score] for run in group], hold=True) for score in ("LP", "LR")}
     return summary
@@ -185,9 +185,10 @@ def write_summary(found, folder, dataset, table, curves, selections):
 
 def compare(results_dirs, dataset):
     """Results of several trees in one table and one figure, `compared.*`, in the first; a row says of which it is."""
-    together = Summary([], {}, {}, "as each tree has it", set())
-    for tree in results_dirs:
-        found = summarise(tree, dataset)
+    summaries = {tree: summarise(tree, dataset) for tree in results_dirs}
+    recipes = ", ".join(f"{found.recipe} in {tree}" for tree, found in summaries.items())
+    together = Summary([], {}, {}, recipes, set())
+    for tree, found in summaries.items():
         together.doubtful.update(found.doubtful)
         together.rows.extend({**row, "differs": named(tree, row["differs"])} for row in found.rows)
         for noise, lines in found.curves.items():

@@ -42,8 +42,10 @@ def theory_curves(points, n_classes, published=None):
         axes.set(title=f"{pattern} noise", xlabel="noise ratio", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     handles = [Line2D([], [], label="theory", **GREY.style(marker=None)),
                Line2D([], [], label="measured", **GREY.style(linestyle="none"))]
-    handles += [Line2D([], [], label=differs, **GREY.style(linestyle="none", markerfacecolor="white"))
-                for differs in points["differs"].unique() if differs]
+    others = [differs for differs in points["differs"].unique() if differs]
+    if others:
+        name = others[0] if len(others) == 1 else "measured, other settings"
+        handles.append(Line2D([], [], label=name, **GREY.style(linestyle="none", markerfacecolor="white")))
     _legend(figure, SCORES.values(), 3, handles, published)
     return figure
 
@@ -128,7 +130,7 @@ def test_accuracy(settings, doubtful=()):
 
     settings: {noise: {(method, in what it differs): frame indexed by epoch, columns mean, std, count over the seeds}}.
     doubtful: noise settings, not all test labels of which are known to be true.
-    The band is one std; the first tenth of the epochs may begin below the panel, for the sake of what follows.
+    The band is one std; the first tenth of the epochs may lie below the panel, for the sake of what follows.
     """
     figure, panels = _panels(len(settings), width=4.2, height=3)
     drawn = {key for lines in settings.values() for key in lines}
@@ -145,7 +147,8 @@ def test_accuracy(settings, doubtful=()):
         seeds = "–".join(f"{count:.0f}" for count in sorted({min(counts), max(counts)}))
         axes.set(title=f"{noise} (n = {seeds})",
                  ylabel="agreement with noisy test labels" if noise in doubtful else "test accuracy")
-        axes.set_ylim(bottom=min(frame["mean"].iloc[len(frame) // 10:].min() for frame in lines.values()) - 0.03)
+        later = [frame["mean"][frame.index > frame.index.max() // 10] for frame in lines.values()]
+        axes.set_ylim(bottom=min(line.min() for line in later) - 0.03)
         _finish([axes], "epoch", max(frame.index.max() for frame in lines.values()))
     _legend(figure, looks.values(), 2 * min(len(panels), 2))
     return figure
@@ -155,7 +158,7 @@ def selection(settings, published):
     """LP and LR after each iteration of INCV, a line a setting.
 
     settings: {(noise, in what it differs): {"LP" and "LR": frame indexed by iteration, columns mean, std, count}}.
-    published: noise to scores, as published.SELECTION, or empty.
+    published: noise to scores, as published.SELECTION, or empty; they are drawn as the first line of their noise.
     """
     figure, panels = _panels(2, width=4.2, height=3.2)
     colors = colormaps["viridis"](np.linspace(0, 0.85, len(settings)))
@@ -164,15 +167,18 @@ def selection(settings, published):
              for (noise, differs), scores in settings.items()]
     looks = [Look(name, color, dashes[i % len(dashes)], markers[i % len(markers)])
              for i, (name, color) in enumerate(zip(names, colors, strict=True))]
+    first = {}
+    for drawn_as, (noise, _) in zip(looks, settings, strict=True):
+        first.setdefault(noise, drawn_as)
+    known = [noise for noise in first if noise in published]
     for axes, score in zip(panels, ("LP", "LR"), strict=True):
-        for drawn_as, ((noise, _), scores) in zip(looks, settings.items(), strict=True):
+        for drawn_as, scores in zip(looks, settings.values(), strict=True):
             _line(axes, scores[score], drawn_as)
-            if noise in published:
-                axes.plot(range(1, 5), published[noise][score], **drawn_as.hollow())
+        for noise in known:
+            axes.plot(range(1, 5), published[noise][score], **first[noise].hollow())
         axes.set_title(SCORES[score].name)
-    _finish(panels, "iteration", max(4 if noise in published else scores["LR"].index.max()
-                                     for (noise, _), scores in settings.items()))
-    _legend(figure, looks, 3, published={noise for noise, _ in settings} & set(published))
+    _finish(panels, "iteration", max(4 if known else 1, *(scores["LR"].index.max() for scores in settings.values())))
+    _legend(figure, looks, 3, published=known)
     return figure
 
 

@@ -15,7 +15,7 @@ WORDS = {"epochs": "{} epochs", "architecture": "{}", "optimizer": "{}", "learni
          "precision": "{}", "INCV_iter": "{} iterations", "top_k": "top {}", "validation_split": "{:g} held out",
          "evaluate_every": "evaluated every {}"}
 SELECTION = {"INCV_iter": 4, "top_k": 1}        # of any recipe
-UNMIRRORED = ("digits",)                        # of the named data sets, nor shifted
+LIMITS = {"digits": (False, False)}              # may_be_mirrored, may_be_shifted of named data sets, if not both
 OF_ONE_SEED = ("dataset", "noise_pattern", "noise_ratio", "seed", "digest", "LP", "LR")      # in a selection's record
 
 
@@ -100,8 +100,8 @@ def labelled(identities, task, recipe):
 def differences(identity, task, recipe):
     """In what runs differ from a recipe as it stands, in words; "" where in nothing. task: one of a recipe's."""
     found = [identity["name"]] if identity.get("name") else []
-    own, photos = identity.get("recipe") or recipe, identity.get("dataset") not in UNMIRRORED
-    allowed = [identity.get(name, photos) for name in ("may_be_mirrored", "may_be_shifted")]
+    own, limits = identity.get("recipe") or recipe, LIMITS.get(identity.get("dataset"), (True, True))
+    allowed = [identity.get(name, limit) for name, limit in zip(("may_be_mirrored", "may_be_shifted"), limits)]
     found += [own] * (own != recipe) + _settings(identity, own, task, allowed)
     found += ["reviewed"] * bool(identity.get("decisions"))
     found += ["no record"] * ("dataset" not in identity)
@@ -115,8 +115,8 @@ def differences(identity, task, recipe):
     if selection == {}:
         found.append("unknown selection")
     elif selection:
-        made = [selection["recipe"]] * (selection["recipe"] != own)
-        made += _settings(selection, selection["recipe"], "INCV", allowed)
+        theirs = selection.get("recipe", own)
+        made = [theirs] * (theirs != own) + _settings(selection, theirs, "INCV", allowed)
         found += [f"selection: {', '.join(made)}"] * bool(made)
     return ", ".join(found)
 

@@ -4,7 +4,7 @@ A method looks the same in all figures.
 """
 from typing import NamedTuple
 
-from noisylabels.methods import title_of
+from noisylabels.methods import METHODS, title_of
 
 
 class Look(NamedTuple):
@@ -39,6 +39,8 @@ STYLES = {                      # of the methods, by name
     "elr": ("#ff6a4d", (0, (12, 2)), "p"),
     "incv_student": ("#1b541b", (0, (5, 1, 2, 1)), "h"),
 }
+OWN = (                         # of others, in the order in which they are registered
+    ("#777777", (0, (3, 1, 1, 1)), "*"), ("#a0522d", (0, (1, 2)), "8"), ("#4060e0", (0, (7, 1, 2, 1)), "d"))
 SCORES = {
     "TA": Look("test accuracy TA", "#0072b2", "-", "o"),
     "LP": Look("label precision LP", "#a00000", (0, (5, 1.5)), "s"),
@@ -58,10 +60,11 @@ def named(what, differs):
 
 
 def look(method, differs="", number=0):
-    """How a method is drawn: one that has no line above in grey, with stars, under the name of its file.
+    """How a method is drawn.
 
     differs: in what its runs differ from the recipe, in words; number: of such runs of the method in the figure. They
     have markers that are not filled, or half.
     """
-    usual = Look(title_of(method), *STYLES.get(method, ("#777777", (0, (3, 1, 1, 1)), "*")))
+    own = [name for name in METHODS if name not in STYLES]
+    usual = Look(title_of(method), *STYLES.get(method, OWN[own.index(method) % len(OWN) if method in own else 0]))
     return usual._replace(name=named(usual.name, differs), fill=FILLS[number % len(FILLS)]) if differs else usual

@@ -15,6 +15,8 @@ ISSUE_COLUMNS = ["index", "file", "given_label", "predicted_label", "label_score
                  "selected_iteration", "y_true"]
 RESULT_COLUMNS = ["last", "last10", "best"]
 FURTHER_COLUMNS = ["final", "validated", "steps", "test_labels"]        # not in all files
+OF_NUMBERS = ("test_accuracy_", "test_agreement_", "final", "validated", "steps")       # how such columns begin
+SIZES = ["selected", "candidate", "removed"]
 
 
 def networks_of(frame):
@@ -52,8 +54,12 @@ def read_training(run, method):
 
 
 def read_iterations(run):
-    """Frame of a run's selection by iteration; None where there is none."""
-    return read_csv(run.folder / "INCV_iterations.csv", "iteration", ITERATION_COLUMNS)
+    """Frame of a run's selection by iteration; None where there is none, or a size is blank."""
+    path = run.folder / "INCV_iterations.csv"
+    frame = read_csv(path, "iteration", ITERATION_COLUMNS)
+    if frame is not None and frame[SIZES].isna().any(axis=None):
+        return warn(f"{path}: left out, a size is blank")
+    return frame
 
 
 class Issues(NamedTuple):
@@ -100,6 +106,8 @@ def read_csv(path, index, columns):
             names = column if isinstance(column, tuple) else (column,)
             if not any(name in frame and frame[name].dtype == float for name in names):
                 raise ValueError(f"no column {names[0]} of numbers")
+        if text := [name for name in frame if name.startswith(OF_NUMBERS) and frame[name].dtype != float]:
+            raise ValueError(f"no numbers in {text[0]}")
         if (frame.select_dtypes(float).abs() > 1e15).any(axis=None):
             raise ValueError("a number beyond all reason")
         frame = frame.dropna(subset=index).set_index(index, verify_integrity=True)

@@ -6,7 +6,7 @@ from noisylabels.methods import METHODS, PAPER, title_of
 from noisylabels.report import published
 from noisylabels.report.looks import named
 from noisylabels.report.read import RESULT_COLUMNS
-from noisylabels.theory import GIVEN, Noise
+from noisylabels.theory import GIVEN, PATTERNS, Noise
 
 
 def table_row(noise, method, differs, results, dataset):
@@ -100,13 +100,14 @@ def verified(table, points, dataset, recipe):
 
     table: that of Verify_Theory.csv. points: published.THEORY_POINTS or None. After the runs of a pattern stand the
     mean distances from the theory, and those of the published points beside them, over the runs that define both, like
-    with like.
+    with like; where none is published, ours alone.
     """
     lines = [f"# Theory and measurement on {dataset}", "",
              f"Measured, theory{', published (read off the figure, ±.005)' * bool(points)}; a row a run.",
              f"Recipe: {recipe}; rows that differ from it say in what.", "",
              "| setting, seed | TA | LP | LR |", "|---|---:|---:|---:|"]
-    table = table.sort_values(["pattern", "ratio", "seed"], ascending=[False, True, True])
+    table = table.sort_values(["pattern", "ratio", "seed"],
+                              key=lambda column: column.map(PATTERNS.index) if column.name == "pattern" else column)
     for pattern, runs in table.groupby("pattern", sort=False):
         distances = {differs: {score: [] for score in ("TA", "LP", "LR")} for differs in runs["differs"]}
         for row in runs.to_dict("records"):
@@ -120,7 +121,9 @@ def verified(table, points, dataset, recipe):
             name = named(f"{noise}, {row['seed']}", row["differs"])
             lines.append(f"| {name} | {' | '.join(cells)} |")
         for differs, scores in distances.items():
-            defined = [pd.DataFrame(found).dropna() for found in scores.values()]
+            frames = [pd.DataFrame(found) for found in scores.values()]
+            alone = all(frame.iloc[:, 1:].isna().all(axis=None) for frame in frames)        # nothing is published
+            defined = [(frame[[0]] if alone else frame).dropna() for frame in frames]
             means = [f"{', '.join(map(_fraction, found.mean()))} ({len(found)})" for found in defined]
             name = named(f"mean distance from theory, {pattern}", differs)
             lines.append(f"| {name} (over how many) | {' | '.join(means)} |")

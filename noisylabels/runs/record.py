@@ -54,14 +54,14 @@ class Run:
         """Holds the run for this process while the block works on it, from what an earlier session left.
 
         start(): called when there is work to do; returns on what it is computed, a dict for the record. wait: for a
-        process that holds the run, with a line that says so; what it has finished is not done again: `finished` says so
-        within the block. Without, UserError names the holder.
+        process that holds the run, with a line that says so; without, UserError names the holder. What another process
+        has finished since this one looked is not done again: `finished` says so within the block.
         """
         with disk(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock(wait) as waited:
             found = read_record(self.record_path)
-            meant = waited or wait and not self.overwrite
+            meant = waited or not self.overwrite
             if meant and found and found["arguments"] == self.arguments and self._is_finished(found):
                 self.finished = True
             else:
@@ -179,11 +179,20 @@ def read_record(path):
     try:
         with disk(path), contextlib.suppress(FileNotFoundError):
             record = json.loads(path.read_bytes())
-            if isinstance(record["arguments"], dict) and isinstance(record["sessions"], list) and "finished" in record:
-                return record
+            return record if _is_record(record) else None
     except (ValueError, KeyError, TypeError, RecursionError):
-        pass
-    return None
+        return None
+
+
+def _is_record(record):
+    """Whether this, of JSON, has the form of a record. Raises KeyError or TypeError where it has not at all."""
+    arguments, sessions = record["arguments"], record["sessions"]
+    if not (isinstance(arguments, dict) and isinstance(sessions, list) and "finished" in record):
+        return False
+    selection = arguments.get("selection") or ""            # of runs of before a digest
+    recipes = [arguments.get("recipe") or "", selection.get("recipe", "") if isinstance(selection, dict) else selection]
+    parts = [record.get("results") or {}, *sessions]
+    return all(isinstance(part, dict) for part in parts) and all(isinstance(recipe, str) for recipe in recipes)
 
 
 def compare(path, found, given, remedy):
