@@ -261,7 +261,7 @@ BAD_TABLES = {
     "two image columns": ("file,image,label\n", "several columns that fit (file, image): choose with --image_column"),
     "two label columns": ("file,class,label\n", "several columns that fit (label, class): choose with --label_column"),
     "column twice": ("file,label,label\n", "two columns of one name"),
-    "other separator": ("file;label\nx/00.png;a\n", "one of file;label"),
+    "other separator": ("file;label\nx/00.png;a\n", "has one column, 'file;label': separate columns by commas"),
     "open quote": ('file,label\nx/00.png,"a\n', "line 2: it is no CSV"),
     "zero": ("file,label\nx/00.png,\0\n", ""),
     "other encoding": ("file,label\nx/00.png,caf\udce9\n", "is not encoded in UTF-8"),

@@ -123,7 +123,7 @@ BAD = {
                        "at index 5 it has the file 'cat/5.png', here that is '5'"),
     "of other labels": (lambda f: [row(f, 3, "keep"), *([i, i, (f.y_noisy[i] + 1) % 10, "drop", ""] for i in (5, 4))],
                         r"at index 5 it has the given_label '\d', here that is '\d'"),
-    "twice": (lambda f: [row(f, 5, "keep"), row(f, 5, "drop")], "decides more than once on the same index"),
+    "twice": (lambda f: [row(f, 5, "keep"), row(f, 5, "drop")], "decides more than once on the same sample"),
     "negative": (lambda f: [[-1, 5, 5, "keep", ""]], "something else than whole numbers in index"),
     "no number": (lambda f: [["five", 5, 5, "keep", ""]], "something else than whole numbers in index"),
     "other decision": (lambda f: [row(f, 5, "delete")],
@@ -179,4 +179,21 @@ def test_names_with_comma_quote_and_line_break(tmp_path):
     dataset = replace(load_dataset("digits", ""), classes=classes, files=files)
     rows = [[0, files[0], classes[1], "relabel", classes[0]], [1, files[1], classes[0], "relabel", classes[1]]]
     decisions = read_decisions(write(tmp_path / "decisions.csv", rows), dataset, np.array([1, 0, 2]))
+    assert decisions.indices.tolist() == [0, 1] and decisions.others == 0
     assert decisions.labels.tolist() == [0, 1] and json.dumps(decisions.decided.tolist()) == '["relabel", "relabel"]'
+
+
+def test_decisions_on_files_outlast_those_that_come_and_go(tmp_path):
+    """They are known by their names; what is no longer there is passed over, but not all of it."""
+    path = write(tmp_path / "decisions.csv", [
+        [0, "a/1.png", "a", "drop", ""], [1, "a/2.png", "a", "relabel", "b"], [2, "b/1.png", "b", "keep", ""]])
+    dataset = replace(load_dataset("digits", ""), classes=("a", "b"), are_files=True)
+    decisions = read_decisions(path, replace(dataset, files=("a/0.png", "a/2.png", "b/1.png")), np.array([0, 0, 1]))
+    assert (decisions.indices.tolist(), decisions.decided.tolist()) == ([1, 2], ["relabel", "keep"])
+    assert decisions.labels.tolist() == [1, 1]
+    assert str(decisions) == ("decisions decisions.csv: 1 kept, 0 dropped, 1 relabelled, 0 unsure; 1 on files that are "
+                              "not trained on are passed over")
+    with pytest.raises(UserError, match=r"is of another data set: it has the file 'a/1.png', and none of these"):
+        read_decisions(path, replace(dataset, files=("x", "y", "z")), np.array([0, 0, 1]))
+    with pytest.raises(UserError, match=r"at index 1 it has the given_label 'a', here that is 'b'"):
+        read_decisions(path, replace(dataset, files=("a/0.png", "a/2.png", "b/1.png")), np.array([0, 1, 1]))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from noisylabels.data import image_files, images
+from noisylabels.data import image_files, images, sources
 
 
 def picture(path, colour=0, size=(8, 6), **options):
@@ -157,8 +157,8 @@ def test_the_only_image_of_a_class_is_trained_on(tmp_path):
 
 # ----------------------------------------------------------------------------------------------------------------- CSV
 
-@pytest.mark.parametrize("image", images.IMAGE_COLUMNS)
-@pytest.mark.parametrize("label", images.LABEL_COLUMNS)
+@pytest.mark.parametrize("image", sources.IMAGE_COLUMNS)
+@pytest.mark.parametrize("label", sources.LABEL_COLUMNS)
 def test_columns_are_recognised(image, label, tmp_path):
     class_folders(tmp_path / "a folder", x=4)
     rows = [("0.5", f"a folder/x/0{k}.png", "yn"[k % 2]) for k in range(4)]
@@ -239,7 +239,7 @@ def test_npz_that_is_split(x, save, tmp_path):
     assert len(data.x_test) == 8 and data.clean_test and len(lines) == 2
 
 
-@pytest.mark.parametrize("names", images.ARRAYS[1:])
+@pytest.mark.parametrize("names", sources.ARRAYS[1:])
 def test_npz_with_a_test_set(names, tmp_path, monkeypatch):
     monkeypatch.setattr(image_files, "BLOCK", 300)          # bytes: two images
     path = npz(tmp_path / "own.npz", **dict(zip(names, (X[:30], Y[:30, np.newaxis], X[30:], Y[30:]))))

@@ -7,8 +7,9 @@ from test_bad_images import complaint
 from test_images import X, Y, class_folders, load, npz, picture, table
 
 from noisylabels import data
-from noisylabels.data import images
+from noisylabels.data import images, sources
 from noisylabels.errors import UserError
+from utils import load_dataset
 
 # --------------------------------------------------------------------------------------------------------- the test set
 
@@ -141,7 +142,7 @@ def test_an_npz_is_read_by_and_by(x, order, block, tmp_path, monkeypatch):
     assert np.array_equal(found.x_test, x.reshape(40, 5, 7, -1)[31:])
 
 
-@pytest.mark.parametrize("names", images.ARRAYS[1:])
+@pytest.mark.parametrize("names", sources.ARRAYS[1:])
 def test_the_truth_of_labels_that_are_split_is_left_out(names, tmp_path):
     arrays = dict(zip(names, (X[:30], Y[:30], X[30:], Y[30:])))
     with pytest.warns(UserWarning, match="left out: y_true$"):
@@ -169,3 +170,60 @@ def test_warnings_point_at_who_loads(tmp_path):
             "y_true has c, but no image", "left out: more"]
     assert [any(word in str(warning.message) for word in said) for warning in caught] == [True] * 6
     assert {warning.filename for warning in caught} == {__file__}
+
+
+# ----------------------------------------------------------------------------------------------- what else can be wrong
+
+
+def test_labels_from_a_file_are_for_unreadable_images_too(tmp_path):
+    """Also where there is a test set: one for each training image, whether it can be read or not."""
+    for part, n in (("train", 30), ("test", 6)):
+        class_folders(tmp_path / "own" / part, a=n, b=n)
+    (tmp_path / "own/train/a/03.png").write_bytes(b"no image")
+    labels = np.arange(60) % 7 == 0
+    np.save(tmp_path / "labels.npy", labels.astype(int))
+    with pytest.warns(UserWarning, match="1 of 72 images cannot be read"):
+        found = load_dataset(str(tmp_path / "own"), "", noisy_labels=str(tmp_path / "labels.npy"))
+    assert found.given.tolist() == np.delete(labels, 3).astype(int).tolist()
+    assert found.y_train.tolist() == [0] * 29 + [1] * 30
+
+
+def test_a_test_set_of_which_nothing_can_be_read_is_an_error(tmp_path):
+    for part, n in (("train", 30), ("test", 1)):
+        class_folders(tmp_path / "own" / part, a=n, b=n)
+    for name in "ab":
+        (tmp_path / f"own/test/{name}/00.png").write_bytes(b"no image")
+    assert "none would be left to test on: mend or replace these files" in complaint(tmp_path / "own")
+
+
+def test_a_test_set_without_classes(tmp_path):
+    class_folders(tmp_path / "own/train", a=5, b=5)
+    picture(tmp_path / "own/test/1.png")
+    assert "test/ has no folders of classes: put its images into some, or move it away" in complaint(tmp_path / "own")
+
+
+def test_true_labels_that_are_written_otherwise(tmp_path):
+    """As pandas writes whole numbers where one is missing."""
+    class_folders(tmp_path, x=4)
+    rows = [(f"x/{k:02}.png", k % 2, f"{k % 2}.0") for k in range(4)]
+    message = complaint(table(tmp_path / "own.csv", ("file", "label", "y_true"), rows), test_split=.5)
+    assert message.endswith("y_true has no class of the labels: it has '0.0', they have '0'; write both alike")
+
+
+def test_a_file_by_its_path_here_and_from_the_root_is_one(tmp_path):
+    class_folders(tmp_path, x=4)
+    rows = [("x/00.png", "a"), (tmp_path / "x/00.png", "b")]
+    assert "again, after line 2" in complaint(table(tmp_path / "own.csv", ("file", "label"), rows))
+
+
+def test_a_path_as_on_windows_says_so(tmp_path):
+    class_folders(tmp_path, x=4)
+    rows = [(f"x\\{k:02}.png", "ab"[k % 2]) for k in range(4)]
+    message = complaint(table(tmp_path / "own.csv", ("file", "label"), rows), test_split=.5)
+    assert "'x\\\\00.png' (missing, or no file; its path needs / for each backslash)" in message
+
+
+def test_a_class_that_the_split_has_used_up_is_not_the_user_s_fault(tmp_path):
+    class_folders(tmp_path / "own", a=20, b=20, c=2)
+    message = complaint(tmp_path / "own", test_split=.75)
+    assert "are in the test set: give a smaller --test_split, or more of them" in message

@@ -35,9 +35,10 @@ def load(name, data_dir, noisy_labels=None, trust_labels=False, **own):
     """The `dataset.Dataset` called `name`, one of DATASETS, or at that path.
 
     noisy_labels: FILE or FILE#KEY, see label_files.read_labels, of labels that it has been given while its own are the
-    truth: one for each training image, or where the test images are set aside from those, for each image. trust_labels:
-    take the labels of own images, of which nobody knows whether they are true, for the truth. own: arguments of
-    images.load. Raises UserError for an unknown name, for arguments that do not belong to it, or as its module.
+    truth: one for each training image, of own ones for unreadable ones too, and for those that are set aside
+    to test on. trust_labels: take the labels of own images, of which nobody knows whether they are true, for the truth.
+    own: arguments of images.load. Raises UserError for an unknown name, for arguments that do not belong to it, or as
+    its module.
     """
     if is_path(name):
         dataset = import_module("noisylabels.data.images").load(name, **own)

@@ -25,7 +25,8 @@ class Dataset:
     given: np.ndarray | None = None     # observed labels as they came; None where noise is to be added to the true ones
     clean_test: bool = True             # whether y_test is known to be true, or as noisy as the rest
     files: tuple | None = None          # of the training images, for a person to find them by
-    whole: tuple | None = None          # of all images, where those to test on were set aside from them: the labels of
+    are_files: bool = False             # whether these are names of files, not places in an array
+    whole: tuple | None = None          # of own images all that other labels are for, unreadable or set aside too:
                                         # y_train, or given, int64 (m,), and the places of the training images, (n,)
     digest: str | None = None           # of a person's own images and labels, of both sets and in their order
 

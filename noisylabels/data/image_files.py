@@ -135,7 +135,8 @@ def decode(path, size):
     the upper eight are taken. Raises exceptions of all kinds where it cannot be read.
     """
     if not os.path.isfile(path):                            # opening a pipe would wait forever
-        raise ValueError("missing, or no file")
+        windows = "; its path needs / for each backslash" if "\\" in path and os.sep == "/" else ""
+        raise ValueError(f"missing, or no file{windows}")
     if path != path.encode(errors="replace").decode():
         raise ValueError("its name is not in UTF-8; rename it")
     with Image.open(path, formats=FORMATS) as image:

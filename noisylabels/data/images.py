@@ -5,44 +5,21 @@ import math
 import os
 import warnings
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 
 from noisylabels.data import own_name
 from noisylabels.data.dataset import Dataset, digest_of
-from noisylabels.data.image_files import SUFFIXES, entries, folders, images_beneath, read_arrays, read_files
-from noisylabels.data.label_files import (
-    array_header,
-    class_codes,
-    damage,
-    label_texts,
-    listed,
-    open_npz,
-    read_label_array,
-    read_table,
-)
+from noisylabels.data.image_files import read_arrays, read_files
+from noisylabels.data.label_files import class_codes, listed
+from noisylabels.data.sources import in_arrays, in_folder, in_table
 from noisylabels.errors import UserError
 from noisylabels.streams import stream_seed
 
-IMAGE_COLUMNS = ("file", "path", "file_name", "filename", "filepath", "image")
-LABEL_COLUMNS = ("label", "class", "given_label")
-ARRAYS = (("x", "y", "", ""), ("x_train", "y_train", "x_test", "y_test"),       # images, labels, and those to test on
-          ("train_images", "train_labels", "test_images", "test_labels"))
-PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}      # of a data set, in a folder's name
 SIZE = 32                       # pixels a side to which files are decoded, where nothing else is asked for
 TEST_SPLIT = .2
 MAX_UNREADABLE = .05           # of all files
-
-
-class Samples(NamedTuple):
-    """What is known of n images before they are read."""
-
-    files: list                 # str, for a person to find them by
-    labels: list                # str, as they came
-    truth: list | None          # str, where the true ones are given as well
-    test: np.ndarray | None     # bool (n,), which are to test on; None where nothing says so
 
 
 def load(path, image_size=None, test_split=None, seed=0, image_column=None, label_column=None, no_mirror=False,
@@ -66,11 +43,11 @@ def load(path, image_size=None, test_split=None, seed=0, image_column=None, labe
     if kind != ".csv" and (image_column or label_column):
         raise UserError(f"--image_column and --label_column choose columns of a .csv: leave them out with {path}")
     if kind == "folder":
-        base, samples = path, _folder(path)
+        base, samples = path, in_folder(path)
     elif kind == ".csv":
-        base, samples = path.parent, _table(path, image_column, label_column)
+        base, samples = path.parent, in_table(path, image_column, label_column)
     else:
-        samples, parts = _arrays(path)
+        samples, parts = in_arrays(path)
     name = own_name(path)
     classes, given, truth = class_codes(path, samples.labels, samples.truth)
     test = samples.test
@@ -82,21 +59,23 @@ def load(path, image_size=None, test_split=None, seed=0, image_column=None, labe
                f"before anything else; their labels are {whose}")
     elif test_split:
         raise UserError(f"argument --test_split: {path} has a test set of its own: leave it out")
-    _check_classes(path, classes, given, test)
+    _check_classes(path, classes, given, truth, test, own_split)
     if kind == ".npz":
         x_train, x_test, reasons = *read_arrays(path, name, parts, test, image_size, report), {}
     else:
         x_train, x_test, reasons = read_files(base, samples.files, test, image_size or SIZE, name, report)
     kept = np.isin(np.arange(len(test)), list(reasons), invert=True)
     vanished = [classes[k] for k in np.setdiff1d(given[~test], given[kept & ~test])]
-    _check_readable(len(test), [(samples.files[k], reasons[k]) for k in sorted(reasons)], unreadable, vanished)
+    lost = f"train on of {listed(vanished)}" if vanished else "" if (kept & test).any() else "test on"
+    _check_readable(len(test), [(samples.files[k], reasons[k]) for k in sorted(reasons)], unreadable, lost)
+    part = ~test if own_split else np.ones(len(test), bool)
     train, test = np.flatnonzero(kept & ~test), np.flatnonzero(kept & test)
     y_train, y_test = (None, given[test]) if truth is None else (truth[train], truth[test])
-    whole = None if own_split else (given if truth is None else truth, train)
+    whole = (given if truth is None else truth)[part], (np.cumsum(part) - 1)[train]
     files = tuple(samples.files[k] for k in train)
     digest = digest_of([name, classes, files], x_train, given[train], y_train, x_test, y_test)
     return Dataset(name, x_train, y_train, x_test, y_test, classes, not no_mirror, "fast", given=given[train],
-                   clean_test=truth is not None, files=files, whole=whole, digest=digest)
+                   clean_test=truth is not None, files=files, are_files=kind != ".npz", whole=whole, digest=digest)
 
 
 # ------------------------------------------------------------------------------------------------ classes and the split
@@ -115,15 +94,19 @@ def _set_aside(given, share, seed):
     return test
 
 
-def _check_classes(path, classes, given, test):
+def _check_classes(path, classes, given, truth, test, own_split):
     """Raises UserError where there is nothing to train on, or to test on, or a class is only tested on."""
+    if truth is not None and not np.isin(truth, given).any():
+        raise UserError(f"{path}: y_true has no class of the labels: it has {classes[truth[0]]!a}, they have "
+                        f"{classes[given[0]]!a}; write both alike")
     if test.all() or not test.any():
         raise UserError(f"{path} has no images to {'train' if test.all() else 'test'} on: add some, or drop the split")
     trained = np.bincount(given[~test], minlength=len(classes)) > 0
     tested = np.bincount(given[test], minlength=len(classes)) > 0
     alone = [classes[k] for k in np.flatnonzero(tested & ~trained)]
     if alone:
-        raise UserError(f"{path}: all images of {listed(alone)} are in the test set: put some into the training set")
+        mend = "put some into the training set" if own_split else "give a smaller --test_split, or more of them"
+        raise UserError(f"{path}: all images of {listed(alone)} are in the test set: {mend}")
     if trained.sum() < 2:
         raise UserError(f"{path} has labels of one class alone, {classes[trained.argmax()]}: give images of two")
     if not trained.all():
@@ -131,11 +114,11 @@ def _check_classes(path, classes, given, test):
         warnings.warn(f"{path}: y_true has {listed(unseen)}, but no image is labelled so", stacklevel=3)
 
 
-def _check_readable(n, unreadable, path, vanished):
+def _check_readable(n, unreadable, path, lost):
     """Lists the files that could not be read in a CSV, and raises UserError if they are more than 5 %.
 
     n: files in all. unreadable: list of (file, reason). path: of the CSV, or None; without such files there will be
-    none. vanished: classes without an image to train on but them, which is an error, too.
+    none. lost: for what no image would be left, in words, which is an error, too.
     """
     if path is not None:
         _write_list(Path(path), unreadable)
@@ -144,8 +127,8 @@ def _check_readable(n, unreadable, path, vanished):
     first = "; ".join(f"{file!a} ({reason})" for file, reason in unreadable[:3])
     which = f"{len(unreadable):,} of {n:,} images cannot be read, such as {first}"
     which += "" if path is None else f"; all are in {path}"
-    if vanished:
-        raise UserError(f"{which}; none would be left to train on of {listed(vanished)}: mend or replace these files")
+    if lost:
+        raise UserError(f"{which}; none would be left to {lost}: mend or replace these files")
     if len(unreadable) > MAX_UNREADABLE * n:
         raise UserError(f"{which}; more than {100 * MAX_UNREADABLE:.0f} %: mend or remove these files")
     warnings.warn(f"{which}; they are left out", stacklevel=3)
@@ -166,135 +149,3 @@ def _write_list(path, unreadable):
         with contextlib.suppress(OSError):
             part.unlink()
         raise UserError(f"{path}: {error.strerror or error}; mend that, or have the results elsewhere") from None
-
-
-# ------------------------------------------------------------------------------------------------------------- folders
-
-def _folder(path):
-    """The images in a folder of class folders, or in its train/ and test/."""
-    tops = folders(path)
-    inner = {name: folders(path / name) for name in sorted(tops, key="train".__ne__) if name.lower() in PARTS}
-    parts, names = [""], tops
-    if inner.get("train"):
-        if "test" in inner:
-            if inner["train"] != inner["test"]:
-                differ = sorted(set(inner["train"]) ^ set(inner["test"]))
-                raise UserError(f"{path}: train/ and test/ hold different classes, only one has {listed(differ)}: make "
-                                "them the same, or rename them if they are classes themselves")
-            parts, names = ["train/", "test/"], inner["train"]
-            if len(tops) > 2:
-                others = listed([top for top in tops if top not in ("train", "test")])
-                warnings.warn(f"{path}: {others} left out, train/ and test/ are the data set", stacklevel=3)
-        elif len(inner) > 1:
-            raise UserError(f"{path} has train/ and {list(inner)[1]}/, but no test/: rename the latter to test/, to "
-                            "test on it, or give train/ alone")
-    elif len(inner) > 1 and any(inner.values()):            # with classes in one of them: they are none themselves
-        raise UserError(f"{path} has {'/ and '.join(inner)}/: rename what is to train on to train/, and what is to "
-                        "test on to test/")
-    files, labels, test, empty, other = [], [], [], [], len(entries(path)) - len(tops)
-    for part in parts:
-        for name in names:
-            found, ignored = images_beneath(path, part + name)
-            files += found
-            labels += [name] * len(found)
-            test += [part == "test/"] * len(found)
-            other += ignored
-            empty += [] if found else [part + name]
-    if not files:
-        raise UserError(f"{path} holds no images: put those of each class into a folder of its own there, as "
-                        f"{', '.join(SUFFIXES)}")
-    test, files, labels = map(list, zip(*sorted(zip(test, files, labels))))      # "a-b/1.png" comes before "a/1.png"
-    if empty:
-        warnings.warn(f"{path}: no image in {listed(empty)}", stacklevel=3)
-    if other:
-        warnings.warn(f"{path}: {other:,} left out of the files, being in no class or not {', '.join(SUFFIXES)}",
-                      stacklevel=3)
-    return Samples(files, labels, None, np.array(test) if len(parts) > 1 else None)
-
-
-# --------------------------------------------------------------------------------------------------------- CSV and npz
-
-def _table(path, image_column, label_column):
-    """The images that a CSV names."""
-    chosen = []
-
-    def choose(header):
-        """The columns to read."""
-        chosen.append(_column(path, header, IMAGE_COLUMNS, image_column, "--image_column"))
-        chosen.append(_column(path, header, LABEL_COLUMNS, label_column, "--label_column"))
-        return chosen + [name for name in ("split", "y_true") if name in header]
-
-    columns, lines = read_table(path, choose)
-    files, labels = (columns[name] for name in chosen)
-    splits, truth, first = columns.get("split"), columns.get("y_true"), {}
-    truth = truth if truth and any(truth) else None
-    for k, (line, file) in enumerate(zip(lines, files)):
-        if not file or not labels[k] or (truth and not truth[k]):
-            lacks = "file" if not file else "label" if not labels[k] else "y_true"
-            problem = f"has no {lacks}; add it, or remove the line"
-        elif "://" in file or ".." in file.replace("\\", "/").split("/"):
-            problem = f"names {file[:200]!a}; give a path on this machine, relative to the CSV and without '..'"
-        elif first.setdefault(os.path.normpath(file), line) != line:
-            problem = f"names {file[:200]!a} again, after line {first[os.path.normpath(file)]}; keep one of them"
-        elif splits and splits[k] not in ("train", "test"):
-            problem = f"has {splits[k][:80]!a} as split; give train or test"
-        else:
-            continue
-        raise UserError(f"{path}, line {line} {problem}")
-    if not files:
-        raise UserError(f"{path} holds no images: add a line for each")
-    return Samples(files, labels, truth, np.array(splits) == "test" if splits and "test" in splits else None)
-
-
-def _column(path, header, known, given, flag):
-    """The column of a CSV that a flag chose, or the one that is called as such a one. UserError: none, or several."""
-    fit = [name for name in known if name in header] if given is None else [given] if given in header else []
-    if len(fit) != 1:
-        which = f"several columns that fit ({listed(fit)})" if fit else f"no column {given or ' or '.join(known)}"
-        raise UserError(f"{path} has {which}: choose with {flag} one of {listed(header)}")
-    return fit[0]
-
-
-def _arrays(path):
-    """The labels in an npz, and where its images are: a list of (array, shape, whether in Fortran order)."""
-    archive, keys = open_npz(path)
-    forms = [form for form in ARRAYS if form[0] in keys]
-    if len(forms) != 1:
-        known = "; or ".join(", ".join(filter(None, form)) for form in ARRAYS)
-        raise UserError(f"{path} holds the arrays {listed(keys)}: give {known}")
-    x, y, *tested = forms[0]
-    pairs = [(x, y)] if not set(tested) & set(keys) else [(x, y), tuple(tested)]
-    true = "y_true" if x == "x" and "y_true" in keys else ""
-    used = {true, *(name for pair in pairs for name in pair)} - {""}
-    if not used <= set(keys):
-        raise UserError(f"{path} lacks {listed(sorted(used - set(keys)))} beside {listed(keys)}: add it")
-    if used < set(keys):
-        warnings.warn(f"{path}: left out: {listed([key for key in keys if key not in used])}", stacklevel=3)
-    with archive:
-        def labels(name, n):
-            what = f"{path}: {name}"
-            return label_texts(what, read_label_array(what, lambda: archive.open(f"{name}.npy"), n))
-
-        parts, files, given = [], [], []
-        for images, label in pairs:
-            shape, fortran = _image_shape(path, images, archive)
-            parts.append((images, shape, fortran))
-            files += [f"{images}[{k}]" for k in range(shape[0])]
-            given += labels(label, shape[0])
-        truth = labels(true, len(given)) if true else None
-    shapes = [shape[1:] for _, shape, _ in parts]
-    if len(set(shapes)) > 1:
-        raise UserError(f"{path}: images to train on are {shapes[0]}, those to test on {shapes[1]}: make them alike")
-    test = np.arange(len(given)) >= parts[0][1][0] if len(parts) > 1 else None
-    return Samples(files, given, truth, test), parts
-
-
-def _image_shape(path, name, archive):
-    """Shape (n, height, width, channels) of the images in an array of an npz, and whether it is in Fortran order."""
-    with damage(f"{path}: {name} is damaged or no array of NumPy: save it anew"), archive.open(f"{name}.npy") as file:
-        shape, fortran, dtype = array_header(file)
-    whole = (*shape, 1) if len(shape) == 3 else shape
-    if dtype != np.uint8 or len(whole) != 4 or whole[3] not in (1, 3) or 0 in whole:
-        raise UserError(f"{path}: {name} is {dtype} of shape {shape}: give uint8 of the shape (n, height, width), "
-                        "or (n, height, width, 1 or 3)")
-    return whole, fortran

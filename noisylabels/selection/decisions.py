@@ -21,6 +21,7 @@ class Decisions(NamedTuple):
     indices: np.ndarray         # of samples, int (m,)
     decided: np.ndarray         # one of DONE, str (m,)
     labels: np.ndarray          # the new ones of those that are relabelled, the observed ones of the others, int (m,)
+    others: int = 0             # decisions on files that are not among the samples
 
     def of(self, decision):
         """The samples of one decision: indices."""
@@ -44,12 +45,14 @@ class Decisions(NamedTuple):
 
     def __str__(self):
         counts = [f"{len(self.of(decision)):,} {done}" for decision, done in DONE.items()]
-        return f"decisions {self.path.name}: {', '.join(counts)}"
+        others = f"; {self.others:,} on files that are not trained on are passed over" if self.others else ""
+        return f"decisions {self.path.name}: {', '.join(counts)}{others}"
 
 
 def read_decisions(path, dataset, y_noisy):
     """The Decisions in a CSV of COLUMNS, of a Dataset with observed labels int (n,).
 
+    Image files are known by their names, so that decisions outlast files that come or go; all else by its index.
     Raises UserError where it is no such CSV, of another data set or of other labels, or contradicts itself.
     """
     def fail(problem):
@@ -68,12 +71,18 @@ def read_decisions(path, dataset, y_noisy):
     numbers = frame["index"].where(frame["index"].str.fullmatch("[0-9]{1,9}"))
     if numbers.isna().any():
         fail("has something else than whole numbers in index")
-    indices = numbers.astype(int).to_numpy()
+    indices, others = numbers.astype(int).to_numpy(), 0
+    names, classes = np.array(file_names(dataset, len(y_noisy)), object), np.array(dataset.classes, object)
+    if dataset.are_files:
+        indices = pd.Index(names).get_indexer(frame.file)
+        others = int((indices < 0).sum())
+        if 0 < len(frame) == others:
+            fail(f"is of another data set: it has the file {frame.file[0]!a:.80}, and none of these")
+        frame, indices = frame[indices >= 0].reset_index(drop=True), indices[indices >= 0]
     if len(indices) and indices.max() >= len(y_noisy):
         fail(f"is of another data set: it has index {indices.max()}, but there are {len(y_noisy):,} training samples")
     if len(np.unique(indices)) < len(indices):
-        fail("decides more than once on the same index")
-    names, classes = np.array(file_names(dataset, len(y_noisy)), object), np.array(dataset.classes, object)
+        fail("decides more than once on the same sample")
     for column, found in (("file", names[indices]), ("given_label", classes[y_noisy[indices]])):
         differ = np.flatnonzero(frame[column] != found)
         if len(differ):
@@ -91,4 +100,4 @@ def read_decisions(path, dataset, y_noisy):
     if (frame.new_label[~relabelled] != "").any():
         fail("has a new_label where the decision is not relabel")
     return Decisions(path, hashlib.sha256(content).hexdigest()[:16], indices, frame.decision.to_numpy(),
-                     np.where(relabelled, new, y_noisy[indices]))
+                     np.where(relabelled, new, y_noisy[indices]), others)

@@ -175,7 +175,7 @@ def scores_of(labels):
     """
     if labels is None:
         return {}
-    said = labels.dropna(subset="label")
+    said = labels.dropna(subset="label").astype({"label": float})
     if said.y.isna().any():
         return {}
     scores = label_scores(said.label == said.y_noisy, said.y == said.y_noisy)
