@@ -20,7 +20,7 @@ from pathlib import Path
 
 import INCV
 import INCV_main
-from noisylabels import cli, data_flags
+from noisylabels import cli, data_flags, interrupt
 from noisylabels.errors import UserError, did_you_mean
 from noisylabels.methods import METHODS, PAPER
 from noisylabels.report import draw
@@ -138,7 +138,8 @@ def run(options):
         for task in plan:
             print(f"{'done' if task.done else 'to do':<6} {task.command}")
         return
-    with executor(options, args, dataset) as runs, Status(plan, runs) as status:
+    done = all(task.done for task in plan)
+    with Here(ROOT) if done else executor(options, args, dataset) as runs, Status(plan, runs) as status:
         carry_out(plan, runs, status)
     draw.set_format(args.format)
     paths = draw.summary(args.results_dir, dataset.name)
@@ -153,7 +154,7 @@ def run(options):
 
 def executor(options, args, dataset):
     """What does the tasks: this process one after the other, or Dask. Raises UserError where that is not installed."""
-    if options.jobs in (None, 1) and not options.scheduler:
+    if options.jobs in (None, 1) and not options.scheduler and not options.gpus_per_run:
         return Here(ROOT)
     try:
         from noisylabels.sweep import places
@@ -164,11 +165,11 @@ def executor(options, args, dataset):
         raise UserError("argument --gpu_id: with --gpus_per_run each run is told its own; leave one of them out")
     gpus = 0 if args.gpu_id else options.gpus_per_run
     if not options.scheduler:
-        return places.on_this_machine(ROOT, options.jobs, gpus)
+        return places.on_this_machine(ROOT, options.jobs or 1, gpus)
     mark(args.results_dir)
     runs = places.at(options.scheduler, options.jobs, gpus, root=ROOT, flags=["--sight", *options.rest],
                      sight=sight(ROOT, dataset, args.results_dir))
-    cli.LEAVING.append(runs.leave)
+    interrupt.LEAVING.append(runs.leave)
     return runs
 
 

@@ -1,12 +1,9 @@
 """What the three scripts' command lines share: flags, checks, and ends of one line."""
 import argparse
-import functools
 import math
 import os
 import re
-import signal
 import sys
-import threading
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -17,14 +14,13 @@ from models import ARCHITECTURES
 from noisylabels import theory
 from noisylabels.errors import UserError, did_you_mean
 from noisylabels.experiment import Experiment
+from noisylabels.interrupt import leave_on_signals, open_streams
 from noisylabels.machine import shares
 from noisylabels.recipes import AUGMENTATIONS, OPTIMIZERS, PRECISIONS, RECIPES, resolve
 from noisylabels.runs.files import MEND
 from noisylabels.runs.folders import NAME, run_folder
 from noisylabels.theory import GIVEN, PATTERNS, TOLD
 
-LEAVING = []                        # functions that are called when a signal ends the process, and may take
-TIDYING = 20                        # seconds each
 ITERATIONS, TOP_K = 4, 1            # of the selection, where the flags are not given
 FORMATS = ("png", "pdf", "svg")
 RESUMES = "finished epochs are saved, the same command goes on from there"
@@ -256,6 +252,8 @@ def main(parser, run, argv=None, rest=False, stopped=RESUMES):
     leaves, in words.
     Errors of the user's or of the disk end in one line and exit code 2.
     """
+    open_streams()
+    sys.stdout.reconfigure(errors="replace")                # what the encoding of a terminal lacks is no error
     args, others = parser.parse_known_args(argv) if rest else (parser.parse_args(argv), [])
     args.rest = others
     warnings.showwarning = lambda message, *_: print(f"{parser.prog}: warning: {message}", file=sys.stderr)
@@ -270,30 +268,3 @@ def main(parser, run, argv=None, rest=False, stopped=RESUMES):
         if error.filename is None:                          # standard output: nothing more can be written there
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         parser.fail(f"{error.filename or 'standard output'}: {error.strerror or error}; {MEND}")
-
-
-@functools.cache
-def leave_on_signals(line):
-    """From here on Ctrl-C and SIGTERM end the process at once, with this line: every finished epoch is on disk.
-
-    A thread waits for them, for Python runs signal handlers only between two of its own instructions, and an import or
-    a step of TensorFlow may take half a minute. Files that were being written are temporary ones.
-    """
-    stderr = os.dup(2)
-    reader, writer = os.pipe()
-    if hasattr(os, "set_blocking"):             # Windows does without, and has it since Python 3.12
-        os.set_blocking(writer, False)
-
-    def wait():
-        signum = os.read(reader, 1)[0]
-        for tidy in LEAVING:
-            thread = threading.Thread(target=tidy, daemon=True)
-            thread.start()
-            thread.join(TIDYING)
-        os.write(stderr, b"\x1b[?25h\n" * sys.stdout.isatty() + line.encode())         # shows the cursor again
-        os._exit(128 + signum)
-
-    signal.set_wakeup_fd(writer)
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, lambda *_: None)
-    threading.Thread(target=wait, daemon=True).start()

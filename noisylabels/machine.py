@@ -3,30 +3,44 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 from pathlib import Path
+
+import joblib
 
 PR_SET_PDEATHSIG = 1        # of Linux' prctl.h: the signal that a process gets when its parent dies
 TWO_TRAININGS = 3e9         # bytes of memory that two trainings side by side should find free
 
 
 def cores():
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process may use, by its affinity and by the quota of its container."""
+    return joblib.cpu_count()
 
 
 def gpus():
     """How many NVIDIA GPUs the machine has, or the environment lets this process see."""
     found, visible = len(list(Path("/proc/driver/nvidia/gpus").glob("*"))), os.environ.get("CUDA_VISIBLE_DEVICES")
+    if not found and Path("/dev/dxg").exists():             # Windows' GPUs in WSL2, of which /proc says nothing
+        with contextlib.suppress(OSError):
+            listed = subprocess.run([Path("/usr/lib/wsl/lib/nvidia-smi"), "-L"], capture_output=True, text=True).stdout
+            found = sum(line.startswith("GPU ") for line in listed.splitlines())
     return found if visible is None else min(found, sum(part not in ("", "-1") for part in visible.split(",")))
 
 
 def free_memory():
-    """Bytes that can be had without swapping; infinite where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return 1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1])
-    except (OSError, StopIteration, ValueError):
-        return float("inf")
+    """Bytes that can be had without swapping, on the machine and in its container; infinite where nothing says that."""
+    found = float("inf")
+    with contextlib.suppress(OSError, KeyError, ValueError):
+        found = 1024 * int(_fields("/proc/meminfo")["MemAvailable:"].split()[0])
+    with contextlib.suppress(OSError, KeyError, ValueError):        # a limit of "max" is no number
+        limit, used = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
+        found = min(found, limit - used + int(_fields("/sys/fs/cgroup/memory.stat")["inactive_file"]))
+    return found
+
+
+def _fields(path):
+    """{first word: the rest} of the lines of a file."""
+    return dict(line.split(None, 1) for line in Path(path).read_text().splitlines())
 
 
 def die_with(parent):

@@ -2,6 +2,8 @@
 
 It needs no TensorFlow, so that a process can show what its children train.
 """
+import os
+import sys
 import textwrap
 import time
 from typing import NamedTuple
@@ -42,7 +44,7 @@ class Progress:
         self.begun, self.done = {}, {}          # of each training the share that was done at its begin, and now
         self.start = time.perf_counter()
         self.first = self.last = None           # (time, work done) at the end of the first epoch, and of the last one
-        self.console = Console(highlight=False)
+        self.console = terminal()
         self.live = None
 
     def __enter__(self):
@@ -105,9 +107,15 @@ class Progress:
         return clock((time.perf_counter() - self.start) * left / done) if done else "?"
 
 
+def terminal():
+    """The console of standard output, which is a terminal only where lines can be drawn anew (FORCE_COLOR or not)."""
+    able = sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+    return Console(highlight=False, force_terminal=able)
+
+
 def say(*lines):
     """Prints what is known before a training begins; on a terminal a line that is too long goes on indented."""
-    console = Console()
+    console = terminal()
     for line in "\n".join(map(str, lines)).split("\n"):
         print(textwrap.fill(line, console.width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
               if console.is_terminal else line, flush=True)

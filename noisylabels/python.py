@@ -5,7 +5,7 @@ A Python that is too old has to understand this module.
 import sys
 from importlib.util import find_spec
 
-PACKAGES = ("numpy", "pandas", "sklearn", "matplotlib", "rich", "tensorflow")
+PACKAGES = ("numpy", "pandas", "sklearn", "matplotlib", "filelock", "joblib", "PIL", "rich", "tensorflow")
 
 problem = ", ".join(name for name in PACKAGES if find_spec(name) is None)
 if problem:

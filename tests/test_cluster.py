@@ -13,7 +13,7 @@ from dask_cluster import Scheduler, soon, write_scripts
 from distributed import Client
 from helpers import ROOT, end
 
-from noisylabels import cli, machine
+from noisylabels import cli, interrupt, machine
 from noisylabels.errors import UserError
 from noisylabels.sweep import places
 from noisylabels.sweep.loop import carry_out
@@ -204,7 +204,7 @@ def sweep_of_long_tasks(folder, address):
         scripts = write_scripts(root)
         runs = places.at(address, None, 0, **scripts) if address else places.on_this_machine(root, 2, 0)
         if address:
-            cli.LEAVING.append(runs.leave)
+            interrupt.LEAVING.append(runs.leave)
         code = f"import time; '{folder}/{{}}.txt'; time.sleep(600)"
         carried_out([coded(root, f"long{k}", code.format(k)) for k in (0, 1)], runs)
     cli.main(cli.Parser("sweep"), run, [])

@@ -16,7 +16,7 @@ from noisylabels.recipes import Settings
 # Each room may import those on its right, and itself. A room is a module of noisylabels, or a folder of it.
 MAY_IMPORT = {
     "python": "", "errors": "", "streams": "", "recipes": "", "models": "",
-    "machine": "", "progress": "", "theory": "errors",
+    "interrupt": "", "machine": "", "progress": "", "theory": "errors",
     "gpu": "errors machine",
     "data": "errors streams theory",
     "runs": "errors recipes theory",
@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "selection": "errors machine methods progress runs streams theory training",
     "sweep": "errors machine progress runs",
     "report": "methods recipes runs theory",
-    "cli": "data errors experiment machine models recipes runs theory",
+    "cli": "data errors experiment interrupt machine models recipes runs theory",
     "data_flags": "cli data errors theory",
     "utils": "data errors streams theory",
 }

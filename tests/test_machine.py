@@ -64,23 +64,49 @@ def test_gpus(visible, found, monkeypatch, tmp_path):
     assert machine.gpus() == found
 
 
-@pytest.mark.parametrize("text, found", [
-    ("MemTotal: 9 kB\nMemAvailable:    2048 kB\n", 2048 * 1024), ("MemTotal: 9 kB\n", float("inf")),
-    ("MemAvailable: much\n", float("inf")), (None, float("inf"))])
-def test_free_memory(text, found, monkeypatch, tmp_path):
+@pytest.mark.parametrize("listed, found", [
+    ("GPU 0: a (UUID: b)\nGPU 1: a (UUID: c)", 2), ("No devices found.", 0), (None, 0)])
+def test_gpus_of_windows_in_its_linux(listed, found, monkeypatch, tmp_path):
+    """Where /proc says nothing of them: what its nvidia-smi lists, if that is there."""
+    smi = tmp_path / "usr/lib/wsl/lib/nvidia-smi"
+    smi.parent.mkdir(parents=True)
+    if listed:
+        smi.write_text(f'#!/bin/sh\n[ "$1" = -L ] && echo "{listed}"\n')
+        smi.chmod(0o755)
+    monkeypatch.setattr(machine, "Path", lambda path: tmp_path / path.lstrip("/"))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert machine.gpus() == 0
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/dxg").touch()
+    assert machine.gpus() == found
+
+
+MEMORY = "MemTotal: 9 kB\nMemAvailable:    2048 kB\n"
+
+
+@pytest.mark.parametrize("text, limit, found", [
+    (MEMORY, None, 2048 * 1024), ("MemTotal: 9 kB\n", None, float("inf")), (None, None, float("inf")),
+    ("MemAvailable: much\n", None, float("inf")), (MEMORY, "max", 2048 * 1024), (MEMORY, "1000000", 400000),
+    (None, "1000000", 400000), (MEMORY, "9000000", 2048 * 1024)])
+def test_free_memory(text, limit, found, monkeypatch, tmp_path):
+    """Of the machine, and of a container's limit, where there is one, what is used and could not be given up."""
+    group = tmp_path / "sys/fs/cgroup"
+    group.mkdir(parents=True), (tmp_path / "proc").mkdir()
     if text:
-        (tmp_path / "meminfo").write_text(text)
-    monkeypatch.setattr(machine, "Path", lambda path: tmp_path / "meminfo")
+        (tmp_path / "proc/meminfo").write_text(text)
+    if limit:
+        for name, value in (("max", limit), ("current", 700000), ("stat", "anon 600000\ninactive_file 100000")):
+            (group / f"memory.{name}").write_text(f"{value}\n")
+    monkeypatch.setattr(machine, "Path", lambda path: tmp_path / path.lstrip("/"))
     assert machine.free_memory() == found
 
 
-@pytest.mark.parametrize("allowed, count, found", [({0, 3, 5}, 8, 3), (None, 8, 8), (None, None, 1)])
-def test_cores(allowed, count, found, monkeypatch):
-    """Those that this process may use, where the system says that, else all, else one."""
-    if allowed is None:
-        monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    else:
-        monkeypatch.setattr(os, "sched_getaffinity", {0: allowed}.__getitem__, raising=False)
+@pytest.mark.parametrize("allowed, quota, count, found", [
+    ({0, 3, 5}, 8, 8, 3), ({0, 3, 5}, 2, 8, 2), ({0}, 1, None, 1)])
+def test_cores(allowed, quota, count, found, monkeypatch):
+    """Those that this process may use, at most as many as the quota of its container is worth."""
+    monkeypatch.setattr(os, "sched_getaffinity", {0: allowed}.__getitem__, raising=False)
+    monkeypatch.setattr("joblib.externals.loky.backend.context._cpu_count_cgroup", lambda count: quota)
     monkeypatch.setattr(os, "cpu_count", lambda: count)
     assert machine.cores() == found
 

@@ -112,8 +112,8 @@ def terminal(monkeypatch):
     made = []
 
     def terminal(width, plan, quiet=False):
-        monkeypatch.setattr(progress, "Console", lambda **options: Console(
-            force_terminal=True, width=width, file=io.StringIO(), **options))
+        monkeypatch.setattr(progress, "terminal", lambda: Console(
+            highlight=False, force_terminal=True, width=width, file=io.StringIO()))
         made.append(Progress(plan, quiet))
         return made[-1]
     yield terminal
@@ -165,6 +165,15 @@ def test_one_training_has_no_number_and_a_quiet_one_is_not_shown(clock, terminal
     assert quiet.live is None
 
 
+@pytest.mark.parametrize("isatty, TERM, able", [
+    (True, "xterm", True), (True, "dumb", False), (False, "xterm", False)])
+def test_where_lines_can_be_drawn_anew(isatty, TERM, able, monkeypatch):
+    """Not in a file, whatever FORCE_COLOR says, nor in a shell within an editor."""
+    monkeypatch.setenv("FORCE_COLOR", "1"), monkeypatch.setenv("TERM", TERM)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: isatty)
+    assert progress.terminal().is_terminal == able
+
+
 @pytest.mark.parametrize("seconds, text", [(0, "0:00"), (59.4, "0:59"), (59.6, "1:00"), (3599, "59:59"),
                                            (3600, "1:00:00"), (36061, "10:01:01")])
 def test_seconds_as_minutes_and_hours(seconds, text):
@@ -175,7 +184,7 @@ def test_seconds_as_minutes_and_hours(seconds, text):
     (False, "noise sym 0.5, 717 labels wrong (0.499), seed 0\non CPU\n"),
     (True, "noise sym 0.5, 717 labels\n  wrong (0.499), seed 0\non CPU\n")])
 def test_the_first_lines_are_broken_between_words(on_terminal, expected, monkeypatch, capsys):
-    monkeypatch.setattr(progress, "Console", lambda: Console(force_terminal=on_terminal, width=30, file=io.StringIO()))
+    monkeypatch.setattr(progress, "terminal", lambda: Console(force_terminal=on_terminal, width=30, file=io.StringIO()))
     say("noise sym 0.5, 717 labels wrong (0.499), seed 0", "on CPU")
     assert capsys.readouterr().out == expected
     path = "/results/with-hyphens-and-longer-than-a-line"

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from types import SimpleNamespace
 
@@ -154,7 +155,7 @@ def test_a_failure_is_told_and_what_needs_it_is_not_begun(task, tmp_path, capsys
     log = tmp_path / "bad.log"
     assert list(status.failures())[:2] == [
         f"failed: {bad.command}: exit code 1, see {log}: no such thing",
-        f"failed: code.py print(1): it needs what failed, see {tmp_path / 'after.log'}"]
+        f"failed: code.py 'print(1)': it needs what failed, see {tmp_path / 'after.log'}"]
     assert [task.title for task in status.failed] == ["bad", "after", "last"]
     assert capsys.readouterr().out.count("begin   bad") == 1
 
@@ -205,6 +206,21 @@ def test_a_script_that_was_interrupted_is_tried_again(task, tmp_path):
     assert not done([task("interrupted", code)], tmp_path).failed
 
 
+def test_two_that_write_to_one_log_leave_no_hole_in_it(tmp_path, task):
+    """As two sweeps of one run."""
+    code = (f"import os, time; print('one', flush=True); open('{tmp_path}/up', 'w')\n"
+            f"while not os.path.exists('{tmp_path}/go'): time.sleep(.02)\nprint('two')")
+    first, second = task("same", code), task("same", "print('another')")
+    thread = threading.Thread(target=call, args=(tmp_path, "code", first.flags, first.log))
+    thread.start()
+    while not (tmp_path / "up").exists():
+        time.sleep(.02)
+    assert call(tmp_path, "code", second.flags, second.log) == 0
+    (tmp_path / "go").touch()
+    thread.join()
+    assert first.log.read_text() == "another\ntwo\n"
+
+
 def test_a_run_that_is_not_wanted_any_more_is_killed(tmp_path, task):
     asked, start = itertools.count(), time.monotonic()
     task = task("long", "import time; time.sleep(60)")
@@ -250,8 +266,8 @@ def test_a_log_says_how_long_its_run_still_takes(text, left, tmp_path):
 def test_on_a_terminal_the_last_lines_say_what_runs(task, tmp_path, monkeypatch):
     """Those above stay: a line for each task that has ended, as it is, whatever brackets are in it."""
     shown = io.StringIO()
-    monkeypatch.setattr("noisylabels.sweep.status.Console",
-                        lambda **options: Console(force_terminal=True, width=79, file=shown, **options))
+    monkeypatch.setattr("noisylabels.sweep.status.terminal",
+                        lambda: Console(highlight=False, force_terminal=True, width=79, file=shown))
     done([task("[b]good[/b]", "import time; time.sleep(1)"), task("bad", FAIL)], tmp_path)
     plain = re.sub(r"\x1b\[[0-9?]*[A-Za-z]", "", shown.getvalue()).replace("\r", "\n")
     assert "0 done, 1 running, 1 waiting, 0 failed, ETA ?" in plain and "  0:00  [b]good[/b]" in plain

@@ -4,13 +4,16 @@ import os
 import subprocess
 import time
 from argparse import ArgumentTypeError
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 import sweep
+from noisylabels.errors import UserError
 from noisylabels.sweep import places
+from noisylabels.sweep.cluster import Cluster
 from noisylabels.sweep.loop import Here, carry_out
 from noisylabels.sweep.sight import digest_of_code, mark, state_of
 from noisylabels.sweep.status import Status, announced, end_of
@@ -84,7 +87,7 @@ def test_a_selection_that_is_made_again_is_made_once(methods, expected, tmp_path
     ([], "here"), (["--jobs", "1"], "here"), (["--jobs", "2"], (2, None)),
     (["--jobs", "4", "--gpus_per_run", ".5"], (4, .5)),
     (["--jobs", "2", "--gpu_id", "0"], (2, 0)), (["--scheduler", "a"], ("a", None, None)),
-    (["--scheduler", "a", "--jobs", "1", "--gpus_per_run", "1"], ("a", 1, 1))])
+    (["--scheduler", "a", "--jobs", "1", "--gpus_per_run", "1"], ("a", 1, 1)), (["--gpus_per_run", "2"], (1, 2))])
 def test_what_does_the_tasks(flags, expected, monkeypatch, tmp_path):
     """One process after the other; more at a time on this machine; a scheduler in any case."""
     runs, leaving = SimpleNamespace(leave="leave"), []
@@ -92,7 +95,7 @@ def test_what_does_the_tasks(flags, expected, monkeypatch, tmp_path):
     monkeypatch.setattr(places, "on_this_machine", lambda root, *given: asked.append(given))
     monkeypatch.setattr(places, "at", lambda *given, **_: asked.append(given) or runs)
     monkeypatch.setattr(sweep, "sight", lambda *_: {})
-    monkeypatch.setattr("noisylabels.cli.LEAVING", leaving)
+    monkeypatch.setattr("noisylabels.interrupt.LEAVING", leaving)
     options, options.rest = sweep.arguments().parse_known_args([*flags, "--results_dir", str(tmp_path)])
     args, dataset = sweep.common(options.rest)
     found = sweep.executor(options, args, dataset)
@@ -106,7 +109,28 @@ def test_a_sweep_ends_with_its_table_and_the_paths_of_all(call, monkeypatch, tmp
     paths[1].write_text("| ± |\n", encoding="utf-8")
     monkeypatch.setattr(sweep, "tasks", lambda *_: [])
     monkeypatch.setattr(sweep.draw, "summary", lambda *_: paths)
-    assert call("sweep", "--results_dir", tmp_path) == (0, f"\n| ± |\n\nwrote {paths[0]}\nwrote {paths[1]}\n", "")
+    monkeypatch.delattr(sweep, "executor")                              # nor takes it a cluster, to do nothing with
+    ended = call("sweep", "--jobs", 2, "--results_dir", tmp_path)
+    assert ended == (0, f"\n| ± |\n\nwrote {paths[0]}\nwrote {paths[1]}\n", "")
+
+
+def test_a_training_that_another_sweep_is_at_is_waited_for(monkeypatch):
+    called = []
+    monkeypatch.setattr("noisylabels.sweep.loop.call", lambda root, script, flags, log: called.append(flags) or 0)
+    for script in ("INCV", "INCV_main"):                                # the former waits by itself
+        here = Here(".")
+        here.begin(Task("a", script, ["--seed", "0"], Path("a.json")))
+        assert [outcome.problem for _, outcome in here.ended(None)] == [None]
+    assert called == [["--seed", "0"], ["--wait", "--seed", "0"]]
+
+
+def test_a_command_can_be_given_to_a_shell():
+    assert Task("a", "INCV", ["--results_dir", "my results"], Path("a")).command == "INCV.py --results_dir 'my results'"
+
+
+def test_a_scheduler_that_is_lost_while_nothing_runs_is_one_line():
+    with pytest.raises(UserError, match="^the scheduler is gone: "):
+        Cluster.look(SimpleNamespace(client=SimpleNamespace(scheduler_info=dict)))
 
 
 def test_what_is_seen_is_short_and_a_mark_makes_its_folder(tmp_path):
@@ -210,8 +234,8 @@ def test_the_end_of_a_log_is_five_hundred_letters(tmp_path):
 @pytest.mark.parametrize("n, more", [(8, None), (9, "  and 1 more"), (11, "  and 3 more")])
 def test_a_terminal_shows_eight_running_tasks(n, more, now, task, monkeypatch):
     shown = io.StringIO()
-    monkeypatch.setattr("noisylabels.sweep.status.Console",
-                        lambda **options: Console(force_terminal=True, width=40, file=shown, **options))
+    monkeypatch.setattr("noisylabels.sweep.status.terminal",
+                        lambda: Console(highlight=False, force_terminal=True, width=40, file=shown))
     tasks = [task(f"t{k}") for k in range(n)]
     status = Status(tasks, SimpleNamespace(places=n, about="anywhere"))
     for each in tasks:
@@ -229,8 +253,8 @@ def test_a_terminal_shows_eight_running_tasks(n, more, now, task, monkeypatch):
 
 def test_a_line_of_what_has_ended_goes_on_to_the_terminal_s_end_as_it_is(now, task, monkeypatch):
     shown = io.StringIO()
-    monkeypatch.setattr("noisylabels.sweep.status.Console",
-                        lambda **options: Console(force_terminal=True, width=30, file=shown, **options))
+    monkeypatch.setattr("noisylabels.sweep.status.terminal",
+                        lambda: Console(highlight=False, force_terminal=True, width=30, file=shown))
     long = task("a title of more letters than a line of thirty has")
     status = Status([long], SimpleNamespace(places=1, about=""))
     status.end(long, Outcome("exit code 1", 61., "tcp://w"))

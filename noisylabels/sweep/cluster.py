@@ -20,6 +20,7 @@ from noisylabels.sweep.work import RETRIES
 SECONDS = 1.                    # between two looks at the workers
 WITHDRAW = 5.                   # seconds, at the most, that a sweep takes to be forgotten when it is interrupted
 ANSWER = 20.                    # seconds in which a scheduler has to answer
+GONE = "the scheduler is gone: what runs have finished is saved, the same command goes on from there"
 for sent in (machine, work, worker):
     cloudpickle.register_pickle_by_value(sent)
 
@@ -133,7 +134,7 @@ class Cluster(contextlib.AbstractContextManager):
             return task, Outcome(killed(error))
         if error:
             raise error
-        raise UserError("the scheduler is gone: what runs have finished is saved, the same command goes on from there")
+        raise UserError(GONE)
 
     def hear(self, said, status):
         """What a worker has said: that it has begun a task, or may not take part."""
@@ -144,8 +145,10 @@ class Cluster(contextlib.AbstractContextManager):
             warnings.warn(f"worker {said['refused']} is refused: {said['problem']}", stacklevel=2)
 
     def look(self):
-        """Looks at which workers there are, and how many places they have."""
+        """Looks at which workers there are, and how many places they have. Raises UserError where there is none."""
         self.looked = time.monotonic()
-        found = self.client.scheduler_info()["workers"]
+        found = self.client.scheduler_info().get("workers")
+        if found is None:
+            raise UserError(GONE)
         self.workers = found.keys()
         self.places = sum(int(about["resources"].get(self.name, 0)) for about in found.values())

@@ -29,7 +29,8 @@ class Here(contextlib.AbstractContextManager):
         for _ in range(1 + RETRIES):
             try:
                 with disk(task.log):
-                    code = call(self.root, task.script, task.flags, task.log)
+                    wait = ["--wait"] * (task.script == "INCV_main")        # for another sweep that is at it
+                    code = call(self.root, task.script, [*wait, *task.flags], task.log)
                 problem = f"exit code {code}" if code else None
                 break
             except CalledProcessError as error:

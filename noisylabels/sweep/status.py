@@ -4,12 +4,12 @@ import math
 import re
 import time
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from noisylabels.progress import clock, seconds_of
+from noisylabels.progress import clock, seconds_of, terminal
 
 SHOWN = 8                   # running tasks that a terminal shows
 SECONDS = 5.                # between two looks at the logs of what is running
@@ -29,7 +29,7 @@ class Status:
         self.running, self.failed = {}, {}                                  # task: its begin, and where; its Outcome
         self.seconds = self.work = 0.                                       # of those that were done here
         self.left, self.asked = None, -math.inf                             # until all is done; when it was estimated
-        self.console = Console(highlight=False)
+        self.console = terminal()
         self.spinner = Spinner("dots")
         self.live = self.console.is_terminal and Live(
             get_renderable=self._picture, console=self.console, transient=True, refresh_per_second=4)

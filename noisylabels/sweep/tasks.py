@@ -1,5 +1,6 @@
 """What a sweep does: tasks, each a call of a script that may be made again wherever it was stopped; and their order."""
 import heapq
+import shlex
 import signal
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +25,7 @@ class Task:
 
     @property
     def command(self):
-        return f"{self.script}.py {' '.join(self.flags)}"
+        return f"{self.script}.py {shlex.join(self.flags)}"
 
     @cached_property
     def log(self):

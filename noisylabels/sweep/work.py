@@ -21,7 +21,8 @@ def call(root, script, flags, log, folder=None, wanted=lambda: True):
     """
     at_birth = partial(die_with, os.getpid()) if os.name == "posix" else None
     Path(log).parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "w") as file:
+    with open(log, "a") as file:
+        file.truncate(0)                        # and whoever else writes to it goes on behind what is there then
         process = subprocess.Popen([sys.executable, Path(root, f"{script}.py"), *flags], cwd=folder, stdout=file,
                                    stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, preexec_fn=at_birth)
     try:

@@ -51,6 +51,7 @@ def without(*names):
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")             # that of nvidia-smi; CUDA's has the fastest first
 with contextlib.suppress(AttributeError, OSError, TypeError):        # another system, or another C library
     ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 gc.disable()            # nothing that an import makes is garbage: to look for it, then and at the end, takes a second

@@ -1,0 +1,47 @@
+"""How a script ends when it is interrupted: at once, whatever it is doing, with one line."""
+import contextlib
+import functools
+import os
+import signal
+import sys
+import threading
+
+LEAVING = []                        # functions that are called when a signal ends the process, and may take
+TIDYING = 20                        # seconds each
+
+
+def open_streams():
+    """What a caller has closed of the standard streams (`>&-`) is the null device."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))
+
+
+@functools.cache
+def leave_on_signals(line):
+    """From here on Ctrl-C, SIGTERM and SIGHUP end the process at once, with this line: every finished epoch is on disk.
+
+    SIGHUP does not where it is ignored, as by nohup.
+    A thread waits for them, for Python runs signal handlers only between two of its own instructions, and an import or
+    a step of TensorFlow may take half a minute. Files that were being written are temporary ones.
+    """
+    stderr = os.dup(2)
+    reader, writer = os.pipe()
+    if hasattr(os, "set_blocking"):             # Windows does without, and has it since Python 3.12
+        os.set_blocking(writer, False)
+
+    def wait():
+        signum = os.read(reader, 1)[0]
+        for tidy in LEAVING:
+            thread = threading.Thread(target=tidy, daemon=True)
+            thread.start()
+            thread.join(TIDYING)
+        with contextlib.suppress(OSError):              # of a terminal or reader that has gone
+            os.write(stderr, b"\x1b[?25h\n" * sys.stdout.isatty() + line.encode())         # shows the cursor again
+        os._exit(128 + signum)
+
+    signal.set_wakeup_fd(writer)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and (name != "SIGHUP" or signal.getsignal(signal.SIGHUP) != signal.SIG_IGN):
+            signal.signal(getattr(signal, name), lambda *_: None)
+    threading.Thread(target=wait, daemon=True).start()

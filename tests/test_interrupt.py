@@ -1,0 +1,68 @@
+"""Signals and standard streams: what ends a script, and what it does without a terminal or a reader."""
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from helpers import ROOT
+
+from noisylabels import cli
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from noisylabels import cli
+cli.main(cli.Parser("script"), lambda _: (Path(sys.argv[1]).touch(), time.sleep(float(sys.argv[2])), print("done")), [])
+"""
+
+
+def begun(path, seconds, prepare=None):
+    """A script that works for so many seconds, as soon as it does; prepare: called in its process before it begins."""
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, path, str(seconds)], cwd=ROOT, preexec_fn=prepare,
+                               text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(.02)
+    return process
+
+
+@pytest.mark.parametrize("name, closed", [
+    ("SIGTERM", None), ("SIGHUP", None), ("SIGTERM", 1), ("SIGTERM", 2)], ids=str)
+def test_a_signal_ends_a_script_with_a_line_whatever_is_closed(name, closed, tmp_path):
+    process = begun(tmp_path / "up", 60, closed and (lambda: os.close(closed)))
+    process.send_signal(getattr(signal, name))
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (128 + getattr(signal, name), "")
+    line = "-c: interrupted; finished epochs are saved, the same command goes on from there\n"
+    assert err == line * (closed != 2)
+
+
+def test_a_signal_ends_a_script_whose_reader_has_gone(tmp_path):
+    process = begun(tmp_path / "up", 60)
+    process.stdout.close(), process.stderr.close()
+    process.terminate()
+    assert process.wait(20) == 143
+
+
+def test_what_nohup_began_survives_the_end_of_its_terminal(tmp_path):
+    process = begun(tmp_path / "up", 1, lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process.send_signal(signal.SIGHUP)
+    assert process.communicate(timeout=20) == ("done\n", "") and process.returncode == 0
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_script_needs_no_standard_streams(closed, tmp_path):
+    process = begun(tmp_path / "up", 0, lambda: os.close(closed))
+    assert process.communicate(timeout=20) == ("done\n" * (closed != 1), "") and process.returncode == 0
+
+
+def test_what_the_encoding_of_a_terminal_lacks_is_no_error(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="latin-1"))
+    monkeypatch.setattr(cli, "leave_on_signals", lambda line: None)
+    cli.main(cli.Parser("script"), lambda args: print("± –"), [])
+    assert written.getvalue() == "± ?\n".encode("latin-1")
