@@ -1,4 +1,4 @@
-"""The recipes: what each sets, in one table. Every entry can be overridden by the flag of its name.
+"""The recipes: what each sets, in one table. A flag of its name overrides an entry; schedule and mirror mean have none.
 
 `paper` is the setting of 2019, `fast` one for CIFAR on a laptop, `digits` one for the embedded data set. Each has three
 tasks: INCV (a training of the selection), main (INCV_main) and verify (Verify_Theory).
@@ -113,14 +113,17 @@ def resolve(recipe, task, may_be_mirrored=True, may_be_shifted=None, samples=Non
     may_be_mirrored: where the mirror image of an image need not be of its class (digits), the recipe's is left out.
     may_be_shifted: so are shifts where an image is too small for them; None: as may_be_mirrored. samples: how many of
     own images a training has; of so few that an epoch would have less than STEPS steps, batches are a half, a quarter,
-    ... as large, and so is the learning rate of nesterov.
+    ... as large, and so is the recipe's learning rate, with nesterov. A network that is not trained on mirror images
+    does not predict with them.
     """
     settings = RECIPES[recipe][task]
     shifted = may_be_mirrored if may_be_shifted is None else may_be_shifted
     allowed = {"flip": may_be_mirrored, "shift": shifted, "translate": shifted}
     changes = [part for part in settings.augmentation.split("_") if allowed.get(part)]
     settings = replace(settings, augmentation="_".join(changes) or "none", mirror=settings.mirror and may_be_mirrored)
+    optimizer = overrides.get("optimizer") or settings.optimizer
     while samples and not overrides.get("batch_size") and 2 < settings.batch_size > samples / STEPS:
-        rate = settings.learning_rate / 2 if settings.optimizer == "nesterov" else settings.learning_rate
+        rate = settings.learning_rate / 2 if optimizer == "nesterov" else settings.learning_rate
         settings = replace(settings, batch_size=settings.batch_size // 2, learning_rate=rate)
-    return replace(settings, **{name: value for name, value in overrides.items() if value is not None})
+    settings = replace(settings, **{name: value for name, value in overrides.items() if value is not None})
+    return replace(settings, mirror=settings.mirror and "flip" in settings.augmentation)

@@ -1,4 +1,6 @@
 """The methods of two networks, by hand: what co-teaching and INCV keep of a batch, and decoupling's disagreement."""
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from noisylabels.methods.co_teaching import linear_decay, remember_rate, smalles
 from noisylabels.methods.decoupling import disagreement_loss
 from noisylabels.methods.incv import candidate_batch_size, keep_count, warm_up_epochs
 from noisylabels.theory import Noise
+from noisylabels.training import optimizers
 
 # ---------------------------------------------------------------------------------------------------- co-teaching, INCV
 
@@ -77,9 +80,10 @@ def test_candidate_batch_size(selected, candidates, expected):
     assert candidate_batch_size(selected, candidates) == expected
 
 
-def test_candidates_join_the_batches_after_the_warm_up():
-    method, rng = toy("incv"), np.random.default_rng(0)             # e0 = 2 of 10
-    early, late = (method.batches(epoch, rng) for epoch in (2, 3))
+@pytest.mark.parametrize("pattern, e0", [("sym", 2), ("asym", 4)])
+def test_candidates_join_the_batches_after_the_warm_up(pattern, e0):
+    method, rng = toy("incv", assumed_pattern=pattern), np.random.default_rng(0)
+    early, late = (method.batches(epoch, rng) for epoch in (e0, e0 + 1))
     assert early.shape == (1, 6) and set(early.flat) == set(range(6))
     assert late.shape == (1, 9) and set(late[0, :6]) == set(range(6)) and set(late[0, 6:]) == {9, 10, 11}
 
@@ -88,6 +92,11 @@ def test_candidates_are_begun_anew_where_they_run_out():
     method = toy("incv", select=np.arange(N) < 8, candidate=np.arange(N) >= 8)
     late = method.batches(9, np.random.default_rng(0))              # two rows of three, but four candidates
     assert late.shape == (2, 9) and set(late[:, :6].flat) == set(range(8)) and set(late[:, 6:].flat) == {8, 9, 10, 11}
+
+
+def test_candidates_come_in_another_order_each_epoch():
+    method, rng = toy("incv"), np.random.default_rng(0)
+    assert len({tuple(method.batches(9, rng)[0, 6:]) for _ in range(20)}) == 6        # all orders of three
 
 
 def test_what_is_held_out_is_neither_selected_nor_a_candidate():
@@ -166,7 +175,8 @@ def test_2018_in_a_short_training(epochs, keep):
 def test_beta_of_2018_is_that_of_its_steps(tmp_path):
     """Adam's first moment is (1 - beta1) of the first gradient; and two epochs, in the second of which it is 0.1."""
     def build(epochs):
-        return toy("co_teaching", optimizer=keras.optimizers.Adam, options={"variant": "2018"}, epochs=epochs)
+        return toy("co_teaching", optimizer=partial(optimizers.adam, weight_decay=0), options={"variant": "2018"},
+                   epochs=epochs)
 
     moments = []
     for epoch in (0, 199):

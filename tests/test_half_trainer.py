@@ -74,7 +74,7 @@ def script(monkeypatch, tmp_path):
     script = Script()
     monkeypatch.setattr(networks, "build", script.build)
     monkeypatch.setattr(networks, "Trainer", script.trainer)
-    experiment = selecting(tmp_path, "--INCV_epochs", EPOCHS, "--seed", 5)
+    experiment = selecting(tmp_path, "--INCV_epochs", EPOCHS, "--seed", 5, "--augmentation", "flip")
     truth = np.array([0, 0, 2, 0, 2, 2])
     small = replace(experiment.dataset, x_train=experiment.dataset.x_train[:6], y_train=truth, classes=("a", "b", "c"))
 
@@ -125,7 +125,7 @@ def test_a_half_is_trained_from_the_initial_weights_on_its_own_samples(script):
     assert (given.labels == Y_NOISY).all() and given.images.shape == (6, 8, 8, 1)
     assert (given.n_classes, given.batch_size, given.epochs) == (CLASSES, 128, EPOCHS) and script.stage == (5, "INCV")
     assert script.clean.tolist() == [True, False, True, True, False, True]
-    assert script.augmentation == "none" and script.rate == experiment.settings.rate
+    assert script.augmentation == "flip" and script.rate == experiment.settings.rate
 
 
 # ------------------------------------------------------------------------------------------------------- real networks

@@ -1,4 +1,4 @@
-"""The formulas of MentorNet, D2L and F-correction, by hand."""
+"""The formulas of D2L and F-correction, by hand."""
 import math
 
 import keras
@@ -11,66 +11,7 @@ from models import create_model
 from noisylabels.methods import d2l
 from noisylabels.methods.base import cross_entropy
 from noisylabels.methods.f_correction import FCorrection, estimate_T, forward_loss
-from noisylabels.methods.mentornet import (
-    ALL,
-    LINEAR,
-    SELF_PACED,
-    curriculum,
-    moving_average,
-    percentile,
-    surviving,
-    weights,
-)
 from noisylabels.theory import transition_matrix
-
-# ----------------------------------------------------------------------------------------------------------- MentorNet
-
-
-def test_moving_percentile_and_what_it_keeps():
-    losses, ema, seen = tf.range(1., 11), 0., []
-    for _ in range(3):
-        ema = moving_average(ema, percentile(losses, .7))
-        seen.append((float(ema), int(tf.reduce_sum(weights(losses - ema, SELF_PACED)))))
-    assert seen == [(3.5, 3), (5.25, 5), (6.125, 6)]
-
-
-@pytest.mark.parametrize("form, expected", [
-    (ALL, [1, 1, 1, 1, 1]), (SELF_PACED, [1, 1, 0, 0, 0]), (LINEAR, [1, 1, .75, 0, 0])])
-def test_forms_of_the_weights(form, expected):
-    assert weights(tf.constant([-3., 0, .25, 1, 9]), form).numpy().tolist() == expected
-
-
-@pytest.mark.parametrize("percent, expected", [
-    (0, (ALL, .5)), (16, (ALL, .5)), (17, (ALL, .05)), (18, (ALL, .05)), (19, (SELF_PACED, .05)),
-    (89, (SELF_PACED, .05)), (90, (LINEAR, .05)), (99, (LINEAR, .05))])
-def test_curricula(percent, expected):
-    assert curriculum("pd", 2 * percent, 200) == expected
-    assert curriculum("self_paced", 2 * percent, 200, burn_in=0) == (SELF_PACED, 0)
-
-
-@pytest.mark.parametrize("epochs, kept", [(200, 36), (40, 8), (10, 2), (1, 1)])
-def test_self_paced_keeps_all_samples_in_the_first_18_per_cent_of_its_epochs(epochs, kept):
-    method = toy("mentornet", epochs=epochs)
-    forms = [method.schedule(epoch)["form"] for epoch in range(epochs)]
-    assert forms == [ALL] * kept + [SELF_PACED] * (epochs - kept)
-    assert toy("mentornet", epochs=epochs, options={"burn_in": "0"}).schedule(0) == {"form": SELF_PACED, "dropout": 0}
-
-
-@pytest.mark.parametrize("dropout, expected", [(0., 128), (.05, 121), (.5, 64), (1., 0)])
-def test_example_dropout_keeps_so_many_and_others_each_time(dropout, expected):
-    draws = [surviving(128, dropout, [0, seed]).numpy() for seed in range(20)]
-    assert all(set(draw) <= {0, 1} and draw.sum() == expected for draw in draws)
-    if 0 < dropout < 1:
-        assert (np.sum(draws, axis=0) > 0).all() and len({draw.tobytes() for draw in draws}) == 20
-
-
-@pytest.mark.parametrize("options, expected", [
-    ({}, .7), ({"percentile": "0.5"}, .7), ({"curriculum": "pd"}, .75),
-    ({"curriculum": "pd", "percentile": "0.5"}, .5)])
-def test_percentile_by_curriculum_whatever_the_noise(options, expected):
-    for ratio in (.2, .8):
-        assert toy("mentornet", noise_ratio=ratio, options=options).p == expected
-
 
 # ----------------------------------------------------------------------------------------------------------------- D2L
 
@@ -119,6 +60,23 @@ def test_lid_is_measured_in_batches_of_at_most_128_and_of_1280_images(n, batches
     method.features = lambda images: seen.append(len(images)) or tf.random.stateless_uniform([len(images), 2], [1, 2])
     method.measure(np.random.default_rng(0))
     assert seen == batches
+
+
+def test_lid_is_measured_on_training_images_in_another_order_each_time():
+    images = np.broadcast_to(np.arange(40, dtype=np.uint8)[:, None, None, None], (40, 2, 2, 1))
+    method, seen, rng = toy("d2l", images=images, labels=np.zeros(40, int)), [], np.random.default_rng(0)
+    method.hold_out(range(10))
+    method.features = lambda images: seen.append(images[:, 0, 0, 0].tolist()) or tf.zeros([len(images), 2])
+    method.measure(rng), method.measure(rng)
+    assert sorted(seen[0]) == sorted(seen[1]) == [*range(10, 40)] and seen[0] != seen[1] != sorted(seen[1])
+
+
+def test_lid_is_measured_on_others_in_each_epoch_and_with_each_seed():
+    method, draws = toy("d2l"), set()
+    method.measure = lambda rng, *_: draws.add(rng.integers(2 ** 40)) or 1.
+    for epoch, seed in ((0, 0), (1, 0), (0, 1)):
+        method.begin_epoch(epoch, [{"lid": 1.}] * epoch, seed)
+    assert len(draws) == 3
 
 
 def test_lid_is_that_of_features_in_inference_mode():

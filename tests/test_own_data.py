@@ -93,6 +93,16 @@ def test_the_network_predicts_a_folder(trained, call, unstarted, tmp_path):
 
 
 @pytest.mark.runs
+def test_the_saved_network_predicts_the_mean_over_an_image_and_its_mirror_image(trained):
+    import keras
+
+    _, results, _ = trained
+    network, x = keras.models.load_model(results / "pets/given/incv_2.keras"), np.random.default_rng(0).integers(
+        0, 256, (5, 8, 8, 1), np.uint8)
+    np.testing.assert_allclose(network.predict(x, verbose=0), network.predict(x[:, :, ::-1], verbose=0), atol=1e-5)
+
+
+@pytest.mark.runs
 def test_the_report_is_drawn_anew(trained, call):
     _, results, _ = trained
     (results / "pets/table.md").unlink()

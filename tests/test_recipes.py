@@ -46,6 +46,12 @@ def test_where_a_mirror_image_may_be_of_another_class_none_is_made():
     assert not load_dataset("digits", "data").may_be_mirrored
 
 
+@pytest.mark.parametrize("augmentation, mirror", [
+    ("flip", True), ("shift_flip", True), ("translate", False), ("none", False)])
+def test_what_is_not_trained_on_mirror_images_does_not_predict_with_them(augmentation, mirror):
+    assert resolve("fast", "INCV", augmentation=augmentation).mirror == mirror
+
+
 @pytest.mark.parametrize("recipe, samples, batch, rate", [
     ("digits", 256, 32, 1), ("digits", 255, 16, 1), ("fast", 1024, 128, 1), ("fast", 1023, 64, 1 / 2),
     ("fast", 9, 2, 1 / 64)])
@@ -53,6 +59,9 @@ def test_an_epoch_has_eight_steps_unless_batches_were_of_one(recipe, samples, ba
     """Smaller batches have a smaller rate, where it is not Adam's."""
     usual, few = resolve(recipe, "main"), resolve(recipe, "main", samples=samples)
     assert few.batch_size == batch and few.learning_rate == pytest.approx(usual.learning_rate * rate)
+    adam, nesterov = (resolve(recipe, "main", samples=samples, optimizer=name) for name in ("adam", "nesterov"))
+    assert adam.learning_rate == usual.learning_rate
+    assert nesterov.learning_rate == pytest.approx(usual.learning_rate * batch / usual.batch_size)
 
 
 @pytest.mark.parametrize("recipe, changes, expected", [

@@ -2,13 +2,16 @@
 import hashlib
 import json
 import shutil
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
-from helpers import SELECTION, Halves, assert_is_one_line, files_in, record_of
+from helpers import CPU, SELECTION, Halves, assert_is_one_line, files_in, record_of
 
 from noisylabels import theory
 from noisylabels.errors import UserError
+from utils import load_dataset
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 FOLDER = "digits/sym/0.5"
@@ -31,7 +34,7 @@ def train(call, tmp_path, monkeypatch):
     """
     from noisylabels.training import device, trainer
 
-    begun = []
+    begun, told = [], []
 
     def select(experiment, *_):
         begun.append(("selection", experiment))
@@ -39,16 +42,22 @@ def train(call, tmp_path, monkeypatch):
 
     def build(method, given, *_):
         begun.append(("training", given))
+        return SimpleNamespace(factor=None, held_out=[], hold_out=lambda _: None, prepare=lambda *_: None)
+
+    def stop(method, clean, *given):
+        told.append(given[:3])
         raise UserError("stop")
 
     monkeypatch.setattr("INCV_main.select", select)
-    monkeypatch.setattr(device, "start_tensorflow", lambda *_: {"device": "CPU", "threads": 1})
+    monkeypatch.setattr(device, "start_tensorflow", lambda *given: told.append(given) or CPU)
     monkeypatch.setattr(trainer, "build", build)
+    monkeypatch.setattr(trainer, "Trainer", stop)
 
     def train(*flags):
-        begun.clear()
+        begun.clear(), told.clear()
         ended = call("INCV_main", *flags, "--results_dir", tmp_path)
         return ended, *(begun or [None])
+    train.told = told
     return train
 
 
@@ -105,6 +114,26 @@ def test_the_method_is_given_what_it_holds(select, train, tmp_path):
     assert (given.select == csv.select).all() and (given.candidate == csv.candidate).all()
     assert given.eval_ratio == pytest.approx(csv.eval_ratio[0], rel=1e-15) and abs(given.eval_ratio - .5) > .1
     assert (given.n_classes, given.batch_size, given.epochs, given.assumed_pattern) == (10, 32, 40, "sym")
+
+
+def test_the_flags_reach_the_device_and_the_loop(train):
+    """Devices share batches, whose size they have to know, where the method's can be shared."""
+    train("--method", "standard", "--gpu_id", -1, "--jit_compile", "--threads", 3, "--augmentation", "flip")
+    device, (augmentation, rate, jit_compile) = train.told
+    assert device == ("-1", True, 3, 32) and (augmentation, rate(0, 40), jit_compile) == ("flip", .001, True)
+    train("--method", "co_teaching")
+    assert train.told[0] == (None, False, None, None) and train.told[1][::2] == ("none", False)
+
+
+@pytest.mark.parametrize("flags, ratio", [
+    (["--noise_ratio", .3], .3), (["--noise_pattern", "asym", "--noise_ratio", .3], .3),
+    (["--noisy_labels"], 360 / 1437)])
+def test_a_method_is_told_the_share_of_wrong_labels(flags, ratio, train, tmp_path):
+    y = load_dataset("digits", "").y_train
+    np.save(tmp_path / "labels.npy", np.where(np.arange(len(y)) % 4 == 0, 9 - y, y))
+    flags = [*flags, tmp_path / "labels.npy"] if "--noisy_labels" in flags else flags
+    _, (_, given) = train("--method", "standard", *flags)
+    assert given.noise_ratio == pytest.approx(ratio)
 
 
 @pytest.mark.parametrize("flags, differs", [

@@ -47,6 +47,18 @@ def test_the_first_step_whose_loss_is_not_finite_is_named(tmp_path):
         trainer_of_forty_steps(lambda step: 1 / tf.nn.relu(18 - step)).fit(1, 0, "a", tmp_path / "a.npz", None)
 
 
+def test_samples_are_learned_by_the_labels_that_they_have_got(tmp_path):
+    method = toy("standard")
+    method.logged = ("loss", "kept_precision")
+    method.train_step = lambda batch: {"loss": tf.reduce_mean(tf.cast(batch.y, tf.float32)),
+                                       "kept_precision": tf.reduce_mean(tf.cast(batch.clean, tf.float32))}
+    made = Trainer(method, None, "none", lambda time, epochs: .5)
+    for label, clean in ((0, False), (2, True)):
+        made.relabel(np.full(N, label), np.full(N, clean))
+        (row,), _ = made.fit(1, 0, "a", tmp_path / f"{label}.npz", lambda *_: {})
+        assert (row["loss"], row["kept_precision"]) == (label, clean)
+
+
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     """The arrays in the checkpoint of a toy's first epoch."""

@@ -6,12 +6,13 @@ import threading
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import held
+from helpers import CPU, held
 
 from noisylabels.streams import stream
 from utils import corrupt_labels, load_dataset
 
 N, EPOCHS, RATIOS = 1437, 13, (.2, .5)
+TOLD = ["--augmentation", "flip", "--learning_rate", .125, "--gpu_id", -1, "--threads", 3, "--jit_compile"]
 
 
 class Script:
@@ -21,14 +22,20 @@ class Script:
 
     def __init__(self, dataset):
         self.dataset, self.restarts, self.labels, self.tested, self.meanwhile = dataset, [], [], [], []
+        self.started = []
         self.predictions = (dataset.y_train + (np.arange(N) % 4 == 0)) % 10
 
     def build(self, method, given, settings, seed, stage):
         self.given, self.stage = given, (seed, stage)
         return self
 
-    def trainer(self, method, clean, augmentation, rate, *rest):
+    def trainer(self, method, clean, augmentation, rate, jit_compile, tell):
+        self.told = augmentation, rate(0, EPOCHS), jit_compile
         return self
+
+    def start(self, *given):
+        self.started.append(given)
+        return CPU
 
     def relabel(self, labels, clean):
         self.labels.append((labels, clean))
@@ -45,6 +52,7 @@ class Script:
         return np.eye(10)[self.predictions[indices] if self.epoch == EPOCHS - 1 else 0 * indices]
 
     def fit(self, epochs, seed, stage, checkpoint, after_epoch, *_):
+        assert (epochs, seed, stage) == (EPOCHS, 3, "verify")
         while self.meanwhile:
             self.meanwhile.pop()()
         memory, rows = {}, []
@@ -58,7 +66,7 @@ def script(monkeypatch):
     from noisylabels.training import device, evaluation, trainer
 
     script = Script(load_dataset("digits", ""))
-    monkeypatch.setattr(device, "start_tensorflow", lambda *_: {"device": "CPU", "threads": 1})
+    monkeypatch.setattr(device, "start_tensorflow", script.start)
     monkeypatch.setattr(trainer, "build", script.build)
     monkeypatch.setattr(trainer, "Trainer", script.trainer)
     for module in (trainer, evaluation):
@@ -70,7 +78,7 @@ def script(monkeypatch):
 def verify(script, call, undrawn, tmp_path):
     """Calls Verify_Theory.py with these ratios, seed 3, and more flags; how it ended."""
     return lambda *ratios, flags=(): call("Verify_Theory", "--noise_ratio", *ratios, "--seed", 3, "--epochs", EPOCHS,
-                                          "--evaluate_every", 3, "--results_dir", tmp_path, *flags)
+                                          "--evaluate_every", 3, "--results_dir", tmp_path, *TOLD, *flags)
 
 
 @pytest.fixture
@@ -93,6 +101,7 @@ def test_one_half_is_trained_on_and_the_other_tested(ran):
     y = script.dataset.y_train
     for ratio, (labels, clean) in zip(RATIOS, script.labels, strict=True):
         assert (labels == corrupt_labels(y, "sym", ratio, 10, 3)).all() and (clean == (labels == y)).all()
+    assert script.told == ("flip", .125, True) and script.started == [("-1", True, 3, 128)]
     assert script.stage == (3, "verify") and (script.given.images == script.dataset.x_train).all()
 
 
