@@ -1,21 +1,18 @@
 """review.html in a real browser: Chromium, as Debian has it (apt-get install chromium chromium-driver)."""
 import csv
-import json
-import re
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL.JpegImagePlugin import get_sampling
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from noisylabels.report.read import Issues
-from noisylabels.report.review import page, thumbnail
+from noisylabels.report.review import page
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -139,7 +136,8 @@ def test_progress_on_a_longer_page_survives_a_shorter_one(opened):
     browser.get("about:blank")
     opened(shown=4)
     press(browser, "d")
-    assert (marks(browser), text(browser, "count")) == (["drop", "", "", ""], "1 of 4 decided")
+    assert marks(browser) == ["drop", "", "", ""]
+    assert text(browser, "count") == "1 of 4 decided; 1 decision of a longer page not in the file"
     browser.get("about:blank")
     opened()
     assert marks(browser) == ["drop", "", "", "", "", "", "", "keep"]
@@ -155,6 +153,22 @@ def test_chosen_cards_look_so_when_they_are_drawn_later(opened):
         time.sleep(.05)
     assert text(browser, "chosen") == "500 images chosen" and len(marks(browser)) > drawn
     assert {card.get_attribute("aria-selected") for card in browser.find_elements(By.CLASS_NAME, "card")} == {"true"}
+
+
+def test_a_large_screen_is_filled_after_a_filter_too(opened):
+    browser = opened(*np.random.default_rng(0).integers(0, 5, (2, 1500)))
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+        "width": 8000, "height": 6000, "deviceScaleFactor": 1, "mobile": False})
+    try:
+        for button in ("#by-given option[value='0']", "#clear"):
+            browser.execute_script("document.querySelector(arguments[0]).click()", button)
+            browser.execute_script("document.getElementById('by-given').dispatchEvent(new Event('change'))")
+        deadline = time.monotonic() + 20
+        while len(marks(browser)) < 1500 and time.monotonic() < deadline:
+            time.sleep(.05)
+        assert len(marks(browser)) == 1500
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_the_keys_act_on_several(opened):
@@ -191,6 +205,9 @@ def test_a_cell_of_the_map_filters(opened, tmp_path):
     assert marks(browser) == ["drop", ""]
     cell.click()
     assert marks(browser) == ["", "", "", "drop", "", "", "", ""]
+    press(browser, Keys.ENTER)                                  # and does not click on the cell again
+    assert marks(browser)[0] == f"→ {CLASSES[1]}" and text(browser, "found") == "8 images"
+    press(browser, "z")
     browser.find_element(By.CSS_SELECTOR, "#by-state option[value=none]").click()
     assert len(marks(browser)) == 7
 
@@ -228,59 +245,3 @@ def test_five_thousand(opened):
     press(browser, "d", Keys.END, "k")
     assert (len(marks(browser)), marks(browser)[-1], text(browser, "count")) == (5000, "keep", "2 of 5,000 decided")
     assert 20 < len(browser.find_elements(By.CSS_SELECTOR, "#pairs button")) < 100        # in place of 90,000 cells
-
-
-# ---------------------------------------------------------------------------------------------------- without a browser
-
-
-def test_what_is_in_the_page():
-    frame = pd.DataFrame({"index": [1, 0], "file": ["</script>", "&lt;"], "given_label": ["<!--", "b"],
-                          "predicted_label": ["b", "b"], "label_score": [.1, .2], "is_label_issue": [True, False]})
-    html = page("x", Issues(frame, ["<!--", "b"]), np.zeros((2, 8, 8, 1), np.uint8), b"1")
-    (inside,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html)
-    data = json.loads(inside)
-    assert not set("<>&") & set(inside) and html.count("</script>") == 2
-    assert [row[:5] for row in data["rows"]] == [[1, "</script>", 0, 1, .1], [0, "&lt;", 1, 1, .2]]
-    assert "http" not in html.replace("http-equiv", "")
-    assert page("x", Issues(frame, ["<!--", "b"]), np.zeros((2, 8, 8, 1), np.uint8), b"2").count(data["digest"]) == 0
-
-
-@pytest.mark.parametrize("shape, kind, size", [
-    ((8, 8, 1), "png", (8, 8)), ((32, 32, 3), "jpeg", (32, 32)), ((300, 200, 3), "jpeg", (64, 96)),
-    ((10, 500, 1), "jpeg", (96, 2)), ((16, 16, 3), "png", (16, 16)), ((16, 17, 3), "jpeg", (17, 16))])
-def test_thumbnails(shape, kind, size):
-    import base64
-    import io
-
-    from PIL import Image
-
-    image = np.full(shape, 200, np.uint8)
-    start, content = thumbnail(image).split(",")
-    picture = Image.open(io.BytesIO(base64.b64decode(content)))
-    assert start == f"data:image/{kind};base64" and picture.size == size
-    assert picture.mode == ("L" if shape[2] == 1 else "RGB") and abs(int(np.asarray(picture).mean()) - 200) < 3
-    if kind == "jpeg":                                              # of quality 88: finer than 87, coarser than 89
-        assert picture.quantization[0][:3] == [4, 3, 2] and (shape[2] == 1 or get_sampling(picture) == 0)
-
-
-@pytest.mark.parametrize("size, small", [((64, 64), True), ((64, 8), True), ((65, 8), False), ((8, 65), False)])
-def test_images_of_up_to_64_pixels_are_enlarged_as_they_are(size, small):
-    assert data_of(np.zeros((70, *size, 1), np.uint8))["small"] is small
-
-
-def test_the_page_has_five_thousand_at_most_and_says_how_many_more_there_are(monkeypatch):
-    monkeypatch.setattr("noisylabels.report.review.thumbnail", lambda image: "")
-    for n, shown, more in ((5000, 5000, 0), (5002, 5000, 2)):
-        data = data_of(np.zeros((n, 1, 1, 1), np.uint8))
-        assert (len(data["rows"]), data["more"], data["issues"]) == (shown, more, shown // 2)
-    assert data["rows"][1] == [1, "1.png", 0, 0, .123457, ""] and len(data["digest"]) == 16
-
-
-def data_of(images):
-    """What is in the page of these images, of which the first and every second other have a wrong label."""
-    n = min(len(images), 5002)
-    frame = pd.DataFrame({"index": range(n), "file": [f"{k}.png" for k in range(n)], "given_label": "a",
-                          "predicted_label": "a", "label_score": .1234567, "is_label_issue": False})
-    frame.loc[:4999:2, "is_label_issue"] = True
-    html = page("x", Issues(frame, ["a"]), images, b"1")
-    return json.loads(re.search(r'id="data">(.*?)</script>', html)[1])
