@@ -1,4 +1,7 @@
-"""Networks by name. A new one is a function `build(layers, input_shape, n_classes)` and one line here."""
+"""Networks by name. A new one is a function `build(layers, input_shape, n_classes)` and one line here.
+
+What goes into its last layer is called `features`, and its layers are of kinds that training/export.py knows.
+"""
 from importlib import import_module
 
 # Keras' he_normal of 2019 is cut at two deviations and not scaled back to its variance of 2: deviation .880 of He's.

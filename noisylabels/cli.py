@@ -111,11 +111,12 @@ def add_common(parser, several_ratios=False):
     if several_ratios:
         add("--noise_pattern", choices=PATTERNS, default=PATTERNS[0], help=flips)
         add("--noise_ratio", type=ratio, nargs="+", default=[.5],
-            help="probability that a label is wrong; one or several")
+            help="probability that a label is wrong, of asym5 that one of its five classes is; one or several")
     else:
         add("--noise_pattern", choices=(*PATTERNS, GIVEN),
             help=f"{flips}; given: labels as they came, the default for own images and --noisy_labels, else it is sym")
-        add("--noise_ratio", type=ratio, help="probability that a label is wrong; by default 0.5")
+        add("--noise_ratio", type=ratio,
+            help="probability that a label is wrong, of asym5 that one of its five classes is; by default 0.5")
         add("--noisy_labels", metavar="FILE[#KEY]",
             help="labels for the training images, .npy, .csv, .npz or .pt; those of the data set are the truth then")
     add("--dataset", default="digits", metavar="NAME|PATH",
@@ -124,18 +125,20 @@ def add_common(parser, several_ratios=False):
              "a folder called as one of the three is ./digits")
     add("--gpu_id", type=gpu_ids,
         help="the GPU to use, or a list such as 0,1: the halves of a selection take one each, and a training shares "
-             "its batches among them if its method can; -1 is the CPU; by default the first GPU, else the CPU")
+             "its batches among them if its method can; -1 is the CPU; by default the first GPU, of a selection the "
+             "first two, else the CPU")
     add("--threads", type=number(int, 1),
         help="of a training on the CPU, by default its share of the cores; the last digits of results depend on it")
     add("--seed", type=number(int, 0, 2 ** 31 - 1), default=0, help="of noise, splits, weights, batches, augmentation")
     add("--data_dir", type=folder, default="data", help="where data sets are, or are downloaded to")
     add("--results_dir", type=folder, default="results", help="where runs write")
     add("--name", type=folder_name,
-        help="a folder of this name for the run, beneath that of its noise; by default the recipe's, if it has one")
+        help="write to a folder of this name beneath that of the noise; by default there is one for other recipes than "
+             "the data set's own, called as the recipe")
     add("--overwrite", action="store_true", help="forget a finished run, or one with other arguments, and run again")
     add("--recipe", choices=RECIPES,
         help="the settings' table in recipes.py; by default digits for digits, fast for own images, else paper")
-    add("--architecture", choices=ARCHITECTURES, help="network; by default the recipe's, as all that follow")
+    add("--architecture", choices=ARCHITECTURES, help="network; by default the recipe's, as all down to --precision")
     add("--optimizer", choices=OPTIMIZERS, help="optimizer")
     add("--learning_rate", type=number(float, 0, above=True), help="learning rate at its peak")
     add("--weight_decay", type=number(float, 0), help="a step shrinks the weights by this times its rate")
@@ -156,10 +159,11 @@ def told(args, noise):
 
 def add_evaluation(parser):
     """The flags of a training that is watched: of INCV_main.py and Verify_Theory.py."""
-    parser.add_argument("--epochs", type=number(int, 1), help="epochs of the training")
+    parser.add_argument("--epochs", type=number(int, 1), help="epochs of the training; by default the recipe's")
     parser.add_argument("--evaluate_every", type=number(int, 1),
-                        help="epochs from one evaluation to the next, for the log: more are faster; the last ten "
-                             "are evaluated in any case; by default the recipe's, 4 of fast in INCV_main.py, else 1")
+                        help="epochs from one evaluation to the next: more are faster, and leave fewer epochs for the "
+                             "best one and for --validation_split; the last ten are evaluated in any case, of "
+                             "f_correction all; by default the recipe's, 4 of fast in INCV_main.py, else 1")
     parser.add_argument("--wait", action="store_true",
                         help="wait for a process that is at the same run; without, it is an error")
 
@@ -171,7 +175,8 @@ def add_format(parser):
 def add_selection(parser, *aliases):
     """The flags of the selection, for INCV.py and for INCV_main.py, which calls it."""
     add = parser.add_argument
-    add("--INCV_epochs", *aliases, type=number(int, 1), help="epochs of each training of the selection")
+    add("--INCV_epochs", *aliases, type=number(int, 1),
+        help="epochs of each training of the selection; by default the recipe's")
     add("--INCV_iter", type=number(int, 1), help="iterations of the selection, two trainings each; by default 4")
     add("--top_k", type=number(int, 1), help="selected: the label is among the k most likely classes; by default 1")
     add("--parallel_halves", choices=("auto", "on", "off"), default="auto",

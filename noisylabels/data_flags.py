@@ -20,7 +20,7 @@ def add_data(parser):
     add("--image_column", help="the column of a .csv that names the files; by default file, path, image or the like")
     add("--label_column", help="the column of a .csv that holds the labels; by default label, class or given_label")
     add("--no_mirror", action="store_true",
-        help="the mirror image of an image need not be of its class, as of letters: none are trained on")
+        help="never flip images, nor predict with their mirror images, which of letters may be of another class")
     add("--trust_labels", action="store_true",
         help="take the labels of own images for the truth: they can be flipped then, and compared with")
 
