@@ -11,12 +11,11 @@ gpu: .venv/installed requirements-gpu.txt      ## CUDA for TensorFlow: Linux wit
 quick: .venv/tested            ## the tests that run no script to its end: two minutes
 	.venv/bin/python -m pytest -n 2 -m 'not slow and not runs'
 
-test: .venv/tested             ## the tests, two at a time: those that run no script to its end, then the others, by file
-	.venv/bin/python -m pytest -n 2 -m 'not slow and not runs'
-	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and runs'
+test: .venv/tested             ## the tests, two files at a time, those with whole runs of scripts first
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-slow: .venv/tested             ## the long ones, two at a time: fuzzing, kills, whole recipes
-	.venv/bin/python -m pytest -n 2 --dist loadfile -m slow
+slow: .venv/tested             ## the long ones, two files at a time: fuzzing, kills, whole recipes
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 lint: .venv/tested
 	.venv/bin/ruff check .

@@ -23,10 +23,15 @@ LONG = {"test_export", "test_fuzz_loaders", "test_main_training", "test_methods"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What looks at a script's whole run waits for it, and some modules train or compile many networks: marked so."""
+    """What looks at a script's whole run waits for it, and some modules train or compile many networks: marked so.
+
+    Files with any of these come first, so that of two processes that test both are at work to the end.
+    """
     for item in items:
         if "finished" in item.fixturenames or item.path.stem in LONG or "real_cifar10" in item.name:
             item.add_marker(pytest.mark.runs)
+    first = {item.path for item in items if item.get_closest_marker("runs")}
+    items.sort(key=lambda item: item.path not in first)
 
 
 @pytest.fixture

@@ -25,9 +25,10 @@ from utils import load_dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = ["--architecture", "MLP", "--batch_size", "128", "--threads", "1"]
+SELECTING = [*SMALL, "--INCV_epochs", "5", "--INCV_iter", "2", "--parallel_halves", "off"]
 QUICK = {                               # settings for whole runs of the scripts: seconds, after TensorFlow's start
-    "INCV": [*SMALL, "--INCV_epochs", "5", "--INCV_iter", "2"],
-    "INCV_main": [*SMALL, "--INCV_epochs", "5", "--INCV_iter", "2", "--epochs", "12"],
+    "INCV": SELECTING,
+    "INCV_main": [*SELECTING, "--epochs", "12"],
     "Verify_Theory": [*SMALL, "--epochs", "8", "--noise_ratio", "0.2", "0.5"],
 }
 SCRIPTS = tuple(QUICK)

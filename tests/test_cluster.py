@@ -124,9 +124,12 @@ def test_a_worker_that_differs_is_refused_and_the_others_go_on(dask, scripts, tm
     def come(status):
         soon(lambda: status.done)
         dask.add("127.0.0.3", WRONG="data/cifar-10-batches-py is missing")
+        soon(lambda: sum("refused" in str(warning.message) for warning in recwarn.list) > 1)
+        gate.touch()
 
-    tasks = [steps(tmp_path, k) for k in range(2)]
-    tasks.append(coded(tmp_path, "last", "import time; time.sleep(6)", tasks[1]))
+    gate, tasks = tmp_path / "gate", [steps(tmp_path, k) for k in range(2)]
+    wait = f"import os, time; any(os.path.exists('{gate}') or time.sleep(.05) for _ in range(1200))"
+    tasks.append(coded(tmp_path, "last", wait, tasks[1]))
     runs = places.at(dask.address, None, 0, **scripts)
     assert runs.places == 1
     assert not carried_out(tasks, runs, come).failed
@@ -252,7 +255,7 @@ def test_a_scheduler_that_is_lost_ends_the_sweep_in_one_line(dask, scripts, tmp_
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere", "ftp://x"])
 def test_an_address_without_a_scheduler(address, monkeypatch, tmp_path):
-    monkeypatch.setattr("noisylabels.sweep.cluster.ANSWER", 2)
+    monkeypatch.setattr("noisylabels.sweep.cluster.ANSWER", .5)
     with pytest.raises(UserError, match=f"^argument --scheduler: no scheduler answers at {address} "):
         places.at(address, None, 0, root=tmp_path)
 

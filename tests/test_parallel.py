@@ -15,7 +15,6 @@ from helpers import (
     QUICK,
     ROOT,
     SELECTION,
-    SMALL,
     assert_all_have_ended,
     end,
     processes,
@@ -32,17 +31,10 @@ from noisylabels.selection.select import Trainers
 FLAGS = QUICK["INCV"]
 
 
-THREADS = """
-from noisylabels.training import device, tf
-device.start_tensorflow("-1", threads=3)
-print(tf.config.threading.get_intra_op_parallelism_threads(), tf.config.threading.get_inter_op_parallelism_threads())
-"""
-
-
 LOADED = """
 import sys
 import colorsys as loaded
-from noisylabels.training import device
+from noisylabels.training import device, tf
 print([name for name in ("matplotlib", "sklearn") if name in sys.modules])
 with device.without("colorsys", "this"):
     assert sys.modules["colorsys"] is loaded
@@ -52,13 +44,18 @@ with device.without("colorsys", "this"):
         print("absent")
 import matplotlib.pyplot, sklearn.base
 assert sys.modules["colorsys"] is loaded and "this" not in sys.modules
+device.start_tensorflow("-1", threads=3)
+print(tf.config.threading.get_intra_op_parallelism_threads(), tf.config.threading.get_inter_op_parallelism_threads())
 """
 
 
-BUG = """
-from noisylabels.selection import select
-select.import_module = lambda name: 1 / 0
+FAILING = """
 import sys, INCV
+from noisylabels.errors import UserError
+from noisylabels.selection import select
+def import_module(name):
+    {}
+select.import_module = import_module
 INCV.main(sys.argv[1:])
 """
 
@@ -72,8 +69,8 @@ def begun(process):
     return lines
 
 
-@pytest.mark.parametrize("how, threads, children", [
-    ("off", 1, 1), pytest.param("on", 1, 2, marks=pytest.mark.slow), pytest.param("off", 2, 1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how, threads, children", [("off", 1, 1), ("on", 1, 2), ("off", 2, 1)])
 def test_side_by_side_or_one_after_the_other(how, threads, children, finished, tmp_path):
     """The same number of threads gives the same files, to the last byte; and it stands in the record."""
     process = start("INCV", *FLAGS, "--parallel_halves", how, "--threads", threads, "--results_dir", tmp_path)
@@ -110,7 +107,7 @@ def test_no_process_is_left_when_the_first_one_ends(by, code, tmp_path):
 
 @pytest.mark.parametrize("by", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_child_that_dies_ends_all_in_one_line_and_the_run_goes_on(by, finished, tmp_path):
-    """As where the memory runs out; the halves are trained side by side, then one after the other."""
+    """As where the memory runs out; the halves are trained side by side, and end as one after the other."""
     process = start("INCV", *FLAGS, "--parallel_halves", "on", "--results_dir", tmp_path)
     begun(process)
     children = [pid for pid in processes(tmp_path) if pid != process.pid]
@@ -120,8 +117,9 @@ def test_a_child_that_dies_ends_all_in_one_line_and_the_run_goes_on(by, finished
         "INCV.py: error: a process of the selection has died, .* the same command goes on; .*\n", ended.err)
     assert_all_have_ended(tmp_path)
     assert list(tmp_path.rglob("INCV_checkpoints/1[ab].npz"))
-    ended = shell("INCV", *FLAGS, "--parallel_halves", "off", "--results_dir", tmp_path)
+    ended = shell("INCV", *FLAGS, "--parallel_halves", "on", "--results_dir", tmp_path)
     assert (ended.code, ended.err) == (0, "")
+    assert (tmp_path / SELECTION).read_bytes() == (finished("INCV")[0] / SELECTION).read_bytes()
     found, expected = results_in(tmp_path), results_in(finished("INCV")[0])
     assert [path for path in {*found, *expected} if found.get(path) != expected.get(path)] == []
 
@@ -163,28 +161,28 @@ def test_two_methods_of_one_setting_side_by_side(finished, tmp_path):
 
 
 def test_a_child_s_error_is_one_line(tmp_path):
-    ended = shell("INCV", *SMALL, "--gpu_id", 7, "--parallel_halves", "on", "--results_dir", tmp_path)
-    assert ended.code == 2 and re.fullmatch("INCV.py: error: argument --gpu_id: no GPU 7 .*\n", ended.err)
+    done = failed("raise UserError('argument --gpu_id: no GPU 7')", tmp_path)
+    assert (done.returncode, done.stderr) == (2, "-c: error: argument --gpu_id: no GPU 7\n")
     assert_all_have_ended(tmp_path)
 
 
+def failed(how, folder):
+    """A selection whose children fail as soon as they begin."""
+    command = [sys.executable, "-c", FAILING.format(how), "--parallel_halves", "on", "--results_dir", folder]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
 def test_a_bug_in_a_child_is_not_hidden(tmp_path):
-    command = [sys.executable, "-c", BUG, "--results_dir", tmp_path]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = failed("1 / 0", tmp_path)
     assert done.returncode == 2 and "ZeroDivisionError: division by zero\n" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("-c: error: a process of the selection has died, ")
     assert_all_have_ended(tmp_path)
 
 
-def test_a_training_has_its_number_of_threads():
-    done = subprocess.run([sys.executable, "-c", THREADS], cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout == "3 3\n"
-
-
-def test_a_training_loads_no_library_that_it_does_not_need():
+def test_a_training_loads_no_library_that_it_does_not_need_and_has_its_number_of_threads():
     """Keras would load those for drawings and for scikit-learn's users; what needs them later finds them."""
     done = subprocess.run([sys.executable, "-c", LOADED], cwd=ROOT, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("[]\nabsent\n", "")
+    assert (done.stdout, done.stderr) == ("[]\nabsent\n3 3\n", "")
 
 
 # ------------------------------------------------------------------------------------------- what the processes answer

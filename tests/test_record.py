@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 from helpers import ROOT, files_in
+from matplotlib.figure import Figure
 
 import report
 
@@ -32,7 +33,10 @@ def drawn(recorded, tmp_path_factory):
         if not is_figure(path) and path.count("/") != 1:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(content)
-    report.main(["--results_dir", str(folder)])
+    plain = Figure.savefig
+    with pytest.MonkeyPatch.context() as patch:         # small pictures: nobody looks at them
+        patch.setattr(Figure, "savefig", lambda figure, *given, **named: plain(figure, *given, **named | {"dpi": 20}))
+        report.main(["--results_dir", str(folder)])
     return files_in(folder)
 
 

@@ -166,14 +166,14 @@ def test_a_second_process_says_who_is_at_it(script, name, flags, tmp_path, call,
 
 
 @pytest.mark.parametrize("output, reason", [("full disk", "No space left on device"), ("closed pipe", "Broken pipe")])
-def test_output_that_cannot_be_written(output, reason, finished):
+def test_output_that_cannot_be_written(output, reason, tmp_path):
     """A full disk behind `>`, or a `| head` that has seen enough: one line, and no traceback at exit."""
     if output == "full disk" and not Path("/dev/full").is_char_device():
         pytest.skip("there is no /dev/full here")
     reader, writer = os.pipe()
     os.close(reader)
     with open("/dev/full" if output == "full disk" else writer, "w") as stdout:
-        ended = shell("INCV", *QUICK["INCV"], "--results_dir", finished("INCV")[0], stdout=stdout)
+        ended = shell("sweep", "--dry_run", "--results_dir", tmp_path, stdout=stdout)
     assert ended.code == 2 and ended.err.count("\n") == 1
     assert f"standard output: {reason}; mend that" in ended.err
 
