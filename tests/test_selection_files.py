@@ -1,5 +1,6 @@
 """INCV's results CSV as INCV_main finds it: whatever does not fit the call is refused, in one line that names it."""
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -7,7 +8,7 @@ import pytest
 from helpers import assert_is_one_line, files_in, mutated
 
 from noisylabels.errors import UserError
-from noisylabels.selection.files import read_selection
+from noisylabels.selection.files import read_selection, scores_of, write_labels
 from utils import corrupt_labels, load_dataset
 
 pytestmark = pytest.mark.usefixtures("no_tensorflow")           # a bad file is found before TensorFlow is imported
@@ -177,3 +178,15 @@ def test_mutated_selections_are_refused_or_of_the_same_labels(cases, csv, labels
             read += 1
             assert (frame.y == labels[0]).all() and (frame.y_noisy == labels[1]).all()
     assert read < cases / 4
+
+
+@pytest.mark.parametrize("believed, scores", [
+    ([-1] * 4, [np.nan, np.nan, np.nan]), ([0, 1, 0, -1], [1, 2 / 3, 2 / 3]), ([0, 1, 1, 0], [.75, 1, .75])])
+def test_scores_of_what_a_method_believes(believed, scores, tmp_path):
+    """Also of one that has come to say nothing, as ELR with a momentum of 1."""
+    y = np.array([0, 1, 1, 1])
+    experiment = SimpleNamespace(dataset=SimpleNamespace(y_train=y), y_noisy=np.array([0, 1, 1, 0]))
+    labels = write_labels(tmp_path / "labels.csv", experiment, np.array(believed))
+    for frame in (labels, pd.read_csv(tmp_path / "labels.csv")):
+        found = scores_of(frame)
+        assert [found[name] for name in ("LP", "LR", "labels_right")] == pytest.approx(scores, nan_ok=True)
