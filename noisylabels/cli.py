@@ -258,7 +258,6 @@ def main(parser, run, argv=None, rest=False, stopped=RESUMES):
     Errors of the user's or of the disk end in one line and exit code 2.
     """
     open_streams()
-    sys.stdout.reconfigure(errors="replace")                # what the encoding of a terminal lacks is no error
     args, others = parser.parse_known_args(argv) if rest else (parser.parse_args(argv), [])
     args.rest = others
     warnings.showwarning = lambda message, *_: print(f"{parser.prog}: warning: {message}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""How a script ends when it is interrupted: at once, whatever it is doing, with one line."""
+"""How a script ends when it is interrupted: at once, whatever it is doing, with one line; and its standard streams."""
 import contextlib
 import functools
 import os
@@ -11,10 +11,12 @@ TIDYING = 20                        # seconds each
 
 
 def open_streams():
-    """What a caller has closed of the standard streams (`>&-`) is the null device."""
+    """What a caller has closed of the standard streams (`>&-`) is the null device; what an encoding lacks becomes a ?."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))
+    with contextlib.suppress(AttributeError):           # a notebook's is none of Python's own
+        sys.stdout.reconfigure(errors="replace")
 
 
 @functools.cache
