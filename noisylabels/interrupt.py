@@ -11,7 +11,7 @@ TIDYING = 20                        # seconds each
 
 
 def open_streams():
-    """What a caller has closed of the standard streams (`>&-`) is the null device; what an encoding lacks becomes a ?."""
+    """What a caller has closed of the standard streams (`>&-`) is the null device; what an encoding lacks is a "?"."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))
