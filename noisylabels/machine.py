@@ -57,8 +57,9 @@ def shares(parallel, gpu_id, threads):
     parallel: "on", "off", or "auto": side by side where there are two GPUs, or no GPU but two cores, and the memory.
     gpu_id: as for training.device.start_tensorflow; threads: as given, or None for an equal share of the cores.
     """
-    ids = gpu_id.split(",") if gpu_id else [str(k) for k in range(min(2, gpus()))]
-    on_cpu = gpu_id == "-1" or not gpus()
+    found = gpus()
+    ids = gpu_id.split(",") if gpu_id else [str(k) for k in range(min(2, found))]
+    on_cpu = gpu_id == "-1" or not found
     enough = (cores() > 1 if on_cpu else len(ids) > 1) and free_memory() > TWO_TRAININGS
     if parallel == "off" or parallel == "auto" and not enough:
         return (gpu_id,), threads or cores()

@@ -5,7 +5,7 @@ from subprocess import CalledProcessError
 
 from noisylabels.runs.files import disk
 from noisylabels.sweep.tasks import Order, Outcome, killed
-from noisylabels.sweep.work import RETRIES, call
+from noisylabels.sweep.work import RETRIES, call, waiting
 
 
 class Here(contextlib.AbstractContextManager):
@@ -29,8 +29,7 @@ class Here(contextlib.AbstractContextManager):
         for _ in range(1 + RETRIES):
             try:
                 with disk(task.log):
-                    wait = ["--wait"] * (task.script == "INCV_main")        # for another sweep that is at it
-                    code = call(self.root, task.script, [*wait, *task.flags], task.log)
+                    code = call(self.root, task.script, [*waiting(task.script), *task.flags], task.log)
                 problem = f"exit code {code}" if code else None
                 break
             except CalledProcessError as error:

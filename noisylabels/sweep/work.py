@@ -13,6 +13,11 @@ from noisylabels.machine import die_with
 RETRIES = 3                     # of a task whose process was killed, or whose worker was lost
 
 
+def waiting(script):
+    """The flag of a script for a run that another process is at; INCV.py waits without."""
+    return ["--wait"] * (script == "INCV_main")
+
+
 def call(root, script, flags, log, folder=None, wanted=lambda: True):
     """Calls a script of `root` in `folder`, its output in a log, and waits for it. Returns its exit code.
 

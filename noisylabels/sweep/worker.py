@@ -15,7 +15,7 @@ from pathlib import Path
 from distributed import Status, WorkerPlugin
 
 from noisylabels.machine import cores
-from noisylabels.sweep.work import call
+from noisylabels.sweep.work import call, waiting
 
 NO_DOWNLOAD = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https")}     # nobody listens there
 
@@ -104,7 +104,7 @@ class Runs(WorkerPlugin):
         share, first = max(1, round(self.gpus)), int(place * self.gpus + 1e-6)
         device = ["--gpu_id", ",".join(map(str, range(first, first + share)))]
         halves = ["--parallel_halves", "off"] * (script == "INCV")
-        wait = ["--wait"] * (script == "INCV_main")         # a machine that is lost may hold its run a while longer
+        wait = waiting(script)                              # a machine that is lost may hold its run a while longer
         return ["--threads", str(self.threads or self.cores), *wait, *(device if self.gpus else halves)]
 
     def is_wanted(self, key):
