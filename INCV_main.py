@@ -194,7 +194,7 @@ def train(experiment, selection, tell):
     with run.session(lambda: start_tensorflow(experiment.gpu_id, experiment.jit_compile, experiment.threads,
                                               settings.batch_size if kind.shares_batches else None),
                      experiment.wait):
-        if run.finished:                # by another process, for which this one has waited
+        if run.finished:                # by another process, in the meantime
             return
         if selection:
             experiment = replace(experiment, y_noisy=selection.frame.y_noisy.to_numpy(int))     # some, perhaps, mended

@@ -92,7 +92,7 @@ def train(experiments, tell):
             return by_truth(memory["predicted"] == y_noisy, clean, ("acc_mix", "acc_clean", "acc_noisy"))   # noqa: B023
 
         with run.session(lambda: device, experiment.wait):
-            if run.finished:            # by one for which this one has waited
+            if run.finished:            # by another process, in the meantime
                 continue
             say(experiment, run.place)
             trainer.relabel(experiment.y_noisy, experiment.clean)

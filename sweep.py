@@ -159,8 +159,9 @@ def executor(options, args, dataset):
     try:
         from noisylabels.sweep import places
     except ImportError as error:
-        raise UserError(f"argument --jobs: several runs at a time need Dask ({error}): python -m pip install "
-                        "--require-hashes -r requirements-dask.txt") from None
+        flag = next(name for name in ("scheduler", "gpus_per_run", "jobs") if getattr(options, name))
+        raise UserError(f"argument --{flag}: this needs Dask ({error}): python -m pip install --require-hashes -r "
+                        "requirements-dask.txt") from None
     if args.gpu_id and options.gpus_per_run:
         raise UserError("argument --gpu_id: with --gpus_per_run each run is told its own; leave one of them out")
     gpus = 0 if args.gpu_id else options.gpus_per_run

@@ -15,8 +15,14 @@ def open_streams():
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))
-    with contextlib.suppress(AttributeError):           # a notebook's is none of Python's own
-        sys.stdout.reconfigure(errors="replace")
+    if getattr(sys.stdout, "errors", None) == "strict":
+        with contextlib.suppress(AttributeError):       # a notebook's is none of Python's own
+            sys.stdout.reconfigure(errors="replace")
+
+
+def able():
+    """Whether standard output is a terminal on which lines can be drawn anew (FORCE_COLOR or not)."""
+    return sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 @functools.cache
@@ -39,7 +45,9 @@ def leave_on_signals(line):
             thread.start()
             thread.join(TIDYING)
         with contextlib.suppress(OSError):              # of a terminal or reader that has gone
-            os.write(stderr, b"\x1b[?25h\n" * sys.stdout.isatty() + line.encode())         # shows the cursor again
+            if able():
+                os.write(1, b"\x1b[?25h\n")             # shows the cursor again, below the line of the progress
+            os.write(stderr, line.encode())
         os._exit(128 + signum)
 
     signal.set_wakeup_fd(writer)

@@ -2,6 +2,8 @@
 import contextlib
 import ctypes
 import os
+import platform
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -9,12 +11,22 @@ from pathlib import Path
 import joblib
 
 PR_SET_PDEATHSIG = 1        # of Linux' prctl.h: the signal that a process gets when its parent dies
+GROUPS = (("/sys/fs/cgroup/memory", "max", "current", "inactive_file"),         # of control groups, version 2 and 1
+          ("/sys/fs/cgroup/memory/memory", "limit_in_bytes", "usage_in_bytes", "total_inactive_file"))
 TWO_TRAININGS = 3e9         # bytes of memory that two trainings side by side should find free
 
 
 def cores():
     """How many cores this process may use, by its affinity and by the quota of its container."""
     return joblib.cpu_count()
+
+
+def processor():
+    """What the processor is called, as far as the system says."""
+    with contextlib.suppress(OSError):
+        if found := re.search(r"^model name\s*: (.+)", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
+            return found[1]
+    return platform.processor()
 
 
 def gpus():
@@ -32,9 +44,10 @@ def free_memory():
     found = float("inf")
     with contextlib.suppress(OSError, KeyError, ValueError):
         found = 1024 * int(_fields("/proc/meminfo")["MemAvailable:"].split()[0])
-    with contextlib.suppress(OSError, KeyError, ValueError):        # a limit of "max" is no number
-        limit, used = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
-        found = min(found, limit - used + int(_fields("/sys/fs/cgroup/memory.stat")["inactive_file"]))
+    for group, *sizes, given_up in GROUPS:
+        with contextlib.suppress(OSError, KeyError, ValueError):    # a limit of "max" is no number
+            limit, used = (int(Path(f"{group}.{size}").read_text()) for size in sizes)
+            found = min(found, limit - used + int(_fields(f"{group}.stat")[given_up]))
     return found
 
 

@@ -2,8 +2,6 @@
 
 It needs no TensorFlow, so that a process can show what its children train.
 """
-import os
-import sys
 import textwrap
 import time
 from typing import NamedTuple
@@ -11,6 +9,8 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
+
+from noisylabels.interrupt import able
 
 SHOWN = ("heldout_", "test_", "acc_")           # how the columns begin that are shown at the end of an epoch
 
@@ -108,9 +108,8 @@ class Progress:
 
 
 def terminal():
-    """The console of standard output, which is a terminal only where lines can be drawn anew (FORCE_COLOR or not)."""
-    able = sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
-    return Console(highlight=False, force_terminal=able)
+    """The console of standard output, which is a terminal only where lines can be drawn anew."""
+    return Console(highlight=False, force_terminal=able())
 
 
 def say(*lines):

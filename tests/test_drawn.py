@@ -26,12 +26,15 @@ def drawn(monkeypatch):
     return drawn
 
 
-def test_a_training_s_figure_has_the_accuracies_and_the_method_s_own_columns(drawn, tmp_path):
-    calls = drawn("training")
-    write_training(tmp_path / "digits/sym/0.5", "incv", [.5, .6], [.4, .7], {"kept": [64, 60], "kept_precision_1": .9})
-    draw.training_figures(tmp_path / "digits/sym/0.5", "incv")
+def test_a_training_s_figure_has_the_accuracies_what_is_held_out_and_the_method_s_own_columns(drawn, tmp_path):
+    calls, folder = drawn("training"), tmp_path / "digits/sym/0.5"
+    write_training(folder, "incv", [.5, .6], [.4, .7], {"kept": [64, 60], "kept_precision_1": .9})
+    log = pd.read_csv(folder / "incv_training.csv")
+    log.insert(4, "heldout_loss_1", [2., 1.])
+    log.to_csv(folder / "incv_training.csv", index=False)
+    draw.training_figures(folder, "incv")
     ((frame, method, title),) = calls
-    assert list(frame) == ["test_accuracy_1", "test_accuracy_2", "kept", "kept_precision_1"]
+    assert list(frame) == ["test_accuracy_1", "test_accuracy_2", "heldout_loss_1", "kept", "kept_precision_1"]
     assert (method, title) == ("incv", "INCV, digits, sym 0.5, seed 0")
 
 

@@ -114,7 +114,7 @@ def test_epochs_are_counted_in_ones_twos_fives_and_tens(n, expected):
     axes, = figures.training(frame, "incv", "").axes
     low, high = axes.get_xlim()
     assert [tick for tick in axes.get_xticks() if low <= tick <= high] == expected
-    assert axes.lines[0].get_markevery() == (0, n // 8)
+    assert axes.lines[0].get_markevery() == (0, max(1, n // 16))
 
 
 @pytest.mark.parametrize("n, first", [(19, 1), (20, 2)])

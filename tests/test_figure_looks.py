@@ -51,7 +51,7 @@ AXES = {                # width, height; of each panel the title, what is on its
     "maps": (2.8, 5.6, [("M", "predicted class", "true class"), ("T", "noisy label", "true class")]),
     "iterations": (7.6, 3, [("", "iteration", "share"), ("", "iteration", "samples")]),
     "training": (11.4, 3, [("", "epoch", "test accuracy"), ("", "epoch", "samples kept"), ("", "epoch", "LID")]),
-    "accuracy": (8.4, 6, [(f"{setting} (n = 2)", "epoch", "test accuracy") for setting in (
+    "accuracy": (8.4, 7.2, [(f"{setting} (n = 2)", "epoch", "test accuracy") for setting in (
         "sym 0.5", "asym 0.4", "sym 0.2")]),
     "selection": (8.4, 3.2, [("label precision LP", "iteration", ""), ("label recall LR", "iteration", "")]),
 }
@@ -198,11 +198,11 @@ def test_lines_of_other_settings_have_their_method_s_color_and_dash_and_hollow_m
     assert newest.get_marker() == "*" and usual.get_marker() == other.get_marker() == "o"
 
 
-@pytest.mark.parametrize("n, expected", [(3, [0, 0, 0]), (40, [0, 1, 3]), (80, [0, 3, 6])])
-def test_some_eight_markers_a_line_that_do_not_hide_each_other(n, expected):
+@pytest.mark.parametrize("n, expected", [(31, [0, 0, 0]), (32, [0, 0, 1]), (80, [0, 1, 3])])
+def test_some_sixteen_markers_a_line_that_do_not_hide_each_other(n, expected):
     curve = band(np.linspace(.1, .9, n))
     lines = figures.test_accuracy({SYM: {(method, ""): curve for method in ("standard", "d2l", "incv")}}).axes[0].lines
-    assert [line.get_markevery() for line in lines] == [(first, max(1, n // 8)) for first in expected]
+    assert [line.get_markevery() for line in lines] == [(first, max(1, n // 16)) for first in expected]
 
 
 def test_the_first_tenth_of_the_epochs_may_begin_below_the_panel():

@@ -136,15 +136,16 @@ def test_verify_figures(tmp_path):
 
 
 def test_theory_figure_has_curves_and_points():
-    points = pd.DataFrame({"pattern": ["sym"] * 3, "ratio": [0.5, 1.0, 0.2], "differs": ["", "", "6 epochs"],
-                           "TA": [0.3, 0.1, 0.6], "LP": [0.9, np.nan, 1.0], "LR": [0.5, 0.0, 0.8]})
+    """A run without noise in both panels."""
+    points = pd.DataFrame({"pattern": "sym", "ratio": [0.5, 1.0, 0.2, 0], "differs": ["", "", "6 epochs", ""],
+                           "TA": [0.3, 0.1, 0.6, 0.8], "LP": [0.9, np.nan, 1.0, 1.0], "LR": [0.5, 0.0, 0.8, 0.8]})
     sym, asym = figures.theory_curves(points, 10).axes
     curve, measured, unlike = sym.lines[:3]
     assert curve.get_ydata()[[0, 100, -1]] == pytest.approx([1, 0.25 / 0.9, 1 / 9])
-    assert list(measured.get_xydata().ravel()) == [0.5, 0.3, 1.0, 0.1]
+    assert list(measured.get_xydata().ravel()) == [0.5, 0.3, 1.0, 0.1, 0, 0.8]
     assert list(unlike.get_xydata().ravel()) == [0.2, 0.6] and unlike.get_markerfacecolor() == "white"
     assert "6 epochs" in [text.get_text() for text in sym.figure.legends[0].get_texts()]
-    assert len(asym.lines) == 9 and len(asym.lines[1].get_xdata()) == 0
+    assert len(asym.lines) == 9 and list(asym.lines[1].get_xydata().ravel()) == [0, 0.8]
 
 
 @pytest.mark.parametrize("found, chosen", [

@@ -7,7 +7,7 @@ import pytest
 from helpers import names, run_command
 from records import INCV, write_record, write_run
 
-from noisylabels.recipes import RECIPES
+from noisylabels.recipes import RECIPES, resolve
 from noisylabels.report import draw
 from noisylabels.report.groups import labelled, usual_recipe
 from noisylabels.report.looks import look
@@ -34,6 +34,8 @@ def test_only_the_seed_may_differ(tmp_path):
     ({"validation_split": .1}, "0.1 held out"),
     ({"evaluate_every": 5}, "evaluated every 5"),
     ({"assumed_pattern": "asym"}, "told asym"),
+    ({"recipe": "fast", **resolve("fast", "main", False, samples=1400, optimizer="adam").values, "samples": 1400},
+     "fast, adam"),
     ({"recipe": "fast", **RECIPES["fast"]["main"].values, "augmentation": "none", "mirror": False}, "fast"),
 ])
 def test_a_run_of_other_arguments_has_a_row_that_says_so(tmp_path, changes, differs):

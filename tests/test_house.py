@@ -16,10 +16,10 @@ from noisylabels.recipes import Settings
 # Each room may import those on its right, and itself. A room is a module of noisylabels, or a folder of it.
 MAY_IMPORT = {
     "python": "", "errors": "", "streams": "", "recipes": "", "models": "",
-    "interrupt": "", "machine": "", "progress": "", "theory": "errors",
+    "interrupt": "", "machine": "", "progress": "interrupt", "theory": "errors",
     "gpu": "errors machine",
-    "data": "errors streams theory",
-    "runs": "errors recipes theory",
+    "data": "errors machine streams theory",
+    "runs": "errors machine recipes theory",
     "experiment": "data recipes theory",
     "training": "errors gpu machine models progress runs streams theory",
     "methods": "errors streams theory training",

@@ -57,6 +57,7 @@ def test_what_no_word_is_known_for_is_named_as_it_is(folder, tmp_path):
 @pytest.mark.parametrize("dataset, recipe, changes, differs", [
     ("cifar10", "paper", {"augmentation": "none"}, "augmentation none"),
     ("cifar10", "fast", {"mirror": False}, "mirror False"),
+    ("cifar10", "fast", {"augmentation": "none", "mirror": False}, "augmentation none"),
     ("digits", "fast", {"augmentation": "flip"}, "augmentation flip"),
 ])
 def test_what_a_recipe_is_depends_on_whether_images_may_be_mirrored(dataset, recipe, changes, differs, tmp_path):

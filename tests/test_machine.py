@@ -81,21 +81,36 @@ def test_gpus_of_windows_in_its_linux(listed, found, monkeypatch, tmp_path):
     assert machine.gpus() == found
 
 
+@pytest.mark.parametrize("text, found", [
+    ("model\t\t: 17\nmodel name\t: A 9\nflags\t: a\n\nmodel name\t: A 9\n", "A 9"), ("model\t: 1\n", "B"), (None, "B")])
+def test_processor(text, found, monkeypatch, tmp_path):
+    """As /proc has it, or else as Python does."""
+    (tmp_path / "proc").mkdir()
+    if text:
+        (tmp_path / "proc/cpuinfo").write_text(text)
+    monkeypatch.setattr(machine, "Path", lambda path: tmp_path / path.lstrip("/"))
+    monkeypatch.setattr("platform.processor", lambda: "B")
+    assert machine.processor() == found
+
+
 MEMORY = "MemTotal: 9 kB\nMemAvailable:    2048 kB\n"
 
 
+@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("text, limit, found", [
     (MEMORY, None, 2048 * 1024), ("MemTotal: 9 kB\n", None, float("inf")), (None, None, float("inf")),
     ("MemAvailable: much\n", None, float("inf")), (MEMORY, "max", 2048 * 1024), (MEMORY, "1000000", 400000),
     (None, "1000000", 400000), (MEMORY, "9000000", 2048 * 1024)])
-def test_free_memory(text, limit, found, monkeypatch, tmp_path):
+def test_free_memory(text, limit, found, version, monkeypatch, tmp_path):
     """Of the machine, and of a container's limit, where there is one, what is used and could not be given up."""
-    group = tmp_path / "sys/fs/cgroup"
+    group = tmp_path / "sys/fs/cgroup" / ("memory" if version == 1 else "")
+    names = ("max", "current", "stat") if version == 2 else ("limit_in_bytes", "usage_in_bytes", "stat")
     group.mkdir(parents=True), (tmp_path / "proc").mkdir()
     if text:
         (tmp_path / "proc/meminfo").write_text(text)
     if limit:
-        for name, value in (("max", limit), ("current", 700000), ("stat", "anon 600000\ninactive_file 100000")):
+        stat = f"anon 600000\n{'total_' * (version == 1)}inactive_file 100000"
+        for name, value in zip(names, (limit, 700000, stat)):
             (group / f"memory.{name}").write_text(f"{value}\n")
     monkeypatch.setattr(machine, "Path", lambda path: tmp_path / path.lstrip("/"))
     assert machine.free_memory() == found

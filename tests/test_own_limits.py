@@ -199,7 +199,9 @@ def test_a_test_set_of_which_nothing_can_be_read_is_an_error(tmp_path):
 def test_a_test_set_without_classes(tmp_path):
     class_folders(tmp_path / "own/train", a=5, b=5)
     picture(tmp_path / "own/test/1.png")
-    assert "test/ has no folders of classes: put its images into some, or move it away" in complaint(tmp_path / "own")
+    said = "test/ has no folders of classes: put its images into some, or give train/ alone"
+    assert said in complaint(tmp_path / "own")
+    assert load(tmp_path / "own/train", test_split=.2)[0].classes == ("a", "b")
 
 
 def test_true_labels_that_are_written_otherwise(tmp_path):
@@ -210,10 +212,13 @@ def test_true_labels_that_are_written_otherwise(tmp_path):
     assert message.endswith("y_true has no class of the labels: it has '0.0', they have '0'; write both alike")
 
 
-def test_a_file_by_its_path_here_and_from_the_root_is_one(tmp_path):
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_file_by_its_path_here_and_from_the_root_is_one(relative, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     class_folders(tmp_path, x=4)
     rows = [("x/00.png", "a"), (tmp_path / "x/00.png", "b")]
-    assert "again, after line 2" in complaint(table(tmp_path / "own.csv", ("file", "label"), rows))
+    csv = table(tmp_path / "own.csv", ("file", "label"), rows)
+    assert "again, after line 2" in complaint(csv.relative_to(tmp_path) if relative else csv)
 
 
 def test_a_path_as_on_windows_says_so(tmp_path):

@@ -43,7 +43,7 @@ def test_a_run_of_this_machine_has_its_share_of_cores_and_gpus(cores, found, job
     (0, 1, .25, "1 runs with 0.25 GPU each need more than the 0"), (3, 2, 2, "2 runs with 2 GPU each")])
 def test_there_are_not_more_gpus_than_there_are(found, jobs, asked, words, made, monkeypatch):
     monkeypatch.setattr(machine, "gpus", lambda: found)
-    with pytest.raises(UserError, match=f"^argument --jobs: {words}"):
+    with pytest.raises(UserError, match=f"^argument --{'jobs' if jobs > 1 else 'gpus_per_run'}: {words}"):
         places.on_this_machine("root", jobs, asked)
     assert made.dask is None
 

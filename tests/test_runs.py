@@ -73,7 +73,7 @@ def test_a_finished_run(tmp_path):
     found = record(tmp_path)
     assert found["arguments"] == ARGUMENTS and found["finished"] is True and found["results"] == {"LP": .9, "LR": None}
     (session,) = found["sessions"]
-    assert session["seconds"] >= 0 and session["hardware"]["cores"] >= 1
+    assert session["seconds"] >= 0 and session["hardware"]["cores"] >= 1 and session["hardware"]["processor"]
     assert (session["hardware"]["device"], session["hardware"]["threads"]) == ("CPU", 1)
     assert session["versions"]["numpy"] == np.__version__ and "git" in session and session["command"] == sys.argv
 

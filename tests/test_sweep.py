@@ -110,10 +110,11 @@ def test_without_dask_one_run_at_a_time(tmp_path):
     def without(*flags):
         return subprocess.run([sys.executable, "-c", code, *TINY, "--results_dir", tmp_path, *flags], cwd=ROOT,
                               capture_output=True, text=True)
-    ended = without("--jobs", "2")
-    assert ended.returncode == 2 and re.fullmatch(
-        "-c: error: argument --jobs: .* need Dask .*pip install --require-hashes -r requirements-dask.txt\n",
-        ended.stderr)
+    for flag, value in (("--jobs", "2"), ("--gpus_per_run", "1")):
+        ended = without(flag, value)
+        assert ended.returncode == 2 and re.fullmatch(
+            f"-c: error: argument {flag}: this needs Dask .*pip install --require-hashes -r requirements-dask.txt\n",
+            ended.stderr)
     assert without("--jobs", "1", "--dry_run").returncode == 0
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from noisylabels import machine
 from noisylabels.data.label_files import array_header, damage, open_npz
 from noisylabels.errors import UserError
 
@@ -27,12 +28,11 @@ _large = threading.Lock()
 
 
 def available_memory():
-    """Bytes that this machine has left."""
-    try:
-        with open("/proc/meminfo") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):                        # not Linux: all it has; Windows does not say
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
+    """Bytes that are left, of the machine's memory and its container's; where nothing says that, all that it has."""
+    found = machine.free_memory()
+    if found == math.inf and hasattr(os, "sysconf"):        # not Linux; Windows does not say
+        found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return found
 
 
 def check_memory(name, n, height, width, channels, report, fixed=False):
@@ -201,7 +201,7 @@ def read_files(base, files, test, size, name, report, fixed=False):
 
 def _decode_all(paths, size, title, report):
     """Decodes files in parallel: a Store of those that can be read, in their order, and {place in paths: why not}."""
-    store, unreadable, workers = Store(len(paths), size), {}, os.cpu_count() or 1
+    store, unreadable, workers = Store(len(paths), size), {}, machine.cores()
     start = last = time.monotonic()
     Image.init()
     with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:

@@ -27,7 +27,7 @@ def load(path, image_size=None, test_split=None, seed=0, image_column=None, labe
     """The data set in a folder, a CSV or an npz, as a Dataset whose observed labels are `given`.
 
     A folder: the top level is the class, or train/ and test/ are, with the same classes in each. A CSV: a column of
-    files, one of labels, and `split` and `y_true` if it has them. An npz: ARRAYS, uint8, and y_true beside y.
+    files, one of labels, and `split` and `y_true` if it has them. An npz: `sources.ARRAYS`, uint8, y_true beside y.
     image_size: pixels a side; by default 32, and for an npz as it is. Files are resized as a whole, not cropped, and
     keep one channel where all of them are grey. test_split: the share, of each class alike and drawn from
     stream_seed(seed, "test split"), that is set aside where there is no test set, by default a fifth. no_mirror: a

@@ -43,8 +43,8 @@ def in_folder(path):
     if inner.get("train"):
         if "test" in inner:
             if not inner["test"]:
-                raise UserError(f"{path}: test/ has no folders of classes: put its images into some, or move it "
-                                "away, to have a part of train/ set aside")
+                raise UserError(f"{path}: test/ has no folders of classes: put its images into some, or give "
+                                "train/ alone, to have a part of it set aside")
             if inner["train"] != inner["test"]:
                 differ = sorted(set(inner["train"]) ^ set(inner["test"]))
                 raise UserError(f"{path}: train/ and test/ hold different classes, only one has {listed(differ)}: make "
@@ -102,7 +102,7 @@ def in_table(path, image_column, label_column):
             problem = f"has no {lacks}; add it, or remove the line"
         elif "://" in file or ".." in file.replace("\\", "/").split("/"):
             problem = f"names {file[:200]!a}; give a path on this machine, relative to the CSV and without '..'"
-        elif first.setdefault(place := os.path.normpath(path.parent / file), line) != line:
+        elif first.setdefault(place := os.path.abspath(path.parent / file), line) != line:
             problem = f"names {file[:200]!a} again, after line {first[place]}; keep one of them"
         elif splits and splits[k] not in ("train", "test"):
             problem = f"has {splits[k][:80]!a} as split; give train or test"

@@ -90,15 +90,17 @@ def incv_figures(run_folder):
 
 
 def training_figures(run_folder, method):
-    """`<method>_training.png`, test accuracy by epoch and the method's own columns, which are those after `seconds`.
+    """`<method>_training.png`: test accuracy, what is held out, and the method's own columns (after `seconds`).
 
     Of f_correction also `f_correction_T.png`, its T beside the true one, where it is another. ValueError: `run_at`.
     """
     run, written = run_at(run_folder), []
     frame = read_training(run, method)
     if frame is not None:
+        heldout = [column for column in frame if column.startswith("heldout_")]
         own = frame.columns[frame.columns.get_loc("seconds") + 1:]
-        figure = figures.training(frame[[*networks_of(frame), *own]], method, f"{title_of(method)}, {run.title}")
+        shown = frame[[*networks_of(frame), *heldout, *own]]
+        figure = figures.training(shown, method, f"{title_of(method)}, {run.title}")
         written.append(save(figure, run.folder / f"{method}_training.png"))
     T = read_matrix(run.folder / "f_correction_T.csv") if method == "f_correction" else None
     if T is not None:

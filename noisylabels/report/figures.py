@@ -20,7 +20,8 @@ from noisylabels.report.looks import GREY, QUANTITIES, SCORES, SETS, Look, look,
 def theory_curves(points, n_classes, published=None):
     """TA, LP and LR over the noise ratio: theory as lines, a marker a run, one panel a pattern ("Verify" figure).
 
-    The paper's two patterns always, others where there are runs.
+    The paper's two patterns always, others where there are runs. Without noise they are one, so that a run at ratio 0
+    stands in every panel.
 
     points: frame with columns pattern, ratio, differs, TA, LP, LR; runs that differ from the recipe are drawn hollow.
     published: as published.THEORY_POINTS, or None.
@@ -31,7 +32,7 @@ def theory_curves(points, n_classes, published=None):
     formulas = {"TA": theory.test_accuracy, "LP": theory.label_precision, "LR": theory.label_recall}
     for axes, pattern in zip(panels, patterns, strict=True):
         matrices = [theory.transition_matrix(pattern, ratio, n_classes) for ratio in ratios]
-        runs = points[points["pattern"] == pattern]
+        runs = points[(points["pattern"] == pattern) | (points["ratio"] == 0)]
         alike = runs["differs"] == ""
         for score, formula in formulas.items():
             axes.plot(ratios, [formula(T) for T in matrices], **SCORES[score].style(marker=None))
@@ -132,7 +133,7 @@ def test_accuracy(settings, doubtful=()):
     doubtful: noise settings, not all test labels of which are known to be true.
     The band is one std; the first tenth of the epochs may lie below the panel, for the sake of what follows.
     """
-    figure, panels = _panels(len(settings), width=4.2, height=3)
+    figure, panels = _panels(len(settings), width=4.2, height=3.6)
     drawn = {key for lines in settings.values() for key in lines}
     methods = [*METHODS, *sorted({method for method, _ in drawn} - set(METHODS))]
     order = sorted(drawn, key=lambda key: (methods.index(key[0]), key[1]))
@@ -242,8 +243,8 @@ def _line(axes, frame, drawn_as, markevery=1):
 
 
 def _sparse(frame, offset=0.0):
-    """markevery: some eight markers a line, shifted by a share of their distance to keep the lines' markers apart."""
-    step = max(1, len(frame) // 8)
+    """markevery: all of 31 points, of more some sixteen, shifted by a share of their distance, to be kept apart."""
+    step = max(1, len(frame) // 16)
     return int(offset * step), step
 
 

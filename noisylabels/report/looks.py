@@ -50,6 +50,7 @@ FILLS = ("none", "left", "right", "top", "bottom")      # of the markers of runs
 GREY = Look("", "0.4", "-", "o")
 SETS = {"selected": "#0072b2", "candidate": "#e69f00", "removed": "#a00000"}
 QUANTITIES = {"test_agreement": "agreement with noisy test labels",
+              "heldout_accuracy": "agreement with held-out labels", "heldout_loss": "loss on held-out labels",
               "kept_precision": "label precision of the kept", "kept": "samples kept", "lid": "LID", "alpha": "α",
               "selected": "samples selected", "LP": "label precision LP", "LR": "label recall LR"}
 

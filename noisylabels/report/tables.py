@@ -79,7 +79,8 @@ def selections(found, points, dataset, recipe):
     lines = [f"# Label precision and recall of INCV's selections on {dataset}", "",
              "After each iteration; F: the F-score of the two. Mean ± sample standard deviation over the seeds found",
              "(how many), of selections that agree in all else; one that ended early stays at its last value.",
-             f"Recipe: {recipe}; rows that differ from it say in what.", "",
+             f"Recipe: {recipe}; rows that differ from it say in what.",
+             *["Published: read off the figure."] * bool(points), "",
              "| setting | iteration | LP | LR | F |", "|---|---:|---:|---:|---:|"]
     for (noise, differs), scores in found.items():
         known = list(zip(*points.get(noise, {}).values(), strict=True))

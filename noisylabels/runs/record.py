@@ -15,6 +15,7 @@ from pathlib import Path
 from filelock import lock_descriptor
 
 from noisylabels.errors import UserError
+from noisylabels.machine import processor
 from noisylabels.recipes import DEFAULTS
 from noisylabels.runs.files import disk, set_aside, write_json
 
@@ -235,5 +236,5 @@ def _environment(computing):
     """A session's begin, command, versions, git revision and hardware, as far as they can be found out."""
     return {"started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "seconds": None, "command": sys.argv,
             "git": _revision(), "python": platform.python_version(), "versions": versions(),
-            "hardware": {**computing, "machine": platform.machine(), "system": platform.platform(),
-                         "cores": os.cpu_count()}}
+            "hardware": {**computing, "machine": platform.machine(), "processor": processor(),
+                         "system": platform.platform(), "cores": os.cpu_count()}}

@@ -87,7 +87,7 @@ def read_decisions(path, dataset, y_noisy):
         differ = np.flatnonzero(frame[column] != found)
         if len(differ):
             k = differ[0]
-            fail(f"is of another data set or of other labels: at index {indices[k]} it has the {column} "
+            fail(f"is of another data set or of other labels: at index {frame['index'][k]} it has the {column} "
                  f"{frame[column][k]!a:.80}, here that is {found[k]!a:.80}")
     unknown = set(frame.decision) - set(DONE)
     if unknown:

@@ -28,8 +28,8 @@ def on_this_machine(root, jobs, gpus):
     found = machine.gpus()
     gpus = min(1, found) if gpus is None else gpus
     if gpus * jobs > found:
-        raise UserError(f"argument --jobs: {jobs} runs with {gpus:g} GPU each need more than the {found} of this "
-                        "machine; give a smaller --gpus_per_run, or --gpu_id -1 for the CPU")
+        raise UserError(f"argument --{'jobs' if jobs > 1 else 'gpus_per_run'}: {jobs} runs with {gpus:g} GPU each need "
+                        f"more than the {found} of this machine; give less, or --gpu_id -1 alone for the CPU")
     quiet()
     sys.warnoptions.append("ignore:resource_tracker:UserWarning")       # Python's, of a process that Ctrl-C has ended
     workers = LocalCluster(n_workers=jobs, threads_per_worker=1, memory_limit=0, resources={"GPU": gpus},
