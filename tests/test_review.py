@@ -212,6 +212,16 @@ def test_a_cell_of_the_map_filters(opened, tmp_path):
     assert len(marks(browser)) == 7
 
 
+def test_after_a_click_on_a_button_the_keys_are_those_of_the_images(opened, tmp_path):
+    browser = opened()
+    browser.find_element(By.ID, "clear").click()
+    press(browser, Keys.ENTER)
+    assert [mark != "" for mark in marks(browser)] == [True] + [False] * 7
+    decisions(browser, tmp_path)
+    press(browser, Keys.ENTER)
+    assert [mark != "" for mark in marks(browser)] == [True] * 2 + [False] * 6
+
+
 def test_everything_can_be_reached_and_has_a_name(opened):
     """By Tab alone; what has the focus is outlined."""
     browser = opened()
