@@ -19,10 +19,13 @@ cli.main(cli.Parser("script"), lambda _: (Path(sys.argv[1]).touch(), time.sleep(
 """
 
 
-def begun(path, seconds, prepare=None):
+LINE = "-c: interrupted; finished epochs are saved, the same command goes on from there\n"
+
+
+def begun(path, seconds, prepare=None, stdout=subprocess.PIPE, **environment):
     """A script that works for so many seconds, as soon as it does; prepare: called in its process before it begins."""
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, path, str(seconds)], cwd=ROOT, preexec_fn=prepare,
-                               text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                               text=True, stdout=stdout, stderr=subprocess.PIPE, env=os.environ | environment)
     deadline = time.monotonic() + 60
     while not path.exists():
         assert time.monotonic() < deadline and process.poll() is None
@@ -42,8 +45,23 @@ def test_a_signal_ends_a_script_with_a_line_whatever_is_closed(name, closed, tmp
     process.send_signal(getattr(signal, name))
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (128 + getattr(signal, name), "")
-    line = "-c: interrupted; finished epochs are saved, the same command goes on from there\n"
-    assert err == line * (closed != 2)
+    assert err == LINE * (closed != 2)
+
+
+@pytest.mark.parametrize("term, shown", [("xterm", b"\x1b[?25h\r\n"), ("dumb", b"")])
+def test_a_signal_shows_the_cursor_of_a_terminal_again(term, shown, tmp_path):
+    """On standard output, wherever the line goes, if the terminal can hide it."""
+    ours, theirs = os.openpty()
+    process = begun(tmp_path / "up", 60, stdout=theirs, TERM=term)
+    process.terminate()
+    assert process.communicate(timeout=20)[1] == LINE
+    os.set_blocking(ours, False)
+    try:
+        found = os.read(ours, 99)
+    except BlockingIOError:
+        found = b""
+    os.close(ours), os.close(theirs)
+    assert found == shown
 
 
 def test_a_signal_ends_a_script_whose_reader_has_gone(tmp_path):
@@ -65,9 +83,11 @@ def test_a_script_needs_no_standard_streams(closed, tmp_path):
     assert process.communicate(timeout=20) == ("done\n" * (closed != 1), "") and process.returncode == 0
 
 
-def test_what_the_encoding_of_a_terminal_lacks_is_no_error(monkeypatch):
+@pytest.mark.parametrize("errors, shown", [("strict", "?"), ("backslashreplace", "\\u2013")])
+def test_what_the_encoding_of_a_terminal_lacks_is_no_error(errors, shown, monkeypatch):
+    """As the environment has it, or a question mark."""
     written = io.BytesIO()
-    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="latin-1"))
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="latin-1", errors=errors))
     monkeypatch.setattr(cli, "leave_on_signals", lambda line: None)
     cli.main(cli.Parser("script"), lambda args: print("± –"), [])
-    assert written.getvalue() == "± ?\n".encode("latin-1")
+    assert written.getvalue() == f"± {shown}\n".encode("latin-1")
