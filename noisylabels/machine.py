@@ -22,11 +22,11 @@ def cores():
 
 
 def processor():
-    """What the processor is called, as far as the system says."""
+    """What the processor is called, or else of what kind it is."""
     with contextlib.suppress(OSError):
         if found := re.search(r"^model name\s*: (.+)", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
             return found[1]
-    return platform.processor()
+    return platform.processor() or platform.machine()       # the former is empty on many an ARM
 
 
 def gpus():

@@ -84,13 +84,16 @@ def test_gpus_of_windows_in_its_linux(listed, found, monkeypatch, tmp_path):
 @pytest.mark.parametrize("text, found", [
     ("model\t\t: 17\nmodel name\t: A 9\nflags\t: a\n\nmodel name\t: A 9\n", "A 9"), ("model\t: 1\n", "B"), (None, "B")])
 def test_processor(text, found, monkeypatch, tmp_path):
-    """As /proc has it, or else as Python does."""
+    """As /proc has it, or else as Python does, or its kind."""
     (tmp_path / "proc").mkdir()
     if text:
         (tmp_path / "proc/cpuinfo").write_text(text)
     monkeypatch.setattr(machine, "Path", lambda path: tmp_path / path.lstrip("/"))
     monkeypatch.setattr("platform.processor", lambda: "B")
     assert machine.processor() == found
+    monkeypatch.setattr("platform.processor", str)
+    monkeypatch.setattr("platform.machine", lambda: "C")
+    assert machine.processor() == found.replace("B", "C")
 
 
 MEMORY = "MemTotal: 9 kB\nMemAvailable:    2048 kB\n"
