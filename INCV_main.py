@@ -21,7 +21,7 @@ import pandas as pd
 from noisylabels import cli, data_flags
 from noisylabels.errors import UserError
 from noisylabels.experiment import Experiment
-from noisylabels.methods import METHODS, OPTIONS, SELECTED, method_class, options_of
+from noisylabels.methods import ASSUMING, METHODS, OPTIONS, SELECTED, method_class, options_of
 from noisylabels.progress import Progress, say
 from noisylabels.report import draw
 from noisylabels.runs.files import write_csv
@@ -30,7 +30,7 @@ from noisylabels.selection.decisions import Decisions, read_decisions
 from noisylabels.selection.files import Selected, csv_path, find_selection, scores_of, selection_run, write_labels
 from noisylabels.selection.select import select, trainings
 from noisylabels.streams import stream
-from noisylabels.theory import GIVEN
+from noisylabels.theory import GIVEN, told
 from utils import load_dataset, observed_labels
 
 
@@ -87,14 +87,14 @@ def plan(args, dataset):
     decisions = read_decisions(args.decisions, dataset, y_noisy) if args.decisions else None
     experiment = cli.experiment(
         args, "main", dataset, y_noisy, noise, (len(y_noisy), "the training set"), args.epochs, method=args.method,
-        assumed_pattern=cli.told(args, noise), selection=None,
+        assumed_pattern=cli.told(args, noise) if args.method in ASSUMING else told(noise.pattern), selection=None,
         **({"decisions": decisions.digest} if decisions else {}),
         **{flag: getattr(args, flag) for flag in OPTIONS if flag.startswith(f"{args.method}_")})
     experiment = replace(experiment, overwrite=args.overwrite or again)
     if experiment.arguments.get("co_teaching_variant") == "2018" and experiment.settings.optimizer != "adam":
-        raise UserError("argument --co_teaching_variant: 2018 changes Adam's beta1; give --optimizer adam "
-                        "--learning_rate 0.001 --weight_decay 0")
-    check_told(experiment)
+        raise UserError("argument --co_teaching_variant: 2018 changes Adam's beta1; give "
+                        "--optimizer adam --weight_decay 0")
+    check_options(experiment)
     selection = selecting and find_selection(selecting, args.selection, cli.given_for_selection(args), decisions)
     teacher = plan_teacher(args, dataset) if args.method == "incv_student" else None
     ready = (selection or not selecting) and (not teacher or teacher.finished)
@@ -118,13 +118,17 @@ def networks_of(folder):
     return [folder / f"incv_{k}.keras" for k in (1, 2)]
 
 
-def check_told(experiment):
-    """Raises UserError where a method has to be told of the noise what nobody knows."""
-    told = {"co_teaching_noise_ratio": 0, **experiment.arguments}
-    if experiment.wrong is None and told["co_teaching_noise_ratio"] is None:
+def check_options(experiment):
+    """Raises UserError where an option is of no use, or tells a method of the noise what nobody knows."""
+    options = {"co_teaching_noise_ratio": 0, **experiment.arguments}
+    curriculum = options.get("mentornet_curriculum")
+    unused = {"self_paced": "mentornet_percentile", "pd": "mentornet_burn_in"}.get(curriculum)
+    if unused and options[unused] != OPTIONS[unused].default:
+        raise UserError(f"argument --{unused}: --mentornet_curriculum {curriculum} has none")
+    if experiment.wrong is None and options["co_teaching_noise_ratio"] is None:
         raise UserError("argument --method: co_teaching is told the noise ratio, which is not known of these labels: "
                         "give --co_teaching_noise_ratio, the estimate of INCV.py for example")
-    if experiment.T is None and told.get("f_correction_T") == "true":
+    if experiment.T is None and options.get("f_correction_T") == "true":
         raise UserError("argument --f_correction_T: the true matrix of these labels is not known: leave it out, to "
                         "have it estimated")
 

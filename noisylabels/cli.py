@@ -139,7 +139,8 @@ def add_common(parser, several_ratios=False):
     add("--recipe", choices=RECIPES,
         help="the settings' table in recipes.py; by default digits for digits, fast for own images, else paper")
     add("--architecture", choices=ARCHITECTURES, help="network; by default the recipe's, as all down to --precision")
-    add("--optimizer", choices=OPTIMIZERS, help="optimizer")
+    add("--optimizer", choices=OPTIMIZERS,
+        help="optimizer; another than the recipe's has a learning rate of its own, if none is given")
     add("--learning_rate", type=number(float, 0, above=True), help="learning rate at its peak")
     add("--weight_decay", type=number(float, 0), help="a step shrinks the weights by this times its rate")
     add("--batch_size", type=number(int, 2), help="samples a step")
@@ -194,6 +195,8 @@ def experiment(args, task, dataset, y_noisy, noise, trained_on, epochs=None, **a
     larger than what there is to train on.
     """
     check_labels(args, dataset, y_noisy if noise.pattern == GIVEN else dataset.y_train)
+    if args.no_mirror and "flip" in (args.augmentation or ""):
+        raise UserError(f"argument --no_mirror: --augmentation {args.augmentation} makes mirror images")
     recipe = args.recipe or dataset.default_recipe
     n, what = trained_on
     if dataset.digest:

@@ -68,14 +68,15 @@ def shares(parallel, gpu_id, threads):
     """How the two halves of a selection share the machine: a GPU id for each process, and the threads of a training.
 
     parallel: "on", "off", or "auto": side by side where there are two GPUs, or no GPU but two cores, and the memory.
-    gpu_id: as for training.device.start_tensorflow; threads: as given, or None for an equal share of the cores.
+    gpu_id: as for training.device.start_tensorflow; threads: as given, or None for an equal share of the cores. A half
+    has as many GPUs one after the other as side by side, for its batches are shared among them.
     """
     found = gpus()
     ids = gpu_id.split(",") if gpu_id else [str(k) for k in range(min(2, found))]
+    half = len(ids) // 2
     on_cpu = gpu_id == "-1" or not found
     enough = (cores() > 1 if on_cpu else len(ids) > 1) and free_memory() > TWO_TRAININGS
     if parallel == "off" or parallel == "auto" and not enough:
-        return (gpu_id,), threads or cores()
-    half = len(ids) // 2
+        return (gpu_id and ",".join(ids[:max(1, half)]),), threads or cores()
     pair = (gpu_id, gpu_id) if on_cpu or not half else (",".join(ids[:half]), ",".join(ids[half:2 * half]))
     return pair, threads or max(1, cores() // 2)

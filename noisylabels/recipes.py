@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 PRECISIONS = ("float32", "mixed")       # mixed: in bfloat16 where device.computes_bfloat16(), else in float32
 AUGMENTATIONS = ("none", "flip", "shift", "translate", "shift_flip", "translate_flip")     # in training/augmentation.py
-OPTIMIZERS = ("adam", "nesterov")                                       # functions of training/optimizers.py
+
+# Functions of training/optimizers.py, and their learning rates: of nesterov the trial's 4 / (1024 (1 + 1/(1 - .85))),
+# of losses summed over a batch of 128, times 128 for their mean.
+OPTIMIZERS = {"adam": 1e-3, "nesterov": 128 * 4 / (1024 * (1 + 1 / .15))}
 
 
 class Steps:
@@ -43,7 +46,7 @@ class Settings:
     epochs: int
     factor: object
     optimizer: str = "adam"             # one of OPTIMIZERS
-    learning_rate: float = 1e-3
+    learning_rate: float = OPTIMIZERS["adam"]
     weight_decay: float = 0.            # of all trained weights, each step by this times the learning rate
     batch_size: int = 128
     augmentation: str = "shift_flip"    # one of AUGMENTATIONS
@@ -81,10 +84,8 @@ ADAM_INCV = Steps(50, (21, .5), (31, .25), (41, .1))
 ADAM_MAIN = Steps(200, (80, .1), (120, .01), (160, .001), (180, .0005))
 ADAM_VERIFY = Steps(200, (81, .1), (121, .01), (161, .001), (181, .0005))
 
-# The trial's 4 / (1024 (1 + 1/(1 - .85))), of losses summed over a batch of 128: times 128 for their mean.
 FAST = dict(architecture="FastCNN", factor=Triangle(.2, .23, 0), optimizer="nesterov", precision="mixed",
-            learning_rate=128 * 4 / (1024 * (1 + 1 / .15)), weight_decay=.03, augmentation="translate_flip",
-            mirror=True)
+            learning_rate=OPTIMIZERS["nesterov"], weight_decay=.03, augmentation="translate_flip", mirror=True)
 DIGITS = dict(augmentation="none", batch_size=32)
 
 RECIPES = {
@@ -113,8 +114,8 @@ def resolve(recipe, task, may_be_mirrored=True, may_be_shifted=None, samples=Non
     may_be_mirrored: where the mirror image of an image need not be of its class (digits), the recipe's is left out.
     may_be_shifted: so are shifts where an image is too small for them; None: as may_be_mirrored. samples: how many of
     own images a training has; of so few that an epoch would have less than STEPS steps, batches are a half, a quarter,
-    ... as large, and so is the recipe's learning rate, with nesterov. A network that is not trained on mirror images
-    does not predict with them.
+    ... as large, and so is the learning rate, with nesterov. Another optimizer than the recipe's has its own rate. A
+    network that is not trained on mirror images does not predict with them.
     """
     settings = RECIPES[recipe][task]
     shifted = may_be_mirrored if may_be_shifted is None else may_be_shifted
@@ -122,6 +123,8 @@ def resolve(recipe, task, may_be_mirrored=True, may_be_shifted=None, samples=Non
     changes = [part for part in settings.augmentation.split("_") if allowed.get(part)]
     settings = replace(settings, augmentation="_".join(changes) or "none", mirror=settings.mirror and may_be_mirrored)
     optimizer = overrides.get("optimizer") or settings.optimizer
+    if optimizer != settings.optimizer:
+        settings = replace(settings, learning_rate=OPTIMIZERS[optimizer])
     while samples and not overrides.get("batch_size") and 2 < settings.batch_size > samples / STEPS:
         rate = settings.learning_rate / 2 if optimizer == "nesterov" else settings.learning_rate
         settings = replace(settings, batch_size=settings.batch_size // 2, learning_rate=rate)

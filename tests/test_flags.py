@@ -104,10 +104,27 @@ KNOWN = np.zeros(3)
 def test_what_nobody_knows_has_to_be_told(arguments, wrong, T, problem):
     experiment = SimpleNamespace(arguments=arguments, wrong=wrong, T=T)
     if problem is None:
-        INCV_main.check_told(experiment)
+        INCV_main.check_options(experiment)
     else:
         with pytest.raises(UserError, match=f"^argument {problem}"):
-            INCV_main.check_told(experiment)
+            INCV_main.check_options(experiment)
+
+
+@pytest.mark.parametrize("flags, problem", [
+    (["--mentornet_percentile", "0.5"], "--mentornet_percentile: --mentornet_curriculum self_paced has none"),
+    (["--mentornet_curriculum", "pd", "--mentornet_burn_in", "0"],
+     "--mentornet_burn_in: --mentornet_curriculum pd has none")])
+def test_an_option_of_the_other_curriculum_is_an_error(flags, problem, tmp_path):
+    args, digits = parsed(INCV_main, "--method", "mentornet", *flags, "--results_dir", tmp_path)
+    with pytest.raises(UserError, match=problem):
+        INCV_main.plan(args, digits)
+
+
+@pytest.mark.parametrize("method, told", [("standard", "sym"), ("co_teaching", "sym"), ("elr", "asym"),
+                                          ("incv", "asym"), ("incv_student", "asym")])
+def test_a_run_is_of_what_its_method_is_told_alone(method, told, tmp_path):
+    args, digits = parsed(INCV_main, "--method", method, "--assumed_pattern", "asym", "--results_dir", tmp_path)
+    assert INCV_main.plan(args, digits).experiment.identity["assumed_pattern"] == told
 
 
 # ---------------------------------------------------------------------------------------------- what came out, in words

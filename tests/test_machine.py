@@ -34,7 +34,10 @@ from noisylabels import machine
     (8, 4, 9e9, ("auto", None, None), (("0", "1"), 4)),
     (8, 4, 9e9, ("auto", "0,1,2,3", None), (("0,1", "2,3"), 4)),        # as many for each half
     (8, 4, 9e9, ("auto", "0,1,3", None), (("0", "1"), 4)),
-    (8, 4, 9e9, ("off", "0,1", None), (("0,1",), 8)),
+    (8, 4, 9e9, ("off", "0,1", None), (("0",), 8)),                     # a half's batches are as large as side by side
+    (8, 4, 1e9, ("auto", "0,1", None), (("0",), 8)),
+    (8, 4, 9e9, ("off", "0,1,2,3", None), (("0,1",), 8)),
+    (8, 4, 9e9, ("off", "-1", None), (("-1",), 8)),
     (8, 4, 9e9, ("auto", "2", None), (("2",), 8)),
     (8, 4, 9e9, ("on", "2", None), (("2", "2"), 4)),
     (8, 4, 9e9, ("auto", "-1", None), (("-1", "-1"), 4)),

@@ -11,6 +11,7 @@ from test_images import class_folders
 
 import INCV
 from noisylabels import cli, data_flags
+from noisylabels.errors import UserError
 from noisylabels.report import draw, figures
 from noisylabels.theory import GIVEN, Noise
 from utils import load_dataset, observed_labels
@@ -210,6 +211,8 @@ def test_letters_are_shifted_but_not_mirrored(tmp_path):
     assert (photos.augmentation, photos.mirror) == ("translate_flip", True)
     assert (letters.augmentation, letters.mirror) == ("translate", False)
     assert experiment(*flags, "--image_size", 8).settings.augmentation == "flip"
+    with pytest.raises(UserError, match="--no_mirror: --augmentation translate_flip makes mirror images"):
+        experiment(*flags, "--no_mirror", "--augmentation", "translate_flip")
 
 
 # ------------------------------------------------------------------------------------------- labels for a data set

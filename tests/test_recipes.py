@@ -60,8 +60,15 @@ def test_an_epoch_has_eight_steps_unless_batches_were_of_one(recipe, samples, ba
     usual, few = resolve(recipe, "main"), resolve(recipe, "main", samples=samples)
     assert few.batch_size == batch and few.learning_rate == pytest.approx(usual.learning_rate * rate)
     adam, nesterov = (resolve(recipe, "main", samples=samples, optimizer=name) for name in ("adam", "nesterov"))
-    assert adam.learning_rate == usual.learning_rate
-    assert nesterov.learning_rate == pytest.approx(usual.learning_rate * batch / usual.batch_size)
+    assert adam.learning_rate == 1e-3
+    assert nesterov.learning_rate == pytest.approx(.0652173913 * batch / usual.batch_size)
+
+
+def test_another_optimizer_than_the_recipe_s_has_its_own_rate():
+    assert resolve("fast", "INCV", optimizer="adam").learning_rate == 1e-3
+    assert resolve("paper", "INCV", optimizer="nesterov").learning_rate == pytest.approx(.0652173913)
+    assert resolve("digits", "INCV", optimizer="adam").learning_rate == 3e-3        # the recipe's own
+    assert resolve("fast", "INCV", optimizer="adam", learning_rate=.01).learning_rate == .01
 
 
 @pytest.mark.parametrize("recipe, changes, expected", [

@@ -216,11 +216,14 @@ def test_one_may_be_named_however_it_was_made(select, train, tmp_path):
         assert (made["architecture"], made["INCV_iter"]) == ("MLP", 1) and files_in(elsewhere) == before
 
 
-def test_one_without_a_record_may_be_of_anything(select, train, tmp_path):
+@pytest.mark.parametrize("beside_a_record", [False, True])
+def test_one_without_a_record_may_be_of_anything(beside_a_record, select, train, tmp_path):
+    """As is one that somebody has put beside the record of a selection."""
     select()
-    named = tmp_path / "some.csv"
+    named = tmp_path / FOLDER / "some.csv" if beside_a_record else tmp_path / "some.csv"
     shutil.move(tmp_path / SELECTION, named)
-    shutil.rmtree(tmp_path / "digits")
+    if not beside_a_record:
+        shutil.rmtree(tmp_path / "digits")
     ended, (what, _) = train("--selection", named, "--assumed_pattern", "asym")
     assert what == "training" and "selection some.csv: nobody knows how it was made; " in ended.out
     assert list(record_of(tmp_path, "incv_training")["arguments"]["selection"]) == ["digest", "LP", "LR"]

@@ -40,6 +40,7 @@ METHODS |= {
     "incv_student": Entry("Student", "INCV student"),
 }
 SELECTED = ("incv", "incv_student")             # those that train on INCV's selection
+ASSUMING = (*SELECTED, "elr")                   # those that are told what is assumed of the noise
 OPTIONS = {
     "f_correction_T": Option(("estimated", "true"),
                              "F-correction's noise matrix: estimated, or that of the noise given"),
@@ -55,8 +56,10 @@ OPTIONS = {
     "sce_beta": Option((1.,), "weight of the reverse cross entropy", (0, 1e6)),
     "sce_A": Option((None,), "what stands for log 0; by default log 1e-4 = -9.21 as in its authors' code, their paper "
                              "says -4", (-1e6, 0)),
-    "elr_beta": Option((None,), "momentum of the targets; by default 0.7 where sym is assumed, else 0.9", (0, 1)),
-    "elr_lambda": Option((None,), "weight of the regularization; by default 3 where sym is assumed, else 1", (0, 1e6)),
+    "elr_beta": Option((None,), "momentum of the targets; by default 0.7 where sym is assumed, else 0.9; "
+                       "its authors have 0.9 for CIFAR-100", (0, 1)),
+    "elr_lambda": Option((None,), "weight of the regularization; by default 3 where sym is assumed, else 1; "
+                         "its authors have 7 for CIFAR-100", (0, 1e6)),
 }
 
 

@@ -8,7 +8,7 @@ teachers are the two networks of INCV's Co-teaching, and what INCV selected keep
     label = y_noisy where selected, else argmax of the mean of f1 and f2,    L = CE(logits, label), on all samples.
 
 So the samples that INCV leaves out are learned from, too. Told: S, and the predictions of the networks trained on it.
-As for every other method, no validation set chooses an epoch of teachers or student, unless --validation_split asks.
+No validation set chooses an epoch of teachers or student: --validation_split reports what it would choose.
 """
 import numpy as np
 import tensorflow as tf

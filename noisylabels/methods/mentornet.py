@@ -12,11 +12,12 @@ v is constant for the gradient, and the sum is divided by B, not by sum v. p = 0
 pd has p = 0.75, or 0.5 by an option: its authors' at a noise ratio of 0.8. Told nothing of the noise.
 
 Not stated in 2019: which MentorNet. The default here is self_paced, that of the Co-teaching paper, whose table this
-paper follows. Its first 18 % are the default of the authors' library; their command for self_paced sets it to 0, the
-option burn_in here. Without, it starves: classes whose losses are large at first are discarded, and so never learned.
-The losses are those of the training-mode pass that also gives the gradient, as in the authors' code. Their MentorNets
-learned to imitate these formulas; here are the formulas. Their L2 penalty shrinks with v, ours stays. The data-driven
-MentorNet learns its curriculum from clean labels, which no other method of the table has: left out.
+paper follows. Its first 18 % are the default of the authors' library, which by its comparison ends at 17; their command
+for self_paced sets it to 0, the option burn_in here. Without, it starves: classes whose losses are large at first are
+discarded, and so never learned. The losses are those of the training-mode pass that also gives the gradient, as in the
+authors' code. Their MentorNets learned to imitate these formulas; here are the formulas. Their L2 penalty shrinks with
+v, ours stays. The data-driven MentorNet learns its curriculum from clean labels, which no other method of the table
+has: left out.
 """
 import tensorflow as tf
 

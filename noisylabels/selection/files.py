@@ -64,15 +64,16 @@ class Selected(NamedTuple):
 def find_selection(experiment, path=None, given=(), decisions=None):
     """The selection to train on, `Selected`; None where it has yet to be made, or to be made again.
 
-    experiment: the selection's. path: of a CSV that was named instead, however it was made. given: names in the
-    experiment's identity that must be as in the selection's record; all must, where that is unfinished. decisions: the
-    Decisions of a person on it, or None.
+    experiment: the selection's. path: of a CSV that was named instead, however it was made; one of another name than
+    INCV.py gives has no record. given: names in the experiment's identity that must be as in the selection's record;
+    all must, where that is unfinished. decisions: the Decisions of a person on it, or None.
     Raises UserError where they are not, or the CSV does not fit the data.
     """
     if path is None and experiment.overwrite:
         return None
-    csv = path or csv_path(experiment)
-    record, identity = read_record(csv.with_name(RECORD)), experiment.identity
+    usual, identity = csv_path(experiment), experiment.identity
+    csv = path or usual
+    record = read_record(csv.with_name(RECORD)) if csv.name == usual.name else None
     made = record["arguments"] if record else {}
     if record:
         names = ["assumed_pattern"] if path else given if record["finished"] else {*made, *identity}
