@@ -24,6 +24,7 @@ from noisylabels.experiment import Experiment
 from noisylabels.methods import ASSUMING, METHODS, OPTIONS, SELECTED, method_class, options_of
 from noisylabels.progress import Progress, say
 from noisylabels.report import draw
+from noisylabels.report.read import RESULT_COLUMNS, read_finished
 from noisylabels.runs.files import write_csv
 from noisylabels.runs.record import Run
 from noisylabels.selection.decisions import Decisions, read_decisions
@@ -259,8 +260,8 @@ def train(experiment, selection, tell):
 
 def print_summary(folder, method):
     """The test accuracies of a finished run, from its files, and the paths of all that it wrote."""
-    result = pd.read_csv(folder / f"{method}_result.csv", dtype={"network": str})
-    averaged = {10: "ten"}.get(result.last10_epochs[0], result.last10_epochs[0])
+    result = read_finished(folder / f"{method}_result.csv", "network", ["final", "last10_epochs", *RESULT_COLUMNS])
+    averaged = {10: "ten"}.get(n := int(result.last10_epochs.iloc[0]), n)
     titles = {"final": "network saved", "last": "last epoch", "last10": f"mean of last {averaged}",
               "validated": "epoch by held-out labels", "best": "best epoch (by the test set)"}
     if (result.final == result["last"]).all():
@@ -273,7 +274,7 @@ def print_summary(folder, method):
         print("\nThe labels of the test images are as noisy as the rest: this is the share of them that is predicted,\n"
               "not the share of predictions that are right.")
     print("", f"{what:<16}" + "   ".join(titles.values()), sep="\n")
-    rows = result.to_dict("records")
+    rows = result.reset_index().to_dict("records")
     for row in rows if len(rows) > 2 else rows[:1]:                     # the mean of one network is that network
         name = "mean of both" if row["network"] == "mean" else f"network {row['network']}"
         print(f"{name:<16}" + "   ".join(f"{row[key]:<{len(title)}.4f}" for key, title in titles.items()).rstrip())

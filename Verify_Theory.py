@@ -16,6 +16,7 @@ from noisylabels import cli, data_flags, theory
 from noisylabels.methods import method_class
 from noisylabels.progress import Progress, say
 from noisylabels.report import draw
+from noisylabels.report.read import VERIFY_COLUMNS, read_finished
 from noisylabels.runs.files import write_csv
 from noisylabels.runs.record import Run
 from noisylabels.streams import stream
@@ -123,8 +124,9 @@ def write_results(experiment, run, held_out, predicted, test_accuracy, history):
 def print_summary(pattern, folders):
     """What finished runs found, from their files, and the paths of these."""
     print(f"\n{pattern}     TA  theory      LP  theory      LR  theory   clean test accuracy")
-    for row in pd.concat([pd.read_csv(folder / "Verify_Theory.csv") for folder in folders]).itertuples():
-        print(f"{row.ratio:<4.2g}" + "".join(f"{a:>7.3f} {b:>7.3f} " for a, b in (
+    found = [read_finished(folder / "Verify_Theory.csv", "ratio", VERIFY_COLUMNS) for folder in folders]
+    for row in pd.concat(found).itertuples():
+        print(f"{row.Index:<4.2g}" + "".join(f"{a:>7.3f} {b:>7.3f} " for a, b in (
             (row.TA, row.TA_theory), (row.LP, row.LP_theory), (row.LR, row.LR_theory))) + f"{row.test_accuracy:>10.3f}")
     draw.print_paths([folder / name for folder in folders for name in FILES])
 

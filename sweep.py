@@ -102,12 +102,13 @@ def tasks(options, dataset):
         axes = ["--noise_pattern", noise.pattern, *ratio, "--seed", str(seed)]
         flags, title = [*axes, "--method", method, *rest], f"{noise} seed {seed}"
         work = INCV_main.plan(INCV_main.arguments().parse_args(flags), dataset)
-        if work.selecting and not work.selection:
+        alone = work.teacher and f"incv {title}" not in runs           # it makes its teacher, and a selection for that
+        if work.selecting and not work.selection and not (alone and work.selecting.overwrite):
             selections.setdefault(title, Task(
                 f"selection {title}", "INCV", axes + of_selection(rest), work.selecting.folder / RECORD,
                 work=sum(trainings(work.selecting).values())))
         selection = selections.get(title) if work.selecting else None
-        if selection and (not work.teacher or f"incv {title}" in runs):     # made again, or not, as tasks before it
+        if selection and not alone:                                     # made again, or not, as tasks before it
             flags = ["--overwrite" if flag == "--overwrite_selection" else flag for flag in flags]
         needs = runs.get(f"incv {title}", selection) if work.teacher else selection
         record = work.experiment.folder / f"{method}_training.json"

@@ -3,7 +3,7 @@ from functools import partial
 from pathlib import Path
 
 from noisylabels.cli import number
-from noisylabels.data import name_of
+from noisylabels.data import is_path, name_of
 from noisylabels.data.cifar import LAYOUTS
 from noisylabels.errors import UserError
 from noisylabels.theory import GIVEN, PATTERNS, Noise
@@ -26,10 +26,16 @@ def add_data(parser):
 
 
 def load_options(args):
-    """The keyword arguments of utils.load_dataset in parsed arguments."""
-    unreadable = Path(args.results_dir) / name_of(args.dataset) / "unreadable.csv"
+    """The keyword arguments of utils.load_dataset in parsed arguments.
+
+    Raises UserError where results would lie among own images, and so be images of a class the next time.
+    """
+    results = Path(args.results_dir) / name_of(args.dataset)
+    if is_path(args.dataset) and results.resolve().is_relative_to(Path(args.dataset).resolve()):
+        raise UserError(f"argument --results_dir: {results} is within the images of --dataset {args.dataset}, as which "
+                        "the figures there would be taken; give a folder elsewhere")
     return {**{flag: getattr(args, flag) for flag in OWN}, "noisy_labels": getattr(args, "noisy_labels", None),
-            "unreadable": unreadable, "report": partial(print, flush=True)}
+            "unreadable": results / "unreadable.csv", "report": partial(print, flush=True)}
 
 
 def noise_of(args, dataset):

@@ -78,6 +78,7 @@ class Settings:
 
 # What a record of a time before a setting was there means by its absence.
 DEFAULTS = {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
+KINDS = {field.name: (float, int) if field.type is float else field.type for field in fields(Settings)}  # in a record
 
 # Epoch indices of 2019 count from 0: "> 20" there is a cut at 21 here.
 ADAM_INCV = Steps(50, (21, .5), (31, .25), (41, .1))

@@ -98,6 +98,17 @@ def test_bad_flags(script, flags, pattern, call, no_tensorflow, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("images, results", [("pets", "pets/results"), ("pets", "."), (".", "results")])
+def test_results_among_the_images_would_be_images_of_a_class(images, results, script, call, no_tensorflow, tmp_path,
+                                                             monkeypatch):
+    pets = shades(tmp_path / "pets")
+    monkeypatch.chdir(pets if images == "." else tmp_path)
+    assert_is_one_line(call(script, "--dataset", os.path.join(images, ""), "--results_dir", results),
+                       "--results_dir: .*pets is within the images of --dataset .* give a folder elsewhere")
+    assert {path.name for path in tmp_path.rglob("*") if path.is_dir()} == {"pets", "cat", "dog"}
+
+
 def test_what_cannot_be_read_is_listed_and_left_out(tmp_path):
     (shades(tmp_path / "pets", n=40) / "cat" / "0.png").write_text("no image")
     with warnings.catch_warnings(record=True) as caught:

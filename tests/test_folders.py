@@ -7,6 +7,7 @@ from noisylabels.theory import Noise
 PATHS = {
     "digits/sym/0.5": ("digits", Noise("sym", .5), 0, None),
     "cifar10/asym/1.0/seed3": ("cifar10", Noise("asym", 1), 3, None),
+    "digits/sym/0.00005": ("digits", Noise("sym", .00005), 0, None),
     "digits/sym/0.0/fast": ("digits", Noise("sym", 0), 0, "fast"),
     "digits/sym/0.25/fast/seed12": ("digits", Noise("sym", .25), 12, "fast"),
     "digits/asym/0.4/my-run_2.1": ("digits", Noise("asym", .4), 0, "my-run_2.1"),
@@ -41,7 +42,7 @@ def test_all_of_a_data_set_are_found(tmp_path):
     (tmp_path / "digits/sym/0.75").write_text("")
     runs = find_runs(tmp_path, "digits")
     assert [run.folder.relative_to(tmp_path / "digits").as_posix() for run in runs if run.noise.ratio != .5] == [
-        "sym/0.0", "sym/0.0/fast", "sym/0.25", "sym/0.25/fast", "sym/0.25/fast/seed12", "asym/0.4",
+        "sym/0.0", "sym/0.0/fast", "sym/0.00005", "sym/0.25", "sym/0.25/fast", "sym/0.25/fast/seed12", "asym/0.4",
         "asym/0.4/checkpoints2", "asym/0.4/my-run_2.1", "asym/0.4/seed3x", "asym/0.4/seeds", "asym/0.4/seeds/seed1",
         "given", "given/fast", "given/fast/seed1"]
     assert [(run.name, run.seed) for run in runs if run.noise.ratio == .5] == [

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "methods": "errors streams theory training",
     "selection": "errors machine methods progress runs streams theory training",
     "sweep": "errors machine progress runs",
-    "report": "methods recipes runs theory",
+    "report": "errors methods recipes runs theory",
     "cli": "data errors experiment interrupt machine models recipes runs theory",
     "data_flags": "cli data errors theory",
     "utils": "data errors streams theory",

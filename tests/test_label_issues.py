@@ -135,6 +135,15 @@ def test_the_files_of_a_selection(select, tmp_path):
             f"{results['issue_average_precision']:.3f}\n") in ended.out
 
 
+def test_class_names_that_somebody_has_removed_are_written_again(select, tmp_path):
+    select()
+    folder = tmp_path / FOLDER
+    before = files_in(folder)
+    for name in ("classes.json", "review.html"):
+        (folder / name).unlink()
+    assert select().code == 0 and files_in(folder) == before
+
+
 def test_the_tasks_for_label_studio(select, tmp_path):
     """The issues, worst first; the names in the tasks are those of the labelling interface."""
     from xml.etree import ElementTree

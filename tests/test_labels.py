@@ -46,6 +46,14 @@ def test_runs_without_a_record_are_averaged_with_each_other_alone(folder, tmp_pa
         ("standard", "6 epochs, no record"): (.5, 1), ("standard", "fast, 40 epochs, no record"): (.4, 1)}
 
 
+def test_a_result_that_does_not_name_its_recipe_has_a_row_too(folder, tmp_path):
+    write_run(folder, "standard", .9)
+    write_training(folder / "seed1", "standard", [.8] * 40)
+    path = folder / "seed1/standard_result.csv"
+    pd.read_csv(path).drop(columns="recipe").to_csv(path, index=False)
+    assert rows_of(tmp_path) == {("standard", ""): (.9, 1), ("standard", "no record"): (.8, 1)}
+
+
 def test_what_no_word_is_known_for_is_named_as_it_is(folder, tmp_path):
     write_run(folder, "standard", .9)
     write_run(folder / "seed1", "standard", .8, seed=1, newest=3)

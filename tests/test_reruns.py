@@ -51,7 +51,7 @@ def test_a_finished_run_is_recognised(script, finished, call, no_tensorflow):
     ("INCV_main", ["--assumed_pattern", "asym"], r"INCV.json .*: assumed_pattern \(found sym, given asym\);"),
     ("Verify_Theory", ["--epochs", 9], r"0.2/Verify_Theory.json .*: epochs \(found 8, given 9\);"),
     ("Verify_Theory", ["--noise_ratio", .7, .5, "--optimizer", "nesterov"],
-     r"0.5/Verify_Theory.json .*: optimizer \(found adam, given nesterov\);"),
+     r"0.5/Verify_Theory.json .*: learning_rate \(found 0.001, given 0.065.*\), optimizer \(found adam, given nest"),
 ])
 def test_differing_arguments_are_named(script, arguments, differ, finished, call, no_tensorflow):
     folder = finished(script)[0]
@@ -59,6 +59,22 @@ def test_differing_arguments_are_named(script, arguments, differ, finished, call
     ended = call(script, *QUICK[script], *arguments, "--results_dir", folder)
     assert (ended.code, ended.out) == (2, "") and ended.err.count("\n") == 1 and re.search(differ, ended.err)
     assert "--overwrite" in ended.err and files_in(folder) == before
+
+
+@pytest.mark.parametrize("script, name", [("INCV", "INCV_iterations.csv"), ("INCV_main", "incv_result.csv"),
+                                          ("Verify_Theory", "Verify_Theory.csv")])
+@pytest.mark.parametrize("content", [b"", b"iteration,LP,LR,e", b"ratio\n0.2\n"])
+def test_a_damaged_result_is_one_line_and_can_be_made_again(script, name, content, finished, call, no_tensorflow,
+                                                            undrawn, tmp_path):
+    shutil.copytree(finished(script)[0], tmp_path, dirs_exist_ok=True)
+    (damaged,) = tmp_path.rglob(name) if script != "Verify_Theory" else [tmp_path / "digits/sym/0.2" / name]
+    damaged.write_bytes(content)
+    ended = call(script, *QUICK[script], "--results_dir", tmp_path)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert re.search(f"error: .*{name} is damaged, .*: remove it, and the same command makes it again", ended.err)
+    damaged.unlink()
+    with pytest.raises((ImportError, AttributeError)):      # by what no_tensorflow has taken away
+        call(script, *QUICK[script], "--results_dir", tmp_path)
 
 
 def test_the_selection_s_flags_need_not_be_given_again(finished, call, no_tensorflow):

@@ -143,6 +143,21 @@ def test_progress_on_a_longer_page_survives_a_shorter_one(opened):
     assert marks(browser) == ["drop", "", "", "", "", "", "", "keep"]
 
 
+def test_another_tab_of_the_page_loses_nothing(opened):
+    """Here what another tab has stored, and the event by which a browser tells the others."""
+    browser = opened()
+    press(browser, "k")
+    browser.execute_script("""
+        localStorage.setItem(KEY, JSON.stringify({ 0: ["drop", null], 7: ["keep", null], 900: ["keep", null] }));
+        dispatchEvent(new StorageEvent("storage", { key: KEY }));""")
+    assert marks(browser) == ["drop", *[""] * 6, "keep"]
+    press(browser, "u")
+    browser.get("about:blank")
+    opened()
+    assert marks(browser) == ["drop", "unsure", *[""] * 5, "keep"]
+    assert text(browser, "count") == "3 of 8 decided; 1 decision of a longer page not in the file"
+
+
 def test_chosen_cards_look_so_when_they_are_drawn_later(opened):
     browser = opened(*np.random.default_rng(0).integers(0, 5, (2, 500)))
     drawn = len(marks(browser))
@@ -190,6 +205,12 @@ def test_the_keys_act_on_several(opened):
     ActionChains(browser).key_down(Keys.CONTROL).click(cards[5]).key_up(Keys.CONTROL).perform()
     press(browser, "u")
     assert marks(browser) == ["", "", "unsure", "", "", "unsure", "", ""]
+    cards[0].click()
+    for _ in range(2):                                      # chosen, and not: the large image is the one that is left
+        ActionChains(browser).key_down(Keys.CONTROL).click(cards[3]).key_up(Keys.CONTROL).perform()
+    assert text(browser, "file") == "0 <b>.png"
+    press(browser, "d")
+    assert marks(browser) == ["drop", "", "unsure", "", "", "unsure", "", ""]
 
 
 def test_a_cell_of_the_map_filters(opened, tmp_path):

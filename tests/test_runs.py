@@ -109,7 +109,11 @@ def test_a_session_has_its_own_time_and_place(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("change", [
     {"sessions": [None]}, {"results": [1]}, {"arguments": []}, {"arguments": {"recipe": ["fast"]}},
-    {"arguments": {"selection": ["a"]}}, {"arguments": {"selection": {"recipe": 3}}}, {"finished": None}, {}], ids=str)
+    {"arguments": {"selection": ["a"]}}, {"arguments": {"selection": {"recipe": 3}}}, {"finished": None},
+    {"sessions": [{"versions": None}]}, {"sessions": [{"hardware": "CPU"}]}, {"sessions": [{"seconds": "12.5"}]},
+    {"arguments": {"learning_rate": None}}, {"arguments": {"selection": {"weight_decay": "0"}}},
+    {"arguments": {"samples": "800"}}, {"arguments": {"dataset": ["digits"]}}, {"arguments": {"augmentation": 3}},
+    {}], ids=str)
 def test_what_is_no_record_is_none(change, tmp_path):
     """So that a report of all runs passes over it."""
     finish(tmp_path)

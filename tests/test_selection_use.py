@@ -235,7 +235,8 @@ def test_a_named_one_must_fit_the_data_and_what_the_training_is_told(select, tra
     select("--seed", 1, results_dir=elsewhere)
     before = files_in(tmp_path)
     other_seed = elsewhere / FOLDER / "seed1/digits_sym0.5_INCV_results.csv"
-    for path, problem in [(elsewhere / SELECTION, r"INCV.json .* assumed_pattern \(found asym, given sym\)"),
+    for path, problem in [(elsewhere / SELECTION,
+                           r"INCV.json .* assumed_pattern \(found asym, given sym\); give those, another --selection$"),
                           (other_seed, "seed1/.* has other noisy labels"),
                           (tmp_path / "missing.csv", "missing.csv is no file")]:
         ended, begun = train("--selection", path)

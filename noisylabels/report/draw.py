@@ -17,15 +17,18 @@ from noisylabels.report.files import save, save_csv, save_text
 from noisylabels.report.groups import differences, identity_of, labelled, rows_of_records, usual_recipe
 from noisylabels.report.looks import named
 from noisylabels.report.read import (
+    ITERATION_COLUMNS,
     VERIFY_COLUMNS,
     networks_of,
     read_accuracy,
     read_csv,
+    read_finished,
     read_iterations,
     read_matrix,
     read_result,
     read_training,
 )
+from noisylabels.runs.files import write_json
 from noisylabels.runs.folders import find_runs, run_at
 
 
@@ -205,7 +208,8 @@ def compare(results_dirs, dataset):
 def known_without_record(run, method, result):
     """What the files of a training say of it where its record is missing."""
     log = read_training(run, method)
-    return {"recipe": result["recipe"]} | ({} if log is None else {"epochs": len(log)})
+    recipe = {"recipe": result["recipe"]} if isinstance(result["recipe"], str) else {}
+    return recipe | ({} if log is None else {"epochs": len(log)})
 
 
 def over_seeds(lines, hold=False):
@@ -242,7 +246,9 @@ def print_selection(csv, dataset, *reviewed):
     """What a finished selection of a Dataset found, from the files beside its CSV, and the paths of these."""
     names = ("INCV_history.csv", "label_issues.csv", "pred_probs.npy", "classes.json", "INCV_iterations.csv")
     files = [csv, *map(csv.with_name, names)]
-    last = pd.read_csv(files[-1]).iloc[-1]
+    if not files[-2].exists():                              # somebody has removed it
+        write_json(files[-2], list(dataset.classes))
+    last = read_finished(files[-1], "iteration", ITERATION_COLUMNS).iloc[-1]
     print(f"\nestimated noise ratio  {last.eps:.3f}\n"
           f"selected               {last.selected:,.0f}, candidate {last.candidate:,.0f}, removed {last.removed:,.0f}")
     if np.isfinite([last.LP, last.LR]).any():               # the true labels are known

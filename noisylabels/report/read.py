@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from noisylabels.errors import UserError
+
 VERIFY_COLUMNS = ["TA", "LP", "LR", "TA_theory", "LP_theory", "LR_theory", "test_accuracy"]
 ITERATION_COLUMNS = ["iteration", "LP", "LR", "eps", "selected", "candidate", "removed"]
 TRAINING_COLUMNS = ["epoch", ("test_accuracy_1", "test_agreement_1"), "seconds"]
@@ -99,19 +101,36 @@ def read_csv(path, index, columns):
     Of columns in a tuple it needs one.
     """
     with _skipping(path):
-        frame = pd.read_csv(path, dtype=str).apply(_numbers)
-        if index not in frame:
-            raise ValueError(f"no column {index}")
-        for column in columns:
-            names = column if isinstance(column, tuple) else (column,)
-            if not any(name in frame and frame[name].dtype == float for name in names):
-                raise ValueError(f"no column {names[0]} of numbers")
-        if text := [name for name in frame if name.startswith(OF_NUMBERS) and frame[name].dtype != float]:
-            raise ValueError(f"no numbers in {text[0]}")
-        if (frame.select_dtypes(float).abs() > 1e15).any(axis=None):
-            raise ValueError("a number beyond all reason")
-        frame = frame.dropna(subset=index).set_index(index, verify_integrity=True)
+        frame = _frame(path, index, columns)
         return frame if len(frame) else None
+
+
+def read_finished(path, index, columns):
+    """As `read_csv`, of a run that has finished. Raises UserError where there is no such."""
+    try:
+        frame = _frame(path, index, columns)
+        if len(frame):
+            return frame
+        reason = "it is empty"
+    except (OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+    raise UserError(f"{path} is damaged, {reason}: remove it, and the same command makes it again")
+
+
+def _frame(path, index, columns):
+    """As `read_csv`, or an empty one. Raises ValueError or OSError where there is no such."""
+    frame = pd.read_csv(path, dtype=str).apply(_numbers)
+    if index not in frame:
+        raise ValueError(f"no column {index}")
+    for column in columns:
+        names = column if isinstance(column, tuple) else (column,)
+        if not any(name in frame and frame[name].dtype == float for name in names):
+            raise ValueError(f"no column {names[0]} of numbers")
+    if text := [name for name in frame if name.startswith(OF_NUMBERS) and frame[name].dtype != float]:
+        raise ValueError(f"no numbers in {text[0]}")
+    if (frame.select_dtypes(float).abs() > 1e15).any(axis=None):
+        raise ValueError("a number beyond all reason")
+    return frame.dropna(subset=index).set_index(index, verify_integrity=True)
 
 
 def read_matrix(path):

@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from noisylabels.theory import GIVEN, PATTERNS, Noise
 
 NAME = r"(?!seed\d+(?![\w.-])|[\w.-]*checkpoints(?![\w.-]))\w[\w.-]*"        # what a folder of runs may be called
@@ -21,7 +23,8 @@ _PATH = re.compile(rf"/([^/]+)/(?:({'|'.join(PATTERNS)})/({_RATIO})|{GIVEN})(?:/
 def run_folder(results_dir, dataset, noise, seed, name=None):
     """The folder of one seed at a noise setting, of the default recipe or under a name."""
     folder = Path(results_dir) / dataset / noise.pattern
-    folder = folder if noise.ratio is None else folder / str(float(noise.ratio))
+    if noise.ratio is not None:
+        folder /= np.format_float_positional(noise.ratio, trim="0")         # no 5e-05
     folder = folder / name if name else folder
     return folder / f"seed{seed}" if seed else folder
 

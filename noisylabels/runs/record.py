@@ -11,15 +11,17 @@ import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import NoneType
 
 from filelock import lock_descriptor
 
 from noisylabels.errors import UserError
 from noisylabels.machine import processor
-from noisylabels.recipes import DEFAULTS
+from noisylabels.recipes import DEFAULTS, KINDS
 from noisylabels.runs.files import disk, set_aside, write_json
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "pandas", "matplotlib")
+OTHER_KINDS = {"dataset": str, "noise_pattern": str, "recipe": (str, NoneType), "samples": int}
 POLL = .5           # seconds between two looks at a lock that one waits for
 
 
@@ -187,13 +189,17 @@ def read_record(path):
 
 def _is_record(record):
     """Whether this, of JSON, has the form of a record. Raises KeyError or TypeError where it has not at all."""
-    arguments, sessions = record["arguments"], record["sessions"]
-    if not (isinstance(arguments, dict) and isinstance(sessions, list) and "finished" in record):
+    arguments, sessions, known = record["arguments"], record["sessions"], KINDS | OTHER_KINDS
+    if not (isinstance(arguments, dict) and isinstance(sessions, list) and "finished" in record
+            and all(isinstance(part, dict) for part in [record.get("results") or {}, *sessions])):
         return False
-    selection = arguments.get("selection") or ""            # of runs of before a digest
-    recipes = [arguments.get("recipe") or "", selection.get("recipe", "") if isinstance(selection, dict) else selection]
-    parts = [record.get("results") or {}, *sessions]
-    return all(isinstance(part, dict) for part in parts) and all(isinstance(recipe, str) for recipe in recipes)
+    selection = arguments.get("selection") or {}            # of runs of before a digest
+    settings = [arguments, selection] if isinstance(selection, dict) else [arguments]
+    seconds = [session.get("seconds") for session in sessions]
+    computing = [session.get(name, {}) for session in sessions for name in ("versions", "hardware")]
+    return (isinstance(selection, (dict, str)) and all(isinstance(part, dict) for part in computing)
+            and all(isinstance(value, (float, int, NoneType)) for value in seconds)
+            and all(isinstance(part[name], known[name]) for part in settings for name in part if name in known))
 
 
 def compare(path, found, given, remedy):

@@ -1,4 +1,5 @@
 """The selection's files: the CSV of 2019, which INCV writes and INCV_main reads, the logs beside it, others' labels."""
+import contextlib
 import hashlib
 from pathlib import Path
 from typing import NamedTuple
@@ -53,7 +54,7 @@ class Selected(NamedTuple):
     def __str__(self):
         """The line that a training on it begins with."""
         how = "nobody knows how it was made"
-        if self.made:
+        with contextlib.suppress(KeyError):
             how = ("{recipe}, {architecture}, {epochs} epochs, {INCV_iter} iterations, told {assumed_pattern}"
                    .format_map(self.made))
         scores = "".join(f", {name} {value:.3f}" for name, value in self.scores.items() if value == value)
@@ -80,12 +81,13 @@ def find_selection(experiment, path=None, given=(), decisions=None):
         names = [*names, "data", "labels"]                  # own images, labels as they came: theirs, whatever is asked
         compare(csv.with_name(RECORD), {name: made.get(name) for name in names},
                 {name: identity.get(name) for name in names},
-                "give those, another --name, a --selection, or --overwrite_selection")
+                f"give those, {'another' if path else 'another --name, a'} --selection"
+                + ", or --overwrite_selection" * (path is None))
     if path is None and (not csv.exists() or record and not record["finished"]):
         return None
     if path is None and record:                             # killed as it ended, it may have left some
         remove_checkpoints(csv.with_name(RECORD))
-    frame = read_selection(csv, experiment.dataset.y_train, experiment.y_noisy)
+    frame = read_selection(csv, experiment.dataset.y_train, experiment.y_noisy, named=path is not None)
     return Selected(csv, decisions.apply(frame) if decisions else frame, made, decisions)
 
 
@@ -111,17 +113,21 @@ def write_selection(experiment, result, history):
         "candidate": result.candidate, "eval_ratio": result.eval_ratio}))
 
 
-def read_selection(path, y, y_noisy):
+def read_selection(path, y, y_noisy, named=False):
     """The CSV as a data frame, after checking that it is of this data set and this noise.
 
-    y, y_noisy: int (n,), what it must hold; y is None where it is not known, and has to be blank.
+    y, y_noisy: int (n,), what it must hold; y is None where it is not known, and has to be blank. named: whether a
+    person has named it, instead of INCV having left it.
     Raises UserError, with the path, where it does not fit.
     """
     def fail(problem):
-        raise UserError(f"{path} {problem}: remove it to run INCV again, or give the arguments it was made with")
+        other = "give another --selection" if named else "remove it to run INCV again"
+        raise UserError(f"{path} {problem}: {other}, or give the arguments it was made with")
 
-    if not path.is_file() or path.stat().st_size > 1000 * (1 + len(y_noisy)):
-        fail("is no file, or far too long")
+    if not path.is_file():
+        fail("is no file")
+    if path.stat().st_size > 1000 * (1 + len(y_noisy)):
+        fail("is far too long")
     try:
         text = pd.read_csv(path, dtype=str, encoding="utf-8-sig")
     except (ValueError, OSError) as error:
