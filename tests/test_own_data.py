@@ -158,10 +158,10 @@ def test_the_identity_is_that_of_the_content(change, tmp_path):
 
 def test_seeds_share_the_test_set(tmp_path):
     """So that they are of the same images, as those of other data sets are."""
-    first, second = (experiment("--dataset", shades(tmp_path / "pets"), "--results_dir", tmp_path, "--seed", seed)
-                     for seed in (0, 1))
+    first, second = (experiment("--dataset", shades(tmp_path / "pets"), "--results_dir", tmp_path / "results", "--seed",
+                                seed) for seed in (0, 1))
     assert first.dataset.files == second.dataset.files and first.identity["data"] == second.identity["data"]
-    assert second.folder == tmp_path / "pets/given/seed1"
+    assert second.folder == tmp_path / "results/pets/given/seed1"
 
 
 def test_where_the_truth_is_known_the_noise_is_measured(tmp_path):
@@ -182,12 +182,12 @@ def test_where_the_truth_is_known_the_noise_is_measured(tmp_path):
 
 @pytest.mark.parametrize("flags, told", [([], "asym"), (["--assumed_pattern", "sym"], "sym")])
 def test_what_the_algorithm_is_told_of_labels_as_given(flags, told, tmp_path):
-    selecting = experiment("--dataset", shades(tmp_path / "pets"), "--results_dir", tmp_path, *flags)
+    selecting = experiment("--dataset", shades(tmp_path / "pets"), "--results_dir", tmp_path / "results", *flags)
     assert selecting.assumed_pattern == selecting.identity["assumed_pattern"] == told
 
 
 def test_labels_that_are_trusted_can_be_flipped(tmp_path):
-    flags = ["--dataset", shades(tmp_path / "pets"), "--results_dir", tmp_path, "--trust_labels"]
+    flags = ["--dataset", shades(tmp_path / "pets"), "--results_dir", tmp_path / "results", "--trust_labels"]
     trusted = experiment(*flags, "--noise_ratio", ".25")
     assert trusted.noise == Noise("sym", .25) and trusted.dataset.clean_test
     assert 0 < trusted.wrong == .25 and (trusted.y_noisy != trusted.dataset.y_train).mean() < .5
@@ -206,7 +206,7 @@ def test_batches_of_few_images_are_small(n, batch, rate, tmp_path):
 
 
 def test_letters_are_shifted_but_not_mirrored(tmp_path):
-    flags = ["--dataset", class_folders(tmp_path / "abc", a=8, b=8), "--results_dir", tmp_path]
+    flags = ["--dataset", class_folders(tmp_path / "abc", a=8, b=8), "--results_dir", tmp_path / "results"]
     photos, letters = experiment(*flags).settings, experiment(*flags, "--no_mirror").settings
     assert (photos.augmentation, photos.mirror) == ("translate_flip", True)
     assert (letters.augmentation, letters.mirror) == ("translate", False)
@@ -238,7 +238,8 @@ def test_labels_from_a_file_are_for_all_images_where_the_test_set_is_set_aside(t
     own = np.array([file.split("/")[0] for file in files])
     pd.DataFrame({"crowd": np.where(np.arange(60) % 5 == 0, "dog", own), "clean_label": own}).to_csv(
         tmp_path / "labels.csv", index=False)
-    made = experiment("--dataset", root, "--results_dir", tmp_path, "--noisy_labels", f"{tmp_path}/labels.csv#crowd")
+    made = experiment("--dataset", root, "--results_dir", tmp_path / "results", "--noisy_labels",
+                      f"{tmp_path}/labels.csv#crowd")
     for file, label, true in zip(made.dataset.files, made.y_noisy, made.dataset.y_train, strict=True):
         crowd = "dog" if files.index(file) % 5 == 0 else file.split("/")[0]
         assert (made.dataset.classes[label], made.dataset.classes[true]) == (crowd, file.split("/")[0])
