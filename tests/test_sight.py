@@ -20,7 +20,7 @@ def test_a_worker_says_what_it_sees(call, tmp_path):
 
 def test_what_is_said_of_own_images_is_not_what_is_seen(call, tmp_path):
     shades(tmp_path / "pets")
-    seen = call("sweep", "--sight", "--dataset", tmp_path / "pets", "--results_dir", tmp_path)
+    seen = call("sweep", "--sight", "--dataset", tmp_path / "pets", "--results_dir", tmp_path / "results")
     assert json.loads(seen.out)["the data set"] and "60 images of 32×32 take up to" in seen.err
 
 
