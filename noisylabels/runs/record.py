@@ -21,7 +21,7 @@ from noisylabels.recipes import DEFAULTS, KINDS
 from noisylabels.runs.files import disk, set_aside, write_json
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "pandas", "matplotlib")
-OTHER_KINDS = {"dataset": str, "noise_pattern": str, "recipe": (str, NoneType), "samples": int}
+OF_KIND = KINDS | {"dataset": str, "noise_pattern": str, "recipe": (str, NoneType), "samples": int}
 POLL = .5           # seconds between two looks at a lock that one waits for
 
 
@@ -189,7 +189,7 @@ def read_record(path):
 
 def _is_record(record):
     """Whether this, of JSON, has the form of a record. Raises KeyError or TypeError where it has not at all."""
-    arguments, sessions, known = record["arguments"], record["sessions"], KINDS | OTHER_KINDS
+    arguments, sessions = record["arguments"], record["sessions"]
     if not (isinstance(arguments, dict) and isinstance(sessions, list) and "finished" in record
             and all(isinstance(part, dict) for part in [record.get("results") or {}, *sessions])):
         return False
@@ -199,7 +199,7 @@ def _is_record(record):
     computing = [session.get(name, {}) for session in sessions for name in ("versions", "hardware")]
     return (isinstance(selection, (dict, str)) and all(isinstance(part, dict) for part in computing)
             and all(isinstance(value, (float, int, NoneType)) for value in seconds)
-            and all(isinstance(part[name], known[name]) for part in settings for name in part if name in known))
+            and all(isinstance(part[name], OF_KIND[name]) for part in settings for name in part if name in OF_KIND))
 
 
 def compare(path, found, given, remedy):
