@@ -229,6 +229,17 @@ def test_one_without_a_record_may_be_of_anything(beside_a_record, select, train,
     assert list(record_of(tmp_path, "incv_training")["arguments"]["selection"]) == ["digest", "LP", "LR"]
 
 
+def test_one_whose_record_lacks_something_is_trained_on_all_the_same(select, train, tmp_path):
+    """As that of an earlier version may."""
+    select()
+    path = tmp_path / FOLDER / "INCV.json"
+    record = json.loads(path.read_text())
+    del record["arguments"]["recipe"]
+    path.write_text(json.dumps(record))
+    ended, (what, _) = train("--selection", tmp_path / SELECTION)
+    assert what == "training" and "nobody knows how it was made; " in ended.out
+
+
 def test_a_named_one_must_fit_the_data_and_what_the_training_is_told(select, train, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     select("--assumed_pattern", "asym", results_dir=elsewhere)
