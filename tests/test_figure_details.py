@@ -123,6 +123,11 @@ def test_only_the_first_tenth_of_the_epochs_may_begin_below_the_panel(n, first):
     assert axes.get_ylim()[0] == pytest.approx(np.linspace(.1, .9, n)[first] - .03)
 
 
+def test_no_accuracy_above_one_is_on_the_axis():
+    axes, = accuracy(("incv", ""), frame=band([.8] * 20, [1.] * 20)).axes
+    assert axes.get_ylim() == (pytest.approx(.9 - .03), 1.01)
+
+
 def test_of_a_log_that_leaves_epochs_out_the_first_tenth_is_one_of_epochs():
     axes, = accuracy(("incv", ""), frame=band([.1, *np.linspace(.5, .9, 10)]).set_axis([4, *range(21, 31)])).axes
     assert axes.get_ylim()[0] == pytest.approx(.1 - .03)

@@ -131,7 +131,7 @@ def test_accuracy(settings, doubtful=()):
 
     settings: {noise: {(method, in what it differs): frame indexed by epoch, columns mean, std, count over the seeds}}.
     doubtful: noise settings, not all test labels of which are known to be true.
-    The band is one std; the first tenth of the epochs may lie below the panel, for the sake of what follows.
+    The band is one std; above 1 it is cut off, and the first tenth of the epochs may lie below the panel.
     """
     figure, panels = _panels(len(settings), width=4.2, height=3.6)
     drawn = {key for lines in settings.values() for key in lines}
@@ -149,7 +149,7 @@ def test_accuracy(settings, doubtful=()):
         axes.set(title=f"{noise} (n = {seeds})",
                  ylabel="agreement with noisy test labels" if noise in doubtful else "test accuracy")
         later = [frame["mean"][frame.index > frame.index.max() // 10] for frame in lines.values()]
-        axes.set_ylim(bottom=min(line.min() for line in later) - 0.03)
+        axes.set_ylim(min(line.min() for line in later) - 0.03, min(axes.get_ylim()[1], 1.01))
         _finish([axes], "epoch", max(frame.index.max() for frame in lines.values()))
     _legend(figure, looks.values(), 2 * min(len(panels), 2))
     return figure
