@@ -46,7 +46,7 @@ def test_images_of_up_to_64_pixels_are_enlarged_as_they_are(size, small):
 
 def test_the_page_has_five_thousand_at_most_and_says_how_many_more_there_are(monkeypatch):
     monkeypatch.setattr("noisylabels.report.review.thumbnail", lambda image: "")
-    for n, shown, more in ((5000, 5000, 0), (5002, 5000, 2)):
+    for n, shown, more in ((4, 4, 0), (5000, 5000, 0), (5002, 5000, 2)):
         data = data_of(np.zeros((n, 1, 1, 1), np.uint8))
         assert (len(data["rows"]), data["more"], data["issues"]) == (shown, more, shown // 2)
     assert data["rows"][1] == [1, "1.png", 0, 0, .123457, ""] and len(data["digest"]) == 16

@@ -190,3 +190,10 @@ def test_scores_of_what_a_method_believes(believed, scores, tmp_path):
     for frame in (labels, pd.read_csv(tmp_path / "labels.csv")):
         found = scores_of(frame)
         assert [found[name] for name in ("LP", "LR", "labels_right")] == pytest.approx(scores, nan_ok=True)
+
+
+@pytest.mark.parametrize("y", [None, np.array([0, 1, np.nan, 1])])
+def test_no_scores_without_true_labels(y, tmp_path):
+    experiment = SimpleNamespace(dataset=SimpleNamespace(y_train=y), y_noisy=np.array([0, 1, 1, 0]))
+    labels = write_labels(tmp_path / "labels.csv", experiment, np.array([0, 1, 1, -1]))
+    assert scores_of(labels) == scores_of(pd.read_csv(tmp_path / "labels.csv")) == {}
