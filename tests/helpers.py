@@ -171,7 +171,7 @@ def weights(content):
 def results_in(folder):
     """`files_in`, without what may differ between two runs of the same arguments.
 
-    That is times, sessions and the revision, locks, and the pictures that a killed process was drawing.
+    That is times, sessions and the revision, and so runs.md; locks, and the pictures that a killed process was drawing.
     """
     def timeless(path, content):
         if path.endswith(".csv"):
@@ -183,7 +183,7 @@ def results_in(folder):
             return weights(content)
         return content
     return {path: timeless(path, content) for path, content in files_in(folder).items()
-            if not path.endswith((".lock", ".part.png"))}
+            if not path.endswith((".lock", ".part.png", "runs.md"))}
 
 
 def mutated(content, rng):

@@ -18,7 +18,7 @@ FILES = {
         "digits_sym0.5_INCV_results.csv", "INCV_history.csv", "INCV_iterations.csv", "INCV_iterations.png", "INCV.json",
         ".INCV.lock", "label_issues.csv", "pred_probs.npy", "classes.json", "cleaned.csv", "labelstudio_tasks.json",
         "labelstudio.xml", "label_issues.png", "label_issues_classes.png", "label_issues_scores.png", "review.html")}
-        | {"digits/INCV.png", "digits/INCV.md", "digits/runs.csv"},
+        | {"digits/INCV.png", "digits/INCV.md", "digits/runs.csv", "digits/runs.md"},
     "Verify_Theory": {f"digits/sym/{ratio}/{name}" for ratio in (0.2, 0.5) for name in (
         "Verify_Theory.csv", "Verify_Theory_M.csv", "Verify_Theory_history.csv", "Verify_Theory.json",
         ".Verify_Theory.lock")}
@@ -212,7 +212,8 @@ def test_a_selection_made_beforehand_is_used_and_the_same_seed_gives_the_same_ne
     ended = shell("INCV_main", *QUICK["INCV_main"], "--results_dir", tmp_path)
     assert (ended.code, ended.err) == (0, "") and "INCV 1a" not in ended.out
     found, expected = results_in(tmp_path), results_in(finished("INCV_main")[0])
-    made_by_INCV = {path for path in FILES["INCV"] if not path.endswith((".lock", "classes.json", "runs.csv"))}
+    others = (".lock", "classes.json", "runs.csv", "runs.md")
+    made_by_INCV = {path for path in FILES["INCV"] if not path.endswith(others)}
     assert expected.keys() - found.keys() == made_by_INCV - {SELECTION}
     about_it = {"digits/sym/0.5/incv_training.json", "digits/runs.csv", "digits/table.csv", "digits/table.md",
                 "digits/TestAcc.png"}               # of a selection of which nobody knows how it was made

@@ -12,7 +12,7 @@ from matplotlib import rcParams
 
 from noisylabels import theory
 from noisylabels.methods import METHODS, title_of
-from noisylabels.report import figures, issues, published, tables
+from noisylabels.report import figures, issues, published, run_list, tables
 from noisylabels.report.files import save, save_csv, save_text
 from noisylabels.report.groups import differences, identity_of, labelled, rows_of_records, usual_recipe
 from noisylabels.report.looks import named
@@ -164,10 +164,13 @@ def summarise(results_dir, dataset):
 
 
 def summary(results_dir, dataset):
-    """`table.csv` and `.md`, `TestAcc.png`, `INCV.png` and `.md` of a data set, and `runs.csv`, a row for every run."""
+    """Write `table.csv` and `.md`, `TestAcc.png`, `INCV.png` and `.md` of a data set, `runs.csv` and `runs.md`."""
     folder, found = Path(results_dir) / dataset, summarise(results_dir, dataset)
-    records = [row for run in find_runs(results_dir, dataset) for row in rows_of_records(run)]
+    runs = find_runs(results_dir, dataset)
+    records = [row for run in runs for row in rows_of_records(run)]
     written = [save_csv(pd.DataFrame(records), folder / "runs.csv")] if records else []
+    if run_list_text := run_list.markdown(runs, dataset):
+        written.append(save_text(run_list_text, folder / "runs.md"))
     return written + write_summary(found, folder, dataset, "table", "TestAcc", "INCV")
 
 
