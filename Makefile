@@ -1,36 +1,40 @@
 PYTHON ?= python3
+PIP = .venv/bin/python -m pip --quiet --disable-pip-version-check
+PYTEST = .venv/bin/python -m pytest -n 2
 
-.PHONY: demo gpu quick test slow lint clean
+.PHONY: install demo gpu test quick slow lint clean
 
-demo: .venv/installed          ## clean digits with wrong labels and train on them: about a minute
+install: .venv/installed       ## install the pinned packages into .venv
+
+demo: .venv/installed          ## corrupt half of the labels of digits, select the clean ones, train on them
 	.venv/bin/python INCV_main.py --noise_pattern sym --noise_ratio 0.5
 
-gpu: .venv/installed requirements-gpu.txt      ## CUDA for TensorFlow: Linux with an NVIDIA card, see docs/gpu.md
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-gpu.txt
+gpu: .venv/installed           ## add CUDA for TensorFlow: Linux with an NVIDIA GPU, see docs/running.md
+	$(PIP) install --require-hashes -r requirements/gpu.txt
 
-quick: .venv/tested            ## the tests that run no script to its end: two minutes
-	.venv/bin/python -m pytest -n 2 -m 'not slow and not runs'
+test: .venv/tested             ## run the tests, two files at a time
+	$(PYTEST) --dist loadfile --no-loadscope-reorder
 
-test: .venv/tested             ## the tests, two files at a time, those with whole runs of scripts first
-	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+quick: .venv/tested            ## run the tests that execute no script to its end
+	$(PYTEST) -m 'not slow and not runs'
 
-slow: .venv/tested             ## the long ones, two files at a time: fuzzing, kills, whole recipes
-	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
+slow: .venv/tested             ## run the long tests: fuzzing, kills, whole recipes
+	$(PYTEST) --dist loadfile --no-loadscope-reorder -m slow
 
-lint: .venv/tested
+lint: .venv/tested             ## check style and formatting
 	.venv/bin/ruff check .
 
-clean:
+clean:                         ## remove .venv
 	rm -rf .venv
 
-.venv/installed: requirements.txt
+.venv/installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
 	  || (echo 'Python 3.10 to 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)'; exit 1)
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(PIP) install --require-hashes -r requirements.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/tested: .venv/installed requirements-dev.txt requirements-dask.txt
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-	  -r requirements-dev.txt -r requirements-dask.txt
+.venv/tested: .venv/installed requirements/dev.txt
+	$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@

@@ -69,7 +69,7 @@ def arguments():
     add("--methods", nargs="+", choices=METHODS, default=[*PAPER], help="methods to run; by default the paper's seven")
     add("--seeds", nargs="+", type=cli.number(int, 0), default=[0, 1, 2], help="seeds to run; by default 0 1 2")
     add("--jobs", type=cli.number(int, 1),
-        help="runs at a time on this machine, by default 1; more need requirements-dask.txt, and share the cores")
+        help="runs at a time on this machine, by default 1; several share the cores")
     add("--scheduler", metavar="ADDRESS|YAML",
         help="runs on the workers of this Dask scheduler, or in as many batch jobs as --jobs; see docs/cluster.md")
     add("--gpus_per_run", type=gpus_per_run,
@@ -154,15 +154,11 @@ def run(options):
 
 
 def executor(options, args, dataset):
-    """What does the tasks: this process one after the other, or Dask. Raises UserError where that is not installed."""
+    """Return what runs the tasks: this process one after the other, or a Dask cluster."""
     if options.jobs in (None, 1) and not options.scheduler and not options.gpus_per_run:
         return Here(ROOT)
-    try:
-        from noisylabels.sweep import places
-    except ImportError as error:
-        flag = next(name for name in ("scheduler", "gpus_per_run", "jobs") if getattr(options, name))
-        raise UserError(f"argument --{flag}: this needs Dask ({error}): python -m pip install --require-hashes -r "
-                        "requirements-dask.txt") from None
+    from noisylabels.sweep import places  # Dask takes a second to import
+
     if args.gpu_id and options.gpus_per_run:
         raise UserError("argument --gpu_id: with --gpus_per_run each run is told its own; leave one of them out")
     gpus = 0 if args.gpu_id else options.gpus_per_run

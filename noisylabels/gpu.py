@@ -53,7 +53,7 @@ def why_none(count):
         driver = OLDEST_DRIVER
     if number(driver) < number(OLDEST_DRIVER):
         return f"the NVIDIA driver {driver} is too old for CUDA 12: install {OLDEST_DRIVER} or a newer one"
-    return f"TensorFlow finds none of this machine's {count} GPUs: install requirements-gpu.txt"
+    return f"TensorFlow finds none of this machine's {count} GPUs: run `make gpu`"
 
 
 def number(version):
@@ -80,5 +80,5 @@ def check_kernels(name, capability, built):
 def failed(name, error):
     """The error of a card that does not compute. error: TensorFlow's."""
     said = str(error).strip().splitlines() or [type(error).__name__]
-    remedy = "install requirements-gpu.txt, which brings ptxas, or " if "ptxas" in str(error) else ""
+    remedy = "run `make gpu`, which brings ptxas, or " if "ptxas" in str(error) else ""
     return UserError(f"argument --gpu_id: {name} does not compute: {said[0][:200]}; {remedy}{OTHERWISE}")

@@ -5,7 +5,8 @@ A Python that is too old has to understand this module.
 import sys
 from importlib.util import find_spec
 
-PACKAGES = ("numpy", "pandas", "sklearn", "matplotlib", "filelock", "joblib", "PIL", "rich", "tensorflow")
+PACKAGES = ("numpy", "pandas", "sklearn", "matplotlib", "filelock", "joblib", "PIL", "rich",
+            "pooch", "distributed", "dask_jobqueue", "tensorflow")
 
 problem = ", ".join(name for name in PACKAGES if find_spec(name) is None)
 if problem:
@@ -13,6 +14,5 @@ if problem:
 if sys.version_info < (3, 10):  # noqa: UP036
     problem = f"Python 3.10 to 3.13 is needed, this is {sys.version.split()[0]}"
 if problem:
-    print(f"error: {problem}; run `make demo` once, which installs all into .venv, then `source .venv/bin/activate`",
-          file=sys.stderr)
+    print(f"error: {problem}; run `make install` once, then `source .venv/bin/activate`", file=sys.stderr)
     sys.exit(2)

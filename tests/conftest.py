@@ -105,7 +105,7 @@ def tiny(tmp_path, monkeypatch):
 def server(monkeypatch):
     """A local server; serve(payload) makes it the home of cifar10, and the true archive is what `true` says."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.requests, server.breaks, server.ranges, server.status, server.headers = [], [], True, 200, {}
+        server.requests, server.breaks, server.status = [], [], 200
         server.hold = threading.Event()  # what the bodies wait for
         server.hold.set()
 
@@ -118,7 +118,7 @@ def server(monkeypatch):
         server.serve = serve
         serve(archive(published()))
         monkeypatch.setattr(cifar, "LAYOUTS", TINY)
-        monkeypatch.setattr(download, "PAUSE", 0)
+        monkeypatch.setattr(download, "RETRIES", 0)      # each waits for seconds
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server

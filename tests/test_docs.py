@@ -60,7 +60,7 @@ def test_what_elr_and_the_student_say_of_the_labels_is_that_of_its_csv():
     for run, title in (("INCV", "INCV"), ("elr_training", "ELR"), ("incv_student_training", "INCV student")):
         cells = []
         for setting in (("sym", .2), ("sym", .5), ("sym", .8), ("asym", .4)):
-            LP, LR, right = means.loc[run, *setting]
+            LP, LR, right = means.loc[(run, *setting)]
             cells.append(f"{LP:.3f} / {LR:.3f}" + f" / {right:.3f}" * (right == right))
         assert f"| {title} | {' | '.join(cells)} |" in text, run
 

@@ -61,7 +61,7 @@ NEW = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  550.54.14  Relea
     (OLD, "the NVIDIA driver 470.256.02 is too old for CUDA 12: install 525.60.13 or a newer one"),
     (OLD.replace("470.256.02", "525.60.11"),
      "the NVIDIA driver 525.60.11 is too old for CUDA 12: install 525.60.13 or a newer one"),
-    *((other, "TensorFlow finds none of this machine's 2 GPUs: install requirements-gpu.txt")
+    *((other, "TensorFlow finds none of this machine's 2 GPUs: run `make gpu`")
       for other in (OLD.replace("470.256.02", "525.60.13"), NEW, NEW.replace("550", "1550"), "?", None)),
 ])
 def test_cards_that_tensorflow_does_not_find(driver, problem, machine):
@@ -100,7 +100,7 @@ def test_cards_that_do_not(capability, built):
 
 @pytest.mark.parametrize("error, said", [
     (RuntimeError("Couldn't invoke ptxas --version\nmore\n"),
-     "Couldn't invoke ptxas --version; install requirements-gpu.txt, which brings ptxas, or "),
+     "Couldn't invoke ptxas --version; run `make gpu`, which brings ptxas, or "),
     (RuntimeError("'cuLaunchKernel' failed with 'CUDA_ERROR_INVALID_HANDLE'\n"),
      "'cuLaunchKernel' failed with 'CUDA_ERROR_INVALID_HANDLE'; "),
     (RuntimeError(), "RuntimeError; "),

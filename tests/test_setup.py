@@ -14,7 +14,7 @@ SOURCES = [*ROOT.glob("*.py"), *(path for folder in ("noisylabels", "models", "b
 NETWORK = {"urllib", "http", "socket", "ssl", "requests", "urllib3", "ftplib", "smtplib", "aiohttp", "httpx"}
 
 
-FURTHER = ["requirements-dev.txt", "requirements-dask.txt", "requirements-gpu.txt"]
+FURTHER = ["requirements/dev.txt", "requirements/gpu.txt"]
 
 
 def pins(name):
@@ -46,9 +46,16 @@ def test_no_further_requirement_changes_a_pin(name):
         assert further[package] == known[package], package
 
 
+def test_every_dependency_of_the_package_is_pinned():
+    """Those of pyproject.toml, which the lock files are generated from."""
+    text = (ROOT / "pyproject.toml").read_text()
+    dependencies = re.findall(r'"([\w-]+)', re.search(r"^dependencies = \[(.*?)^\]", text, re.M | re.S)[1])
+    assert dependencies and {*dependencies} <= {*packages("requirements.txt")}
+
+
 def test_cuda_comes_for_the_same_tensorflow_and_with_ptxas():
     assert {"tensorflow", "nvidia-cudnn-cu12", "nvidia-cuda-nvcc-cu12", "nvidia-nccl-cu12"} <= {
-        *packages("requirements-gpu.txt")}
+        *packages("requirements/gpu.txt")}
 
 
 def test_only_the_download_can_reach_the_network():
@@ -78,7 +85,7 @@ def test_the_demo_does_without_what_only_posix_has(method, tmp_path):
 def test_a_python_without_the_packages_says_what_to_do(script):
     ended = subprocess.run([sys.executable, "-S", ROOT / f"{script}.py"], text=True, capture_output=True)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert re.fullmatch(r"error: numpy, .*, tensorflow: not installed for this Python, .*; run `make demo` once, .*\n",
+    assert re.fullmatch(r"error: numpy, .*, tensorflow: not installed for this Python, .*; run `make install` .*\n",
                         ended.stderr)
 
 
@@ -88,7 +95,7 @@ def test_a_python_that_is_too_old_says_what_to_do(monkeypatch, capsys):
         runpy.run_path(str(ROOT / "noisylabels/python.py"))
     assert stop.value.code == 2
     version = re.escape(sys.version.split()[0])
-    assert re.fullmatch(f"error: Python 3.10 to 3.13 is needed, this is {version}; run `make demo` once, .*\n",
+    assert re.fullmatch(f"error: Python 3.10 to 3.13 is needed, this is {version}; run `make install` once, .*\n",
                         capsys.readouterr().err)
 
 
@@ -100,7 +107,7 @@ def test_a_python_of_the_readme_is_new_enough(version, monkeypatch, capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-dask.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements/dev.txt"])
 def test_every_python_of_the_readme_finds_its_packages(version, name, tmp_path):
     """Resolved for that version against the registry, hashes checked, nothing installed."""
     done = subprocess.run(

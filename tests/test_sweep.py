@@ -4,14 +4,12 @@ import itertools
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from types import SimpleNamespace
 
 import pytest
-from helpers import QUICK, ROOT, SMALL, assert_all_have_ended, assert_is_one_line, end, record_of, shell, start
+from helpers import QUICK, SMALL, assert_all_have_ended, assert_is_one_line, end, record_of, shell, start
 from rich.console import Console
 
 import sweep
@@ -101,21 +99,6 @@ def test_mistakes_are_one_line(flags, pattern, call, tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "gpus", lambda: 0)
     assert_is_one_line(call("sweep", *TINY, *flags, "--results_dir", tmp_path), f".*{pattern}")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_without_dask_one_run_at_a_time(tmp_path):
-    """And several say what to install."""
-    code = "import sys; sys.modules['distributed'] = None; import sweep; sweep.main(sys.argv[1:])"
-
-    def without(*flags):
-        return subprocess.run([sys.executable, "-c", code, *TINY, "--results_dir", tmp_path, *flags], cwd=ROOT,
-                              capture_output=True, text=True)
-    for flag, value in (("--jobs", "2"), ("--gpus_per_run", "1")):
-        ended = without(flag, value)
-        assert ended.returncode == 2 and re.fullmatch(
-            f"-c: error: argument {flag}: this needs Dask .*pip install --require-hashes -r requirements-dask.txt\n",
-            ended.stderr)
-    assert without("--jobs", "1", "--dry_run").returncode == 0
 
 
 # ------------------------------------------------------------------------------------------------------------ the order
