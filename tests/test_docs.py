@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from helpers import ROOT, SCRIPTS
 
-from noisylabels.methods import title_of
+from noisylabels.methods import PAPER, title_of
 
 PAGES = [path for folder in (".", "docs", "data", "results") for path in sorted((ROOT / folder).glob("*.md"))]
 
@@ -26,7 +26,7 @@ def test_links_lead_somewhere(page):
 
 
 def named(column):
-    """A column as docs/files.md names it."""
+    """A column as docs/outputs.md names it."""
     return re.sub(r"_[12]$", "_k", column)
 
 
@@ -34,7 +34,7 @@ def named(column):
 def test_every_column_is_explained(script, finished):
     """Those of runs.csv are mostly arguments, each under the name of its flag, and packages."""
     folder, _ = finished(script)
-    explained = set(re.findall(r"`([\w-]+)`", (ROOT / "docs/files.md").read_text()))
+    explained = set(re.findall(r"`([\w-]+)`", (ROOT / "docs/outputs.md").read_text()))
     paths = [path for path in folder.rglob("*.csv") if path.name not in ("runs.csv", "Verify_Theory_M.csv")]
     assert paths
     for path in paths:
@@ -65,11 +65,56 @@ def test_what_elr_and_the_student_say_of_the_labels_is_that_of_its_csv():
         assert f"| {title} | {' | '.join(cells)} |" in text, run
 
 
-@pytest.mark.parametrize("name", ["digits", "cifar10"])
-def test_the_table_of_who_finds_wrong_labels_is_that_of_its_csv(name):
-    runs, text = pd.read_csv(ROOT / f"docs/{name}_label_issues.csv"), (ROOT / "docs/label_issues.md").read_text()
+SETTINGS = (("sym", 0.2), ("sym", 0.5), ("sym", 0.8), ("asym", 0.4))
+
+
+def issue_scores(name: str) -> dict[str, list[tuple[float, float, float]]]:
+    """Return the mean precision, recall and average precision of each finder at the four settings."""
+    runs = pd.read_csv(ROOT / f"docs/{name}_label_issues.csv")
     means = runs.groupby(["finder", "noise"])[["issue_precision", "issue_recall", "issue_average_precision"]].mean()
-    for finder in runs.finder.unique():
-        cells = [" / ".join(f"{value:.3f}".lstrip("0") for value in means.loc[finder, noise])
-                 for noise in ("sym 0.2", "sym 0.5", "sym 0.8", "asym 0.4")]
-        assert f"| {finder} | {' | '.join(cells)} |" in text, finder
+    return {finder: [tuple(means.loc[finder, f"{pattern} {ratio}"]) for pattern, ratio in SETTINGS]
+            for finder in runs.finder.unique()}
+
+
+def f_score(precision: float, recall: float) -> float:
+    return 2 * precision * recall / (precision + recall)
+
+
+LAST_ITERATION = {"digits": "INCV, 4 iterations", "cifar10": "INCV, all iterations"}
+CLEANLAB = "cleanlab find_label_issues"
+
+
+@pytest.mark.parametrize("name, title", [("digits", "digits"), ("cifar10", "CIFAR-10")])
+def test_comparison_with_cleanlab_matches_csv(name, title):
+    scores, text = issue_scores(name), (ROOT / "docs/data.md").read_text()
+    for label, finder in (("INCV, 1 iteration", "INCV, 1 iteration"), ("INCV, 4 iterations", LAST_ITERATION[name]),
+                          ("cleanlab", CLEANLAB)):
+        cells = [f"{precision:.3f} / {recall:.3f} / {f_score(precision, recall):.3f}"
+                 for precision, recall, _ in scores[finder]]
+        assert f"| {title} | {label} | {' | '.join(cells)} |" in text, finder
+
+
+def test_claims_about_cleanlab_match_csvs():
+    leads, better_rankings = 0, 0
+    for name in ("digits", "cifar10"):
+        scores = issue_scores(name)
+        pairs = [*zip(scores[LAST_ITERATION[name]], scores[CLEANLAB], strict=True)]
+        leads += sum(f_score(*ours[:2]) > f_score(*other[:2]) for ours, other in pairs)
+        better_rankings += sum(ours[2] > other[2] for ours, other in pairs)
+    readme, page = (ROOT / "README.md").read_text(), (ROOT / "docs/data.md").read_text()
+    assert f"INCV leads in {leads} of 8 measured settings" in readme
+    assert f"higher F-score in {leads} of 8 settings" in page and better_rankings == 8
+    ours, cleanlab = (f_score(*scores[finder][1][:2]) for finder in (LAST_ITERATION["cifar10"], CLEANLAB))
+    assert f"F-score of {ours:.3f}" in readme and f"cleanlab reaches {cleanlab:.3f}" in readme
+
+
+def test_readme_table_matches_record():
+    table, text = pd.read_csv(ROOT / "results/record/cifar10/table.csv"), (ROOT / "README.md").read_text()
+    table = table[table.method.isin(PAPER) & table.differs.isna()].set_index(["method", "pattern", "ratio"])
+    for method in PAPER:
+        cells = []
+        for setting in SETTINGS:
+            row = table.loc[method, *setting]
+            published = "–" if pd.isna(row.published_mean) else f"{100 * row.published_mean:.2f}"
+            cells.append(f"{100 * row.final_mean:.2f} / {published}")
+        assert f"| {title_of(method)} | {' | '.join(cells)} |" in text, method

@@ -223,11 +223,11 @@ def test_a_damaged_file_is_named_and_left_out(select, tmp_path, capsys):
 
 
 def cleanlab_on(folder, monkeypatch):
-    """What the lines of docs/files.md find there: a Datalab, and its frame of label issues."""
+    """What the lines of docs/data.md find there: a Datalab, and its frame of label issues."""
     import datasets
     from cleanlab import Datalab
 
-    text = (ROOT / "docs/files.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/data.md").read_text(encoding="utf-8")
     start = text.index("    frame = pd.read_csv")
     monkeypatch.chdir(folder)
     names = {"pd": pd, "np": np, "json": json, "datasets": datasets, "Datalab": functools.partial(Datalab, verbosity=0)}
@@ -236,7 +236,7 @@ def cleanlab_on(folder, monkeypatch):
 
 
 def test_cleanlab_takes_them_as_they_are(select, tmp_path, monkeypatch):
-    """By the lines of docs/files.md, and find_label_issues; both find mostly what INCV finds."""
+    """By the lines of docs/data.md, and find_label_issues; both find mostly what INCV finds."""
     from cleanlab.filter import find_label_issues
 
     select()

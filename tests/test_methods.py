@@ -277,9 +277,10 @@ def test_two_networks_begin_with_different_weights_and_the_first_as_that_of_any_
 # ----------------------------------------------------------------------------------------------- a method of one's own
 
 
-def test_the_method_in_the_readme_learns(monkeypatch, tmp_path):
-    """The README's example, as it stands there, registered in the one line it takes."""
-    code = (Path(__file__).parent.parent / "README.md").read_text().split('```python\n"""Half')[1].split("```")[0]
+def test_example_method_of_the_docs_learns(monkeypatch, tmp_path):
+    """Run the example of docs/development.md, registered by its one line."""
+    page = (Path(__file__).parent.parent / "docs/development.md").read_text()
+    code = page.split('```python\n"""Half')[1].split("```")[0]
     module = ModuleType("noisylabels.methods.half")
     exec(f'"""Half{code}', module.__dict__)
     monkeypatch.setitem(sys.modules, "noisylabels.methods.half", module)

@@ -61,8 +61,3 @@ def test_the_page_of_the_record_shows_its_tables(drawn):
               for path, content in drawn.items() if path.endswith(".md") and not path.endswith("runs.md")]
     assert tables and [table for table in tables if table not in page] == []
     assert "(record/cifar10/runs.md)" in page
-
-
-def test_the_readme_shows_its_table_of_methods(recorded):
-    table = [line for line in recorded["cifar10/table.md"].decode().splitlines() if line.startswith("|")]
-    assert len(table) > 2 and "\n".join(table) in (ROOT / "README.md").read_text()
