@@ -155,7 +155,7 @@ def training_run(experiment, selection):
     return Run(experiment.folder, f"{name}_training", identity, experiment.overwrite,
                [f"{name}_training.csv", f"{name}_result.csv"],
                [f"{name}_?.keras", f"{name}_?.csv", f"{name}_labels.csv"],
-               f"give those, another --name or --results_dir, or --method {name} --overwrite")
+               f"another --name or --results_dir, or --method {name} --overwrite")
 
 
 def stages(work):

@@ -199,7 +199,7 @@ def experiment(args, task, dataset, y_noisy, noise, trained_on, epochs=None, **a
         raise UserError(f"argument --no_mirror: --augmentation {args.augmentation} makes mirror images")
     recipe = args.recipe or dataset.default_recipe
     n, what = trained_on
-    if dataset.digest:
+    if dataset.is_custom:
         arguments["samples"] = n
     settings = resolve(recipe, task, dataset.may_be_mirrored, dataset.may_be_shifted, arguments.get("samples"),
                        epochs=epochs,
@@ -247,7 +247,7 @@ def check_labels(args, dataset, y):
         return
     if getattr(args, "noisy_labels", None):                 # which Verify_Theory.py does not take
         raise UserError(f"argument --noisy_labels: {args.noisy_labels} {problem}; give other labels")
-    if dataset.digest:
+    if dataset.is_custom:
         raise UserError(f"argument --dataset: {args.dataset} {problem}; give more images, or other labels")
     raise UserError(f"argument --dataset: {args.dataset} in {args.data_dir} {problem}; delete it there to have it "
                     "downloaded anew, or give another --data_dir")

@@ -56,11 +56,12 @@ class Experiment:
         dataset, labels = self.dataset, {}
         if self.noise.pattern == GIVEN:
             labels |= {"noise_ratio": self.wrong, "labels": digest_of([], self.y_noisy)}
-        if dataset.digest:
-            labels |= {"data": dataset.digest, "image": "×".join(map(str, dataset.input_shape)),
+        if dataset.is_custom:
+            labels |= {"image": "×".join(map(str, dataset.input_shape)),
                        "may_be_mirrored": dataset.may_be_mirrored, "may_be_shifted": dataset.may_be_shifted}
-        return {"dataset": dataset.name, "noise_pattern": self.noise.pattern, "seed": self.seed, "recipe": self.recipe,
-                **self.settings.values, "noise_ratio": self.noise.ratio, **labels, **self.arguments}
+        return {"dataset": dataset.name, "data": dataset.fingerprint, "noise_pattern": self.noise.pattern,
+                "seed": self.seed, "recipe": self.recipe, **self.settings.values, "noise_ratio": self.noise.ratio,
+                **labels, **self.arguments}
 
     def __str__(self):
         """The three lines that a script begins with."""

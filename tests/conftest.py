@@ -16,6 +16,7 @@ from helpers import CPU, NO_NETWORK, QUICK, TINY, Ended, InThisProcess, shell, w
 
 from noisylabels import cli
 from noisylabels.data import cifar, download
+from noisylabels.recipes import RECIPES
 
 LONG = {"test_export", "test_fuzz_loaders", "test_main_training", "test_methods", "test_models", "test_parallel",
         "test_cluster", "test_predict", "test_resume", "test_review", "test_several_gpus", "test_training"}
@@ -133,6 +134,9 @@ def digits(tmp_path):
     write_training(folder, "incv", [0.5, 0.96, 0.90], [0.5, 0.92, 0.86], {"kept": 64, "kept_precision_1": 0.9,
                                                                           "kept_precision_2": 0.8})
     write_training(folder / "seed1", "incv", [0.5, 0.94, 0.94], [0.5, 0.94, 0.94])
+    arguments = {"dataset": "digits", "data": "a", "recipe": "digits", **RECIPES["digits"]["main"].values, "epochs": 3}
+    for path in (folder, folder / "seed1"):
+        (path / "incv_training.json").write_text(json.dumps({"arguments": arguments, "sessions": [], "finished": True}))
     write_training(folder / "seed2", "incv", [0.1], [0.1], finished=False)
     write_training(folder, "standard", [0.5, 0.7, 0.6])
     return tmp_path

@@ -9,7 +9,7 @@ from noisylabels.recipes import RECIPES
 from noisylabels.report.draw import over_seeds
 from noisylabels.report.read import VERIFY_COLUMNS
 
-NOISE = {"noise_pattern": "sym", "noise_ratio": 0.5, "assumed_pattern": "sym", "dataset": "digits"}
+NOISE = {"noise_pattern": "sym", "noise_ratio": 0.5, "assumed_pattern": "sym", "dataset": "digits", "data": "a"}
 INCV = {"recipe": "digits", **RECIPES["digits"]["INCV"].values, "INCV_iter": 4, "top_k": 1, **NOISE}
 
 
@@ -56,7 +56,7 @@ def write_verify(folder, pattern, ratio, c=10, seed=0, **arguments):
     if arguments:
         of_it = {"noise_pattern": pattern, "noise_ratio": ratio, "seed": seed}
         write_record(folder, "Verify_Theory", {"recipe": "digits", **RECIPES["digits"]["verify"].values,
-                                               "dataset": "digits"} | of_it | arguments)
+                                               "dataset": "digits", "data": "a"} | of_it | arguments)
 
 
 def band(*columns):

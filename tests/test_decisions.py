@@ -9,7 +9,7 @@ import pytest
 from helpers import SELECTION, Halves, assert_is_one_line, files_in, record_of
 
 from noisylabels.errors import UserError
-from noisylabels.report.groups import differences, identity_of
+from noisylabels.report.groups import differences, identity_of, usual_of
 from noisylabels.runs.folders import run_at
 from noisylabels.selection.decisions import DONE, read_decisions
 from noisylabels.streams import stream
@@ -93,7 +93,7 @@ def test_they_are_part_of_what_a_run_is(selected, train, tmp_path):
     train("--decisions", path)
     record = record_of(tmp_path, "incv_training")["arguments"]
     identity = identity_of(run_at(tmp_path / "digits/sym/0.5"), "incv_training", {})
-    assert len(record["decisions"]) == 16 and differences(identity, "main", "digits") == "reviewed"
+    assert len(record["decisions"]) == 16 and differences(identity, "main", usual_of([identity])) == "reviewed"
     assert_is_one_line(train()[0], r"incv_training.json is of a run with other arguments: decisions \(found .*None\)")
     write(path, some(selected)[1][:-1])
     assert_is_one_line(train("--decisions", path)[0], "other arguments: decisions ")

@@ -33,7 +33,7 @@ def test_noise_that_was_set_is_as_it_was_set(noise, wrong, diagonal):
     assert made.wrong == wrong and np.diag(made.T) == pytest.approx([diagonal] * 4)
     assert made.clean.tolist() == [True, False, True, False]
     assert made.identity == {"dataset": "own", "noise_pattern": noise.pattern, "seed": 0, "recipe": "fast", "epochs": 3,
-                             "noise_ratio": noise.ratio}
+                             "noise_ratio": noise.ratio, "data": dataset().fingerprint}
 
 
 def test_noise_that_was_given_is_as_it_is():
@@ -52,9 +52,9 @@ def test_a_run_that_nothing_else_is_said_of():
 
 
 def test_what_a_run_with_own_images_depends_on():
-    made = experiment(Noise("sym", .5), dataset(digest="abc", may_be_mirrored=False))
+    made = experiment(Noise("sym", .5), dataset(is_custom=True, may_be_mirrored=False))
     assert {name: made.identity[name] for name in ("data", "image", "may_be_mirrored", "may_be_shifted")} == {
-        "data": "abc", "image": "20×16×3", "may_be_mirrored": False, "may_be_shifted": True}
+        "data": dataset().fingerprint, "image": "20×16×3", "may_be_mirrored": False, "may_be_shifted": True}
 
 
 @pytest.mark.parametrize("side, shifted", [((16, 16), True), ((15, 16), False), ((16, 15), False), ((15, 400), False)])

@@ -59,14 +59,14 @@ def test_a_flag_that_is_mistyped_with_its_value_is_known_again(call):
 
 def test_as_many_samples_as_classes_or_as_a_batch_are_enough():
     args = SimpleNamespace(dataset="x", data_dir="y", noisy_labels=None)
-    dataset = SimpleNamespace(n_classes=10, classes="abcdefghij", digest=None)
+    dataset = SimpleNamespace(n_classes=10, classes="abcdefghij", is_custom=False)
     cli.check_labels(args, dataset, np.arange(10))
     cli.check_labels(args, dataset, np.repeat([3, 4], 5))
     with pytest.raises(UserError, match="x in y has 9 training samples, fewer than its 10 classes; delete"):
         cli.check_labels(args, dataset, np.arange(9))
     with pytest.raises(UserError, match="of one class alone, d; delete"):
         cli.check_labels(args, dataset, np.full(10, 3))
-    dataset.digest = "of own images"                        # which nobody is told to delete
+    dataset.is_custom = True                                # which nobody is told to delete
     with pytest.raises(UserError, match="--dataset: x has .* one class alone, d; give more images, or other labels"):
         cli.check_labels(args, dataset, np.full(10, 3))
     args.noisy_labels = "labels.csv"

@@ -9,7 +9,7 @@ from records import INCV, write_record, write_run
 
 from noisylabels.recipes import RECIPES, resolve
 from noisylabels.report import draw
-from noisylabels.report.groups import labelled, usual_recipe
+from noisylabels.report.groups import Usual, labelled, usual_of
 from noisylabels.report.looks import look
 
 
@@ -113,16 +113,17 @@ def test_rows_of_a_method_begin_with_the_recipe_as_it_stands(tmp_path):
 
 def test_runs_that_differ_in_what_has_no_words_are_told_apart():
     """The later one says in what it is not the earlier, by the names of a record."""
-    plain = {"recipe": "digits", "dataset": "digits"}
+    plain = {"recipe": "digits", "dataset": "digits", "data": "a"}
     identities = {"a": {**plain, "x": 1}, "b": {**plain, "x": 2}, "c": {**plain, "epochs": 6, "x": 1}, "d": dict(plain),
                   "e": {**plain, "x": 2}, "f": {**plain, "epochs": 6, "y": 3}, "g": {**plain, "x": 1}}
-    assert labelled(identities, "main", "digits") == [
+    assert labelled(identities, "main", Usual("digits", "a")) == [
         ("", ["a", "g"]), ("x 2", ["b", "e"]), ("6 epochs", ["c"]), ("x None", ["d"]), ("6 epochs, x None, y 3", ["f"])]
 
 
-def test_the_usual_recipe_is_that_of_most():
-    assert usual_recipe([{"recipe": "fast"}, {"recipe": "digits"}, {}, {"recipe": "digits"}]) == "digits"
-    assert usual_recipe([{}, {"recipe": None}]) == usual_recipe([]) == "unknown"
+def test_the_usual_recipe_and_data_are_those_of_most():
+    identities = [{"recipe": "fast", "data": "a"}, {"recipe": "digits", "data": "b"}, {}, {"recipe": "digits"}]
+    assert usual_of([*identities, {"data": "b"}]) == Usual("digits", "b")
+    assert usual_of([{}, {"recipe": None, "data": None}]) == usual_of([]) == Usual("unknown", None)
 
 
 def test_a_name_is_a_difference_and_a_recipe_s_own_folder_is_none(tmp_path):

@@ -117,7 +117,7 @@ def test_other_images_of_the_same_name_are_another_data_set(trained, call, no_te
     assert again.code == 0 and "selected" in again.out
     shades(tmp_path / "pets", wrong=4)
     ended = call("INCV", "--dataset", tmp_path / "pets", *FEW[:-2], "--results_dir", results)
-    assert ended.code == 2 and "is of a run with other arguments: data (found " in ended.err
+    assert ended.code == 2 and "pets/given/INCV.json: the images or labels have changed since this run" in ended.err
 
 
 @pytest.mark.runs
@@ -126,7 +126,7 @@ def test_a_selection_from_other_images_is_refused(trained, call, no_tensorflow, 
     _, results, _ = trained
     Image.new("L", (8, 6), 7).save(shades(tmp_path / "pets") / "cat" / "020.png")
     ended = call("INCV_main", "--dataset", tmp_path / "pets", *FEW, "--results_dir", results, "--overwrite")
-    assert ended.code == 2 and re.search(r"INCV.json is of a run with other arguments: data \(found", ended.err)
+    assert ended.code == 2 and "INCV.json: the images or labels have changed since this run" in ended.err
 
 
 # ----------------------------------------------------------------------------------------------------- what a run is

@@ -54,5 +54,5 @@ def test_other_data_have_another_digest():
     others = [digits, replace(digits, y_train=labels), replace(digits, x_test=images), replace(digits, given=labels),
               replace(digits, y_train=None), replace(digits, x_train=np.flip(digits.x_train, 1)),
               replace(digits, classes=(*digits.classes[:-1], "ten"))]
-    assert len({data.fingerprint() for data in others}) == len(others)
-    assert load_dataset("digits", "data").fingerprint() == digits.fingerprint()
+    assert len({data.fingerprint for data in others}) == len(others)
+    assert load_dataset("digits", "data").fingerprint == digits.fingerprint

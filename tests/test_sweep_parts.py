@@ -136,7 +136,7 @@ def test_a_scheduler_that_is_lost_while_nothing_runs_is_one_line():
 def test_what_is_seen_is_short_and_a_mark_makes_its_folder(tmp_path):
     mark(tmp_path / "a/b")
     assert len(state_of(tmp_path / "a/b")) == 32
-    assert [len(digest_of_code(tmp_path)), len(load_dataset("digits", "").fingerprint())] == [12, 16]
+    assert [len(digest_of_code(tmp_path)), len(load_dataset("digits", "").fingerprint)] == [12, 16]
 
 
 # ------------------------------------------------------------------------------------------------------- a call of one

@@ -54,6 +54,8 @@ def load(name, data_dir, noisy_labels=None, trust_labels=False, **own):
         raise UserError(f"argument --dataset: unknown data set {name!r}: choose one of {', '.join(DATASETS)}, or give "
                         "the path of a folder of images, a .csv or an .npz that is there"
                         + did_you_mean(name, DATASETS))
+    if trust_labels or noisy_labels:
+        dataset = replace(dataset, loaded=dataset)
     if dataset.y_train is None and (trust_labels or noisy_labels):
         dataset = replace(dataset, y_train=dataset.given, given=None, clean_test=True)
     if noisy_labels and dataset.whole:

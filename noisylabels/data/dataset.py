@@ -2,6 +2,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -28,7 +29,8 @@ class Dataset:
     are_files: bool = False             # whether these are names of files, not places in an array
     whole: tuple | None = None          # of own images all that other labels are for, unreadable or set aside too:
                                         # y_train, or given, int64 (m,), and the places of the training images, (n,)
-    digest: str | None = None           # of a person's own images and labels, of both sets and in their order
+    is_custom: bool = False             # a user's own images, not one of data.DATASETS
+    loaded: "Dataset | None" = None     # before --noisy_labels or --trust_labels changed what its labels are
 
     @property
     def may_be_shifted(self):
@@ -43,9 +45,13 @@ class Dataset:
     def input_shape(self):
         return self.x_train.shape[1:]
 
-    def fingerprint(self):
-        """16 hexadecimal digits that tell the classes' names and all images and labels from others."""
-        return digest_of(self.classes, self.x_train, self.y_train, self.given, self.x_test, self.y_test)
+    @cached_property
+    def fingerprint(self) -> str:
+        """Identify the images, labels, class names and file names as loaded, by 16 hexadecimal digits."""
+        if self.loaded:
+            return self.loaded.fingerprint
+        return digest_of([self.name, self.classes, self.files], self.x_train, self.given, self.y_train, self.x_test,
+                         self.y_test)
 
 
 def digest_of(names, *arrays):

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from noisylabels.data import own_name
-from noisylabels.data.dataset import Dataset, digest_of
+from noisylabels.data.dataset import Dataset
 from noisylabels.data.image_files import read_arrays, read_files
 from noisylabels.data.label_files import class_codes, listed
 from noisylabels.data.sources import in_arrays, in_folder, in_table
@@ -73,9 +73,8 @@ def load(path, image_size=None, test_split=None, seed=0, image_column=None, labe
     y_train, y_test = (None, given[test]) if truth is None else (truth[train], truth[test])
     whole = (given if truth is None else truth)[part], (np.cumsum(part) - 1)[train]
     files = tuple(samples.files[k] for k in train)
-    digest = digest_of([name, classes, files], x_train, given[train], y_train, x_test, y_test)
     return Dataset(name, x_train, y_train, x_test, y_test, classes, not no_mirror, "fast", given=given[train],
-                   clean_test=truth is not None, files=files, are_files=kind != ".npz", whole=whole, digest=digest)
+                   clean_test=truth is not None, files=files, are_files=kind != ".npz", whole=whole, is_custom=True)
 
 
 # ------------------------------------------------------------------------------------------------ classes and the split

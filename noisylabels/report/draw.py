@@ -14,7 +14,7 @@ from noisylabels import theory
 from noisylabels.methods import METHODS, title_of
 from noisylabels.report import figures, issues, published, run_list, tables
 from noisylabels.report.files import save, save_csv, save_text
-from noisylabels.report.groups import differences, identity_of, labelled, rows_of_records, usual_recipe
+from noisylabels.report.groups import differences, identity_of, labelled, rows_of_records, usual_of
 from noisylabels.report.looks import named
 from noisylabels.report.read import (
     ITERATION_COLUMNS,
@@ -51,8 +51,10 @@ def verify_figures(results_dir, dataset):
         if M is not None:
             measured[run] = M
     identities = {run: identity_of(run, "Verify_Theory", {}) for run in found}
-    recipe = usual_recipe(identities.values())
-    differs = {run: differences(identities[run], "verify", recipe) for run in found}
+    usual = usual_of(identities.values())
+    recipe = usual.recipe
+    differs = {run: differences(identities[run], "verify", usual) for run in found}
+    unknown = {differs[run] for run, identity in identities.items() if identity["data"] is None}
     table = pd.DataFrame([{**run.noise._asdict(), "seed": run.seed, "differs": differs[run], **row}
                           for run, row in found.items()])
     alike_first = sorted(measured, key=lambda run: differs.get(run) != "")
@@ -61,7 +63,7 @@ def verify_figures(results_dir, dataset):
     points = published.THEORY_POINTS if dataset == "cifar10" else None
     if len(table):
         written.append(save_csv(table, folder / "Verify_Theory.csv"))
-        written.append(save_text(tables.verified(table, points, dataset, recipe), folder / "Verify_Theory.md"))
+        written.append(save_text(tables.verified(table, points, dataset, recipe, unknown), folder / "Verify_Theory.md"))
     if len(table) and matrices:
         n_classes = len(next(iter(matrices.values())))
         written.append(save(figures.theory_curves(table, n_classes, points), folder / "Verify_Theory.png"))
@@ -142,12 +144,12 @@ def summarise(results_dir, dataset):
                for method in methods_of(runs)}
     identities = {method: {run: identity_of(run, f"{method}_training", known_without_record(run, method, result))
                            for run, result in found.items()} for method, found in results.items()}
-    recipe = usual_recipe([identity for found in identities.values() for identity in found.values()]
-                          + [identity_of(run, "INCV", {}) for run in runs])
-    summary = Summary([], {}, {}, recipe, set())
+    usual = usual_of([identity for found in identities.values() for identity in found.values()]
+                     + [identity_of(run, "INCV", {}) for run in runs])
+    summary = Summary([], {}, {}, usual.recipe, set())
     for noise in dict.fromkeys(run.noise for run in runs):
         for method, found in identities.items():
-            for differs, group in labelled({run: found[run] for run in found if run.noise == noise}, "main", recipe):
+            for differs, group in labelled({run: found[run] for run in found if run.noise == noise}, "main", usual):
                 row = tables.table_row(noise, method, differs, {run: results[method][run] for run in group}, dataset)
                 summary.rows.append(row)
                 summary.doubtful.update({noise} if "test_labels" in row else ())
@@ -156,8 +158,8 @@ def summarise(results_dir, dataset):
                     summary.curves.setdefault(noise, {})[method, differs] = over_seeds(lines)
         frames = {run: frame for run in runs if run.noise == noise and (frame := read_iterations(run)) is not None
                   and frame[["LP", "LR"]].notna().any(axis=None)}          # blank where the true labels are not known
-        selected = {run: identity_of(run, "INCV", {"recipe": recipe}) for run in frames}
-        for differs, group in sorted(labelled(selected, "INCV", recipe), key=lambda found: found[0]):
+        selected = {run: identity_of(run, "INCV", {"recipe": usual.recipe}) for run in frames}
+        for differs, group in sorted(labelled(selected, "INCV", usual), key=lambda found: found[0]):
             summary.selections[noise, differs] = {
                 score: over_seeds([frames[run][score] for run in group], hold=True) for score in ("LP", "LR")}
     return summary

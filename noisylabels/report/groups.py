@@ -4,9 +4,12 @@ Runs are averaged over seeds only where their records agree in everything else. 
 words of its recipe: "6 epochs" is a run of 6 epochs where its recipe has others.
 """
 from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from noisylabels.methods import OPTIONS, options_of
 from noisylabels.recipes import DEFAULTS, RECIPES, resolve
+from noisylabels.runs.folders import RunFolder
 from noisylabels.runs.record import read_record
 from noisylabels.theory import told
 
@@ -16,17 +19,39 @@ WORDS = {"epochs": "{} epochs", "architecture": "{}", "optimizer": "{}", "learni
          "evaluate_every": "evaluated every {}"}
 SELECTION = {"INCV_iter": 4, "top_k": 1}        # of any recipe
 LIMITS = {"digits": (False, False)}              # may_be_mirrored, may_be_shifted of named data sets, if not both
-OF_ONE_SEED = ("dataset", "noise_pattern", "noise_ratio", "seed", "digest", "LP", "LR")      # in a selection's record
+OF_ONE_SEED = ("dataset", "noise_pattern", "noise_ratio", "seed", "data", "digest", "LP", "LR")   # of a selection
 
 
-def identity_of(run, name, otherwise):
-    """What the run `name` (of its record) of a RunFolder is, without its seed: a dict of plain values.
+class Usual(NamedTuple):
+    """The recipe and the data of most runs, which rows need not name."""
 
-    The digest of its selection is left out, since it changes with the seed. otherwise: what is known without a record.
+    recipe: str
+    data: str | None = None
+
+
+def identity_of(run: RunFolder, name: str, otherwise: dict) -> dict:
+    """Return everything that must agree for a run to be averaged with others.
+
+    Parameters
+    ----------
+    run : RunFolder
+        Where the run is.
+    name : str
+        The run's record is `<name>.json`.
+    otherwise : dict
+        What is known without a record.
+
+    Returns
+    -------
+    dict
+        Plain values. The seed and the digest of the selection are left out, since they differ between seeds. A run on
+        unknown data keeps its seed: it is alone.
     """
     record = read_record(run.folder / f"{name}.json")
     found = DEFAULTS | record["arguments"] if record else {**otherwise}
     found.pop("seed", None)
+    if found.get("data") is None:
+        found |= {"data": None, "seed": run.seed}
     if found.get("decisions"):                  # a digest of those on this seed's labels
         found["decisions"] = True
     selection = found.get("selection")
@@ -73,20 +98,22 @@ def grouped(identities):
     return groups
 
 
-def usual_recipe(identities):
-    """The recipe of most runs, which need not be named in each row; "unknown" where no run says."""
-    found = Counter(identity["recipe"] for identity in identities if identity.get("recipe"))
-    return found.most_common(1)[0][0] if found else "unknown"
+def usual_of(identities: Iterable[dict]) -> Usual:
+    """Return the Usual of these runs; the recipe is "unknown" where no run has one."""
+    identities = list(identities)
+    recipes, data = (Counter(identity[name] for identity in identities if identity.get(name)).most_common(1)
+                     for name in ("recipe", "data"))
+    return Usual(recipes[0][0] if recipes else "unknown", data[0][0] if data else None)
 
 
-def labelled(identities, task, recipe):
+def labelled(identities: dict, task: str, usual: Usual) -> list:
     """Runs that may be averaged, a list of (in what they differ from the recipe, [run, ...]), each of words of its own.
 
     Where `differences` has the same words for two groups, the later one also says in what it is not the earlier.
     """
     found, known = [], {}
     for identity, runs in grouped(identities):
-        words = differences(identity, task, recipe)
+        words = differences(identity, task, usual)
         while words in known:
             other = known[words]
             more = [f"{name} {identity.get(name)}" for name in sorted({*identity, *other})
@@ -97,16 +124,22 @@ def labelled(identities, task, recipe):
     return found
 
 
-def differences(identity, task, recipe):
-    """In what runs differ from a recipe as it stands, in words; "" where in nothing. task: one of a recipe's."""
+def differences(identity: dict, task: str, usual: Usual) -> str:
+    """Say in what runs differ from the usual recipe and data; "" where in nothing. task: one of a recipe's."""
+    recipe = usual.recipe
     found = [identity["name"]] if identity.get("name") else []
     own, limits = identity.get("recipe") or recipe, LIMITS.get(identity.get("dataset"), (True, True))
     allowed = [identity.get(name, limit) for name, limit in zip(("may_be_mirrored", "may_be_shifted"), limits)]
     found += [own] * (own != recipe) + _settings(identity, own, task, allowed)
     found += ["reviewed"] * bool(identity.get("decisions"))
-    found += ["no record"] * ("dataset" not in identity)
-    usual = told(identity.get("noise_pattern"))
-    if identity.get("assumed_pattern", usual) != usual:
+    if "dataset" not in identity:
+        found.append("no record")
+    elif identity["data"] is None:
+        found.append("unknown data")
+    elif identity["data"] != usual.data:
+        found.append(f"data {identity['data']}")
+    assumed = told(identity.get("noise_pattern"))
+    if identity.get("assumed_pattern", assumed) != assumed:
         found.append(f"told {identity['assumed_pattern']}")
     for name, option in options_of(identity.get("method"), OPTIONS).items():
         value = identity.get(f"{identity['method']}_{name}", option.default and "unknown")     # none was given before

@@ -96,12 +96,12 @@ def selections(found, points, dataset, recipe):
     return "\n".join(lines) + "\n"
 
 
-def verified(table, points, dataset, recipe):
+def verified(table, points, dataset, recipe, unknown=()):
     """Verify_Theory.md: TA, LP and LR of each run beside the theory's and the published ones, if there are any.
 
     table: that of Verify_Theory.csv. points: published.THEORY_POINTS or None. After the runs of a pattern stand the
     mean distances from the theory, and those of the published points beside them, over the runs that define both, like
-    with like; where none is published, ours alone.
+    with like; where none is published, ours alone. unknown: values of `differs` whose runs are never averaged.
     """
     lines = [f"# Theory and measurement on {dataset}", "",
              f"Measured, theory{', published (read off the figure, ±.005)' * bool(points)}; a row a run.",
@@ -122,6 +122,8 @@ def verified(table, points, dataset, recipe):
             name = named(f"{noise}, {row['seed']}", row["differs"])
             lines.append(f"| {name} | {' | '.join(cells)} |")
         for differs, scores in distances.items():
+            if differs in unknown:
+                continue
             frames = [pd.DataFrame(found) for found in scores.values()]
             alone = all(frame.iloc[:, 1:].isna().all(axis=None) for frame in frames)        # nothing is published
             defined = [(frame[[0]] if alone else frame).dropna() for frame in frames]

@@ -33,12 +33,12 @@ class Run:
     folder: where it writes. name: of its record, `<name>.json`. arguments: what its result depends on; a run found
     there with others is an error that names them. overwrite: a finished run, or one with other arguments, is forgotten.
     outputs: the files without which it is not finished. more: patterns of what else it writes.
-    remedy: what to do about other arguments, in the words of the error.
+    remedy: what else to give where the arguments are others, in the words of the error.
     Raises UserError if the arguments differ, or the disk does not allow something.
     """
 
     def __init__(self, folder, name, arguments, overwrite=False, outputs=(), more=(),
-                 remedy="give those, another --name or --results_dir, or --overwrite"):
+                 remedy="another --name or --results_dir, or --overwrite"):
         self.remedy = remedy
         self.folder, self.name, self.overwrite = Path(folder), name, overwrite
         self.arguments = json.loads(json.dumps(arguments))
@@ -202,18 +202,35 @@ def _is_record(record):
             and all(isinstance(part[name], OF_KIND[name]) for part in settings for name in part if name in OF_KIND))
 
 
-def compare(path, found, given, remedy):
-    """Raises UserError, with what differs and the remedy, unless the arguments found in the record are those given.
+def compare(path: Path, found: dict, given: dict, remedy: str) -> None:
+    """Check that a record is of a run with the same arguments.
 
-    A setting that a record does not know, being older, had its default.
+    Parameters
+    ----------
+    path : Path
+        The record.
+    found, given : dict
+        The arguments in the record, and those of this call. A setting that an older record lacks had its default.
+    remedy : str
+        What to give instead, in the words of the error.
+
+    Raises
+    ------
+    UserError
+        They differ, or the record does not identify its data. The error says in what they differ.
     """
     def value(arguments, key):
         return arguments.get(key, DEFAULTS.get(key))
 
+    if given.get("data") != found.get("data"):              # other differences may follow from this one
+        if found.get("data") is None:
+            raise UserError(f"{path} does not record which images and labels this run was made on, as its version did "
+                            f"not; give {remedy}")
+        raise UserError(f"{path}: the images or labels have changed since this run; give the former ones, {remedy}")
     differ = [f"{key} (found {value(found, key)}, given {value(given, key)})"
               for key in sorted({*found, *given}) if value(found, key) != value(given, key)]
     if differ:
-        raise UserError(f"{path} is of a run with other arguments: {', '.join(differ)}; {remedy}")
+        raise UserError(f"{path} is of a run with other arguments: {', '.join(differ)}; give those, {remedy}")
 
 
 def versions():

@@ -81,8 +81,7 @@ def find_selection(experiment, path=None, given=(), decisions=None):
         names = [*names, "data", "labels"]                  # own images, labels as they came: theirs, whatever is asked
         compare(csv.with_name(RECORD), {name: made.get(name) for name in names},
                 {name: identity.get(name) for name in names},
-                "give those, another --selection" if path else
-                "give those, another --name, a --selection, or --overwrite_selection")
+                "another --selection" if path else "another --name, a --selection, or --overwrite_selection")
     if path is None and (not csv.exists() or record and not record["finished"]):
         return None
     if path is None and record:                             # killed as it ended, it may have left some

@@ -5,6 +5,7 @@ import tempfile
 import uuid
 from pathlib import Path
 
+from noisylabels.data.dataset import digest_of
 from noisylabels.runs.files import disk
 from noisylabels.runs.record import versions
 
@@ -22,7 +23,8 @@ def mark(results_dir):
 def sight(root, dataset, results_dir):
     """{what: its state} of the scripts in `root`, of what they import, the data set, and the results folder."""
     return {"the code": digest_of_code(root), **versions(),
-            "the data set": dataset.fingerprint(), "the results folder": state_of(results_dir)}
+            "the data set": digest_of([dataset.fingerprint], dataset.given),
+            "the results folder": state_of(results_dir)}
 
 
 def digest_of_code(root):

@@ -1,0 +1,184 @@
+"""The data in a run's identity: what is another run, what is refused, and what is never averaged."""
+import json
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from helpers import assert_is_one_line, contents, files_in, python2_pickle
+from records import write_run, write_selection, write_verify
+
+import INCV
+import INCV_main
+import Verify_Theory
+from noisylabels import cli, data_flags
+from noisylabels.data import cifar
+from noisylabels.data.dataset import Dataset
+from noisylabels.report import draw
+from noisylabels.selection.files import selection_run
+from utils import load_dataset, observed_labels
+
+SMALL_CIFAR = replace(cifar.LAYOUTS["cifar10"], train={"data_batch_1": 60}, test={"test_batch": 20}, image=(3, 8, 8))
+FLAGS = ["--dataset", "cifar10", "--batch_size", 4]
+
+
+@pytest.fixture
+def write_cifar(tmp_path, monkeypatch):
+    """Write a small CIFAR-10 to tmp_path/<name>, changed by change(files); return the flags of a call on it."""
+    monkeypatch.setattr(cifar, "LAYOUTS", {"cifar10": SMALL_CIFAR})
+
+    def write_cifar(name, change=lambda files: None):
+        files = contents(SMALL_CIFAR)
+        change(files)
+        folder = tmp_path / name / SMALL_CIFAR.folder
+        folder.mkdir(parents=True)
+        for file, content in files.items():
+            (folder / file).write_bytes(python2_pickle(content))
+        return [*FLAGS, "--data_dir", tmp_path / name, "--results_dir", tmp_path / "results"]
+    return write_cifar
+
+
+def change_a_pixel(files):
+    files["data_batch_1"][b"data"][0, 0] ^= 1
+
+
+def selection_of(args, dataset):
+    noise = data_flags.noise_of(args, dataset)
+    y_noisy = observed_labels(dataset, noise, args.seed)
+    return selection_run(cli.selection_experiment(args, dataset, y_noisy, noise))
+
+
+def training_of(args, dataset):
+    return INCV_main.training_run(INCV_main.plan(args, dataset).experiment, None)
+
+
+def verification_of(args, dataset):
+    (noise,) = [data_flags.noise_of(args, dataset)._replace(ratio=.5)]
+    return Verify_Theory.run_of(cli.experiment(args, "verify", dataset, dataset.y_train, noise, (30, "half"),
+                                               args.epochs))
+
+
+RUNS = [(INCV, selection_of, []), (INCV_main, training_of, ["--method", "standard"]),
+        (Verify_Theory, verification_of, [])]
+
+
+def leave(script, run_of, flags, finished=True):
+    """Leave a run of these flags, finished or stopped, with empty files in place of its own."""
+    args = script.arguments().parse_args(list(map(str, flags)))
+    run = run_of(args, load_dataset(args.dataset, args.data_dir))
+    with run.session(lambda: {"device": "CPU", "threads": 1}):
+        if finished:
+            for path in run.outputs:
+                path.touch()
+            run.finish()
+    return run.record_path
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize("script, run_of, flags", RUNS)
+def test_a_run_on_other_images_of_the_same_name_is_refused(script, run_of, flags, finished, write_cifar, call, tmp_path,
+                                                          no_tensorflow):
+    """Neither the first run's result is printed, nor its checkpoint resumed."""
+    leave(script, run_of, write_cifar("first") + flags, finished)
+    before = files_in(tmp_path / "results")
+    ended = call(script.__name__, *write_cifar("second", change_a_pixel), *flags)
+    assert_is_one_line(ended, r"\.json: the images or labels have changed since this run; give .* --overwrite$")
+    assert "found" not in ended.err and files_in(tmp_path / "results") == before
+    if finished:
+        assert "have changed" not in call(script.__name__, *write_cifar("copy of the first"), *flags).err
+
+
+@pytest.mark.parametrize("script, run_of, flags", RUNS)
+def test_a_run_whose_data_are_not_recorded_is_refused(script, run_of, flags, write_cifar, call, no_tensorflow):
+    flags = write_cifar("first") + flags
+    path = leave(script, run_of, flags)
+    record = json.loads(path.read_text())
+    del record["arguments"]["data"]
+    path.write_text(json.dumps(record))
+    ended = call(script.__name__, *flags)
+    assert_is_one_line(ended, r"\.json does not record which images and labels .* give .* --overwrite$")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_selection_from_other_images_of_the_same_name_is_refused(named, write_cifar, call, no_tensorflow):
+    path = leave(INCV, selection_of, write_cifar("first"))
+    csv = path.with_name("cifar10_sym0.5_INCV_results.csv")
+    ended = call("INCV_main", *write_cifar("second", change_a_pixel), *["--selection", csv] * named)
+    remedy = "another --selection" if named else ".* --overwrite_selection"
+    assert_is_one_line(ended, rf"INCV\.json: the images or labels have changed since this run; give .* {remedy}$")
+
+
+@pytest.mark.parametrize("file, key, to", [("data_batch_1", b"labels", 1), ("test_batch", b"labels", 1),
+                                           ("data_batch_1", b"data", None), ("test_batch", b"data", None),
+                                           ("batches.meta", b"label_names", b"ship")])
+def test_the_fingerprint_is_of_all_images_labels_and_class_names(file, key, to, write_cifar):
+    def change(files):
+        values = files[file][key]
+        if to is None:
+            values[-1, -1] ^= 1
+        else:
+            values[0] = b"plane" if to == b"ship" else (values[0] + to) % 10
+
+    first, second, again = (load_dataset("cifar10", write_cifar(name, changed)[5]).fingerprint for name, changed in (
+        ("first", lambda files: None), ("second", change), ("again", lambda files: None)))
+    assert len(first) == 16 and first == again != second
+
+
+def test_arrays_are_hashed_once_and_only_when_asked_for(monkeypatch):
+    hashed = []
+    monkeypatch.setattr("noisylabels.data.dataset.digest_of", lambda *parts: hashed.append(parts) or "a")
+    digits = load_dataset("digits")
+    assert hashed == [] and digits.fingerprint == digits.fingerprint == "a" and len(hashed) == 1
+    assert replace(digits, loaded=digits, given=digits.y_train).fingerprint == "a" and len(hashed) == 1
+
+
+def test_named_data_sets_are_not_custom_data():
+    digits = load_dataset("digits")
+    assert not digits.is_custom and Dataset.__dataclass_fields__["is_custom"].default is False
+
+
+# -------------------------------------------------------------------------------------------------------------- tables
+
+
+def rows(tmp_path):
+    draw.summary(tmp_path, "digits")
+    table = pd.read_csv(tmp_path / "digits/table.csv", keep_default_na=False)
+    return [(row.differs, str(row.seeds), float(row.final_mean)) for row in table.itertuples()]
+
+
+def test_runs_on_other_data_have_rows_of_their_own(tmp_path):
+    folder = tmp_path / "digits/sym/0.5"
+    for seed, data in enumerate(["a", "b", "b", "a", "b"]):
+        write_run(folder / f"seed{seed}" if seed else folder, "standard", seed / 10, seed=seed, data=data)
+    assert rows(tmp_path) == [("data a", "0 3", pytest.approx(.15)), ("", "1 2 4", pytest.approx(.7 / 3))]
+
+
+@pytest.mark.parametrize("data", [{"data": None}, {}])
+def test_runs_on_unknown_data_are_never_averaged(data, tmp_path):
+    folder = tmp_path / "digits/sym/0.5"
+    write_run(folder, "standard", .5)
+    for seed in (1, 2):
+        write_run(folder / f"seed{seed}", "standard", seed / 10, seed=seed, data=None)
+        record = json.loads((folder / f"seed{seed}/standard_training.json").read_text())
+        record["arguments"] = {name: value for name, value in record["arguments"].items() if name != "data"} | data
+        (folder / f"seed{seed}/standard_training.json").write_text(json.dumps(record))
+    assert rows(tmp_path) == [("", "0", .5), ("unknown data", "1", .1), ("unknown data, seed 2", "2", .2)]
+
+
+def test_selections_on_other_or_unknown_data_have_lines_of_their_own(tmp_path):
+    folder = tmp_path / "digits/sym/0.5"
+    for seed, data in enumerate(["a", "a", "b", None, None]):
+        write_selection(folder / f"seed{seed}" if seed else folder, [.5, .6], [.5, .6], seed=seed, data=data)
+    found = draw.summarise(tmp_path, "digits").selections
+    assert [(differs, scores["LP"]["count"].tolist()) for (_, differs), scores in found.items()] == [
+        ("", [2, 2]), ("data b", [1, 1]), ("unknown data", [1, 1]), ("unknown data, seed 4", [1, 1])]
+
+
+def test_distances_from_theory_are_averaged_over_known_data_alone(tmp_path):
+    for ratio, data in ((.1, "a"), (.2, "a"), (.3, None), (.4, None), (.5, "b")):
+        write_verify(tmp_path / f"digits/sym/{ratio}", "sym", ratio, data=data)
+    draw.verify_figures(tmp_path, "digits")
+    text = (tmp_path / "digits/Verify_Theory.md").read_text(encoding="utf-8")
+    found = [line.split(" | ")[0] for line in text.splitlines() if "mean distance" in line]
+    assert found == ["| mean distance from theory, sym (over how many)",
+                     "| mean distance from theory, sym, data b (over how many)"]
+    assert "| sym 0.3, 0, unknown data |" in text
