@@ -20,7 +20,7 @@ from utils import load_dataset, observed_labels
 
 
 def arguments():
-    parser = cli.Parser(__doc__.splitlines()[0])
+    parser = cli.Parser(__doc__)
     cli.add_common(parser)
     data_flags.add_data(parser)
     cli.add_selection(parser, "--epochs")

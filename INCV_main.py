@@ -36,7 +36,7 @@ from utils import load_dataset, observed_labels
 
 
 def arguments():
-    parser = cli.Parser(__doc__.splitlines()[0])
+    parser = cli.Parser(__doc__)
     cli.add_common(parser)
     data_flags.add_data(parser)
     parser.add_argument("--method", choices=METHODS, default="incv", help="how to train")

@@ -27,7 +27,7 @@ FILES = ("Verify_Theory.csv", "Verify_Theory_M.csv", "Verify_Theory_history.csv"
 
 
 def arguments():
-    parser = cli.Parser(__doc__.splitlines()[0])
+    parser = cli.Parser(__doc__)
     cli.add_common(parser, several_ratios=True)
     data_flags.add_data(parser)
     cli.add_evaluation(parser)

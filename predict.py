@@ -36,7 +36,7 @@ ARRAYS = {"x_test": "y_test", "test_images": "test_labels", "x": "y", "images": 
 
 
 def arguments():
-    parser = cli.Parser(__doc__.splitlines()[0])
+    parser = cli.Parser(__doc__)
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL", help="a network, a .keras that INCV_main.py saved")
     add("images", metavar="IMAGES",

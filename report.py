@@ -18,7 +18,7 @@ from noisylabels.runs.folders import find_runs
 
 
 def arguments():
-    parser = cli.Parser(__doc__.splitlines()[0])
+    parser = cli.Parser(__doc__)
     parser.add_argument("--results_dir", nargs="+", type=cli.folder, default=["results"],
                         help="folder of the runs; several are also compared, in the first")
     parser.add_argument("--dataset", metavar="NAME|PATH", help="data set to draw; by default all that are found")

@@ -62,7 +62,7 @@ def gpus_per_run(text):
 def arguments():
     others = sorted({flag for action in INCV_main.arguments()._actions for flag in action.option_strings}
                     - {*AXES, "-h", "--help"})
-    parser = cli.Parser(__doc__.splitlines()[0], epilog=f"All other flags go to every run: {' '.join(others)}")
+    parser = cli.Parser(__doc__, epilog=f"All other flags go to every run: {' '.join(others)}")
     add = parser.add_argument
     add("--settings", nargs="+", type=setting, metavar="PATTERN:RATIO",
         help="noise settings; by default the paper's four, sym:0.2 sym:0.5 sym:0.8 asym:0.4, or given if labels are")

@@ -128,7 +128,7 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--results_dir", type=Path, help="of finished runs; by default digits are selected here")
     parser.add_argument("--seeds", type=int, default=3, help="of each setting of digits")
     parser.add_argument("--output", type=Path, help="a CSV")

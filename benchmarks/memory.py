@@ -79,6 +79,6 @@ def main(data_dir):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data_dir", default="data", type=lambda path: Path(path).resolve(), help="where CIFAR-10 is")
     main(parser.parse_args().data_dir)

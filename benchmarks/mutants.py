@@ -100,7 +100,7 @@ def try_out(clones, change):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--number", type=int, default=100, help="of changes")
     parser.add_argument("--seed", type=int, default=0, help="of their draw")
     parser.add_argument("--jobs", type=int, default=1, help="how many are tried at a time")

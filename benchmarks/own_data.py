@@ -97,7 +97,7 @@ def main(images, classes):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--images", type=int, nargs="*", default=[25_000, 50_000, 100_000], help="numbers of images")
     parser.add_argument("--classes", type=int, nargs="*", default=[2, 10, 300], help="numbers of classes")
     parser.add_argument("--folder", help="load this folder alone; the benchmark calls itself so")

@@ -264,7 +264,7 @@ def main(data_dir, repetitions, precision):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data_dir", default="data", help="where CIFAR-10 is, if it is there")
     parser.add_argument("--repetitions", type=int, default=5, help="measurements of each, of which the median counts")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the suite on CIFAR-10")

@@ -39,8 +39,10 @@ class Formatter(argparse.ArgumentDefaultsHelpFormatter):
 class Parser(argparse.ArgumentParser):
     """argparse whose errors are one line on standard error, exit code 2, with the choice or flag that was meant."""
 
-    def __init__(self, description, epilog=None):
-        super().__init__(description=description, epilog=epilog, formatter_class=Formatter, allow_abbrev=False)
+    def __init__(self, doc: str | None, epilog: str | None = None) -> None:
+        """doc: a script's docstring, of which the first line is its description; None under python -OO."""
+        super().__init__(description=(doc or "").partition("\n")[0], epilog=epilog, formatter_class=Formatter,
+                         allow_abbrev=False)
 
     def parse_args(self, args=None, namespace=None):
         found, others = self.parse_known_args(args, namespace)

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 
+LINES = []                          # what a signal prints: the last of them
 LEAVING = []                        # functions that are called when a signal ends the process, and may take
 TIDYING = 20                        # seconds each
 
@@ -25,13 +26,22 @@ def able():
     return sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
-@functools.cache
-def leave_on_signals(line):
-    """From here on Ctrl-C, SIGTERM and SIGHUP end the process at once, with this line: every finished epoch is on disk.
+def leave_on_signals(line: str) -> None:
+    """End the process at once, with this line, on Ctrl-C, SIGTERM or SIGHUP. A later call changes the line.
 
-    SIGHUP does not where it is ignored, as by nohup.
-    A thread waits for them, for Python runs signal handlers only between two of its own instructions, and an import or
-    a step of TensorFlow may take half a minute. Files that were being written are temporary ones.
+    SIGHUP has no effect where it is ignored, as under nohup. Every finished epoch is on disk by then, and files that
+    are being written are temporary ones.
+    """
+    LINES.append(line)
+    _listen()
+
+
+@functools.cache
+def _listen() -> None:
+    """Wait for signals in a thread of its own.
+
+    Python runs signal handlers only between two of its own instructions, and an import or a step of TensorFlow may
+    take half a minute.
     """
     stderr = os.dup(2)
     reader, writer = os.pipe()
@@ -47,7 +57,7 @@ def leave_on_signals(line):
         with contextlib.suppress(OSError):              # of a terminal or reader that has gone
             if able():
                 os.write(1, b"\x1b[?25h\n")             # shows the cursor again, below the line of the progress
-            os.write(stderr, line.encode())
+            os.write(stderr, LINES[-1].encode())
         os._exit(128 + signum)
 
     signal.set_wakeup_fd(writer)

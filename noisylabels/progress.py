@@ -107,9 +107,15 @@ class Progress:
         return clock((time.perf_counter() - self.start) * left / done) if done else "?"
 
 
-def terminal():
-    """The console of standard output, which is a terminal only where lines can be drawn anew."""
-    return Console(highlight=False, force_terminal=able())
+def terminal() -> Console:
+    """Return the console of standard output, which is a terminal only where lines can be drawn anew.
+
+    Some shells set COLUMNS=0 where the width is unknown: it is 80 then.
+    """
+    console = Console(highlight=False, force_terminal=able())
+    if not console.width:
+        console.width = 80
+    return console
 
 
 def say(*lines):

@@ -15,7 +15,7 @@ from noisylabels.recipes import Settings
 
 # Each room may import those on its right, and itself. A room is a module of noisylabels, or a folder of it.
 MAY_IMPORT = {
-    "python": "", "errors": "", "streams": "", "recipes": "", "models": "",
+    "python": "interrupt", "errors": "", "streams": "", "recipes": "", "models": "",
     "interrupt": "", "machine": "", "progress": "interrupt", "theory": "errors",
     "gpu": "errors machine",
     "data": "errors machine streams theory",

@@ -26,11 +26,27 @@ def begun(path, seconds, prepare=None, stdout=subprocess.PIPE, **environment):
     """A script that works for so many seconds, as soon as it does; prepare: called in its process before it begins."""
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, path, str(seconds)], cwd=ROOT, preexec_fn=prepare,
                                text=True, stdout=stdout, stderr=subprocess.PIPE, env=os.environ | environment)
+    wait_for(path, process)
+    return process
+
+
+def wait_for(path, process):
     deadline = time.monotonic() + 60
     while not path.exists():
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(.02)
-    return process
+
+
+@pytest.mark.parametrize("script", ["INCV", "INCV_main", "Verify_Theory", "predict", "report", "sweep"])
+def test_ctrl_c_during_the_imports_is_one_line(script, tmp_path):
+    """Here of a NumPy that takes a minute."""
+    (tmp_path / "numpy.py").write_text(f"import pathlib, time; pathlib.Path('{tmp_path}/up').touch(); time.sleep(60)")
+    process = subprocess.Popen([sys.executable, ROOT / f"{script}.py", "--help"], text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    wait_for(tmp_path / "up", process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (130, "", f"{script}.py: interrupted; nothing is written\n")
 
 
 @pytest.mark.parametrize("name, closed", [

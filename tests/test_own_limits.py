@@ -98,7 +98,7 @@ def test_what_own_images_cannot_be_called(name, tmp_path):
     path = tmp_path / name                                  # "/" stays itself
     if name != "/":
         path.mkdir() if "." not in name else path.write_text("")
-    with pytest.raises(UserError, match="argument --dataset: .* cannot be the name of a folder of results: rename"):
+    with pytest.raises(UserError, match="argument --dataset: .* cannot be the name of a folder of results: rename '/"):
         data.name_of(str(path))
 
 

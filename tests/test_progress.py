@@ -180,6 +180,14 @@ def test_seconds_as_minutes_and_hours(seconds, text):
     assert progress.clock(seconds) == text and progress.seconds_of(text) == round(seconds)
 
 
+def test_columns_0_means_a_width_of_80(monkeypatch, capsys):
+    """As some shells set it where the width is unknown."""
+    monkeypatch.setenv("COLUMNS", "0")
+    monkeypatch.setattr(progress, "able", lambda: True)
+    say("word " * 17)
+    assert [len(text) for text in capsys.readouterr().out.splitlines()] == [79, 6]
+
+
 @pytest.mark.parametrize("on_terminal, expected", [
     (False, "noise sym 0.5, 717 labels wrong (0.499), seed 0\non CPU\n"),
     (True, "noise sym 0.5, 717 labels\n  wrong (0.499), seed 0\non CPU\n")])

@@ -89,6 +89,21 @@ def test_a_python_without_the_packages_says_what_to_do(script):
                         ended.stderr)
 
 
+@pytest.mark.parametrize("script", ["INCV", "INCV_main", "Verify_Theory", "predict", "report", "sweep"])
+def test_help_needs_no_docstrings(script):
+    """Python removes them with -OO."""
+    ended = subprocess.run([sys.executable, "-OO", ROOT / f"{script}.py", "--help"], text=True, capture_output=True)
+    assert (ended.returncode, ended.stderr) == (0, "") and ended.stdout.startswith(f"usage: {script}.py")
+
+
+def test_a_training_without_docstrings_says_what_keras_needs(tmp_path):
+    ended = subprocess.run([sys.executable, "-OO", ROOT / "INCV_main.py", "--results_dir", tmp_path], text=True,
+                           capture_output=True)
+    assert (ended.returncode, ended.stderr) == (
+        2, "INCV_main.py: error: Keras needs the docstrings that python -OO (PYTHONOPTIMIZE=2) removes: leave that "
+           "out\n")
+
+
 def test_a_python_that_is_too_old_says_what_to_do(monkeypatch, capsys):
     monkeypatch.setattr(sys, "version_info", (3, 9, 18))
     with pytest.raises(SystemExit) as stop:

@@ -26,8 +26,8 @@ def own_name(path):
     path = Path(os.path.abspath(path))
     own = path.name if path.is_dir() else path.stem
     if not own or not own.isprintable() or own == GIVEN:
-        raise UserError(f"argument --dataset: {own!a} cannot be the name of a folder of results: rename {path!a}, or "
-                        "give a link to it of another name")
+        raise UserError(f"argument --dataset: {own!a} cannot be the name of a folder of results: rename "
+                        f"{str(path)!a}, or give a link to it of another name")
     return own
 
 
@@ -51,9 +51,9 @@ def load(name, data_dir, noisy_labels=None, trust_labels=False, **own):
                                 "out")
         dataset = import_module(f"noisylabels.data.{DATASETS[name]}").load(name, data_dir)
     else:
-        raise UserError(f"argument --dataset: unknown data set {name!r}: choose one of {', '.join(DATASETS)}, or give "
-                        "the path of a folder of images, a .csv or an .npz that is there"
-                        + did_you_mean(name, DATASETS))
+        raise UserError(f"argument --dataset: unknown data set {str(name)!r}: choose one of "
+                        f"{', '.join(DATASETS)}, or give the path of a folder of images, a .csv or an "
+                        ".npz that is there" + did_you_mean(name, DATASETS))
     if trust_labels or noisy_labels:
         dataset = replace(dataset, loaded=dataset)
     if dataset.y_train is None and (trust_labels or noisy_labels):

@@ -14,7 +14,11 @@ from collections import Counter
 from pathlib import Path
 
 from noisylabels import gpu
+from noisylabels.errors import UserError
 from noisylabels.machine import cores
+
+if sys.flags.optimize > 1:
+    raise UserError("Keras needs the docstrings that python -OO (PYTHONOPTIMIZE=2) removes: leave that out")
 
 CPUINFO = Path("/proc/cpuinfo")
 M_ARENA_MAX = -8        # of glibc's malloc.h: with one arena, memory freed by one thread serves the others
