@@ -26,8 +26,8 @@ from noisylabels.methods import METHODS, PAPER
 from noisylabels.report import draw
 from noisylabels.selection.files import RECORD
 from noisylabels.selection.select import trainings
-from noisylabels.sweep.loop import Here, carry_out
-from noisylabels.sweep.sight import mark, sight
+from noisylabels.sweep.fingerprint import fingerprint, mark
+from noisylabels.sweep.run_tasks import SerialExecutor, run_tasks
 from noisylabels.sweep.status import Status
 from noisylabels.sweep.tasks import Task
 from noisylabels.theory import GIVEN, PATTERNS, Noise
@@ -75,7 +75,7 @@ def arguments():
     add("--gpus_per_run", type=gpus_per_run,
         help="share of a GPU that a run has, such as 0.25, or how many; by default 1 where there are GPUs and jobs")
     add("--dry_run", action="store_true", help="print the plan, and what is done already, and end")
-    add("--sight", action="store_true", help=argparse.SUPPRESS)     # prints what a worker has to agree on, and ends
+    add("--fingerprint", action="store_true", help=argparse.SUPPRESS)  # for workers
     return parser
 
 
@@ -128,10 +128,10 @@ def of_selection(flags):
 
 
 def run(options):
-    if options.sight:
+    if options.fingerprint:
         with contextlib.redirect_stdout(sys.stderr):                    # what is said of own images
             args, dataset = common(options.rest)
-        print(json.dumps(sight(ROOT, dataset, args.results_dir)))
+        print(json.dumps(fingerprint(ROOT, dataset, args.results_dir)))
         return
     args, dataset = common(options.rest)
     plan = tasks(options, dataset)
@@ -140,8 +140,8 @@ def run(options):
             print(f"{'done' if task.done else 'to do':<6} {task.command}")
         return
     done = all(task.done for task in plan)
-    with Here(ROOT) if done else executor(options, args, dataset) as runs, Status(plan, runs) as status:
-        carry_out(plan, runs, status)
+    with SerialExecutor(ROOT) if done else executor(options, args, dataset) as runs, Status(plan, runs) as status:
+        run_tasks(plan, runs, status)
     draw.set_format(args.format)
     paths = draw.summary(args.results_dir, dataset.name)
     for path in paths:
@@ -156,17 +156,18 @@ def run(options):
 def executor(options, args, dataset):
     """Return what runs the tasks: this process one after the other, or a Dask cluster."""
     if options.jobs in (None, 1) and not options.scheduler and not options.gpus_per_run:
-        return Here(ROOT)
-    from noisylabels.sweep import places  # Dask takes a second to import
+        return SerialExecutor(ROOT)
+    from noisylabels.sweep import executors  # Dask takes a second to import
 
     if args.gpu_id and options.gpus_per_run:
         raise UserError("argument --gpu_id: with --gpus_per_run each run is told its own; leave one of them out")
     gpus = 0 if args.gpu_id else options.gpus_per_run
     if not options.scheduler:
-        return places.on_this_machine(ROOT, options.jobs or 1, gpus)
+        return executors.on_this_machine(ROOT, options.jobs or 1, gpus)
     mark(args.results_dir)
-    runs = places.at(options.scheduler, options.jobs, gpus, root=ROOT, flags=["--sight", *options.rest],
-                     sight=sight(ROOT, dataset, args.results_dir))
+    runs = executors.at_scheduler(options.scheduler, options.jobs, gpus, root=ROOT,
+                                  flags=["--fingerprint", *options.rest],
+                                  fingerprint=fingerprint(ROOT, dataset, args.results_dir))
     interrupt.LEAVING.append(runs.leave)
     return runs
 

@@ -19,10 +19,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import sweep
 from noisylabels.data.dataset import Dataset
-from noisylabels.sweep import places
-from noisylabels.sweep.loop import carry_out
+from noisylabels.sweep import executors
+from noisylabels.sweep.run_tasks import run_tasks
 from noisylabels.sweep.status import Status
-from noisylabels.sweep.tasks import Order, Task
+from noisylabels.sweep.tasks import Task, TaskQueue
 
 DIGITS = ["--settings", "sym:0.5", "--methods", "standard", "d2l", "--seeds", "0", "1", "2", "3", "--threads", "1",
           "--epochs", "20"]
@@ -32,7 +32,7 @@ def seconds_of(tasks, runs):
     """How long an executor takes for tasks; what is said of them is not shown."""
     start = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()), Status(tasks, runs) as status:
-        carry_out(tasks, runs, status)
+        run_tasks(tasks, runs, status)
     assert not status.failed
     return time.perf_counter() - start
 
@@ -46,7 +46,7 @@ def cost(options):
         for _ in range(options.runs):
             subprocess.run([sys.executable, script])
         alone = (time.perf_counter() - start) / options.runs
-        with places.on_this_machine(folder, 1, 0) as runs:
+        with executors.on_this_machine(folder, 1, 0) as runs:
             tasks = [Task(f"t{k}", "nothing", [], Path(folder, f"{k}.json")) for k in range(options.runs)]
             inside = seconds_of(tasks, runs) / options.runs
             print(f"a process that does nothing: {alone:.3f} s, as a run of a sweep {inside:.3f} s")
@@ -88,7 +88,7 @@ def finished(tasks, gpus, seconds):
 
     seconds(task): how long it takes.
     """
-    order, running, now = Order(tasks), [], 0.
+    order, running, now = TaskQueue(tasks), [], 0.
     while running or order.heap:
         while len(running) < gpus and order.heap:
             task = order.next()

@@ -18,10 +18,10 @@ print(json.dumps({"the code": os.environ.get("CODE", "1"), "the data set": "2"})
 
 
 def write_scripts(root):
-    """A folder of scripts, code.py and sweep.py; what places.at has to know of it."""
+    """A folder of scripts, code.py and sweep.py; what executors.at_scheduler has to know of it."""
     (root / "code.py").write_text(FAKE)
     (root / "sweep.py").write_text(SEES)
-    return {"root": root, "flags": [], "sight": {"the code": "1", "the data set": "2"}}
+    return {"root": root, "flags": [], "fingerprint": {"the code": "1", "the data set": "2"}}
 
 
 def soon(question):

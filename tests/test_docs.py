@@ -114,7 +114,7 @@ def test_readme_table_matches_record():
     for method in PAPER:
         cells = []
         for setting in SETTINGS:
-            row = table.loc[method, *setting]
+            row = table.loc[(method, *setting)]
             published = "–" if pd.isna(row.published_mean) else f"{100 * row.published_mean:.2f}"
             cells.append(f"{100 * row.final_mean:.2f} / {published}")
         assert f"| {title_of(method)} | {' | '.join(cells)} |" in text, method

@@ -14,10 +14,10 @@ from rich.console import Console
 
 import sweep
 from noisylabels import machine
-from noisylabels.sweep.loop import Here, carry_out
-from noisylabels.sweep.status import Status, announced
-from noisylabels.sweep.tasks import Order, Outcome, Task
-from noisylabels.sweep.work import call
+from noisylabels.sweep.run_tasks import SerialExecutor, run_tasks
+from noisylabels.sweep.status import Status, time_left
+from noisylabels.sweep.subprocess_runner import call
+from noisylabels.sweep.tasks import Task, TaskQueue, TaskResult
 
 TINY = ["--settings", "sym:0.5", "--methods", "standard", "incv", "--seeds", "0", "1"]
 FAIL = "import sys; print('before'); sys.exit('no such thing')"
@@ -40,9 +40,9 @@ def task(tmp_path):
 
 def done(tasks, root):
     """The Status of tasks that were carried out, one at a time."""
-    status = Status(tasks, Here(root))
+    status = Status(tasks, SerialExecutor(root))
     with status:
-        carry_out(tasks, status.executor, status)
+        run_tasks(tasks, status.executor, status)
     return status
 
 
@@ -110,7 +110,7 @@ def test_what_others_need_comes_first_then_the_longest(task):
     after = task("after", work=2, needs=selection)
     made = task("made")
     made.done = True
-    order = Order([selection, other, made, short, long, after, task("free", work=2, needs=made)])
+    order = TaskQueue([selection, other, made, short, long, after, task("free", work=2, needs=made)])
     assert [order.next().title for _ in range(5)] == ["selection", "long", "other", "free", "short"]
     assert order.next() is None
     order.succeeded(selection)
@@ -139,7 +139,7 @@ def test_a_failure_is_told_and_what_needs_it_is_not_begun(task, tmp_path, capsys
     log = tmp_path / "bad.log"
     assert list(status.failures())[:2] == [
         f"failed: {bad.command}: exit code 1, see {log}: no such thing",
-        f"failed: code.py 'print(1)': it needs what failed, see {tmp_path / 'after.log'}"]
+        f"failed: code.py 'print(1)': a task that it needs failed, see {tmp_path / 'after.log'}"]
     assert [task.title for task in status.failed] == ["bad", "after", "last"]
     assert capsys.readouterr().out.count("begin   bad") == 1
 
@@ -225,15 +225,15 @@ def test_the_time_that_is_left(task, tmp_path, monkeypatch):
     assert status.remaining() is None
     for k in (0, 1):
         status.begin(tasks[k])
-    status.end(tasks[0], Outcome(None, 10.))
+    status.end(tasks[0], TaskResult(None, 10.))
     now[0] += 4
     assert status.remaining() == pytest.approx((6 + 5 * 14) / 2)        # 5 s a unit; b has 10 - 4 s left
-    status.end(tasks[1], Outcome(None, 10.))
+    status.end(tasks[1], TaskResult(None, 10.))
     status.begin(tasks[2]), status.begin(tasks[3])
     assert status.remaining() == pytest.approx(50)                      # d alone takes that long
     tasks[3].log.write_text("d  epoch 1/10  ETA 1:40\n")
     os.utime(tasks[3].log, (0, 0))
-    assert announced(tasks[3].log) == 100
+    assert time_left(tasks[3].log) == 100
     assert status.remaining() == pytest.approx(100)
 
 
@@ -242,9 +242,9 @@ def test_the_time_that_is_left(task, tmp_path, monkeypatch):
 def test_a_log_says_how_long_its_run_still_takes(text, left, tmp_path):
     log = tmp_path / "x.log"
     log.write_text(text)
-    found = announced(log)
+    found = time_left(log)
     assert found is None if left is None else left - 5 < found <= left
-    assert announced(tmp_path / "none") is None
+    assert time_left(tmp_path / "none") is None
 
 
 def test_on_a_terminal_the_last_lines_say_what_runs(task, tmp_path, monkeypatch):

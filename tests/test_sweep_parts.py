@@ -12,13 +12,13 @@ from rich.console import Console
 
 import sweep
 from noisylabels.errors import UserError
-from noisylabels.sweep import places
+from noisylabels.sweep import executors
 from noisylabels.sweep.cluster import Cluster
-from noisylabels.sweep.loop import Here, carry_out
-from noisylabels.sweep.sight import digest_of_code, mark, state_of
-from noisylabels.sweep.status import Status, announced, end_of
-from noisylabels.sweep.tasks import Outcome, Task
-from noisylabels.sweep.work import call
+from noisylabels.sweep.fingerprint import digest_of_code, mark, state_of
+from noisylabels.sweep.run_tasks import SerialExecutor, run_tasks
+from noisylabels.sweep.status import Status, end_of, time_left
+from noisylabels.sweep.subprocess_runner import call
+from noisylabels.sweep.tasks import Task, TaskResult
 from noisylabels.theory import Noise
 from utils import load_dataset
 
@@ -92,14 +92,14 @@ def test_what_does_the_tasks(flags, expected, monkeypatch, tmp_path):
     """One process after the other; more at a time on this machine; a scheduler in any case."""
     runs, leaving = SimpleNamespace(leave="leave"), []
     asked = []
-    monkeypatch.setattr(places, "on_this_machine", lambda root, *given: asked.append(given))
-    monkeypatch.setattr(places, "at", lambda *given, **_: asked.append(given) or runs)
-    monkeypatch.setattr(sweep, "sight", lambda *_: {})
+    monkeypatch.setattr(executors, "on_this_machine", lambda root, *given: asked.append(given))
+    monkeypatch.setattr(executors, "at_scheduler", lambda *given, **_: asked.append(given) or runs)
+    monkeypatch.setattr(sweep, "fingerprint", lambda *_: {})
     monkeypatch.setattr("noisylabels.interrupt.LEAVING", leaving)
     options, options.rest = sweep.arguments().parse_known_args([*flags, "--results_dir", str(tmp_path)])
     args, dataset = sweep.common(options.rest)
     found = sweep.executor(options, args, dataset)
-    assert isinstance(found, Here) == (expected == "here") and asked == [expected] * (expected != "here")
+    assert isinstance(found, SerialExecutor) == (expected == "here") and asked == [expected] * (expected != "here")
     elsewhere = "--scheduler" in flags
     assert leaving == ["leave"] * elsewhere and (tmp_path / ".sweep").exists() == elsewhere
 
@@ -116,9 +116,9 @@ def test_a_sweep_ends_with_its_table_and_the_paths_of_all(call, monkeypatch, tmp
 
 def test_a_training_that_another_sweep_is_at_is_waited_for(monkeypatch):
     called = []
-    monkeypatch.setattr("noisylabels.sweep.loop.call", lambda root, script, flags, log: called.append(flags) or 0)
+    monkeypatch.setattr("noisylabels.sweep.run_tasks.call", lambda root, script, flags, log: called.append(flags) or 0)
     for script in ("INCV", "INCV_main"):                                # the former waits by itself
-        here = Here(".")
+        here = SerialExecutor(".")
         here.begin(Task("a", script, ["--seed", "0"], Path("a.json")))
         assert [outcome.problem for _, outcome in here.ended(None)] == [None]
     assert called == [["--seed", "0"], ["--wait", "--seed", "0"]]
@@ -130,7 +130,7 @@ def test_a_command_can_be_given_to_a_shell():
 
 def test_a_scheduler_that_is_lost_while_nothing_runs_is_one_line():
     with pytest.raises(UserError, match="^the scheduler is gone: "):
-        Cluster.look(SimpleNamespace(client=SimpleNamespace(scheduler_info=dict)))
+        Cluster.count_places(SimpleNamespace(client=SimpleNamespace(scheduler_info=dict)))
 
 
 def test_what_is_seen_is_short_and_a_mark_makes_its_folder(tmp_path):
@@ -161,9 +161,9 @@ def test_the_exit_code_of_a_call(code, returned, raised, tmp_path):
 def test_a_run_that_ends_well_is_made_once(tmp_path):
     (tmp_path / "code.py").write_text(f"open('{tmp_path}/tries', 'a').write('x')")
     task = Task("once", "code", [], tmp_path / "once.json")
-    runs = Here(tmp_path)
+    runs = SerialExecutor(tmp_path)
     with Status([task], runs) as status:
-        carry_out([task], runs, status)
+        run_tasks([task], runs, status)
     assert status.done == [task] and (tmp_path / "tries").read_text() == "x" and runs.places == 1
 
 
@@ -194,7 +194,7 @@ def test_what_is_left_is_shared_by_the_places_and_is_none_of_what_is_overdue(now
     runs = SimpleNamespace(places=1, about="")
     status = Status([a, b, c, d], runs)
     status.begin(a)
-    status.end(a, Outcome(None, 10.))                                   # 5 s a unit
+    status.end(a, TaskResult(None, 10.))                                   # 5 s a unit
     status.begin(b)
     now[0] += 4
     assert status.remaining() == pytest.approx(6 + 70)
@@ -203,12 +203,12 @@ def test_what_is_left_is_shared_by_the_places_and_is_none_of_what_is_overdue(now
     runs.places = 0
     assert status.remaining() == pytest.approx(70)                      # as with one place
     write_log(b, "b  ETA 0:50\n", now[0] - 10)
-    assert announced(b.log) == 40
+    assert time_left(b.log) == 40
     pace = (10 + 100 + 40) / (2 + 2)                                    # b has said so: in all 140 s
     assert status.remaining() == pytest.approx(40 + 14 * pace)
     write_log(b, "b  ETA 0:50\n", now[0] - 60)
-    assert announced(b.log) == 0
-    status.end(b, Outcome("exit code 1", 100.))
+    assert time_left(b.log) == 0
+    status.end(b, TaskResult("exit code 1", 100.))
     assert status.remaining() == pytest.approx(70)                      # what failed is no measure
 
 
@@ -216,7 +216,7 @@ def test_it_is_estimated_anew_every_five_seconds_and_when_a_task_ends(now, task)
     a, b = task("a"), task("b")
     status = Status([a, b], SimpleNamespace(places=1, about=""))
     assert str(status) == "0 done, 0 running, 2 waiting, 0 failed, ETA ?"
-    status.begin(a), status.end(a, Outcome(None, 10.))
+    status.begin(a), status.end(a, TaskResult(None, 10.))
     status.begin(b)
     assert str(status).endswith("ETA 0:10")
     for now[0], left in ((104.5, "0:10"), (105., "0:10"), (105.5, "0:04"), (107., "0:04")):
@@ -257,7 +257,7 @@ def test_a_line_of_what_has_ended_goes_on_to_the_terminal_s_end_as_it_is(now, ta
                         lambda: Console(highlight=False, force_terminal=True, width=30, file=shown))
     long = task("a title of more letters than a line of thirty has")
     status = Status([long], SimpleNamespace(places=1, about=""))
-    status.end(long, Outcome("exit code 1", 61., "tcp://w"))
+    status.end(long, TaskResult("exit code 1", 61., "tcp://w"))
     assert shown.getvalue() == f"failed  {long.title}: exit code 1 on tcp://w, after 1:01\n"
 
 
@@ -275,7 +275,7 @@ def test_each_line_of_a_sweep_is_in_its_file_at_once(now, task, monkeypatch):
         assert file.getvalue() == b"0 done, 0 running, 1 waiting, 0 failed, ETA ?, one at a time\n"
         status.begin(a)
         assert file.getvalue().endswith(b"begin   a\n")
-        status.end(a, Outcome(None))
+        status.end(a, TaskResult(None))
         assert file.getvalue().endswith(b"done    a; 1 done, 0 running, 0 waiting, 0 failed, ETA 0:00\n")
 
 

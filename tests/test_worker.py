@@ -1,4 +1,5 @@
 """A Dask worker's part in a sweep, with a worker that only notes what it is told: places, refusals, a task."""
+
 import asyncio
 import subprocess
 from types import SimpleNamespace
@@ -6,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from distributed import Status
 
-from noisylabels.sweep.worker import Runs
+from noisylabels.sweep.worker import SweepWorkerPlugin
 
 SEES = "import json, os\nprint(json.dumps({'the code': '1', 'proxy': os.environ['https_proxy']}))"
 SEEN = {"the code": "1", "proxy": "http://127.0.0.1:9"}
@@ -18,8 +19,11 @@ class Worker:
     address, name = "tcp://w", "3"
 
     def __init__(self, threads=2, gpus=None, status=Status.running):
-        self.state = SimpleNamespace(nthreads=threads, total_resources={} if gpus is None else {"GPU": gpus},
-                                     tasks={"t": SimpleNamespace(state="executing")})
+        self.state = SimpleNamespace(
+            nthreads=threads,
+            total_resources={} if gpus is None else {"GPU": gpus},
+            tasks={"t": SimpleNamespace(state="executing")},
+        )
         self.said, self.resources, self.statuses, self._status = [], [], [], status
 
     @property
@@ -48,16 +52,29 @@ def set_up(tmp_path, monkeypatch):
     (tmp_path / "code.py").write_text("import os, sys; exec(sys.argv[-1])")
 
     def set_up(worker, **about):
-        runs = Runs("sweep", **{"root": tmp_path, "folder": tmp_path, **about})
+        runs = SweepWorkerPlugin("sweep", **{"root": tmp_path, "folder": tmp_path, **about})
         asyncio.run(runs.setup(worker))
         return runs
+
     return set_up
 
 
-@pytest.mark.parametrize("threads, gpus, share, places, cores", [
-    (4, None, 0, 4, 2), (3, None, 0, 3, 2), (16, 9, 0, 16, 1), (8, 2, .5, 4, 2), (3, 2, .5, 3, 2), (8, 2, 2, 1, 8),
-    (8, 3, 2, 1, 8), (99, 1, 1 / 49, 49, 1)])
-def test_a_worker_has_as_many_places_as_threads_and_shares_of_gpus(threads, gpus, share, places, cores, set_up):
+@pytest.mark.parametrize(
+    "threads, gpus, share, places, cores",
+    [
+        (4, None, 0, 4, 2),
+        (3, None, 0, 3, 2),
+        (16, 9, 0, 16, 1),
+        (8, 2, 0.5, 4, 2),
+        (3, 2, 0.5, 3, 2),
+        (8, 2, 2, 1, 8),
+        (8, 3, 2, 1, 8),
+        (99, 1, 1 / 49, 49, 1),
+    ],
+)
+def test_a_worker_has_as_many_places_as_threads_and_shares_of_gpus(
+    threads, gpus, share, places, cores, set_up
+):
     worker = Worker(threads, gpus)
     runs = set_up(worker, gpus=share)
     assert worker.resources == [{"sweep": places}] and runs.free == {*range(places)} and not worker.said
@@ -66,7 +83,7 @@ def test_a_worker_has_as_many_places_as_threads_and_shares_of_gpus(threads, gpus
     assert worker.resources[1:] == [{"sweep": 0}] and runs.free is None
 
 
-@pytest.mark.parametrize("gpus, share, flag", [(None, .5, "GPU=1"), (1, 2, "GPU=2"), (0, 1, "GPU=1")])
+@pytest.mark.parametrize("gpus, share, flag", [(None, 0.5, "GPU=1"), (1, 2, "GPU=2"), (0, 1, "GPU=1")])
 def test_a_worker_without_gpus_for_a_run_is_refused(gpus, share, flag, set_up):
     worker = Worker(8, gpus)
     runs = set_up(worker, gpus=share)
@@ -79,17 +96,26 @@ def test_a_worker_that_pauses_is_left_so_and_one_of_a_machine_has_the_place_of_i
     assert set_up(worker, numbered=True).free == {3} and worker.statuses == []
 
 
-@pytest.mark.parametrize("script, sight, problem", [
-    (SEES, SEEN, None), ("1 / 0", None, None), (SEES, {"the code": "1"}, None),
-    (SEES, {**SEEN, "the code": "2", "numpy": "3"},
-     "the code differs (there 1, here 2), numpy differs (there None, here 3)"),
-    ("import sys; sys.exit('one\\nno such thing')", SEEN, "no such thing"),
-    ("import sys; sys.exit(3)", SEEN, "sweep.py ends with exit code 3"),
-    ("print('own: 5 images')", SEEN, "sweep.py says 'own: 5 images\\n', not what it sees")])
+@pytest.mark.parametrize(
+    "script, sight, problem",
+    [
+        (SEES, SEEN, None),
+        ("1 / 0", None, None),
+        (SEES, {"the code": "1"}, None),
+        (
+            SEES,
+            {**SEEN, "the code": "2", "numpy": "3"},
+            "the code differs (there 1, here 2), numpy differs (there None, here 3)",
+        ),
+        ("import sys; sys.exit('one\\nno such thing')", SEEN, "no such thing"),
+        ("import sys; sys.exit(3)", SEEN, "sweep.py ends with exit code 3"),
+        ("print('own: 5 images')", SEEN, "sweep.py prints 'own: 5 images\\n' instead of its fingerprint"),
+    ],
+)
 def test_why_a_worker_may_not_take_part(script, sight, problem, set_up, tmp_path):
     (tmp_path / "sweep.py").write_text(script)
     worker = Worker()
-    set_up(worker, sight=sight)
+    set_up(worker, fingerprint=sight)
     assert worker.said == [("sweep", {"refused": "tcp://w", "problem": problem})] * (problem is not None)
     assert worker.resources == [{"sweep": 2 if problem is None else 0}]
 
@@ -98,15 +124,22 @@ def test_why_a_worker_may_not_take_part(script, sight, problem, set_up, tmp_path
 def test_a_worker_has_to_have_both_folders(missing, set_up, tmp_path):
     (tmp_path / "sweep.py").write_text(SEES)
     worker = Worker()
-    set_up(worker, sight=SEEN, **{missing: tmp_path / "none"})
+    set_up(worker, fingerprint=SEEN, **{missing: tmp_path / "none"})
     assert worker.said[0][1]["problem"] == f"it has no folder {tmp_path / 'none'}"
 
 
 def test_what_sweep_is_asked_for_is_called_with_its_flags_in_its_folder(set_up, tmp_path):
-    (tmp_path / "sweep.py").write_text("import json, os, sys; print(json.dumps({'x': [os.getcwd(), *sys.argv[1:]]}))")
+    (tmp_path / "sweep.py").write_text(
+        "import json, os, sys; print(json.dumps({'x': [os.getcwd(), *sys.argv[1:]]}))"
+    )
     (tmp_path / "there").mkdir()
     worker = Worker()
-    set_up(worker, sight={"x": [str(tmp_path / "there"), "--sight"]}, flags=["--sight"], folder=tmp_path / "there")
+    set_up(
+        worker,
+        fingerprint={"x": [str(tmp_path / "there"), "--fingerprint"]},
+        flags=["--fingerprint"],
+        folder=tmp_path / "there",
+    )
     assert not worker.said
 
 
@@ -117,7 +150,7 @@ def test_what_sweep_is_asked_for_is_called_with_its_flags_in_its_folder(set_up, 
 def test_a_task_is_told_its_share_and_gives_its_place_back(code, problem, set_up, tmp_path):
     worker = Worker(2)
     runs = set_up(worker)
-    found, seconds, where = runs.carry_out("code", [code], str(tmp_path / "t.log"))
+    found, seconds, where = runs.run_task("code", [code], str(tmp_path / "t.log"))
     assert (found, where) == (problem, "tcp://w") and 0 < seconds < 60 and runs.free == {0, 1}
     assert worker.said == [("sweep", {"begun": "t", "worker": "tcp://w"})]
     assert (tmp_path / "t.log").read_text() == ("--threads 4\n" if problem is None else "")
@@ -126,13 +159,13 @@ def test_a_task_is_told_its_share_and_gives_its_place_back(code, problem, set_up
 def test_two_tasks_have_different_places(set_up, tmp_path):
     runs = set_up(Worker(2, 2), gpus=1, threads=5)
     runs.free.remove(0)
-    runs.carry_out("code", ["print(*sys.argv[1:-1])"], str(tmp_path / "t.log"))
+    runs.run_task("code", ["print(*sys.argv[1:-1])"], str(tmp_path / "t.log"))
     assert (tmp_path / "t.log").read_text() == "--threads 5 --gpu_id 1\n" and runs.free == {1}
 
 
 def test_a_log_that_cannot_be_written_is_the_task_s_problem(set_up, tmp_path):
     runs = set_up(Worker())
-    problem, *_ = runs.carry_out("code", [""], str(tmp_path / "code.py/t.log"))
+    problem, *_ = runs.run_task("code", [""], str(tmp_path / "code.py/t.log"))
     assert "code.py" in problem and runs.free == {0, 1}
 
 
@@ -143,12 +176,12 @@ def test_a_task_that_nobody_waits_for_is_killed(state, set_up, tmp_path):
     assert runs.is_wanted("t")
     worker.state.tasks = {} if state is None else {"t": SimpleNamespace(state=bytes(state, "ascii").decode())}
     with pytest.raises(subprocess.CalledProcessError) as error:
-        runs.carry_out("code", ["import time; time.sleep(300)"], str(tmp_path / "t.log"))
+        runs.run_task("code", ["import time; time.sleep(300)"], str(tmp_path / "t.log"))
     assert error.value.returncode == -9 and runs.free == {0, 1} and not runs.is_wanted("t")
 
 
 def test_a_task_that_was_killed_is_an_error_so_that_it_is_tried_again(set_up, tmp_path):
     runs = set_up(Worker())
     with pytest.raises(subprocess.CalledProcessError) as error:
-        runs.carry_out("code", ["os.kill(os.getpid(), 15)"], str(tmp_path / "t.log"))
+        runs.run_task("code", ["os.kill(os.getpid(), 15)"], str(tmp_path / "t.log"))
     assert error.value.returncode == -15 and runs.free == {0, 1}

@@ -1,1 +1,1 @@
-"""Many runs: what is to be done in which order, on this machine or on a Dask cluster, and how far it is."""
+"""Many runs: their order, their execution on this machine or a Dask cluster, and their progress."""

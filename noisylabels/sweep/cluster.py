@@ -1,4 +1,5 @@
-"""A sweep's tasks on the workers of a Dask scheduler."""
+"""Run the tasks of a sweep on the workers of a Dask scheduler."""
+
 import contextlib
 import os
 import queue
@@ -7,33 +8,43 @@ import threading
 import time
 import uuid
 import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import cloudpickle
-from distributed import Client, KilledWorker, get_worker
+from distributed import Client, Future, KilledWorker, get_worker
 
 from noisylabels import machine
 from noisylabels.errors import UserError
-from noisylabels.sweep import work, worker
-from noisylabels.sweep.tasks import Outcome, killed
-from noisylabels.sweep.work import RETRIES
+from noisylabels.sweep import subprocess_runner, worker
+from noisylabels.sweep.status import Status
+from noisylabels.sweep.subprocess_runner import RETRIES
+from noisylabels.sweep.tasks import Task, TaskResult, killed
 
-SECONDS = 1.                    # between two looks at the workers
-WITHDRAW = 5.                   # seconds, at the most, that a sweep takes to be forgotten when it is interrupted
-ANSWER = 20.                    # seconds in which a scheduler has to answer
-GONE = "the scheduler is gone: what runs have finished is saved, the same command goes on from there"
-for sent in (machine, work, worker):
+SECONDS = 1.0  # between two looks at the workers
+WITHDRAW = 5.0  # seconds at most to withdraw a sweep from the scheduler after an interruption
+ANSWER = 20.0  # seconds in which a scheduler has to answer
+SCHEDULER_LOST = (
+    "the scheduler is gone: finished runs are saved, the same command continues from there"
+)
+for sent in (machine, subprocess_runner, worker):
     cloudpickle.register_pickle_by_value(sent)
 
 
-def task_of(name):
-    """What a worker is given to do: its part in the sweep `name` carries out a task. A closure, so that it is sent."""
-    def carry_out(*task):
-        return get_worker().plugins[name].carry_out(*task)
-    return carry_out
+def remote_call(name: str) -> Callable[..., Any]:
+    """Return the function that a worker calls for a task of the sweep `name`.
+
+    It is a closure, so that Dask sends it by value.
+    """
+
+    def run_task(*task: Any) -> tuple[str | None, float, str]:
+        return get_worker().plugins[name].run_task(*task)
+
+    return run_task
 
 
-def taken(items, timeout=0):
-    """What is in a queue, as soon as there is something, or it has been waited for."""
+def drain(items: queue.SimpleQueue, timeout: float = 0) -> Iterator[Any]:
+    """Yield all items of a queue; wait up to `timeout` seconds for the first one."""
     with contextlib.suppress(queue.Empty):
         yield items.get(timeout=timeout) if timeout else items.get_nowait()
         while True:
@@ -41,114 +52,153 @@ def taken(items, timeout=0):
 
 
 class Cluster(contextlib.AbstractContextManager):
-    """Does tasks on the workers of a Dask scheduler, on each of them as many at a time as it has places."""
+    """An executor on the workers of a Dask scheduler.
 
-    def __init__(self, scheduler, gpus, expected=1, problems=(), **about):
-        """scheduler: a Dask cluster, which ends with this, or an address. expected: how many workers there will be.
+    Parameters
+    ----------
+    scheduler : str or dask cluster
+        An address, or a cluster, which is closed with this object.
+    gpus : float
+        Share of a GPU, or number of GPUs, per run.
+    expected : int
+        Number of workers to come.
+    problems : sequence of str
+        May grow: reasons why workers do not come.
+    **plugin
+        Further arguments of `worker.SweepWorkerPlugin`.
 
-        problems: a list that may grow, of why workers do not come. about: what worker.Runs is told. Raises OSError or
-        ValueError where no scheduler answers at the address.
-        """
+    Raises
+    ------
+    OSError, ValueError
+        No scheduler answers at the address.
+    """
+
+    def __init__(
+        self,
+        scheduler: Any,
+        gpus: float,
+        expected: int = 1,
+        problems: Sequence[str] = (),
+        **plugin: Any,
+    ) -> None:
         self.name = f"noisylabels-{uuid.uuid4().hex[:8]}"
-        self.scheduler, self.gpus, self.expected, self.problems = scheduler, gpus, expected, problems
+        self.scheduler, self.gpus = scheduler, gpus
+        self.expected, self.problems = expected, problems
         self.client = Client(scheduler, set_as_default=False, timeout=ANSWER)
         self.lock = threading.Lock()
-        self.task, self.tasks, self.refused = task_of(self.name), {}, {}
-        self.said, self.done = queue.SimpleQueue(), queue.SimpleQueue()
-        self.client.subscribe_topic(self.name, lambda event: self.said.put(event[1]))
-        while self.said.empty():        # until it is known there: a worker that is refused says so once
+        self.remote_call = remote_call(self.name)
+        self.tasks: dict[str, tuple[Task, Future]] = {}
+        self.refused: dict[str, str] = {}
+        self.messages, self.done = queue.SimpleQueue(), queue.SimpleQueue()
+        self.client.subscribe_topic(self.name, lambda event: self.messages.put(event[1]))
+        while self.messages.empty():  # until the scheduler knows the topic: a refusal is sent once
             self.client.log_event(self.name, {})
-            time.sleep(.01)
-        self.client.register_plugin(worker.Runs(self.name, gpus=gpus, folder=os.getcwd(), **about), name=self.name)
-        self.look()
+            time.sleep(0.01)
+        part = worker.SweepWorkerPlugin(self.name, gpus=gpus, folder=os.getcwd(), **plugin)
+        self.client.register_plugin(part, name=self.name)
+        self.count_places()
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         if self.client.status == "running":
             self.client.unregister_worker_plugin(self.name)
         self.close()
 
-    def close(self):
-        """Has the workers end what they still do for this; a cluster of its own ends, and the batch jobs of one."""
+    def close(self) -> None:
+        """End the tasks that still run; close a cluster of its own and its batch jobs."""
         self.client.close()
         if not isinstance(self.scheduler, str):
-            with contextlib.suppress(AssertionError):       # it asserts that all of its jobs have begun
+            with contextlib.suppress(AssertionError):  # it asserts that all of its jobs started
                 self.scheduler.close()
 
-    def leave(self):
-        """As `close`, while a signal ends this process: nothing more is done in `ended`."""
+    def leave(self) -> None:
+        """Close while a signal ends this process; `ended` does nothing more."""
         self.lock.acquire()
-        if isinstance(self.scheduler, str):         # it stays, with workers that may not answer any more
+        if isinstance(self.scheduler, str):  # its workers may no longer answer
             thread = threading.Thread(target=self.withdraw, daemon=True)
             thread.start()
             thread.join(WITHDRAW)
         self.close()
 
-    def withdraw(self):
-        """Has workers that come later not take part."""
-        with contextlib.suppress(Exception):        # the scheduler may be gone, too
+    def withdraw(self) -> None:
+        """Keep workers that join later out of the sweep."""
+        with contextlib.suppress(Exception):  # the scheduler may be gone too
             self.client.unregister_worker_plugin(self.name)
 
     @property
-    def about(self):
-        """How many tasks at a time, and where the dashboard is."""
+    def about(self) -> str:
+        """The number of tasks at a time and the address of the dashboard."""
         return f"{self.places} at a time, dashboard {self.client.dashboard_link}"
 
-    def begin(self, task):
-        """Hands a task to Dask."""
+    def begin(self, task: Task) -> None:
+        """Submit a task to Dask."""
         key = f"{task.script}-{uuid.uuid4().hex}"
-        resources = {self.name: 1, **({"GPU": self.gpus} if self.gpus else {})}
-        future = self.client.submit(self.task, task.script, task.flags, str(task.log), key=key, pure=False,
-                                    retries=RETRIES, resources=resources)
+        resources = {self.name: 1}
+        if self.gpus:
+            resources["GPU"] = self.gpus
+        future = self.client.submit(
+            self.remote_call,
+            task.script,
+            task.flags,
+            str(task.log),
+            key=key,
+            pure=False,
+            retries=RETRIES,
+            resources=resources,
+        )
         self.tasks[key] = task, future
         future.add_done_callback(self.done.put)
 
-    def ended(self, status):
-        """Waits a second for a task to end. Returns [(task, Outcome)] of those that did; tells the status the rest."""
+    def ended(self, status: Status) -> list[tuple[Task, TaskResult]]:
+        """Wait a second for tasks to end and return them; report the rest to the status."""
         with self.lock:
-            done = [*taken(self.done, SECONDS)]
-            for said in taken(self.said):               # first: it was said before they were done
-                self.hear(said, status)
-            found = [self.outcome(future) for future in done]
-            if time.monotonic() - self.looked > SECONDS:
-                self.look()
+            done = [*drain(self.done, SECONDS)]
+            for message in drain(self.messages):  # sent before the tasks ended
+                self.handle(message, status)
+            found = [self.result(future) for future in done]
+            if time.monotonic() - self.counted_at > SECONDS:
+                self.count_places()
             if not self.places and not self.tasks:
-                self.check_hope()
+                self.check_expected_workers()
         return found
 
-    def check_hope(self):
-        """Raises UserError where there are no places, and will be none."""
+    def check_expected_workers(self) -> None:
+        """Raise UserError if no worker has a place and none will."""
         if self.problems:
             raise UserError(f"argument --scheduler: {self.problems[-1]}")
         if self.expected <= len(self.workers) and self.refused.keys() >= self.workers:
-            raise UserError("argument --scheduler: all its workers are refused; mend that, or start others")
+            raise UserError(
+                "argument --scheduler: all its workers are refused; fix the reasons above, or start others"
+            )
 
-    def outcome(self, future):
-        """(task, Outcome) of a future that is done. Raises UserError where the scheduler is gone."""
+    def result(self, future: Future) -> tuple[Task, TaskResult]:
+        """Return a finished task and its result; UserError if the scheduler is gone."""
         task, _ = self.tasks.pop(future.key)
         if future.status == "finished":
-            return task, Outcome(*future.result())
+            return task, TaskResult(*future.result())
         error = future.exception() if future.status == "error" else None
         if isinstance(error, KilledWorker):
-            return task, Outcome(f"its worker was lost, {1 + RETRIES} times", where=error.last_worker.address)
+            problem = f"its worker was lost, {1 + RETRIES} times"
+            return task, TaskResult(problem, where=error.last_worker.address)
         if isinstance(error, subprocess.CalledProcessError):
-            return task, Outcome(killed(error))
+            return task, TaskResult(killed(error))
         if error:
             raise error
-        raise UserError(GONE)
+        raise UserError(SCHEDULER_LOST)
 
-    def hear(self, said, status):
-        """What a worker has said: that it has begun a task, or may not take part."""
-        if "begun" in said and said["begun"] in self.tasks:
-            status.where(self.tasks[said["begun"]][0], said["worker"])
-        elif "refused" in said:
-            self.refused[said["refused"]] = said["problem"]
-            warnings.warn(f"worker {said['refused']} is refused: {said['problem']}", stacklevel=2)
+    def handle(self, message: dict[str, str], status: Status) -> None:
+        """Process a worker's message: it started a task, or may not take part."""
+        if "begun" in message and message["begun"] in self.tasks:
+            status.where(self.tasks[message["begun"]][0], message["worker"])
+        elif "refused" in message:
+            address, problem = message["refused"], message["problem"]
+            self.refused[address] = problem
+            warnings.warn(f"worker {address} is refused: {problem}", stacklevel=2)
 
-    def look(self):
-        """Looks at which workers there are, and how many places they have. Raises UserError where there is none."""
-        self.looked = time.monotonic()
+    def count_places(self) -> None:
+        """Look up the workers and their places; UserError if the scheduler is gone."""
+        self.counted_at = time.monotonic()
         found = self.client.scheduler_info().get("workers")
         if found is None:
-            raise UserError(GONE)
+            raise UserError(SCHEDULER_LOST)
         self.workers = found.keys()
-        self.places = sum(int(about["resources"].get(self.name, 0)) for about in found.values())
+        self.places = sum(int(info["resources"].get(self.name, 0)) for info in found.values())

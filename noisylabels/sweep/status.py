@@ -1,8 +1,12 @@
-"""How far a sweep is: done, running, waiting, failed, and when all of it will be done."""
+"""The progress of a sweep: tasks done, running, waiting and failed, and the time left."""
+
 import contextlib
 import math
 import re
 import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 from rich.console import Group
 from rich.live import Live
@@ -10,125 +14,158 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from noisylabels.progress import clock, seconds_of, terminal
+from noisylabels.sweep.tasks import Task, TaskResult
 
-SHOWN = 8                   # running tasks that a terminal shows
-SECONDS = 5.                # between two looks at the logs of what is running
-TAIL = 500                  # bytes of a log in which its last line is
+SHOWN = 8  # running tasks that a terminal shows
+SECONDS = 5.0  # between two estimates of the time left
+TAIL = 500  # bytes at the end of a log that contain its last line
 
 
 class Status:
-    """The state of tasks, shown as it changes: on a terminal in lines that stay at its bottom, else a line a change.
+    """The state of all tasks, on a terminal as live lines at its bottom, else as one line per change.
 
-    executor: has `places`, so many run at a time, and `about`, what else a person may want to know of it.
+    Parameters
+    ----------
+    tasks : iterable of Task
+        All tasks of the sweep.
+    executor : Executor
+        Its `places` and `about` are shown.
     """
 
-    def __init__(self, tasks, executor):
+    def __init__(self, tasks: Iterable[Task], executor: Any) -> None:
+        tasks = list(tasks)
         self.executor = executor
         self.done = [task for task in tasks if task.done]
-        self.waiting = {task: None for task in tasks if not task.done}      # a set that keeps its order
-        self.running, self.failed = {}, {}                                  # task: its begin, and where; its Outcome
-        self.seconds = self.work = 0.                                       # of those that were done here
-        self.left, self.asked = None, -math.inf                             # until all is done; when it was estimated
+        self.waiting = {task: None for task in tasks if not task.done}  # an ordered set
+        self.running: dict[Task, tuple[float, str]] = {}  # start time and worker
+        self.failed: dict[Task, TaskResult] = {}
+        self.seconds = self.work = 0.0  # of the tasks that this sweep finished
+        self.left: float | None = None  # seconds until all tasks are done
+        self.estimated_at = -math.inf
         self.console = terminal()
         self.spinner = Spinner("dots")
-        self.live = self.console.is_terminal and Live(
-            get_renderable=self._picture, console=self.console, transient=True, refresh_per_second=4)
+        self.live = None
+        if self.console.is_terminal:
+            self.live = Live(
+                get_renderable=self._picture,
+                console=self.console,
+                transient=True,
+                refresh_per_second=4,
+            )
 
-    def __enter__(self):
+    def __enter__(self) -> "Status":
         if self.live:
             self.live.start()
         elif self.waiting:
             print(self, self.executor.about, sep=", ", flush=True)
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         if self.live:
             self.live.stop()
 
-    def __str__(self):
+    def __str__(self) -> str:
         now = time.monotonic()
-        if now - self.asked > SECONDS:
-            self.left, self.asked = self.remaining(), now
+        if now - self.estimated_at > SECONDS:
+            self.left, self.estimated_at = self.remaining(), now
         left = "?" if self.left is None else clock(self.left)
-        return (f"{len(self.done)} done, {len(self.running)} running, {len(self.waiting)} waiting, {len(self.failed)} "
-                f"failed, ETA {left}")
+        return (
+            f"{len(self.done)} done, {len(self.running)} running, {len(self.waiting)} waiting, "
+            f"{len(self.failed)} failed, ETA {left}"
+        )
 
-    def begin(self, task):
-        """A task has been given to the executor."""
+    def begin(self, task: Task) -> None:
+        """Record that the executor accepted a task."""
         del self.waiting[task]
         self.running[task] = time.monotonic(), ""
         if not self.live:
             print(f"begin   {task.title}", flush=True)
 
-    def where(self, task, worker):
-        """A running task has begun, or begun again, on this worker."""
-        begun, before = self.running[task]
+    def where(self, task: Task, worker: str) -> None:
+        """Record that a running task started, or started again, on a worker."""
+        _, before = self.running[task]
         if before:
-            self._say(f"again   {task.title} on {worker}; it was ended on {before}")
+            self._print(f"again   {task.title} on {worker}; it was ended on {before}")
         self.running[task] = time.monotonic(), worker
 
-    def end(self, task, outcome):
-        """A task has ended, or will never begin."""
-        self.waiting.pop(task, None), self.running.pop(task, None)
-        if outcome.problem:
-            self.failed[task] = outcome
+    def end(self, task: Task, result: TaskResult) -> None:
+        """Record that a task ended, or will never start."""
+        self.waiting.pop(task, None)
+        self.running.pop(task, None)
+        self.estimated_at = -math.inf
+        if result.problem:
+            self.failed[task] = result
+            line = f"failed  {task.title}: {result.problem}{on_worker(result)}"
         else:
             self.done.append(task)
-            self.seconds, self.work = self.seconds + outcome.seconds, self.work + task.work
-        self.asked = -math.inf
-        word, problem = ("failed", f": {outcome.problem}") if outcome.problem else ("done", "")
-        after = f", after {clock(outcome.seconds)}" * bool(outcome.seconds)
-        self._say(f"{word:<8}{task.title}{problem}{on(outcome)}{after}" + f"; {self}" * (not self.live))
+            self.seconds += result.seconds
+            self.work += task.work
+            line = f"done    {task.title}{on_worker(result)}"
+        if result.seconds:
+            line += f", after {clock(result.seconds)}"
+        self._print(line if self.live else f"{line}; {self}")
 
-    def remaining(self):
-        """Seconds until all will be done, from how long tasks took, and from what the running ones say; or None."""
+    def remaining(self) -> float | None:
+        """Estimate the seconds until all tasks are done; None if nothing is known yet.
+
+        Finished tasks and the logs of running ones give the pace.
+        """
         now, seconds, work = time.monotonic(), self.seconds, self.work
-        begun = {task: now - since for task, (since, _) in self.running.items()}
-        known = {task: left for task in begun if (left := announced(task.log)) is not None}
-        seconds += sum(begun[task] + left for task, left in known.items())
+        elapsed = {task: now - start for task, (start, _) in self.running.items()}
+        known = {task: left for task in elapsed if (left := time_left(task.log)) is not None}
+        seconds += sum(elapsed[task] + left for task, left in known.items())
         work += sum(task.work for task in known)
         if not work:
             return None
         pace = seconds / work
-        running = [known.get(task, max(0., task.work * pace - passed)) for task, passed in begun.items()]
-        together = sum(running) + pace * sum(task.work for task in self.waiting)
-        return max([together / max(1, self.executor.places), *running])
+        running = [
+            known.get(task, max(0.0, task.work * pace - passed)) for task, passed in elapsed.items()
+        ]
+        total = sum(running) + pace * sum(task.work for task in self.waiting)
+        return max([total / max(1, self.executor.places), *running])
 
-    def failures(self):
-        """A line for each task that failed: its command, what is wrong, where, its log and the end of it."""
-        for task, outcome in self.failed.items():
+    def failures(self) -> Iterator[str]:
+        """Yield a line per failed task: command, problem, worker, log and the log's last line."""
+        for task, result in self.failed.items():
+            line = f"failed: {task.command}: {result.problem}{on_worker(result)}, see {task.log}"
             last = end_of(task.log).strip().rpartition("\n")[-1]
-            yield f"failed: {task.command}: {outcome.problem}{on(outcome)}, see {task.log}" + f": {last}" * bool(last)
+            yield f"{line}: {last}" if last else line
 
-    def _say(self, line):
+    def _print(self, line: str) -> None:
         if self.live:
             self.console.print(line, soft_wrap=True, markup=False)
         else:
             print(line, flush=True)
 
-    def _picture(self):
+    def _picture(self) -> Group:
         self.spinner.update(text=f"{self}, {self.executor.about}")
         now = time.monotonic()
-        lines = [Text(f"  {clock(now - begun)}  {task.title}  {where}", overflow="ellipsis", no_wrap=True)
-                 for task, (begun, where) in self.running.items()]
-        more = len(lines) - SHOWN
-        return Group(self.spinner, *lines[:SHOWN], *[Text(f"  and {more} more")] * (more > 0))
+        lines = [
+            Text(f"  {clock(now - start)}  {task.title}  {where}", overflow="ellipsis", no_wrap=True)
+            for task, (start, where) in self.running.items()
+        ]
+        shown = lines[:SHOWN]
+        if len(lines) > SHOWN:
+            shown.append(Text(f"  and {len(lines) - SHOWN} more"))
+        return Group(self.spinner, *shown)
 
 
-def on(outcome):
-    """Where a task was, for a sentence; nothing where there is one place alone."""
-    return f" on {outcome.where}" * bool(outcome.where)
+def on_worker(result: TaskResult) -> str:
+    """Return " on <worker>", or "" where there is only one place."""
+    return f" on {result.where}" if result.where else ""
 
 
-def end_of(log):
-    """The last characters of a log; none where it cannot be read."""
+def end_of(log: Path) -> str:
+    """Return the last characters of a log; "" if it cannot be read."""
     with contextlib.suppress(OSError), open(log, "rb") as file:
         file.seek(-min(TAIL, file.seek(0, 2)), 2)
         return file.read().decode(errors="replace")
     return ""
 
 
-def announced(log):
-    """The seconds that a run still takes, by what its log said last; None where it has said nothing of it."""
+def time_left(log: Path) -> float | None:
+    """Return the seconds that a run still needs by the last ETA in its log; None without one."""
     found = re.findall(r"ETA ([\d:]+)$", end_of(log), re.MULTILINE)
-    return max(0., seconds_of(found[-1]) - (time.time() - log.stat().st_mtime)) if found else None
+    if not found:
+        return None
+    return max(0.0, seconds_of(found[-1]) - (time.time() - log.stat().st_mtime))

@@ -1,73 +1,86 @@
-"""What a sweep does: tasks, each a call of a script that may be made again wherever it was stopped; and their order."""
+"""The tasks of a sweep, each a call of a script that can be repeated after a stop, and their order."""
+
 import heapq
 import shlex
 import signal
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import NamedTuple
 
-from noisylabels.sweep.work import RETRIES
+from noisylabels.sweep.subprocess_runner import RETRIES
 
 
 @dataclass(eq=False)
 class Task:
-    """A call of a script, where its record will lie, and the task that has to be done before it."""
+    """A call of a script, the record it leaves and the task that has to finish before it.
+
+    `work` is the number of samples that a standard network would be trained on in the same time.
+    """
 
     title: str
     script: str
-    flags: list
+    flags: list[str]
     record: Path
     done: bool = False
-    work: float = 1.                        # samples that a standard network would be trained on in the same time
+    work: float = 1.0
     needs: "Task | None" = None
 
     @property
-    def command(self):
+    def command(self) -> str:
+        """The command line, for the user."""
         return f"{self.script}.py {shlex.join(self.flags)}"
 
     @cached_property
-    def log(self):
+    def log(self) -> Path:
+        """The file for the output of the script."""
         return self.record.with_suffix(".log").absolute()
 
 
-class Outcome(NamedTuple):
-    """How a task ended."""
+class TaskResult(NamedTuple):
+    """The end of a task: the problem, None if it succeeded; seconds; the worker, if there are several."""
 
-    problem: str | None                     # None where it is done
-    seconds: float = 0.
-    where: str = ""                         # the worker, where there are several
+    problem: str | None
+    seconds: float = 0.0
+    where: str = ""
 
 
-def killed(error):
-    """The problem of a process that was killed, a CalledProcessError."""
+def killed(error: CalledProcessError) -> str:
+    """Describe the end of a process that a signal killed."""
     return f"killed by {signal.Signals(-error.returncode).name}, {1 + RETRIES} times"
 
 
-class Order:
-    """The tasks that are not done, in the order in which they may begin: those that others need, then the longest."""
+class TaskQueue:
+    """The tasks that are not done, ordered: those that others need first, then the longest."""
 
-    def __init__(self, tasks):
-        self.followers = {task: [] for task in tasks if not task.done}
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self.followers: dict[Task, list[Task]] = {task: [] for task in tasks if not task.done}
         for task in self.followers:
             if task.needs in self.followers:
                 self.followers[task.needs].append(task)
-        self.heap, self.number = [], count()
+        self.heap: list[tuple] = []
+        self.number = count()
         self._put(task for task in self.followers if task.needs not in self.followers)
 
-    def next(self):
-        """The next one; None where all that is left waits for others, or nothing is left."""
+    def next(self) -> Task | None:
+        """Remove and return the next task; None if all tasks left wait for others."""
         return heapq.heappop(self.heap)[-1] if self.heap else None
 
-    def succeeded(self, task):
-        """Lets begin what waits for it."""
+    def succeeded(self, task: Task) -> None:
+        """Release the tasks that waited for this one."""
         self._put(self.followers[task])
 
-    def after(self, task):
-        """All that waits for it, in its turn too, and so is never begun if it fails."""
-        return [late for follower in self.followers[task] for late in (follower, *self.after(follower))]
+    def after(self, task: Task) -> list[Task]:
+        """Return all tasks that wait for this one, directly or not."""
+        found = []
+        for follower in self.followers[task]:
+            found += [follower, *self.after(follower)]
+        return found
 
-    def _put(self, tasks):
+    def _put(self, tasks: Iterable[Task]) -> None:
         for task in tasks:
-            heapq.heappush(self.heap, (not self.followers[task], -task.work, next(self.number), task))
+            entry = (not self.followers[task], -task.work, next(self.number), task)
+            heapq.heappush(self.heap, entry)

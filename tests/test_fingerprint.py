@@ -1,17 +1,18 @@
 """What machines compare before they take part in one sweep: the code, its packages, the data, the results folder."""
+
 import json
 from dataclasses import replace
 
 import numpy as np
 from test_own_data import shades
 
-from noisylabels.sweep.sight import digest_of_code, mark, state_of
+from noisylabels.sweep.fingerprint import digest_of_code, mark, state_of
 from utils import load_dataset
 
 
 def test_a_worker_says_what_it_sees(call, tmp_path):
     mark(tmp_path)
-    first, second = (call("sweep", "--sight", "--results_dir", tmp_path) for _ in range(2))
+    first, second = (call("sweep", "--fingerprint", "--results_dir", tmp_path) for _ in range(2))
     seen = json.loads(first.out)
     assert first == second and first.code == 0 and first.err == ""
     assert {"the code", "tensorflow", "numpy", "the data set", "the results folder"} <= seen.keys()
@@ -20,13 +21,15 @@ def test_a_worker_says_what_it_sees(call, tmp_path):
 
 def test_what_is_said_of_own_images_is_not_what_is_seen(call, tmp_path):
     shades(tmp_path / "pets")
-    seen = call("sweep", "--sight", "--dataset", tmp_path / "pets", "--results_dir", tmp_path / "results")
+    seen = call(
+        "sweep", "--fingerprint", "--dataset", tmp_path / "pets", "--results_dir", tmp_path / "results"
+    )
     assert json.loads(seen.out)["the data set"] and "60 images of 32×32 take up to" in seen.err
 
 
 def test_the_results_folder_is_known_by_its_mark(tmp_path):
     assert state_of(tmp_path / "none") == "No such file or directory"
-    assert state_of(tmp_path) == "No such file or directory"            # a folder that is there, but another one
+    assert state_of(tmp_path) == "No such file or directory"  # a folder that is there, but another one
     mark(tmp_path / "a"), mark(tmp_path / "b")
     first, second = state_of(tmp_path / "a"), state_of(tmp_path / "b")
     mark(tmp_path / "a")
@@ -51,8 +54,14 @@ def test_other_data_have_another_digest():
     digits = load_dataset("digits", "data")
     labels, images = digits.y_train.copy(), digits.x_test.copy()
     labels[-1], images[-1, 0, 0] = (labels[-1] + 1) % 10, 1
-    others = [digits, replace(digits, y_train=labels), replace(digits, x_test=images), replace(digits, given=labels),
-              replace(digits, y_train=None), replace(digits, x_train=np.flip(digits.x_train, 1)),
-              replace(digits, classes=(*digits.classes[:-1], "ten"))]
+    others = [
+        digits,
+        replace(digits, y_train=labels),
+        replace(digits, x_test=images),
+        replace(digits, given=labels),
+        replace(digits, y_train=None),
+        replace(digits, x_train=np.flip(digits.x_train, 1)),
+        replace(digits, classes=(*digits.classes[:-1], "ten")),
+    ]
     assert len({data.fingerprint for data in others}) == len(others)
     assert load_dataset("digits", "data").fingerprint == digits.fingerprint

@@ -1,0 +1,209 @@
+"""Where a sweep may run, and what is made of what Dask answers; Dask itself is in test_cluster.py."""
+
+import queue
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+from distributed import KilledWorker
+
+from noisylabels import machine
+from noisylabels.errors import UserError
+from noisylabels.sweep import executors
+from noisylabels.sweep.cluster import Cluster, drain
+from noisylabels.sweep.tasks import TaskResult
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """What Dask clusters and our own are made of, in the place of them; nothing of Dask is set."""
+    made = SimpleNamespace(dask=None, ours=None)
+    monkeypatch.setattr(executors, "LocalCluster", lambda **given: setattr(made, "dask", given) or "local")
+    monkeypatch.setattr(executors, "Cluster", lambda *given, **about: setattr(made, "ours", (given, about)))
+    monkeypatch.setattr(executors, "silence_dask", lambda: None)
+    monkeypatch.setattr(executors.sys, "warnoptions", [])
+    return made
+
+
+@pytest.mark.parametrize(
+    "cores, found, jobs, asked, gpus, threads",
+    [
+        (7, 0, 2, None, 0, 3),
+        (1, 0, 2, None, 0, 1),
+        (2, 0, 2, None, 0, 1),
+        (8, 2, 2, None, 1, 4),
+        (8, 3, 3, None, 1, 2),
+        (8, 2, 4, 0.5, 0.5, 2),
+        (8, 4, 2, 2, 2, 4),
+        (8, 2, 5, 0, 0, 1),
+    ],
+)
+def test_a_run_of_this_machine_has_its_share_of_cores_and_gpus(
+    cores, found, jobs, asked, gpus, threads, made, monkeypatch
+):
+    """A worker for each of the runs at a time, which has no more memory to lose than the machine has."""
+    monkeypatch.setattr(machine, "cores", lambda: cores)
+    monkeypatch.setattr(machine, "gpus", lambda: found)
+    executors.on_this_machine("root", jobs, asked)
+    about = {
+        name: made.dask[name] for name in ("n_workers", "threads_per_worker", "memory_limit", "resources")
+    }
+    assert about == {
+        "n_workers": jobs,
+        "threads_per_worker": 1,
+        "memory_limit": 0,
+        "resources": {"GPU": gpus},
+    }
+    assert made.ours == (("local", gpus), {"root": "root", "threads": threads, "numbered": True})
+
+
+@pytest.mark.parametrize(
+    "found, jobs, asked, words",
+    [
+        (2, 3, None, "3 runs with 1 GPU each need more than the 2"),
+        (2, 5, 0.5, "5 runs with 0.5 GPU each"),
+        (0, 1, 0.25, "1 runs with 0.25 GPU each need more than the 0"),
+        (3, 2, 2, "2 runs with 2 GPU each"),
+    ],
+)
+def test_there_are_not_more_gpus_than_there_are(found, jobs, asked, words, made, monkeypatch):
+    monkeypatch.setattr(machine, "gpus", lambda: found)
+    with pytest.raises(UserError, match=f"^argument --{'jobs' if jobs > 1 else 'gpus_per_run'}: {words}"):
+        executors.on_this_machine("root", jobs, asked)
+    assert made.dask is None
+
+
+@pytest.mark.parametrize(
+    "scheduler, jobs, gpus, expected, submitted",
+    [
+        ("tcp://10.0.0.1:8786", None, None, ("tcp://10.0.0.1:8786", 0), None),
+        ("x:1", 3, 0.5, ("x:1", 0.5), None),
+        ("a.yaml", None, None, ("cluster", 0, 1, "problems"), 1),
+        ("b/a.yml", 4, 2, ("cluster", 2, 4, "problems"), 4),
+    ],
+)
+def test_a_scheduler_is_an_address_or_a_configuration(
+    scheduler, jobs, gpus, expected, submitted, made, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(
+        executors, "batch_jobs", lambda *given: asked.append(given) or ("cluster", "problems")
+    )
+    executors.at_scheduler(scheduler, jobs, gpus, root="root")
+    assert made.ours == (expected, {"root": "root"}) and asked == [(scheduler, submitted)] * (
+        submitted is not None
+    )
+
+
+# ------------------------------------------------------------------------------------------------- what Dask answers
+
+
+@pytest.fixture
+def cluster():
+    """A Cluster that is connected to nothing."""
+    cluster = Cluster.__new__(Cluster)
+    cluster.name, cluster.problems, cluster.expected = "sweep", [], 1
+    cluster.tasks, cluster.refused, cluster.workers = {}, {}, {}.keys()
+    return cluster
+
+
+@pytest.mark.parametrize(
+    "expected, workers, refused, hope",
+    [
+        (1, "", "", True),
+        (1, "a", "", True),
+        (1, "a", "a", False),
+        (1, "ab", "a", True),
+        (1, "ab", "ab", False),
+        (2, "a", "a", True),
+        (2, "ab", "ab", False),
+        (1, "b", "ab", False),
+    ],
+)
+def test_there_is_hope_while_a_worker_may_come_or_may_take_part(expected, workers, refused, hope, cluster):
+    cluster.expected, cluster.workers, cluster.refused = (
+        expected,
+        dict.fromkeys(workers).keys(),
+        dict.fromkeys(refused),
+    )
+    if hope:
+        cluster.check_hope()
+    else:
+        with pytest.raises(UserError, match="all its workers are refused; mend that, or start others$"):
+            cluster.check_hope()
+    cluster.problems = ["first", "last"]
+    with pytest.raises(UserError, match="^argument --scheduler: last$"):
+        cluster.check_hope()
+
+
+def future(status, result=None, error=None):
+    return SimpleNamespace(key="t", status=status, result=lambda: result, exception=lambda: error)
+
+
+LOST = KilledWorker("t", SimpleNamespace(address="tcp://w"), 3)
+
+
+@pytest.mark.parametrize(
+    "ended, outcome",
+    [
+        (future("finished", (None, 2.0, "tcp://w")), TaskResult(None, 2.0, "tcp://w")),
+        (future("finished", ("exit code 1", 2.0, "tcp://w")), TaskResult("exit code 1", 2.0, "tcp://w")),
+        (future("error", error=LOST), TaskResult("its worker was lost, 4 times", 0.0, "tcp://w")),
+        (
+            future("error", error=subprocess.CalledProcessError(-15, "INCV")),
+            TaskResult("killed by SIGTERM, 4 times"),
+        ),
+    ],
+)
+def test_how_a_task_has_ended(ended, outcome, cluster):
+    cluster.tasks["t"] = "task", None
+    assert cluster.result(ended) == ("task", outcome) and not cluster.tasks
+
+
+@pytest.mark.parametrize(
+    "ended, error, words",
+    [
+        (future("error", error=KeyError("of Dask")), KeyError, "of Dask"),
+        (future("lost"), UserError, "the scheduler is gone: .* the same command continues"),
+        (future("cancelled"), UserError, "the scheduler is gone"),
+    ],
+)
+def test_what_is_no_end_of_a_task(ended, error, words, cluster):
+    cluster.tasks["t"] = "task", None
+    with pytest.raises(error, match=words):
+        cluster.result(ended)
+
+
+def test_what_workers_say(cluster):
+    """Of tasks that are still waited for; a refusal is a warning of the sweep's."""
+    begun = []
+    status = SimpleNamespace(where=lambda *given: begun.append(given))
+    cluster.tasks["t"] = "task", None
+    for said in ({}, {"begun": "t", "worker": "tcp://w"}, {"begun": "other", "worker": "tcp://w"}):
+        cluster.handle(said, status)
+    assert begun == [("task", "tcp://w")] and cluster.refused == {}
+    with pytest.warns(UserWarning, match="^worker tcp://x is refused: no folder$") as warned:
+        cluster.handle({"refused": "tcp://x", "problem": "no folder"}, status)
+    assert cluster.refused == {"tcp://x": "no folder"} and warned[0].filename == __file__
+
+
+def test_how_many_places_there_are(cluster):
+    workers = {
+        "a": {"resources": {"sweep": 2.0, "GPU": 1}},
+        "b": {"resources": {}},
+        "c": {"resources": {"sweep": 1}},
+    }
+    cluster.client = SimpleNamespace(scheduler_info=lambda: {"workers": workers}, dashboard_link="http://x")
+    cluster.count_places()
+    assert cluster.places == 3 and cluster.workers == {"a", "b", "c"}
+    assert cluster.about == "3 at a time, dashboard http://x"
+
+
+def test_what_is_in_a_queue_is_taken_at_once_or_waited_for():
+    items = queue.SimpleQueue()
+    assert [*drain(items)] == [*drain(items, 0.01)] == []
+    for item in "abc":
+        items.put(item)
+    assert [*drain(items)] == [*"abc"] and items.empty()
+    items.put("d")
+    assert [*drain(items, 60)] == ["d"]
