@@ -94,9 +94,9 @@ def test_they_are_part_of_what_a_run_is(selected, train, tmp_path):
     record = record_of(tmp_path, "incv_training")["arguments"]
     identity = identity_of(run_at(tmp_path / "digits/sym/0.5"), "incv_training", {})
     assert len(record["decisions"]) == 16 and differences(identity, "main", usual_of([identity])) == "reviewed"
-    assert_is_one_line(train()[0], r"incv_training.json is of a run with other arguments: decisions \(found .*None\)")
+    assert_is_one_line(train()[0], r"of a run with other arguments: decisions \(found some, given none\); give")
     write(path, some(selected)[1][:-1])
-    assert_is_one_line(train("--decisions", path)[0], "other arguments: decisions ")
+    assert_is_one_line(train("--decisions", path)[0], "training.json: the decisions have changed since this run; give")
 
 
 def test_they_wait_for_a_selection_that_is_yet_to_be_made(selected, train, tmp_path, monkeypatch):

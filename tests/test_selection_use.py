@@ -80,7 +80,7 @@ def test_what_it_is_stands_in_the_output_and_in_the_record(select, train, tmp_pa
 
     csv.loc[csv.index[csv.candidate][0], "candidate"] = False           # another selection of the same settings
     csv.to_csv(tmp_path / SELECTION, index=False)
-    assert_is_one_line(train("--epochs", 3)[0], "incv_training.json is of a run with other arguments: selection ")
+    assert_is_one_line(train("--epochs", 3)[0], "incv_training.json: the selection's rows have changed since this run; give")
 
 
 def test_what_a_call_left_undone_that_was_killed_after_its_selection_is_done(select, train, tmp_path, monkeypatch):

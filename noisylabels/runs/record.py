@@ -22,6 +22,12 @@ from noisylabels.runs.files import disk, set_aside, write_json
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "pandas", "matplotlib")
 OF_KIND = KINDS | {"dataset": str, "noise_pattern": str, "recipe": (str, NoneType), "samples": int}
+DIGESTS = {         # arguments that are digests, or have one, and of what
+    "data": "the images or labels", "labels": "the observed labels", "selection": "the selection's rows",
+    "decisions": "the decisions"}
+FOLLOWS = {"data": ("labels", "noise_ratio", "samples", "selection"), "labels": ("noise_ratio", "selection"),
+           "decisions": ("selection",)}                     # what else differs then
+OF_ITS_ROWS = ("digest", "LP", "LR")                        # of a selection in arguments
 POLL = .5           # seconds between two looks at a lock that one waits for
 
 
@@ -219,18 +225,41 @@ def compare(path: Path, found: dict, given: dict, remedy: str) -> None:
     UserError
         They differ, or the record does not identify its data. The error says in what they differ.
     """
+    if found.get("data") is None and given.get("data") is not None:
+        raise UserError(f"{path} does not record which images and labels this run was made on, as its version did "
+                        f"not; give {remedy}")
+    changed, settings = _differences(found, given)
+    if changed:
+        settings = f", and it had other arguments: {', '.join(settings)}" if settings else ""
+        raise UserError(f"{path}: {' and '.join(changed)} have changed since this run{settings}; give the former ones, "
+                        f"{remedy}")
+    if settings:
+        raise UserError(f"{path} is of a run with other arguments: {', '.join(settings)}; give those, {remedy}")
+
+
+def _differences(found: dict, given: dict) -> tuple[list[str], list[str]]:
+    """Return in words what has changed that arguments name by a digest, and the settings that differ."""
     def value(arguments, key):
         return arguments.get(key, DEFAULTS.get(key))
 
-    if given.get("data") != found.get("data"):              # other differences may follow from this one
-        if found.get("data") is None:
-            raise UserError(f"{path} does not record which images and labels this run was made on, as its version did "
-                            f"not; give {remedy}")
-        raise UserError(f"{path}: the images or labels have changed since this run; give the former ones, {remedy}")
-    differ = [f"{key} (found {value(found, key)}, given {value(given, key)})"
-              for key in sorted({*found, *given}) if value(found, key) != value(given, key)]
-    if differ:
-        raise UserError(f"{path} is of a run with other arguments: {', '.join(differ)}; give those, {remedy}")
+    changed, settings = [], []
+    keys = [key for key in sorted({*found, *given}) if value(found, key) != value(given, key)]
+    for key in keys:
+        before, now = value(found, key), value(given, key)
+        if any(key in FOLLOWS.get(other, ()) for other in keys):
+            continue
+        if isinstance(before, dict) and isinstance(now, dict):
+            same = [name for name in before if name in now and name not in OF_ITS_ROWS]
+            names = [name for name in same if before[name] != now[name]]
+            settings += [f"{key}: {name} (found {before[name]}, given {now[name]})" for name in names]
+            changed += [] if names else [DIGESTS[key]]
+        elif key in DIGESTS and before and now:
+            changed.append(DIGESTS[key])
+        elif key in DIGESTS:
+            settings.append(f"{key} (found {'some' if before else 'none'}, given {'some' if now else 'none'})")
+        else:
+            settings.append(f"{key} (found {before}, given {now})")
+    return changed, settings
 
 
 def versions():
