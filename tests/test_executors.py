@@ -127,13 +127,13 @@ def test_there_is_hope_while_a_worker_may_come_or_may_take_part(expected, worker
         dict.fromkeys(refused),
     )
     if hope:
-        cluster.check_hope()
+        cluster.check_expected_workers()
     else:
-        with pytest.raises(UserError, match="all its workers are refused; mend that, or start others$"):
-            cluster.check_hope()
+        with pytest.raises(UserError, match="all its workers are refused; fix the reasons above, or start others$"):
+            cluster.check_expected_workers()
     cluster.problems = ["first", "last"]
     with pytest.raises(UserError, match="^argument --scheduler: last$"):
-        cluster.check_hope()
+        cluster.check_expected_workers()
 
 
 def future(status, result=None, error=None):
