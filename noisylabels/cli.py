@@ -124,7 +124,7 @@ def add_common(parser, several_ratios=False):
     add("--dataset", default="digits", metavar="NAME|PATH",
         help="digits, which is embedded, or cifar10 or cifar100 in --data_dir; or own images: a folder with a folder "
              "of images for each class, a .csv with columns of files and labels, or an .npz, see docs/data.md; "
-             "a folder called as one of the three is ./digits")
+             "it must not have the name of one of the three")
     add("--gpu_id", type=gpu_ids,
         help="the GPU to use, or a list such as 0,1: the halves of a selection take one each, and a training shares "
              "its batches among them if its method can; -1 is the CPU; by default the first GPU, of a selection the "

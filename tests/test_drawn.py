@@ -42,7 +42,7 @@ def test_a_training_s_figure_has_the_accuracies_what_is_held_out_and_the_method_
 def test_published_points_are_cifar10_s(dataset, given, drawn, tmp_path):
     curves, selections = drawn("theory_curves"), drawn("selection")
     write_verify(tmp_path / dataset / "sym/0.5", "sym", .5, dataset=dataset)
-    write_selection(tmp_path / dataset / "sym/0.5", [.9], [.8])
+    write_selection(tmp_path / dataset / "sym/0.5", [.9], [.8], dataset=dataset)
     draw.verify_figures(tmp_path, dataset)
     draw.summary(tmp_path, dataset)
     ((table, n_classes, points),) = curves

@@ -102,6 +102,15 @@ def test_what_own_images_cannot_be_called(name, tmp_path):
         data.name_of(str(path))
 
 
+@pytest.mark.parametrize("name", ["cifar10.npz", "CIFAR100.csv", "Digits"])
+def test_custom_images_cannot_have_a_built_in_name(name, tmp_path):
+    """Their results would lie in the folder of the built-in data set, next to published values."""
+    path = tmp_path / name
+    path.write_text("") if "." in name else path.mkdir()
+    with pytest.raises(UserError, match=f"^argument --dataset: .*{path.stem.lower()} is the name of a built-in one"):
+        data.name_of(str(path))
+
+
 LONG = "x" * 300
 TABLES = {
     "address": (f"file,label\nhttp://{LONG},a\n", f"line 2 names 'http://{LONG[:193]}'; give a path on this machine"),

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import assert_is_one_line, names, run_command, write_training
-from records import write_selection, write_verify
+from records import write_run, write_selection, write_verify
 
 from noisylabels.recipes import RECIPES
 from noisylabels.report import draw, figures, read
@@ -35,15 +35,10 @@ def test_table_by_hand(digits):
 def test_table_as_text(digits):
     draw.summary(digits, "digits")
     text = (digits / "digits/table.md").read_text(encoding="utf-8")
-    assert text.splitlines()[-9:] == [
+    assert text.splitlines()[-4:] == [                              # no row for what has not run
         "| method | sym 0.5 |",
         "|---|---:|",
         "| Standard, 3 epochs, no record | 60.00 (1) |",
-        "| F-correction | – |",
-        "| Decoupling | – |",
-        "| Co-teaching | – |",
-        "| MentorNet | – |",
-        "| D2L | – |",
         "| INCV, 3 epochs | 91.00 ± 4.24 (2) |"]
     assert "Recipe: digits; rows that differ from it say in what.\n" in text
     assert "last epoch" in text and "published" not in text.lower()
@@ -60,19 +55,67 @@ def test_later_methods_stand_below_the_paper_s(digits):
         "| ELR, 2 epochs, no record | 80.00 (1) |"]
 
 
-def test_published_values_stand_beside_those_of_cifar10_only(tmp_path):
+def cifar10(**changes):
+    """What a record says of a training of two epochs on CIFAR-10 by the paper's recipe."""
+    return {"dataset": "cifar10", "recipe": "paper", **RECIPES["paper"]["main"].values, "epochs": 2, **changes}
+
+
+def test_published_values_stand_next_to_the_methods_that_have_run(tmp_path):
     for pattern, ratio in [("asym", 0.4), ("sym", 0.3), ("sym", 0.8)]:
-        write_training(tmp_path / f"cifar10/{pattern}/{ratio}", "d2l", [0.1, 0.2], recipe="paper")
+        write_run(tmp_path / f"cifar10/{pattern}/{ratio}", "d2l", 0.2, **cifar10())
+    write_run(tmp_path / "cifar10/sym/0.3", "standard", 0.1, **cifar10())
     draw.summary(tmp_path, "cifar10")
     lines = lines_of(tmp_path / "cifar10/table.md")
-    assert "| method | sym 0.8 | sym 0.8, published | asym 0.4 | asym 0.4, published | sym 0.3 |" in lines
-    assert "| D2L | – | 10.02 ± 0.04 | – | 85.57 ± 1.21 | – |" in lines
-    assert "| D2L, 2 epochs, no record | 20.00 (1) | – | 20.00 (1) | – | 20.00 (1) |" in lines
-    assert "| INCV | – | 52.27 ± 3.50 | – | 86.04 ± 0.54 | – |" in lines
-    assert "| Standard | – | – | – | – | – |" in lines
+    assert lines[7:] == [
+        "Published: mean ± standard deviation of five runs; which epoch and which network is not stated.", "",
+        "| method | sym 0.8 | sym 0.8, published | asym 0.4 | asym 0.4, published | sym 0.3 |",
+        "|---|---:|---:|---:|---:|---:|",
+        "| Standard, 2 epochs | – | – | – | – | 10.00 (1) |",
+        "| D2L | – | 10.02 ± 0.04 | – | 85.57 ± 1.21 | – |",
+        "| D2L, 2 epochs | 20.00 (1) | – | 20.00 (1) | – | 20.00 (1) |"]
     table = pd.read_csv(tmp_path / "cifar10/table.csv")
-    assert list(zip(table.pattern, table.ratio, strict=True)) == [("sym", 0.8), ("asym", 0.4), ("sym", 0.3)]
-    np.testing.assert_allclose(table.published_mean, [0.1002, 0.8557, np.nan])
+    assert list(zip(table.pattern, table.ratio, strict=True)) == [
+        ("sym", 0.8), ("asym", 0.4), ("sym", 0.3), ("sym", 0.3)]
+    np.testing.assert_allclose(table.published_mean, [0.1002, 0.8557, np.nan, np.nan])
+
+
+@pytest.mark.parametrize("changes", [{"image": "32×32×3", "data": "0" * 16}, {"dataset": "cifar100"}, None])
+def test_no_published_values_next_to_other_images(changes, tmp_path):
+    """Custom images in a folder of that name, another data set, and runs without a record."""
+    folder = tmp_path / "cifar10/sym/0.5"
+    if changes:
+        write_run(folder, "incv", 0.9, **cifar10(**changes))
+        write_selection(folder, [.9], [.8], **cifar10(**changes))
+        write_verify(folder, "sym", 0.5, **cifar10(**changes))
+    else:
+        write_training(folder, "incv", [.9])
+        write_selection(folder, [.9], [.8])
+        write_verify(folder, "sym", 0.5)
+    written = draw.everything(tmp_path, "cifar10")
+    assert "published" not in "".join(path.read_text(encoding="utf-8").lower() for path in written
+                                      if path.suffix in (".md", ".csv"))
+
+
+def test_published_values_stand_next_to_cifar10_alone(tmp_path):
+    """In a folder where earlier versions also wrote results of custom images."""
+    for name, more in (("", {}), ("own", {"image": "8×8×1"})):
+        folder = tmp_path / "cifar10/sym/0.5" / name
+        write_run(folder, "incv", 0.9, **cifar10(**more))
+        write_selection(folder, [.9], [.8], **cifar10(**more))
+        write_verify(folder, "sym", 0.5, **cifar10(**more))
+    draw.everything(tmp_path, "cifar10")
+    table = pd.read_csv(tmp_path / "cifar10/table.csv", keep_default_na=False).set_index("differs").published_mean
+    assert table.loc["2 epochs"] == "0.8478" and table.loc["own, 2 epochs"] == ""
+    for name, value in (("INCV.md", ".954"), ("Verify_Theory.md", ".464")):
+        real, own = [line for line in lines_of(tmp_path / "cifar10" / name) if line.startswith("| sym 0.5")]
+        assert "own" in own and value in real and value not in own
+
+
+def turn_into_cifar100(folder):
+    """Makes the results on cifar10 in a folder ones on cifar100."""
+    (folder / "cifar10").rename(folder / "cifar100")
+    for path in folder.rglob("*.json"):
+        path.write_text(path.read_text().replace('"cifar10"', '"cifar100"'))
 
 
 def test_selections_beside_the_published_ones(tmp_path):
@@ -97,9 +140,9 @@ def test_selections_beside_the_published_ones(tmp_path):
         "| sym 0.1, 6 epochs (1) | 1 | .990 | .800 | .885 |",
         "| sym 0.1, 6 epochs (1) | 2 | – | .000 | – |",
         "| sym 0.9 (1) | 1 | .000 | .000 | .000 |", "| sym 1.0 (1) | 1 | .000 | – | – |"]
-    (tmp_path / "cifar10").rename(tmp_path / "digits")
-    draw.summary(tmp_path, "digits")
-    assert "published" not in (tmp_path / "digits/INCV.md").read_text(encoding="utf-8").lower()
+    turn_into_cifar100(tmp_path)
+    draw.summary(tmp_path, "cifar100")
+    assert "published" not in (tmp_path / "cifar100/INCV.md").read_text(encoding="utf-8").lower()
 
 
 def test_the_theory_beside_what_was_measured(tmp_path):
@@ -120,9 +163,9 @@ def test_the_theory_beside_what_was_measured(tmp_path):
         "| mean distance from theory, sym (over how many) | .028, .016 (1) | –, – (0) | .000, .036 (1) |",
         "| asym 0.4, 0 | .250, .520, .459 | –, .692, .718 | .600, .600, .547 |",
         "| mean distance from theory, asym (over how many) | .270, .061 (1) | –, – (0) | .000, .053 (1) |"]
-    (tmp_path / "cifar10").rename(tmp_path / "digits")
-    draw.verify_figures(tmp_path, "digits")
-    lines = lines_of(tmp_path / "digits/Verify_Theory.md")
+    turn_into_cifar100(tmp_path)
+    draw.verify_figures(tmp_path, "cifar100")
+    lines = lines_of(tmp_path / "cifar100/Verify_Theory.md")
     assert lines[2] == "Measured, theory; a row a run." and lines[8].endswith("| .250, .278 | –, .900 | .500, .500 |")
     assert lines[9] == "| mean distance from theory, sym (over how many) | .174 (2) | – (0) | .000 (2) |"
 

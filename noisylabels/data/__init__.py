@@ -21,13 +21,24 @@ def name_of(name):
     return own_name(name) if is_path(name) else name
 
 
-def own_name(path):
-    """What own images are called: as their folder or file, without suffix. UserError: no folder can be called so."""
+def own_name(path: str | os.PathLike) -> str:
+    """Return the name of a custom data set: its folder or file name, without the suffix.
+
+    Raises
+    ------
+    UserError
+        If no results folder can have this name, or a data set of DATASETS has it. Upper and lower case count as
+        equal, because file systems differ in this.
+    """
     path = Path(os.path.abspath(path))
     own = path.name if path.is_dir() else path.stem
     if not own or not own.isprintable() or own == GIVEN:
         raise UserError(f"argument --dataset: {own!a} cannot be the name of a folder of results: rename "
                         f"{str(path)!a}, or give a link to it of another name")
+    if own.casefold() in DATASETS:
+        raise UserError(f"argument --dataset: {str(path)!a} is a custom data set, but {own.casefold()} is the name "
+                        "of a built-in one, and both would share a results folder: rename yours, or give a link to "
+                        "it of another name")
     return own
 
 

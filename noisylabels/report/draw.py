@@ -55,15 +55,17 @@ def verify_figures(results_dir, dataset):
     recipe = usual.recipe
     differs = {run: differences(identities[run], "verify", usual) for run in found}
     unknown = {differs[run] for run, identity in identities.items() if identity["data"] is None}
+    comparable = [published.is_cifar10(identities[run]) for run in found]
     table = pd.DataFrame([{**run.noise._asdict(), "seed": run.seed, "differs": differs[run], **row}
                           for run, row in found.items()])
     alike_first = sorted(measured, key=lambda run: differs.get(run) != "")
     matrices = {run.noise: measured[run] for run in reversed(alike_first)}
     folder, written = Path(results_dir) / dataset, []
-    points = published.THEORY_POINTS if dataset == "cifar10" else None
+    points = published.THEORY_POINTS if any(comparable) else None
     if len(table):
         written.append(save_csv(table, folder / "Verify_Theory.csv"))
-        written.append(save_text(tables.verified(table, points, dataset, recipe, unknown), folder / "Verify_Theory.md"))
+        text = tables.verified(table.assign(comparable=comparable), dataset, recipe, unknown)
+        written.append(save_text(text, folder / "Verify_Theory.md"))
     if len(table) and matrices:
         n_classes = len(next(iter(matrices.values())))
         written.append(save(figures.theory_curves(table, n_classes, points), folder / "Verify_Theory.png"))
@@ -129,6 +131,7 @@ class Summary(NamedTuple):
     rows: list              # of table.csv
     curves: dict            # {noise: {(method, differs): frame of test accuracy by epoch}}
     selections: dict        # {(noise, differs): {"LP" and "LR": frame by iteration}}
+    published: dict         # {(noise, differs): {"LP" and "LR": 4 values}}, where they are of the same data
     recipe: str             # of most of them
     doubtful: set           # the noise settings, some test labels of which are not known to be true
 
@@ -146,11 +149,12 @@ def summarise(results_dir, dataset):
                            for run, result in found.items()} for method, found in results.items()}
     usual = usual_of([identity for found in identities.values() for identity in found.values()]
                      + [identity_of(run, "INCV", {}) for run in runs])
-    summary = Summary([], {}, {}, usual.recipe, set())
+    summary = Summary([], {}, {}, {}, usual.recipe, set())
     for noise in dict.fromkeys(run.noise for run in runs):
         for method, found in identities.items():
             for differs, group in labelled({run: found[run] for run in found if run.noise == noise}, "main", usual):
-                row = tables.table_row(noise, method, differs, {run: results[method][run] for run in group}, dataset)
+                known = published.TEST_ACCURACY.get(method, {}) if published.is_cifar10(found[group[0]]) else None
+                row = tables.table_row(noise, method, differs, {run: results[method][run] for run in group}, known)
                 summary.rows.append(row)
                 summary.doubtful.update({noise} if "test_labels" in row else ())
                 lines = [line for run in group if (line := read_accuracy(run, method)) is not None]
@@ -162,6 +166,8 @@ def summarise(results_dir, dataset):
         for differs, group in sorted(labelled(selected, "INCV", usual), key=lambda found: found[0]):
             summary.selections[noise, differs] = {
                 score: over_seeds([frames[run][score] for run in group], hold=True) for score in ("LP", "LR")}
+            if published.is_cifar10(selected[group[0]]) and noise in published.SELECTION:
+                summary.published[noise, differs] = published.SELECTION[noise]
     return summary
 
 
@@ -186,9 +192,9 @@ def write_summary(found, folder, dataset, table, curves, selections):
     if found.curves:
         written.append(save(figures.test_accuracy(found.curves, found.doubtful), folder / f"{curves}.png"))
     if found.selections:
-        points = published.SELECTION if dataset == "cifar10" else {}
+        points = {noise: scores for (noise, _), scores in found.published.items()}
         written.append(save(figures.selection(found.selections, points), folder / f"{selections}.png"))
-        text = tables.selections(found.selections, points, dataset, found.recipe)
+        text = tables.selections(found.selections, found.published, dataset, found.recipe)
         written.append(save_text(text, folder / f"{selections}.md"))
     return written
 
@@ -197,7 +203,7 @@ def compare(results_dirs, dataset):
     """Results of several trees in one table and one figure, `compared.*`, in the first; a row says of which it is."""
     summaries = {tree: summarise(tree, dataset) for tree in results_dirs}
     recipes = ", ".join(f"{found.recipe} in {tree}" for tree, found in summaries.items())
-    together = Summary([], {}, {}, recipes, set())
+    together = Summary([], {}, {}, {}, recipes, set())
     for tree, found in summaries.items():
         together.doubtful.update(found.doubtful)
         together.rows.extend({**row, "differs": named(tree, row["differs"])} for row in found.rows)
@@ -206,6 +212,8 @@ def compare(results_dirs, dataset):
                 {(method, named(tree, differs)): frame for (method, differs), frame in lines.items()})
         together.selections.update({(noise, named(tree, differs)): scores
                                     for (noise, differs), scores in found.selections.items()})
+        together.published.update({(noise, named(tree, differs)): scores
+                                   for (noise, differs), scores in found.published.items()})
     return write_summary(together, Path(results_dirs[0]) / dataset, dataset, "compared", "compared_TestAcc",
                          "compared_INCV")
 

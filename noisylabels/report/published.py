@@ -40,6 +40,14 @@ THEORY_POINTS = {
 }
 
 
+def is_cifar10(identity: dict) -> bool:
+    """Return whether a run's record says that it is of the data set that the published values are of.
+
+    Custom images that have the name of a built-in data set are not: only their records have the size of an image.
+    """
+    return identity.get("dataset") == "cifar10" and "image" not in identity
+
+
 def theory_point(pattern, ratio, score):
     """TA, LP or LR as measured in 2019, nan where the figure has no point."""
     points = THEORY_POINTS.get(pattern, {}).get(score, ())

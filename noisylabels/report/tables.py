@@ -1,4 +1,6 @@
 """The tables: methods by noise settings (table.csv, table.md), selections (INCV.md), theory (Verify_Theory.md)."""
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
@@ -9,11 +11,22 @@ from noisylabels.report.read import RESULT_COLUMNS
 from noisylabels.theory import GIVEN, PATTERNS, Noise
 
 
-def table_row(noise, method, differs, results, dataset):
-    """A row of table.csv, over seeds of runs that agree in all else. std: of a sample, blank for a single run.
+def table_row(noise: Noise, method: str, differs: str, results: dict, known: dict | None) -> dict:
+    """Return a row of table.csv: means and sample standard deviations over the seeds of runs that agree in all else.
 
-    differs: in what they differ from the recipe, in words. test_labels, where it is not known which of these are true:
-    given. results: {run: Series of read.read_result}.
+    Parameters
+    ----------
+    differs : str
+        Difference from the recipe, in words.
+    results : dict
+        {run: Series of read.read_result}.
+    known : dict or None
+        {noise: (mean, std)} as published of this method; None where the data set is not the published one.
+
+    Returns
+    -------
+    dict
+        {column: value}; std is blank for a single run. `test_labels` is "given" where the test labels may be wrong.
     """
     frame = pd.DataFrame(list(results.values()))
     row = {**noise._asdict(), "method": method, "differs": differs, "n": len(results),
@@ -24,18 +37,22 @@ def table_row(noise, method, differs, results, dataset):
         row |= {f"{column}_mean": scores.mean(), f"{column}_std": scores.std()}
     if frame["test_labels"].notna().any():
         row["test_labels"] = GIVEN
-    if dataset == "cifar10":
-        mean, std = published.TEST_ACCURACY.get(method, {}).get(noise, (None, None))
-        row |= {"published_mean": mean, "published_std": std}
+    if known is not None:
+        row["published_mean"], row["published_std"] = known.get(noise, (None, None))
     return row
 
 
-def markdown(table, dataset, recipe):
-    """table.md: methods by settings, per cent; for cifar10 with the published values, where there are any.
+def markdown(table: pd.DataFrame, dataset: str, recipe: str) -> str:
+    """Return table.md: the methods that have run by settings, in per cent, the paper's methods first.
 
-    The paper's methods first, those without a run too; then, if any have run, later ones.
+    Published values stand next to runs of the same data set.
 
-    recipe: that of the rows that do not say in what they differ.
+    Parameters
+    ----------
+    table : DataFrame
+        Rows as of table_row.
+    recipe : str
+        Recipe of the rows that do not differ from it.
     """
     columns = {}
     doubtful = table.get("test_labels", pd.Series(index=table.index)).eq(GIVEN)
@@ -44,24 +61,23 @@ def markdown(table, dataset, recipe):
         name = setting[0] if setting[0] == GIVEN else str(Noise(*setting))
         columns[name] = {(row.method, row.differs): f"{_percent(row.final_mean, row.final_std)} ({row.n}){row.mark}"
                          for row in rows.itertuples()}
-        if dataset == "cifar10" and setting in published.SETTINGS:
-            columns[f"{name}, published"] = {(method, ""): _percent(*values[setting])
-                                             for method, values in published.TEST_ACCURACY.items()}
+        if "published_mean" in rows and rows.published_mean.notna().any():
+            columns[f"{name}, published"] = {(row.method, ""): _percent(row.published_mean, row.published_std)
+                                             for row in rows.dropna(subset="published_mean").itertuples()}
     lines = [f"# Test accuracy on {dataset}", "",
              "Per cent, after the last epoch, of F-correction at the epoch that its held-out noisy labels choose; of",
              "two networks, their mean. Mean ± sample standard deviation over the seeds found (how many), of runs that",
              "agree in all else. `table.csv` also has the mean of the last ten epochs, the best epoch (which the test",
              "set chose), and the optimizer's steps.", f"Recipe: {recipe}; rows that differ from it say in what."]
-    if dataset == "cifar10":
+    if any(name.endswith(", published") for name in columns):
         lines += ["Published: mean ± standard deviation of five runs; which epoch and which network is not stated."]
     if doubtful.any():
         lines += ["†: agreement with test labels that are as noisy as the rest, not accuracy."]
     lines += ["", f"| method | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
     order = [*METHODS, *sorted(set(table["method"]) - set(METHODS))]
-    found = {*zip(table["method"], table["differs"])}
-    rows = found | {(method, "") for method in PAPER if dataset == "cifar10" or method not in dict(found)}
+    found = {row for cells in columns.values() for row in cells}
     later = [method for method in METHODS if method in dict(found) and method not in PAPER]
-    for method, differs in sorted(rows, key=lambda row: (order.index(row[0]), row[1])):
+    for method, differs in sorted(found, key=lambda row: (order.index(row[0]), row[1])):
         if method in later:
             lines.append(f"| *after 2019* |{' |' * len(columns)}")
             later = []
@@ -70,11 +86,15 @@ def markdown(table, dataset, recipe):
     return "\n".join(lines) + "\n"
 
 
-def selections(found, points, dataset, recipe):
-    """INCV.md: LP, LR and their F-score after each iteration, with the published ones where there are any.
+def selections(found: dict, points: dict, dataset: str, recipe: str) -> str:
+    """Return INCV.md: LP, LR and their F-score after each iteration, next to the published ones if there are any.
 
-    found, points: as the figure's, {(noise, differs): {"LP" and "LR": frame by iteration, columns mean, std, count}},
-    and published.SELECTION or empty.
+    Parameters
+    ----------
+    found : dict
+        {(noise, differs): {"LP" and "LR": frame by iteration, columns mean, std, count}}.
+    points : dict
+        {(noise, differs): {"LP" and "LR": published values}} of those that can be compared.
     """
     lines = [f"# Label precision and recall of INCV's selections on {dataset}", "",
              "After each iteration; F: the F-score of the two. Mean ± sample standard deviation over the seeds found",
@@ -83,7 +103,7 @@ def selections(found, points, dataset, recipe):
              *["Published: read off the figure."] * bool(points), "",
              "| setting | iteration | LP | LR | F |", "|---|---:|---:|---:|---:|"]
     for (noise, differs), scores in found.items():
-        known = list(zip(*points.get(noise, {}).values(), strict=True))
+        known = list(zip(*points.get((noise, differs), {}).values(), strict=True))
         for iteration, LP, LR in zip(scores["LP"].index.astype(int), scores["LP"].itertuples(),
                                      scores["LR"].itertuples(), strict=True):
             cells = [_fraction(LP.mean, LP.std), _fraction(LR.mean, LR.std), _f_score(LP.mean, LR.mean)]
@@ -96,13 +116,20 @@ def selections(found, points, dataset, recipe):
     return "\n".join(lines) + "\n"
 
 
-def verified(table, points, dataset, recipe, unknown=()):
-    """Verify_Theory.md: TA, LP and LR of each run beside the theory's and the published ones, if there are any.
+def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection[str] = ()) -> str:
+    """Return Verify_Theory.md: TA, LP and LR of each run, of the theory, and as published if there are such values.
 
-    table: that of Verify_Theory.csv. points: published.THEORY_POINTS or None. After the runs of a pattern stand the
-    mean distances from the theory, and those of the published points beside them, over the runs that define both, like
-    with like; where none is published, ours alone. unknown: values of `differs` whose runs are never averaged.
+    After the runs of each pattern follow the mean distances from the theory, also those of the published values, over
+    the runs that define both. Only runs with identical settings are averaged.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Verify_Theory.csv and a column `comparable`, whether a run is of the data set of the published values.
+    unknown : collection of str
+        Values of `differs` whose runs are never averaged.
     """
+    points = table["comparable"].any()
     lines = [f"# Theory and measurement on {dataset}", "",
              f"Measured, theory{', published (read off the figure, ±.005)' * bool(points)}; a row a run.",
              f"Recipe: {recipe}; rows that differ from it say in what.", "",
@@ -116,7 +143,7 @@ def verified(table, points, dataset, recipe, unknown=()):
             for score, found in distances[row["differs"]].items():
                 values = [row[score], row[f"{score}_theory"]]
                 if points:
-                    values.append(published.theory_point(*noise, score))
+                    values.append(published.theory_point(*noise, score) if row["comparable"] else np.nan)
                 cells.append(", ".join(map(_fraction, values)))
                 found.append([abs(value - values[1]) for value in values[::2]])
             name = named(f"{noise}, {row['seed']}", row["differs"])
