@@ -71,7 +71,7 @@ def arguments():
     add("--jobs", type=cli.number(int, 1),
         help="runs at a time on this machine, by default 1; several share the cores")
     add("--scheduler", metavar="ADDRESS|YAML",
-        help="runs on the workers of this Dask scheduler, or in as many batch jobs as --jobs; see docs/cluster.md")
+        help="runs on the workers of this Dask scheduler, or in as many batch jobs as --jobs; see docs/running.md")
     add("--gpus_per_run", type=gpus_per_run,
         help="share of a GPU that a run has, such as 0.25, or how many; by default 1 where there are GPUs and jobs")
     add("--dry_run", action="store_true", help="print the plan, and what is done already, and end")

@@ -14,7 +14,7 @@ from noisylabels.machine import gpus
 VERSION = Path("/proc/driver/nvidia/version")
 OLDEST_DRIVER = "525.60.13"
 FAILING = 12, 0             # the compute capability from which on nothing works
-OTHERWISE = "give another one, or -1 for the CPU (docs/gpu.md)"
+OTHERWISE = "give another one, or -1 for the CPU (docs/running.md)"
 
 
 def choose(gpu_id, found, batch_size=None):
@@ -28,15 +28,16 @@ def choose(gpu_id, found, batch_size=None):
     wanted = sorted({int(part) for part in gpu_id.split(",")}) if gpu_id else [0]
     if not found and gpus():
         if gpu_id:
-            raise UserError(f"argument --gpu_id: {why_none(gpus())}, or give -1 for the CPU (docs/gpu.md)")
-        warnings.warn(f"{why_none(gpus())}; the CPU computes (docs/gpu.md)", stacklevel=2)
+            raise UserError(f"argument --gpu_id: {why_none(gpus())}, or give -1 for the CPU (docs/running.md)")
+        warnings.warn(f"{why_none(gpus())}; the CPU computes (docs/running.md)", stacklevel=2)
     elif wanted[-1] >= len(found) and (found or wanted[-1] > 1):
         there = f"ids 0 to {len(found) - 1}" if found else "this machine has none; leave it out to use the CPU"
         raise UserError(f"argument --gpu_id: no GPU {wanted[-1]} ({there})")
     if not found or len(wanted) == 1:
         return [found[k] for k in wanted] if found else []
     if batch_size is None:
-        warnings.warn(f"this training cannot share its batches: of the GPUs {gpu_id} it uses {wanted[0]} (docs/gpu.md)",
+        warnings.warn(f"this training cannot share its batches: of the GPUs {gpu_id} it uses {wanted[0]} "
+                      "(docs/running.md)",
                       stacklevel=2)
         return [found[wanted[0]]]
     if batch_size % len(wanted):

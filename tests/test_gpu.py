@@ -69,10 +69,10 @@ def test_cards_that_tensorflow_does_not_find(driver, problem, machine):
     machine(2, driver)
     with pytest.raises(UserError) as error:
         gpu.choose("0", "")
-    assert str(error.value) == f"argument --gpu_id: {problem}, or give -1 for the CPU (docs/gpu.md)"
+    assert str(error.value) == f"argument --gpu_id: {problem}, or give -1 for the CPU (docs/running.md)"
     with pytest.warns(UserWarning) as warned:
         assert gpu.choose(None, "") == []
-    assert str(warned[0].message) == f"{problem}; the CPU computes (docs/gpu.md)" and warned[0].filename == __file__
+    assert str(warned[0].message) == f"{problem}; the CPU computes (docs/running.md)" and warned[0].filename == __file__
 
 
 @pytest.mark.parametrize("capability", [(6, 0), (6, 1), (7, 0), (7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0),
@@ -95,7 +95,7 @@ def test_cards_that_do_not(capability, built):
     number = ".".join(map(str, capability))
     assert str(error.value) == (
         f"argument --gpu_id: NVIDIA X has compute capability {number}, on which this TensorFlow, built for "
-        f"{' '.join(built)}, does not run; give another one, or -1 for the CPU (docs/gpu.md)")
+        f"{' '.join(built)}, does not run; give another one, or -1 for the CPU (docs/running.md)")
 
 
 @pytest.mark.parametrize("error, said", [
@@ -108,4 +108,4 @@ def test_cards_that_do_not(capability, built):
 ])
 def test_a_card_that_does_not_compute(error, said):
     assert str(gpu.failed("NVIDIA X", error)) == (
-        f"argument --gpu_id: NVIDIA X does not compute: {said}give another one, or -1 for the CPU (docs/gpu.md)")
+        f"argument --gpu_id: NVIDIA X does not compute: {said}give another one, or -1 for the CPU (docs/running.md)")

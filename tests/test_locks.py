@@ -77,7 +77,7 @@ def test_a_holder_on_another_machine_that_has_gone_is_named(left, said, tmp_path
     with Run(tmp_path, "INCV", {}).session(lambda: CPU):
         assert lock(tmp_path) == f"{HERE}\n"
     line = (f"{tmp_path / 'INCV.json'}: {left.strip()} left this run unfinished; if it is still at work, these two "
-            "machines share no locks, see docs/cluster.md\n")
+            "machines share no locks, see docs/running.md\n")
     assert capsys.readouterr().err == line * said
 
 

@@ -123,7 +123,7 @@ class Run:
                 left = _name_in(lock)
                 if left and not left.endswith(f" on {platform.node()}"):
                     print(f"{self.record_path}: {left} left this run unfinished; if it is still at work, these two "
-                          "machines share no locks, see docs/cluster.md", file=sys.stderr)
+                          "machines share no locks, see docs/running.md", file=sys.stderr)
                 lock.truncate(0)
                 os.write(lock.fileno(), f"\nprocess {os.getpid()} on {platform.node()}\n".encode())
             try:
