@@ -1,1 +1,1 @@
-"""What is behind the scripts: data, selection, methods, training, runs, report. See the README, "How it is built"."""
+"""What is behind the scripts: data, selection, methods, training, runs, report. See docs/development.md."""

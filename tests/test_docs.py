@@ -55,7 +55,7 @@ def test_every_column_is_explained(script, finished):
 def test_table_of_digits_matches_csv(name):
     table, text = pd.read_csv(ROOT / f"docs/{name}.csv"), (ROOT / "docs/methods.md").read_text()
     for method, rows in table.groupby("method"):
-        cells = [f"{100 * row.final_mean:.2f} ± {100 * row.final_std:.2f}" for row in rows.itertuples()]
+        cells = [f"{100 * row.final_mean:.2f}±{100 * row.final_std:.2f}" for row in rows.itertuples()]
         assert tuple(zip(rows.pattern, rows.ratio)) == SETTINGS
         assert f"| {title_of(method)} | {' | '.join(cells)} |" in text, method
 
