@@ -1,12 +1,22 @@
-"""Networks by name. A new one is a function `build(layers, input_shape, n_classes)` and one line here.
+"""Network architectures by name.
 
-What goes into its last layer is called `features`, and its layers are of kinds that training/export.py knows.
+To add one, write a function `build(layers, input_shape, n_classes)` in a module of this package
+and add a line to `ARCHITECTURES`. Name the input of the last layer "features", and use only layer
+types that `noisylabels.training.export` can convert.
 """
-from importlib import import_module
 
-# Keras' he_normal of 2019 is cut at two deviations and not scaled back to its variance of 2: deviation .880 of He's.
-VARIANCE_2019 = 2 * .87962566103423978 ** 2
-ARCHITECTURES = {                   # name: (module, function, its further arguments)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+
+# Keras 2.1.6 truncates he_normal at two standard deviations and does not correct the variance.
+# The standard deviation of the weights is therefore 0.880 of the nominal one.
+VARIANCE_2019 = 2 * 0.87962566103423978**2
+
+# name: (module, function, further arguments of the function)
+ARCHITECTURES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "ResNet32": ("resnet", "resnet_v1", {"n": 5}),
     "ResNet110": ("resnet", "resnet_v2", {"n": 12}),
     "ResNet164": ("resnet", "resnet_v2", {"n": 18}),
@@ -16,25 +26,48 @@ ARCHITECTURES = {                   # name: (module, function, its further argum
     "CNN9": ("cnn", "cnn9", {}),
     "FastCNN": ("cnn", "fast_cnn", {}),
     "FastCNN48": ("cnn", "fast_cnn", {"widths": (48, 192, 192)}),
-    "FastCNN64": ("cnn", "fast_cnn", {"widths": (64, 256, 256)}),       # the widths that it was published with
+    "FastCNN64": ("cnn", "fast_cnn", {"widths": (64, 256, 256)}),  # the published widths
     "SmallCNN": ("cnn", "small_cnn", {}),
     "MLP": ("cnn", "mlp", {}),
 }
 
 
-def create_model(name, input_shape, n_classes, stock=False, precision="float32"):
-    """An untrained network.
+def create_model(
+    name: str,
+    input_shape: tuple[int, int, int],
+    n_classes: int,
+    stock: bool = False,
+    precision: str = "float32",
+) -> "keras.Model":
+    """Build an untrained network.
 
-    name: one of ARCHITECTURES. input_shape: (height, width, channels), pixels scaled to [0, 1].
-    Returns a `keras.Model` from (n, *input_shape) to logits (n, n_classes), float32.
-    stock: build it of Keras' own layers, with biases before the batch normalisation, as in 2019: the same function,
-    slower; tests and benchmarks compare with it.
-    precision: a dtype policy of Keras: in "mixed_bfloat16" the layers compute in bfloat16, but for whitening, batch
-    statistics, features and logits, and all weights stay float32.
-    Raises KeyError for an unknown name.
+    Parameters
+    ----------
+    name : str
+        A key of `ARCHITECTURES`.
+    input_shape : tuple of int
+        (height, width, channels) of the images. Pixels are scaled to [0, 1].
+    n_classes : int
+        Number of classes.
+    stock : bool
+        Use Keras's own batch normalisation and convolutions with biases, as the authors' 2019 code
+        does. The outputs are the same, the training is slower. For tests and benchmarks.
+    precision : str
+        Keras dtype policy. With "mixed_bfloat16" the layers compute in bfloat16, except whitening,
+        batch statistics, features and logits. Weights are always float32.
+
+    Returns
+    -------
+    keras.Model
+        Network from images (n, *input_shape) to logits (n, n_classes), float32.
+
+    Raises
+    ------
+    KeyError
+        If the name is unknown.
     """
     module, function, arguments = ARCHITECTURES[name]
     layers = import_module("models.layers")
+    build = getattr(import_module(f"models.{module}"), function)
     with layers.default_dtype_policy(precision):
-        build = getattr(import_module(f"models.{module}"), function)
         return build(layers.Layers(stock), input_shape, n_classes, **arguments)

@@ -1,4 +1,5 @@
-"""Plain networks: the paper's CNN9, one for the fast recipe, two for small images."""
+"""Networks without residual connections: CNN9, the fast recipe's CNN, a small CNN and an MLP."""
+
 import keras
 from keras.layers import (
     Dense,
@@ -10,57 +11,87 @@ from keras.layers import (
     Rescaling,
 )
 
-from models.layers import Whitening, head
+from models.layers import Layers, Whitening, head
 
 
-def cnn9(layers, input_shape, n_classes):
-    """Nine 3x3 convolutions with batch normalisation: 128 x3, 256 x3, 512-256-128, 2x2 max pooling between the groups.
+def cnn9(layers: Layers, input_shape: tuple[int, int, int], n_classes: int) -> keras.Model:
+    """Build a network of nine 3×3 convolutions with batch normalisation and ReLU.
 
-    L2 of 1e-4 on all nine. 2019 pooled globally between the groups, which cannot be built; the rest is as it was there.
+    The widths are 128 (three times), 256 (three times), 512, 256 and 128, with 2×2 max pooling
+    between the groups. All nine convolutions have an L2 penalty of 1e-4. The authors' 2019 code
+    pools globally between the groups, so its network cannot be built.
+
+    Source: Chen et al. 2019, published code.
     """
     inputs = x = Input(input_shape)
     for group, widths in enumerate([(128, 128, 128), (256, 256, 256), (512, 256, 128)]):
         if group:
             x = MaxPooling2D(2)(x)
         for width in widths:
-            x = ReLU()(layers.norm()(layers.conv(width, kernel_regularizer=keras.regularizers.L2(1e-4))(x)))
+            x = layers.conv(width, kernel_regularizer=keras.regularizers.L2(1e-4))(x)
+            x = ReLU()(layers.norm()(x))
     return keras.Model(inputs, head(x, n_classes))
 
 
-def fast_cnn(layers, input_shape, n_classes, widths=(32, 128, 128)):
-    """The fast recipe's network: wide and shallow, after a fixed whitening layer.
+def fast_cnn(
+    layers: Layers,
+    input_shape: tuple[int, int, int],
+    n_classes: int,
+    widths: tuple[int, ...] = (32, 128, 128),
+) -> keras.Model:
+    """Build the wide and shallow network of the fast recipe.
 
-    Whitening to 24 channels, then three groups [conv, 2x2 max pool, BN, ReLU, conv, BN, ReLU], global max pooling, and
-    logits divided by 9. The batch normalisation has a trained shift alone, learned 64 times as fast as the rest.
-    Adapted from Jordan, "94% on CIFAR-10 in 3.29 seconds", 2024; widths smaller, for a CPU.
+    A fixed whitening layer is followed by three groups [conv, 2×2 max pooling, BN, ReLU, conv, BN,
+    ReLU], global max pooling and a dense layer whose logits are divided by 9. Batch normalisation
+    has no scale. Its shift has 64 times the learning rate of the other weights.
+
+    Source: Jordan, "94% on CIFAR-10 in 3.29 seconds", 2024. The default widths are smaller here,
+    for training on a CPU.
     """
-    def norm():
-        return layers.norm(scale=False, momentum=.6, epsilon=1e-5, shift_rate=64)
+
+    def norm() -> keras.layers.Layer:
+        return layers.norm(scale=False, momentum=0.6, epsilon=1e-5, shift_rate=64)
 
     inputs = Input(input_shape)
-    x = ReLU()(Whitening(dtype="float32")(inputs))      # it magnifies small differences of pixels
+    # Whitening amplifies small differences between pixels, which bfloat16 would lose.
+    x = ReLU()(Whitening(dtype="float32")(inputs))
     for width in widths:
         x = layers.conv(width)(x)
-        size = [min(2, side) for side in x.shape[1:3]]
-        x = MaxPooling2D(size)(x) if max(size) > 1 else x       # images of 8x8 are down to one pixel by now
+        pool_size = [min(2, side) for side in x.shape[1:3]]
+        if max(pool_size) > 1:  # images of 8×8 pixels have shrunk to one pixel in the last group
+            x = MaxPooling2D(pool_size)(x)
         x = ReLU()(norm()(x))
         x = ReLU()(norm()(layers.conv(width)(x)))
     logits = head(x, n_classes, GlobalMaxPooling2D, use_bias=False)
     return keras.Model(inputs, Rescaling(1 / 9, dtype="float32")(logits))
 
 
-def small_cnn(layers, input_shape, n_classes, widths=(32, 64)):
-    """Two convolutions and a pooling in between: enough for images of 8x8 pixels."""
+def small_cnn(
+    layers: Layers,
+    input_shape: tuple[int, int, int],
+    n_classes: int,
+    widths: tuple[int, ...] = (32, 64),
+) -> keras.Model:
+    """Build a network of 3×3 convolutions with 2×2 max pooling between them, for small images."""
     inputs = x = Input(input_shape)
     for group, width in enumerate(widths):
         if group:
             x = MaxPooling2D(2)(x)
-        x = ReLU()(layers.norm(momentum=.9)(layers.conv(width)(x)))
+        x = ReLU()(layers.norm(momentum=0.9)(layers.conv(width)(x)))
     return keras.Model(inputs, head(x, n_classes))
 
 
-def mlp(layers, input_shape, n_classes, width=512, depth=3):
-    """Fully connected: fits any labels of a few thousand small images, which is what the theory supposes."""
+def mlp(
+    layers: Layers,
+    input_shape: tuple[int, int, int],
+    n_classes: int,
+    width: int = 512,
+    depth: int = 3,
+) -> keras.Model:
+    """Build a fully connected network of `depth` hidden ReLU layers.
+
+    It can fit any labels of a few thousand small images, as the paper's theory assumes.
+    """
     inputs = Input(input_shape)
     x = Flatten()(inputs)
     for layer in range(depth):

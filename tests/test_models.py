@@ -243,7 +243,7 @@ def test_whitening_makes_patches_uncorrelated_with_unit_variance():
 
 def test_whitening_is_by_images_from_all_over(monkeypatch):
     """Which may be sorted by class; and not by more than it needs, whatever their size."""
-    monkeypatch.setattr(layers, "PLENTY", 4 * 20 + 19)
+    monkeypatch.setattr(layers, "WHITENING_PIXELS", 4 * 20 + 19)
     layer = layers.Whitening()
     layer.build((None, 5, 4, 1))
     layer.adapt(np.uint8(np.ones((9, 5, 4, 1)) * 10 * np.arange(9)[:, None, None, None]))
