@@ -12,6 +12,7 @@ Draws the comparison of all methods found in results/<dataset>/ anew: table.csv,
 import noisylabels.python  # noqa: F401 # isort: skip
 import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,8 @@ import pandas as pd
 from noisylabels import cli, data_flags
 from noisylabels.errors import UserError
 from noisylabels.experiment import Experiment
-from noisylabels.methods import ASSUMING, METHODS, OPTIONS, SELECTED, method_class, options_of
+from noisylabels.methods import METHODS, OPTIONS, PATTERN_AWARE_METHODS, SELECTION_METHODS, method_class, options_of
+from noisylabels.methods.inputs import MethodInputs, PreparationContext
 from noisylabels.progress import Progress, say
 from noisylabels.report import draw
 from noisylabels.report.read import RESULT_COLUMNS, read_finished
@@ -75,20 +77,22 @@ class Work(NamedTuple):
 def plan(args, dataset):
     """The Work of parsed arguments on a data set. Raises UserError where it cannot be done."""
     for flag in ("selection", "decisions"):
-        if getattr(args, flag) and args.method not in SELECTED:
-            raise UserError(f"argument --{flag}: only the methods {' and '.join(SELECTED)} train on a selection")
+        if getattr(args, flag) and args.method not in SELECTION_METHODS:
+            raise UserError(f"argument --{flag}: only the methods {' and '.join(SELECTION_METHODS)} train on a "
+                            "selection")
 
     # D: images and their observed labels
     noise = data_flags.noise_of(args, dataset)
     y_noisy = observed_labels(dataset, noise, args.seed)
 
     # S, C and the estimated noise ratio: INCV's selection, where the method takes it; None where it is yet to be made
-    selecting = cli.selection_experiment(args, dataset, y_noisy, noise) if args.method in SELECTED else None
+    selecting = cli.selection_experiment(args, dataset, y_noisy, noise) if args.method in SELECTION_METHODS else None
     again = bool(selecting and selecting.overwrite and not args.selection)      # and so what trains on it
     decisions = read_decisions(args.decisions, dataset, y_noisy) if args.decisions else None
     experiment = cli.experiment(
         args, "main", dataset, y_noisy, noise, (len(y_noisy), "the training set"), args.epochs, method=args.method,
-        assumed_pattern=cli.told(args, noise) if args.method in ASSUMING else told(noise.pattern), selection=None,
+        assumed_pattern=cli.told(args, noise) if args.method in PATTERN_AWARE_METHODS else told(noise.pattern),
+        selection=None,
         **({"decisions": decisions.digest} if decisions else {}),
         **{flag: getattr(args, flag) for flag in OPTIONS if flag.startswith(f"{args.method}_")})
     experiment = replace(experiment, overwrite=args.overwrite or again)
@@ -186,13 +190,18 @@ def carry_out(work, quiet):
             train(experiment, selection, progress.show)
 
 
-def train(experiment, selection, tell):
-    """Trains one or two networks, on all of D or on a selection, or goes on. tell: called with progress.Events."""
-    from noisylabels.methods.base import Given
-    from noisylabels.training import evaluation
+def train(experiment, selection, on_event):
+    """Trains one or two networks, on all of D or on a selection, or goes on. on_event: called with progress.Events."""
+    from noisylabels.methods.standard import standard_probabilities
+    from noisylabels.training.callbacks import combine_callbacks, every_n_epochs
     from noisylabels.training.device import start_tensorflow
-    from noisylabels.training.export import mean_prediction, save_usable
+    from noisylabels.training.epoch_choice import HeldOutEvaluation, fit_best_epoch
+    from noisylabels.training.evaluation import Evaluation
+    from noisylabels.training.export import mean_probabilities, save_inference_model
+    from noisylabels.training.result_table import test_accuracies
+    from noisylabels.training.sampling import stratified_holdout
     from noisylabels.training.trainer import Trainer, build
+    from noisylabels.training.training_log import training_log
 
     run, settings, name = training_run(experiment, selection), experiment.settings, experiment.arguments["method"]
     kind = method_class(name)
@@ -204,52 +213,45 @@ def train(experiment, selection, tell):
         if selection:
             experiment = replace(experiment, y_noisy=selection.frame.y_noisy.to_numpy(int))     # some, perhaps, mended
         say(experiment, *([selection] if selection else []), run.place)
-        given = Given(experiment.dataset.x_train, experiment.y_noisy, experiment.dataset.n_classes, settings.batch_size,
-                      settings.epochs, experiment.wrong, experiment.T, experiment.assumed_pattern,
-                      options=options_of(name, experiment.arguments))
+        inputs = MethodInputs(
+            experiment.dataset.x_train, experiment.y_noisy, experiment.dataset.n_classes, settings.batch_size,
+            settings.epochs, noise_ratio=experiment.wrong, T=experiment.T, assumed_pattern=experiment.assumed_pattern,
+            options=options_of(name, experiment.arguments))
         if selection:
             frame = selection.frame
-            given = given.with_selection(frame.select.to_numpy(), frame.candidate.to_numpy(), frame.eval_ratio[0])
-        if name == "incv_student":
-            given = replace(given, predicted=mean_prediction(networks_of(run.folder), given.images).argmax(axis=1))
+            inputs = inputs.with_selection(frame.select.to_numpy(), frame.candidate.to_numpy(), frame.eval_ratio[0])
 
         def trainer_of(method):
-            rate = replace(settings, factor=method.factor or settings.factor).rate
-            return Trainer(method, experiment.clean, settings.augmentation, rate, experiment.jit_compile, tell)
+            rate = replace(settings, lr_schedule=method.lr_schedule or settings.lr_schedule).learning_rate_at
+            return Trainer(method, experiment.clean, settings.augmentation, rate,
+                           jit_compile=experiment.jit_compile, on_event=on_event)
 
-        def train_standard(samples, others):
-            """What a standard network of other initial weights predicts, trained as a stage of this run."""
-            trainer = trainer_of(build(method_class("standard"), given, settings, experiment.seed, "standard"))
-            trainer.method.samples = samples
-            choice = evaluation.Validation(trainer.method, trainer.images, others, "loss")
-            _, memory = trainer.fit(settings.epochs, experiment.seed, "standard", run.checkpoint("standard"), choice,
-                                    "standard network")
-            choice.restore(memory)
-            return trainer.method.probabilities(trainer.images)
-
-        method = build(method_class(name), given, settings, experiment.seed, "main")
+        method = build(kind, inputs, settings, seed=experiment.seed, stage="main")
         dropped = selection.dropped if selection else np.array([], int)
-        validated = evaluation.held_out(np.setdiff1d(np.arange(len(given.labels)), dropped), given.labels,
-                                        settings.validation_split, stream(experiment.seed, "validation"))
+        validated = stratified_holdout(np.setdiff1d(np.arange(len(inputs.labels)), dropped), inputs.labels,
+                                       settings.validation_split, stream(experiment.seed, "validation"))
         method.hold_out(np.union1d(validated, dropped))
-        method.prepare(train_standard, experiment.seed)
+        method.prepare(PreparationContext(
+            seed=experiment.seed,
+            train_standard=partial(standard_probabilities, inputs=inputs, settings=settings, seed=experiment.seed,
+                                   checkpoint=run.checkpoint("standard"), create_trainer=trainer_of),
+            teacher_probabilities=partial(mean_probabilities, networks_of(run.folder), inputs.images)))
         trainer = trainer_of(method)
-        choice = evaluation.Validation(method, trainer.images, method.held_out, "loss")
-        every = 1 if len(method.held_out) else settings.evaluate_every          # any epoch may be chosen
-        after_epoch = evaluation.together(
-            evaluation.every(every, settings.epochs, evaluation.Evaluation(method, trainer.images, experiment)),
-            evaluation.every(every, settings.epochs,
-                             evaluation.Validation(method, trainer.images, validated, "accuracy")), choice)
-        history, memory = trainer.fit(settings.epochs, experiment.seed, name, run.checkpoint("main"), after_epoch, name)
-        choice.restore(memory)
+        n = 1 if len(method.held_out) else settings.evaluate_every          # any epoch may be chosen
+        evaluation = every_n_epochs(n, settings.epochs, combine_callbacks(
+            Evaluation(method, trainer.images, experiment),
+            HeldOutEvaluation(method, trainer.images, validated, "accuracy")))
+        history = fit_best_epoch(trainer, method.held_out, settings.epochs, experiment.seed, stage=name,
+                                 checkpoint=run.checkpoint("main"), evaluation=evaluation, name=name)
 
         for k, network in enumerate(method.networks):
-            save_usable(network, run.folder / f"{name}_{k + 1}.keras", experiment.dataset.classes, method.mirror)
+            save_inference_model(network, run.folder / f"{name}_{k + 1}.keras", experiment.dataset.classes,
+                                 method.flip_tta)
         for matrix in method.matrices:
             write_csv(run.folder / f"{name}_{matrix}.csv", pd.DataFrame(getattr(method, matrix)), index=True)
-        labels = write_labels(run.folder / f"{name}_labels.csv", experiment, method.believed())
-        log = evaluation.training_log(history)
-        result = evaluation.test_accuracies(log, method.n_networks)
+        labels = write_labels(run.folder / f"{name}_labels.csv", experiment, method.corrected_labels())
+        log = training_log(history)
+        result = test_accuracies(log, method.n_networks)
         if not experiment.dataset.clean_test:
             result["test_labels"] = GIVEN
         write_csv(run.folder / f"{name}_training.csv", log)

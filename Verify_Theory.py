@@ -14,6 +14,7 @@ import pandas as pd
 
 from noisylabels import cli, data_flags, theory
 from noisylabels.methods import method_class
+from noisylabels.methods.inputs import MethodInputs
 from noisylabels.progress import Progress, say
 from noisylabels.report import draw
 from noisylabels.report.read import VERIFY_COLUMNS, read_finished
@@ -62,22 +63,23 @@ def run_of(experiment):
     return Run(experiment.folder, "Verify_Theory", experiment.identity, experiment.overwrite, FILES)
 
 
-def train(experiments, tell):
+def train(experiments, on_event):
     """Trains for each of the experiments: one network, whose initial weights all have, and one compiled step.
 
-    tell: called with progress.Events.
+    on_event: called with progress.Events.
     """
-    from noisylabels.methods.base import Given
-    from noisylabels.training.device import start_tensorflow
-    from noisylabels.training.evaluation import by_truth, every
-    from noisylabels.training.trainer import Trainer, as_tensor, build
+    from noisylabels.training.callbacks import every_n_epochs
+    from noisylabels.training.device import as_tensor, start_tensorflow
+    from noisylabels.training.evaluation import mean_by_correctness
+    from noisylabels.training.trainer import Trainer, build
 
     first = experiments[0]
     dataset, settings, seed = first.dataset, first.settings, first.seed
     device = start_tensorflow(first.gpu_id, first.jit_compile, first.threads, settings.batch_size)
-    given = Given(dataset.x_train, first.y_noisy, dataset.n_classes, settings.batch_size, settings.epochs)
-    method = build(method_class("standard"), given, settings, seed, "verify")
-    trainer = Trainer(method, first.clean, settings.augmentation, settings.rate, first.jit_compile, tell)
+    inputs = MethodInputs(dataset.x_train, first.y_noisy, dataset.n_classes, settings.batch_size, settings.epochs)
+    method = build(method_class("standard"), inputs, settings, seed=seed, stage="verify")
+    trainer = Trainer(method, first.clean, settings.augmentation, settings.learning_rate_at,
+                      jit_compile=first.jit_compile, on_event=on_event)
     test_images = as_tensor(dataset.x_test)
     trained, held_out = np.array_split(stream(seed, "halves").permutation(len(dataset.y_train)), 2)
     held_out = np.sort(held_out)
@@ -90,7 +92,8 @@ def train(experiments, tell):
 
         def after_epoch(epoch, memory):
             memory["predicted"] = method.probabilities(trainer.images, held_out).argmax(axis=1)
-            return by_truth(memory["predicted"] == y_noisy, clean, ("acc_mix", "acc_clean", "acc_noisy"))   # noqa: B023
+            hits = memory["predicted"] == y_noisy                                                       # noqa: B023
+            return mean_by_correctness(hits, clean, ("acc_mix", "acc_clean", "acc_noisy"))              # noqa: B023
 
         with run.session(lambda: device, experiment.wait):
             if run.finished:            # by another process, in the meantime
@@ -98,9 +101,9 @@ def train(experiments, tell):
             say(experiment, run.place)
             trainer.relabel(experiment.y_noisy, experiment.clean)
             method.restart(trained)
+            evaluation = every_n_epochs(settings.evaluate_every, settings.epochs, after_epoch)
             history, memory = trainer.fit(settings.epochs, seed, "verify", run.checkpoint("main"),
-                                          every(settings.evaluate_every, settings.epochs, after_epoch),
-                                          str(experiment.noise))
+                                          after_epoch=evaluation, name=str(experiment.noise))
             test = method.probabilities(test_images).argmax(axis=1)
             write_results(experiment, run, held_out, memory["predicted"], (test == dataset.y_test).mean(), history)
 

@@ -53,11 +53,11 @@ def run(args):
     classes = read_classes(args.classes or args.model.with_name("classes.json"))
 
     from noisylabels.training.device import quiet_stderr, start_tensorflow
-    from noisylabels.training.export import load_usable
+    from noisylabels.training.export import load_inference_model
 
     # the network
     start_tensorflow(args.gpu_id)
-    network = load_usable(args.model)
+    network = load_inference_model(args.model)
     n_classes, shape = network.output_shape[1], network.input_shape[1:]
     if len(classes) != n_classes:
         raise UserError(f"argument --classes: there are {len(classes)} names, but {args.model} knows {n_classes} "

@@ -22,7 +22,7 @@ import INCV
 import INCV_main
 from noisylabels import cli, data_flags, interrupt
 from noisylabels.errors import UserError, did_you_mean
-from noisylabels.methods import METHODS, PAPER
+from noisylabels.methods import METHODS, PAPER_METHODS
 from noisylabels.report import draw
 from noisylabels.selection.files import RECORD
 from noisylabels.selection.select import trainings
@@ -66,7 +66,8 @@ def arguments():
     add = parser.add_argument
     add("--settings", nargs="+", type=setting, metavar="PATTERN:RATIO",
         help="noise settings; by default the paper's four, sym:0.2 sym:0.5 sym:0.8 asym:0.4, or given if labels are")
-    add("--methods", nargs="+", choices=METHODS, default=[*PAPER], help="methods to run; by default the paper's seven")
+    add("--methods", nargs="+", choices=METHODS, default=[*PAPER_METHODS],
+        help="methods to run; by default the paper's seven")
     add("--seeds", nargs="+", type=cli.number(int, 0), default=[0, 1, 2], help="seeds to run; by default 0 1 2")
     add("--jobs", type=cli.number(int, 1),
         help="runs at a time on this machine, by default 1; several share the cores")

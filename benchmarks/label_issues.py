@@ -58,7 +58,7 @@ def iterations(experiment):
     def train(halves, use_best):
         answers = [scores for scores, _ in trainers.train(halves, use_best)]
         for (_, _, held_out), scores in zip(halves, answers):
-            issue[held_out[scores.hit]] = False
+            issue[held_out[scores.agrees]] = False
             total[held_out] += scores.label_score
             times[held_out] += 1
         i = halves[0][0].iteration

@@ -10,30 +10,30 @@ import tensorflow as tf
 from models import create_model
 
 
-def network(given, settings):
+def network(inputs, settings):
     """The recipe's network of Keras' own layers, compiled, with probabilities as its output."""
-    logits = create_model(settings.architecture, given.images.shape[1:], given.n_classes, stock=True)
+    logits = create_model(settings.architecture, inputs.images.shape[1:], inputs.n_classes, stock=True)
     model = keras.Model(logits.inputs, keras.layers.Softmax()(logits.outputs[0]))
     model.compile(keras.optimizers.Adam(settings.learning_rate, epsilon=1e-8), "categorical_crossentropy",
                   metrics=["accuracy"])
     return model
 
 
-def generator(given, settings, samples, batch_size):
+def generator(inputs, settings, samples, batch_size):
     """Endless augmented batches: float images (n, h, w, ch) in [0, 1] and one-hot labels (n, c)."""
-    images = given.images[samples] / np.float32(255)
+    images = inputs.images[samples] / np.float32(255)
     options = {"width_shift_range": 4., "height_shift_range": 4., "horizontal_flip": True}
     augmentation = tf.keras.preprocessing.image.ImageDataGenerator(**options if settings.augmentation != "none" else {})
-    return augmentation.flow(images, keras.utils.to_categorical(given.labels[samples], given.n_classes), batch_size)
+    return augmentation.flow(images, keras.utils.to_categorical(inputs.labels[samples], inputs.n_classes), batch_size)
 
 
 class INCV:
     """Trains on some samples and scores the held-out ones."""
 
-    def __init__(self, given, settings, samples, scored):
-        self.model = network(given, settings)
-        self.batches = generator(given, settings, samples, given.batch_size)
-        self.scored = given.images[scored] / np.float32(255)
+    def __init__(self, inputs, settings, samples, scored):
+        self.model = network(inputs, settings)
+        self.batches = generator(inputs, settings, samples, inputs.batch_size)
+        self.scored = inputs.images[scored] / np.float32(255)
 
     def train(self):
         self.model.fit(self.batches, verbose=0)
@@ -46,12 +46,12 @@ class INCV:
 class CoTeaching:
     """Trains two networks on S and C, each on what the other finds easy, and scores the test images."""
 
-    def __init__(self, given, settings, samples, scored):
-        candidates, half = np.flatnonzero(given.candidate), given.batch_size // 2
-        self.models = [network(given, settings), network(given, settings)]
-        self.batches = generator(given, settings, samples, given.batch_size)
-        self.candidates = generator(given, settings, candidates, half)
-        self.scored, self.count = given.images[scored] / np.float32(255), given.batch_size
+    def __init__(self, inputs, settings, samples, scored):
+        candidates, half = np.flatnonzero(inputs.candidate), inputs.batch_size // 2
+        self.models = [network(inputs, settings), network(inputs, settings)]
+        self.batches = generator(inputs, settings, samples, inputs.batch_size)
+        self.candidates = generator(inputs, settings, candidates, half)
+        self.scored, self.count = inputs.images[scored] / np.float32(255), inputs.batch_size
 
     def train(self):
         for _ in range(len(self.batches)):

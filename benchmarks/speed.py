@@ -38,7 +38,7 @@ import tensorflow as tf
 
 from models import create_model
 from noisylabels.methods import method_class
-from noisylabels.methods.base import Given
+from noisylabels.methods.inputs import MethodInputs
 from noisylabels.recipes import PRECISIONS, RECIPES
 from noisylabels.streams import stream
 from noisylabels.training.device import dtype_policy, start_tensorflow
@@ -56,10 +56,10 @@ class Suite:
     """What the scripts do in an epoch: the same functions, checkpoint included."""
 
     def __init__(self, name, problem, settings, scored, folder):
-        self.method = build(method_class(name), problem.given, settings, 0, "main")
+        self.method = build(method_class(name), problem.inputs, settings, 0, "main")
         self.method.samples, self.method.warm_up = problem.samples, -1
-        self.trainer = Trainer(self.method, np.ones(len(problem.given.labels), bool), settings.augmentation,
-                               settings.rate)
+        self.trainer = Trainer(self.method, np.ones(len(problem.inputs.labels), bool), settings.augmentation,
+                               settings.learning_rate_at)
         self.scored, self.checkpoint = scored, folder / "checkpoint.npz"
 
     def train(self):
@@ -118,7 +118,7 @@ class Problem(NamedTuple):
     """A data set as far as it is measured. epoch, held_out, tests: samples in a whole epoch of INCV, scored ones."""
 
     recipe: str
-    given: Given
+    inputs: MethodInputs
     samples: np.ndarray
     scored: np.ndarray
     epoch: int
@@ -139,8 +139,8 @@ def problem_of(prefix, data_dir):
         (images, labels), n, m, epoch, tests = cifar10(data_dir), STEPS * BATCH, SCORED, 25_000, 10_000
     samples, scored, everything = np.arange(n), np.arange(n, n + m), np.arange(len(labels))
     candidate = np.isin(everything, scored[:n // 2])
-    given = Given(images, labels, 10, BATCH, 200).with_selection(everything < n, candidate, .5)
-    return Problem("digits" if prefix else "paper", given, samples, scored, epoch, len(labels) - epoch, tests)
+    inputs = MethodInputs(images, labels, 10, BATCH, 200).with_selection(everything < n, candidate, .5)
+    return Problem("digits" if prefix else "paper", inputs, samples, scored, epoch, len(labels) - epoch, tests)
 
 
 def cifar10(data_dir):
@@ -171,7 +171,7 @@ def comparisons(data_dir, folder, precision):
                 ("co_teaching_epoch", "main", "incv", plain_2019.CoTeaching, problem.tests)]:
             settings, scored = problem.settings(task, precision), problem.scored[:whole]
             sides = {"suite": Suite(suite, problem, settings, scored, folder),
-                     "plain": plain(problem.given, settings, problem.samples, scored)}
+                     "plain": plain(problem.inputs, settings, problem.samples, scored)}
             if task == "INCV":
                 sides["together"] = SideBySide(prefix, data_dir, precision)
             found[prefix + name] = Compared(sides, len(problem.samples) / problem.epoch, len(scored) / whole)

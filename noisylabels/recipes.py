@@ -1,133 +1,254 @@
-"""The recipes: what each sets, in one table. A flag of its name overrides an entry; schedule and mirror mean have none.
+"""The training settings of each recipe. Command-line flags of the same names override them.
 
-`paper` is the setting of 2019, `fast` one for CIFAR on a laptop, `digits` one for the embedded data set. Each has three
-tasks: INCV (a training of the selection), main (INCV_main) and verify (Verify_Theory).
+`paper` has the settings of Chen et al. 2019, `fast` trains CIFAR on a laptop, `digits` is for the
+embedded data set. Each recipe has settings for three tasks: `INCV` (one training of the
+selection), `main` (INCV_main.py) and `verify` (Verify_Theory.py).
 """
+
+from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, fields, replace
-from typing import NamedTuple
+from typing import Any
 
-PRECISIONS = ("float32", "mixed")       # mixed: in bfloat16 where device.computes_bfloat16(), else in float32
-AUGMENTATIONS = ("none", "flip", "shift", "translate", "shift_flip", "translate_flip")     # in training/augmentation.py
+# "mixed" computes in bfloat16 where `training.device.computes_bfloat16()`, else in float32.
+PRECISIONS = ("float32", "mixed")
 
-# Functions of training/optimizers.py, and their learning rates: of nesterov the trial's 4 / (1024 (1 + 1/(1 - .85))),
-# of losses summed over a batch of 128, times 128 for their mean.
-OPTIMIZERS = {"adam": 1e-3, "nesterov": 128 * 4 / (1024 * (1 + 1 / .15))}
+# Functions of training/augmentation.py.
+AUGMENTATIONS = ("none", "flip", "shift", "translate", "shift_flip", "translate_flip")
+
+# Functions of training/optimizers.py, and their default learning rates. The published rate of
+# nesterov, 4 / (1024 (1 + 1 / (1 - 0.85))), is for losses summed over a batch of 128. Losses are
+# averaged here, hence the factor of 128.
+OPTIMIZERS = {"adam": 1e-3, "nesterov": 128 * 4 / (1024 * (1 + 1 / 0.15))}
+
+MIN_STEPS_PER_EPOCH = 8  # unless the user chooses the batch size
+
+# Multiplier of the learning rate, a function of the time in epochs and the number of epochs.
+LRSchedule = Callable[[float, int], float]
 
 
-class Steps:
-    """Piecewise constant: cuts are (epoch, factor) of a training of `of` epochs, scaled to the training at hand."""
+@dataclass(frozen=True)
+class PiecewiseConstant:
+    """Learning rate schedule with a constant multiplier between cuts, 1 before the first.
 
-    def __init__(self, of, *cuts):
-        self.of, self.cuts = of, cuts
+    Parameters
+    ----------
+    epochs : int
+        Length of the training that the cuts refer to. They scale with the actual length.
+    cuts : tuple of (int, float)
+        Epoch at which each cut begins, counted from 0, and the multiplier from there on.
+    """
 
-    def __call__(self, time, epochs):
-        return ([1.] + [value for epoch, value in self.cuts if time >= epoch * epochs / self.of])[-1]
+    epochs: int
+    cuts: tuple[tuple[int, float], ...]
+
+    def __call__(self, time: float, epochs: int) -> float:
+        """Return the multiplier at a time in epochs."""
+        multiplier = 1.0
+        for epoch, value in self.cuts:
+            if time >= epoch * epochs / self.epochs:
+                multiplier = value
+        return multiplier
 
 
-class Triangle(NamedTuple):
-    """Linear from `start` to 1 over the first share `peak` of the training, then linear down to `end`."""
+@dataclass(frozen=True)
+class Triangular:
+    """Learning rate schedule that rises linearly to 1 and then falls linearly.
+
+    Parameters
+    ----------
+    start, end : float
+        Multiplier at the beginning and at the end of the training.
+    peak : float
+        Share of the training, in (0, 1), at which the multiplier is 1.
+    """
 
     start: float
     peak: float
     end: float
 
-    def __call__(self, time, epochs):
-        done = time / epochs
-        if done < self.peak:
-            return self.start + (1 - self.start) * done / self.peak
-        return 1 - (1 - self.end) * (done - self.peak) / (1 - self.peak)
+    def __call__(self, time: float, epochs: int) -> float:
+        """Return the multiplier at a time in epochs."""
+        progress = time / epochs
+        if progress < self.peak:
+            return self.start + (1 - self.start) * progress / self.peak
+        return 1 - (1 - self.end) * (progress - self.peak) / (1 - self.peak)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How one network is trained. factor(time in epochs, epochs) multiplies the learning rate."""
+    """How a network is trained."""
 
-    architecture: str
+    architecture: str  # a key of models.ARCHITECTURES
     epochs: int
-    factor: object
-    optimizer: str = "adam"             # one of OPTIMIZERS
+    lr_schedule: LRSchedule
+    optimizer: str = "adam"  # a key of OPTIMIZERS
     learning_rate: float = OPTIMIZERS["adam"]
-    weight_decay: float = 0.            # of all trained weights, each step by this times the learning rate
+    weight_decay: float = 0.0  # decoupled: each step subtracts learning rate * decay * weights
     batch_size: int = 128
-    augmentation: str = "shift_flip"    # one of AUGMENTATIONS
-    precision: str = "float32"          # one of PRECISIONS
-    mirror: bool = False                # predict the mean over an image and its mirror image
-    validation_split: float = 0.        # share of the samples held out, to choose an epoch by their observed labels
-    evaluate_every: int = 1             # epochs, for the log; each of the last ten
+    augmentation: str = "shift_flip"  # one of AUGMENTATIONS
+    precision: str = "float32"  # one of PRECISIONS
+    flip_tta: bool = False  # average the logits of an image and its horizontal flip
+    validation_split: float = 0.0  # share of the samples held out to choose an epoch
+    evaluate_every: int = 1  # epochs between two evaluations; the last ten are all evaluated
 
-    def rate(self, time, epochs):
-        """The learning rate at a time in epochs, of a training of so many epochs."""
-        return self.learning_rate * self.factor(time, epochs)
+    def learning_rate_at(self, time: float, epochs: int) -> float:
+        """Return the learning rate at a time in epochs, of a training of `epochs` epochs."""
+        return self.learning_rate * self.lr_schedule(time, epochs)
 
     @property
-    def values(self):
-        """All of it as plain values, for a record; the recipe's name stands for the function."""
+    def values(self) -> dict[str, Any]:
+        """The settings under their record keys, without the schedule, which the recipe implies."""
         values = asdict(self)
-        del values["factor"]
-        return values
+        del values["lr_schedule"]
+        return {_record_key(name): value for name, value in values.items()}
 
-    def __str__(self):
-        decay = f", weight decay {self.weight_decay:g}" if self.weight_decay else ""
-        mirror = ", predicts with the mirror image" if self.mirror else ""
-        split = f", {self.validation_split:g} held out" if self.validation_split else ""
-        every = f" (evaluated every {self.evaluate_every})" if self.evaluate_every > 1 else ""
-        return (f"{self.architecture}, {self.epochs} epochs{every}, batch {self.batch_size}, {self.optimizer} at "
-                f"{self.learning_rate:.3g}{decay}, augmentation {self.augmentation}, {self.precision} precision{mirror}"
-                f"{split}")
+    def __str__(self) -> str:
+        epochs = f"{self.epochs} epochs"
+        if self.evaluate_every > 1:
+            epochs += f" (evaluated every {self.evaluate_every})"
+        parts = [
+            self.architecture,
+            epochs,
+            f"batch {self.batch_size}",
+            self.optimizer,
+            f"learning rate {self.learning_rate:.3g}",
+        ]
+        if self.weight_decay:
+            parts.append(f"weight decay {self.weight_decay:g}")
+        parts += [f"augmentation {self.augmentation}", f"{self.precision} precision"]
+        if self.flip_tta:
+            parts.append("horizontal flip at test time")
+        if self.validation_split:
+            parts.append(f"{self.validation_split:g} held out")
+        return ", ".join(parts)
 
 
-# What a record of a time before a setting was there means by its absence.
-DEFAULTS = {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
-KINDS = {field.name: (float, int) if field.type is float else field.type for field in fields(Settings)}  # in a record
+def _record_key(name: str) -> str:
+    """Return the key of a setting in records, where `flip_tta` is called "mirror"."""
+    return {"flip_tta": "mirror"}.get(name, name)
 
-# Epoch indices of 2019 count from 0: "> 20" there is a cut at 21 here.
-ADAM_INCV = Steps(50, (21, .5), (31, .25), (41, .1))
-ADAM_MAIN = Steps(200, (80, .1), (120, .01), (160, .001), (180, .0005))
-ADAM_VERIFY = Steps(200, (81, .1), (121, .01), (161, .001), (181, .0005))
 
-FAST = dict(architecture="FastCNN", factor=Triangle(.2, .23, 0), optimizer="nesterov", precision="mixed",
-            learning_rate=OPTIMIZERS["nesterov"], weight_decay=.03, augmentation="translate_flip", mirror=True)
-DIGITS = dict(augmentation="none", batch_size=32)
+def _type_in_record(kind: type) -> type | tuple[type, ...]:
+    """Return the types of a setting's value in a record. JSON does not tell 1.0 from 1."""
+    return (float, int) if kind is float else kind
 
-RECIPES = {
-    "paper": {"INCV": Settings("ResNet32", 50, ADAM_INCV),
-              "main": Settings("ResNet32", 200, ADAM_MAIN),
-              "verify": Settings("ResNet110", 200, ADAM_VERIFY)},
-    "fast": {"INCV": Settings(epochs=14, **FAST),
-             # Less weight decay than in the selection gives a higher accuracy at all four settings.
-             "main": Settings(epochs=30, evaluate_every=4,
-                              **FAST | dict(architecture="FastCNN48", weight_decay=.01)),
-             # It has to fit its noise: images in two versions alone, no decay, and no mean of two predictions.
-             "verify": Settings(epochs=30, **FAST | dict(augmentation="flip", weight_decay=0., mirror=False))},
-    # The weights rule may choose any epoch of a selection, so even the first should be a good one: a larger rate.
-    "digits": {"INCV": Settings("SmallCNN", 25, ADAM_INCV, learning_rate=3e-3, **DIGITS),
-               "main": Settings("SmallCNN", 40, ADAM_MAIN, **DIGITS),
-               "verify": Settings("MLP", 100, ADAM_VERIFY, augmentation="none")},
+
+# Older records lack the settings that were added later. The default holds for them.
+RECORD_DEFAULTS = {
+    _record_key(field.name): field.default
+    for field in fields(Settings)
+    if field.default is not MISSING
+}
+RECORD_TYPES = {
+    _record_key(field.name): _type_in_record(field.type)
+    for field in fields(Settings)
+    if field.name != "lr_schedule"
+}
+
+# The 2019 code counts epochs from 0 and cuts at "epoch > 20", which is epoch 21 here.
+ADAM_INCV = PiecewiseConstant(50, ((21, 0.5), (31, 0.25), (41, 0.1)))
+ADAM_MAIN = PiecewiseConstant(200, ((80, 0.1), (120, 0.01), (160, 0.001), (180, 0.0005)))
+ADAM_VERIFY = PiecewiseConstant(200, ((81, 0.1), (121, 0.01), (161, 0.001), (181, 0.0005)))
+
+FAST = Settings(
+    architecture="FastCNN",
+    epochs=30,
+    lr_schedule=Triangular(start=0.2, peak=0.23, end=0),
+    optimizer="nesterov",
+    learning_rate=OPTIMIZERS["nesterov"],
+    weight_decay=0.03,
+    augmentation="translate_flip",
+    precision="mixed",
+    flip_tta=True,
+)
+
+RECIPES: dict[str, dict[str, Settings]] = {
+    "paper": {
+        "INCV": Settings("ResNet32", 50, ADAM_INCV),
+        "main": Settings("ResNet32", 200, ADAM_MAIN),
+        "verify": Settings("ResNet110", 200, ADAM_VERIFY),
+    },
+    "fast": {
+        "INCV": replace(FAST, epochs=14),
+        # A weight decay of 0.03 ends with a lower test accuracy at all four noise settings.
+        "main": replace(FAST, architecture="FastCNN48", weight_decay=0.01, evaluate_every=4),
+        # The theory assumes that the network fits its noisy labels, so regularise little.
+        "verify": replace(FAST, augmentation="flip", weight_decay=0.0, flip_tta=False),
+    },
+    "digits": {
+        # INCV may select with the weights of any epoch, so even the first ones should be good.
+        "INCV": Settings(
+            "SmallCNN", 25, ADAM_INCV, learning_rate=3e-3, batch_size=32, augmentation="none"
+        ),
+        "main": Settings("SmallCNN", 40, ADAM_MAIN, batch_size=32, augmentation="none"),
+        "verify": Settings("MLP", 100, ADAM_VERIFY, augmentation="none"),
+    },
 }
 
 
-STEPS = 8                       # that an epoch should have, at the least, where nobody chose the batch
+def resolve(
+    recipe: str,
+    task: str,
+    allows_flips: bool = True,
+    allows_shifts: bool | None = None,
+    n_samples: int | None = None,
+    **overrides: Any,
+) -> Settings:
+    """Return the settings of a task, adapted to the data set and to the user's overrides.
 
+    An optimizer that is not the recipe's comes with its default learning rate. Test-time flips are
+    switched off for networks that are not trained on flipped images.
 
-def resolve(recipe, task, may_be_mirrored=True, may_be_shifted=None, samples=None, **overrides):
-    """The Settings of a task in a recipe, with the overrides that are not None in place of the recipe's.
+    Parameters
+    ----------
+    recipe : str
+        A key of `RECIPES`.
+    task : {"INCV", "main", "verify"}
+        What is trained.
+    allows_flips : bool
+        Whether a horizontal flip keeps an image in its class. If not, the recipe's flips are left
+        out of augmentation and prediction.
+    allows_shifts : bool, optional
+        Whether the images are large enough to be shifted. By default the same as `allows_flips`.
+    n_samples : int, optional
+        Number of training samples of a custom data set. The batch size is halved until an epoch
+        has at least `MIN_STEPS_PER_EPOCH` steps; nesterov's learning rate is halved with it.
+    **overrides
+        Settings that replace the recipe's, by field name. None keeps the recipe's.
 
-    may_be_mirrored: where the mirror image of an image need not be of its class (digits), the recipe's is left out.
-    may_be_shifted: so are shifts where an image is too small for them; None: as may_be_mirrored. samples: how many of
-    own images a training has; of so few that an epoch would have less than STEPS steps, batches are a half, a quarter,
-    ... as large, and so is the learning rate, with nesterov. Another optimizer than the recipe's has its own rate. A
-    network that is not trained on mirror images does not predict with them.
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    KeyError
+        If the recipe, the task or an optimizer is unknown.
     """
     settings = RECIPES[recipe][task]
-    shifted = may_be_mirrored if may_be_shifted is None else may_be_shifted
-    allowed = {"flip": may_be_mirrored, "shift": shifted, "translate": shifted}
-    changes = [part for part in settings.augmentation.split("_") if allowed.get(part)]
-    settings = replace(settings, augmentation="_".join(changes) or "none", mirror=settings.mirror and may_be_mirrored)
-    optimizer = overrides.get("optimizer") or settings.optimizer
+    overrides = {name: value for name, value in overrides.items() if value is not None}
+    if allows_shifts is None:
+        allows_shifts = allows_flips
+    allowed = {"flip": allows_flips, "shift": allows_shifts, "translate": allows_shifts}
+    augmentations = [part for part in settings.augmentation.split("_") if allowed.get(part)]
+    settings = replace(
+        settings,
+        augmentation="_".join(augmentations) or "none",
+        flip_tta=settings.flip_tta and allows_flips,
+    )
+    optimizer = overrides.get("optimizer", settings.optimizer)
     if optimizer != settings.optimizer:
-        settings = replace(settings, learning_rate=OPTIMIZERS[optimizer])
-    while samples and not overrides.get("batch_size") and 2 < settings.batch_size > samples / STEPS:
-        rate = settings.learning_rate / 2 if optimizer == "nesterov" else settings.learning_rate
-        settings = replace(settings, batch_size=settings.batch_size // 2, learning_rate=rate)
-    settings = replace(settings, **{name: value for name, value in overrides.items() if value is not None})
-    return replace(settings, mirror=settings.mirror and "flip" in settings.augmentation)
+        settings = replace(settings, optimizer=optimizer, learning_rate=OPTIMIZERS[optimizer])
+    if n_samples and "batch_size" not in overrides:
+        settings = _with_enough_steps(settings, n_samples)
+    settings = replace(settings, **overrides)
+    return replace(settings, flip_tta=settings.flip_tta and "flip" in settings.augmentation)
+
+
+def _with_enough_steps(settings: Settings, n_samples: int) -> Settings:
+    """Halve the batch size until an epoch has `MIN_STEPS_PER_EPOCH` steps, or the size is 2."""
+    while settings.batch_size > max(2, n_samples / MIN_STEPS_PER_EPOCH):
+        settings = replace(settings, batch_size=settings.batch_size // 2)
+        if settings.optimizer == "nesterov":
+            settings = replace(settings, learning_rate=settings.learning_rate / 2)
+    return settings

@@ -18,7 +18,8 @@ import numpy as np
 
 from models.layers import Layers
 from noisylabels.methods import method_class
-from noisylabels.methods.base import Given, cross_entropy
+from noisylabels.methods.inputs import MethodInputs, PreparationContext
+from noisylabels.methods.losses import cross_entropy
 from noisylabels.methods.standard import Standard
 from noisylabels.recipes import RECIPES
 from noisylabels.theory import transition_matrix
@@ -45,15 +46,15 @@ class Halves(Standard):
         return {"loss": tf.reduce_mean(losses), "accuracy": 0.}
 
 
-def normalised(kind, given):
+def normalised(kind, method_inputs):
     """A method with a network of batch normalisation and penalties."""
     keras.utils.set_random_seed(0)
     layers = Layers()
-    inputs = x = keras.Input(given.images.shape[1:])
+    inputs = x = keras.Input(method_inputs.images.shape[1:])
     for width in (8, 16):
         x = keras.layers.ReLU()(layers.norm()(layers.conv(width, kernel_regularizer=keras.regularizers.L2(1e-2))(x)))
     outputs = keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(x))
-    return kind(given, [keras.Model(inputs, outputs)], [optimizers.adam(.003, .01)])
+    return kind(method_inputs, [keras.Model(inputs, outputs)], [optimizers.adam(.003, .01)])
 
 
 def train(folder, name, devices, make, stop_in=EPOCHS):
@@ -65,8 +66,8 @@ def train(folder, name, devices, make, stop_in=EPOCHS):
 
     tf.distribute.experimental_set_strategy(both if devices == 2 else None)
     method = make()
-    method.prepare(None, 0)
-    trainer = Trainer(method, np.ones(len(given.labels), bool), "flip", SETTINGS.rate)
+    method.prepare(PreparationContext(0, None, None))
+    trainer = Trainer(method, np.ones(len(method_inputs.labels), bool), "flip", SETTINGS.learning_rate_at)
     with contextlib.suppress(InterruptedError):
         history, _ = trainer.fit(EPOCHS, 0, "main", folder / f"{name}_{devices}_checkpoint.npz", after_epoch)
         state = {f"{'moving' if 'moving' in variable.path else 'state'}{i}": variable.numpy()
@@ -82,17 +83,19 @@ tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU"
 tf.config.experimental.enable_op_determinism()
 both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 folder, names, digits = Path(sys.argv[1]), sys.argv[2:], load_dataset("digits", "data")
-given = Given(digits.x_train[:200], digits.y_train[:200], 10, 32, EPOCHS, T=transition_matrix("sym", .2, 10),
-              options=OPTIONS)
+method_inputs = MethodInputs(digits.x_train[:200], digits.y_train[:200], 10, 32, EPOCHS,
+                             T=transition_matrix("sym", .2, 10), options=OPTIONS)
 for name in names:
     if name != "normalised":
         for devices in (1, 2):
-            train(folder, name, devices, functools.partial(build, method_class(name), given, SETTINGS, 0, "main"))
+            train(folder, name, devices,
+                  functools.partial(build, method_class(name), method_inputs, SETTINGS, 0, "main"))
     else:
-        train(folder, "normalised", 1, lambda: normalised(Standard, given))
-        train(folder, "halves", 1, lambda: normalised(Halves, given))
-        train(folder, "resumed", 2, lambda: normalised(Standard, given), stop_in=1)
-        train(folder, "resumed", 2, lambda: normalised(Standard, given))
-        copies = train(folder, "normalised", 2, lambda: normalised(Standard, given)).networks[0].trainable_variables
+        train(folder, "normalised", 1, lambda: normalised(Standard, method_inputs))
+        train(folder, "halves", 1, lambda: normalised(Halves, method_inputs))
+        train(folder, "resumed", 2, lambda: normalised(Standard, method_inputs), stop_in=1)
+        train(folder, "resumed", 2, lambda: normalised(Standard, method_inputs))
+        method = train(folder, "normalised", 2, lambda: normalised(Standard, method_inputs))
+        copies = method.networks[0].trainable_variables
         np.savez(folder / "copies.npz", **{f"{k}_{i}": variable.value.values[k].numpy()
                                            for i, variable in enumerate(copies) for k in range(2)})

@@ -128,7 +128,7 @@ def cross_entropies(z, y):
 def test_how_losses_are_ranked_and_by_which_statistics_they_are_learned(name, options):
     """Inference mode and the statistics of the kept samples; of 2018 training mode and those of the whole batch."""
     method = toy(name, norm=True, optimizer=keras.optimizers.Adam, options=options)
-    x, y = method.given.images.reshape(N, -1) / 255., method.given.labels
+    x, y = method.inputs.images.reshape(N, -1) / 255., method.inputs.labels
     layers = [network.layers[-1].get_weights() for network in method.networks]
     ranked = [[np.argsort(cross_entropies(logits(x, W, b), y))[:4] for W, b in layers]
               for logits in (in_inference_mode, in_training_mode)]
@@ -139,7 +139,7 @@ def test_how_losses_are_ranked_and_by_which_statistics_they_are_learned(name, op
         z = in_training_mode(x, W, b)[chosen] if options else in_training_mode(x[chosen], W, b)
         losses.append(cross_entropies(z, y[chosen]).mean())
 
-    logs = method.train_step(whole_batch(method.given, keep=4))
+    logs = method.train_step(whole_batch(method.inputs, keep=4))
     assert float(logs["loss"]) == pytest.approx(np.mean(losses), rel=1e-5)
     assert [float(logs[f"kept_precision_{k}"]) for k in (1, 2)] == [np.mean(chosen % 2 == 0) for chosen in kept]
     for network in method.networks:
@@ -156,8 +156,8 @@ def test_2018_reaches_its_rate_an_epoch_earlier_and_lowers_beta_for_the_decay(tm
         method.begin_epoch(epoch, [], 0)
         betas.append([float(optimizer.beta_1) for optimizer in method.optimizers])
     assert betas == pytest.approx(np.float32([[.9] * 2, [.9] * 2, [.1] * 2, [.1] * 2]))
-    assert [method.factor(time, 200) for time in (0, 80, 80.9, 140, 199.9)] == [1, 1, 1, .5, 1 / 120]
-    assert [toy("co_teaching").factor, toy("incv").factor] == [None, None]
+    assert [method.lr_schedule(time, 200) for time in (0, 80, 80.9, 140, 199.9)] == [1, 1, 1, .5, 1 / 120]
+    assert [toy("co_teaching").lr_schedule, toy("incv").lr_schedule] == [None, None]
 
 
 @pytest.mark.parametrize("time, expected", [(0, 1), (6.9, 1), (7, 9 / 9.6), (12, 4 / 9.6), (15.9, 1 / 9.6)])
@@ -182,7 +182,7 @@ def test_beta_of_2018_is_that_of_its_steps(tmp_path):
     for epoch in (0, 199):
         method = build(200)
         method.begin_epoch(epoch, [], 0)
-        method.train_step(whole_batch(method.given, keep=4))
+        method.train_step(whole_batch(method.inputs, keep=4))
         moments.append([v.numpy() for v in method.optimizers[0].variables if "momentum" in v.path])
     for first, last in zip(*moments, strict=True):
         np.testing.assert_allclose(last, 9 * first, rtol=1e-4, atol=1e-9)

@@ -35,8 +35,8 @@ def train(call, tmp_path, monkeypatch):
     class Method:
         begun = []
 
-        def __init__(self, kind, given, *_):
-            self.begun.append(given)
+        def __init__(self, kind, inputs, *_, **__):
+            self.begun.append(inputs)
 
         def hold_out(self, samples):
             self.begun.append(samples)
@@ -71,20 +71,20 @@ def some(frame):
 
 def test_what_is_trained_on(selected, train, tmp_path):
     """Dropped ones are in no set, nor held out to choose an epoch; all but what is decided stays as it was."""
-    from noisylabels.training import evaluation
+    from noisylabels.training.sampling import stratified_holdout
 
     chosen, rows = some(selected)
     path = write(tmp_path / "decisions.csv", rows)
-    ended, given, held_out = train("--decisions", path, "--validation_split", .1)
+    ended, inputs, held_out = train("--decisions", path, "--validation_split", .1)
     drop, keep, relabel = (np.isin(np.arange(1437), chosen[name]) for name in ("drop", "keep", "relabel"))
-    assert (given.select == (selected.select & ~drop | keep | relabel)).all()
-    assert (given.candidate == (selected.candidate & ~drop & ~keep & ~relabel)).all()
-    assert (given.labels == np.where(relabel, (selected.y_noisy + 1) % 10, selected.y_noisy)).all()
-    assert given.eval_ratio == pytest.approx(selected.eval_ratio[0])
-    to_validate = evaluation.held_out(np.flatnonzero(~drop), given.labels, .1, stream(0, "validation"))
+    assert (inputs.select == (selected.select & ~drop | keep | relabel)).all()
+    assert (inputs.candidate == (selected.candidate & ~drop & ~keep & ~relabel)).all()
+    assert (inputs.labels == np.where(relabel, (selected.y_noisy + 1) % 10, selected.y_noisy)).all()
+    assert inputs.eval_ratio == pytest.approx(selected.eval_ratio[0])
+    to_validate = stratified_holdout(np.flatnonzero(~drop), inputs.labels, .1, stream(0, "validation"))
     assert held_out.tolist() == sorted([*chosen["drop"], *to_validate])
     assert "decisions decisions.csv: 3 kept, 3 dropped, 3 relabelled, 3 unsure\n" in ended.out
-    assert f"{(given.labels != selected.y).sum():,} labels wrong" in ended.out
+    assert f"{(inputs.labels != selected.y).sum():,} labels wrong" in ended.out
 
 
 def test_they_are_part_of_what_a_run_is(selected, train, tmp_path):
@@ -104,16 +104,16 @@ def test_they_wait_for_a_selection_that_is_yet_to_be_made(selected, train, tmp_p
     path = write(tmp_path / "decisions.csv", rows)
     (tmp_path / SELECTION).unlink()
     monkeypatch.setattr("noisylabels.selection.select.Trainers", Halves)
-    _, given, _ = train("--decisions", path, "--overwrite_selection")
-    assert given.select[chosen["keep"]].all() and not given.select[chosen["drop"]].any()
+    _, inputs, _ = train("--decisions", path, "--overwrite_selection")
+    assert inputs.select[chosen["keep"]].all() and not inputs.select[chosen["drop"]].any()
 
 
 def test_no_decisions_change_nothing(selected, train, tmp_path):
     """A header alone, and that of a spreadsheet: with a byte order mark, CRLF, columns in another order."""
     path = tmp_path / "decisions.csv"
     path.write_bytes(b"\xef\xbb\xbf" + ",".join(HEADER[::-1]).encode() + b"\r\n")
-    _, given, _ = train("--decisions", path)
-    assert (given.select == selected.select).all() and (given.labels == selected.y_noisy).all()
+    _, inputs, _ = train("--decisions", path)
+    assert (inputs.select == selected.select).all() and (inputs.labels == selected.y_noisy).all()
 
 
 BAD = {
@@ -140,9 +140,9 @@ BAD = {
 def test_decisions_that_cannot_be_meant(kind, selected, train, tmp_path):
     make, message = BAD[kind]
     path, before = write(tmp_path / "decisions.csv", make(selected)), files_in(tmp_path)
-    ended, given, _ = train("--decisions", path)
+    ended, inputs, _ = train("--decisions", path)
     assert_is_one_line(ended, f"{path} .*{message}")
-    assert given is None and files_in(tmp_path) == before
+    assert inputs is None and files_in(tmp_path) == before
 
 
 @pytest.mark.parametrize("content, message", [

@@ -5,8 +5,13 @@ import pandas as pd
 import pytest
 from toys import N, fit, killed, toy
 
-from noisylabels.training import evaluation
-from noisylabels.training.evaluation import Validation, by_network, dead_classes, held_out, together, training_log
+from noisylabels.training import result_table
+from noisylabels.training.callbacks import combine_callbacks
+from noisylabels.training.epoch_choice import HeldOutEvaluation
+from noisylabels.training.evaluation import dead_classes
+from noisylabels.training.result_table import curves_of
+from noisylabels.training.sampling import stratified_holdout
+from noisylabels.training.training_log import training_log
 
 
 def test_dead_classes_are_those_of_a_recall_below_a_twentieth():
@@ -25,7 +30,7 @@ def test_dead_classes_are_those_of_a_recall_below_a_twentieth():
 def test_a_share_of_each_observed_class_is_held_out(share, expected):
     """Of 100 samples, 60, 30 and 10 of the classes 0, 2 and 1; the odd indices of a data set."""
     labels = np.random.default_rng(0).permutation(np.repeat([0, 2, 1], [60, 30, 10])).repeat(2)
-    drawn = [held_out(np.arange(1, 200, 2), labels, share, np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    drawn = [stratified_holdout(np.arange(1, 200, 2), labels, share, np.random.default_rng(seed)) for seed in (0, 0, 1)]
     for samples in drawn:
         assert (samples % 2 == 1).all() and (np.diff(samples) > 0).all()
         found = np.bincount(labels[samples], minlength=3)[[0, 2, 1]]
@@ -37,7 +42,7 @@ def test_a_share_of_each_observed_class_is_held_out(share, expected):
 def test_every_sample_of_a_class_is_held_out_as_often():
     """A half of 8 samples of two classes in each of 400 draws: each 200 times, within five deviations."""
     labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
-    counts = sum(np.bincount(held_out(np.arange(8), labels, .5, np.random.default_rng(seed)), minlength=8)
+    counts = sum(np.bincount(stratified_holdout(np.arange(8), labels, .5, np.random.default_rng(seed)), minlength=8)
                  for seed in range(400))
     assert np.abs(counts - 200).max() <= 50
 
@@ -54,7 +59,7 @@ def scripted(method, p):
         return validation(epoch, memory)
 
     method.probabilities = predict
-    validation = Validation(method, None, np.array([2, 5]), "loss")
+    validation = HeldOutEvaluation(method, None, np.array([2, 5]), "loss")
     return validation, evaluate
 
 
@@ -76,7 +81,7 @@ def test_the_first_epoch_of_the_lowest_loss_on_held_out_labels_is_chosen():
 
 def test_the_loss_that_chooses_is_the_method_s_own_and_the_mean_of_its_networks():
     method = toy("decoupling", labels=np.zeros(N, int))
-    method.observed = lambda p: p @ np.array([[.5, .5, 0], [0, 1, 0], [1, 0, 0]])
+    method.observed_probabilities = lambda p: p @ np.array([[.5, .5, 0], [0, 1, 0], [1, 0, 0]])
     p = [[[[.8, .2, 0], [.8, .2, 0]], [[.2, .8, 0], [.2, .8, 0]]], [[[.4, .6, 0]] * 2, [[0, .6, .4]] * 2]]
     _, evaluate = scripted(method, p)
     memory = {}
@@ -89,13 +94,13 @@ def test_the_loss_that_chooses_is_the_method_s_own_and_the_mean_of_its_networks(
 def test_agreement_with_held_out_labels_is_logged_and_chooses_nothing():
     method, memory = toy("co_teaching", labels=np.array([0, 1, 2] * 4)), {}
     method.probabilities = lambda images, samples, k: np.eye(3)[[[0, 1, 1, 1], [1, 1, 1, 2]][k]]
-    row = Validation(method, None, np.array([0, 3, 4, 7]), "accuracy")(0, memory)
+    row = HeldOutEvaluation(method, None, np.array([0, 3, 4, 7]), "accuracy")(0, memory)
     assert row == {"heldout_accuracy_1": .75, "heldout_accuracy_2": .25} and memory == {}
 
 
 def test_without_samples_nothing_is_logged_and_the_last_weights_stay():
     method, memory = toy("standard"), {}
-    validation = Validation(method, None, method.held_out, "loss")
+    validation = HeldOutEvaluation(method, None, method.held_out, "loss")
     before = method.get_state()
     assert validation(0, memory) == memory == {}
     validation.restore(memory)
@@ -107,7 +112,7 @@ def test_a_killed_training_still_knows_its_best_epoch(tmp_path):
     """Chosen before it is killed: the weights come from the checkpoint."""
     def build():
         method = toy("standard", optimizer=keras.optimizers.Adam)
-        validation = Validation(method, None, np.array([2, 5]), "loss")
+        validation = HeldOutEvaluation(method, None, np.array([2, 5]), "loss")
         losses = iter([[.4], [.9], [.3], [.2], [.1]])
         method.probabilities = lambda *_: np.full((2, 3), next(losses))
         return method, validation
@@ -133,7 +138,7 @@ def test_a_killed_training_still_knows_its_best_epoch(tmp_path):
 
 def test_several_evaluations_make_one_row():
     seen = []
-    both = together(lambda *a: seen.append(a) or {"a": 1}, lambda *a: seen.append(a) or {"b": 2})
+    both = combine_callbacks(lambda *a: seen.append(a) or {"a": 1}, lambda *a: seen.append(a) or {"b": 2})
     assert both(3, {"m": 0}) == {"a": 1, "b": 2} and seen == [(3, {"m": 0})] * 2
 
 
@@ -149,7 +154,7 @@ FIRST, SECOND = [.1, .2, .9, .4, .5, .6, .7, .3, .2, .8, .6, .5], [.5] * 11 + [.
 
 def test_test_accuracies_by_hand():
     history = history_of(test_accuracy_1=FIRST, test_accuracy_2=SECOND)
-    result = evaluation.test_accuracies(history, 2).set_index("network")
+    result = result_table.test_accuracies(history, 2).set_index("network")
     assert list(result) == ["final", "last", "last10", "last10_epochs", "best", "validated", "steps"]
     expected = {"1": [.5, .5, .55, 10, .9, np.nan, 30], "2": [.9, .9, .54, 10, .9, np.nan, 30],
                 "mean": [.7, .7, .545, 10, .7, np.nan, 30]}
@@ -160,7 +165,7 @@ def test_test_accuracies_by_hand():
 
 def test_the_mean_of_the_last_ten_of_a_short_training_says_of_how_many():
     history = history_of(test_accuracy_1=FIRST).head(4)
-    (row, _) = evaluation.test_accuracies(history, 1).itertuples()
+    (row, _) = result_table.test_accuracies(history, 1).itertuples()
     assert (row.last10, row.last10_epochs, row.steps) == (pytest.approx(.4), 4, 8)
 
 
@@ -168,14 +173,14 @@ def test_validated_is_at_the_first_epoch_of_most_agreement_of_each_network_and_o
     agreement = [.1, .3, .2, .3, .2] + [.1] * 7, [.2, .1, .4, .3, .3] + [.1] * 7    # mean: .15 .2 .3 .3 .25
     history = history_of(test_accuracy_1=FIRST, test_accuracy_2=SECOND[::-1], heldout_accuracy_1=agreement[0],
                          heldout_accuracy_2=agreement[1])
-    result = evaluation.test_accuracies(history, 2).set_index("network")
+    result = result_table.test_accuracies(history, 2).set_index("network")
     assert result.validated.tolist() == pytest.approx([.2, .5, .7]) and result.final.tolist() == pytest.approx(
         [.5, .5, .5])
 
 
 def test_final_is_at_the_first_epoch_of_the_lowest_held_out_loss():
     history = history_of(test_accuracy_1=FIRST, heldout_loss_1=[3, 2, 2.5, 1, 1, 2] + [4] * 6)
-    result = evaluation.test_accuracies(history, 1)
+    result = result_table.test_accuracies(history, 1)
     assert result[["final", "last", "best"]].to_numpy().tolist() == [[.4, .5, .9]] * 2
 
 
@@ -188,4 +193,4 @@ def test_the_log_begins_with_what_all_methods_have():
         "heldout_accuracy_1", "heldout_loss_1", "seconds", "kept", "lid"]
     del row["accuracy"]                                     # a method of one's own need not log it
     assert list(training_log([row]))[:4] == ["epoch", "learning_rate", "loss", "steps"]
-    assert by_network(pd.DataFrame([row]), "heldout_accuracy", 1).to_dict("records") == [{"1": 1, "mean": 1}]
+    assert curves_of(pd.DataFrame([row]), "heldout_accuracy", 1).to_dict("records") == [{"1": 1, "mean": 1}]

@@ -12,8 +12,9 @@ from helpers import files_in
 from models import ARCHITECTURES, create_model
 from models.layers import BatchNorm, Whitening
 from noisylabels.errors import UserError
-from noisylabels.methods.base import Given, Method
-from noisylabels.training.export import load_usable, mean_prediction, save_usable, usable
+from noisylabels.methods.base import Method
+from noisylabels.methods.inputs import MethodInputs
+from noisylabels.training.export import inference_model, load_inference_model, mean_probabilities, save_inference_model
 
 QUICK = ("FastCNN", "SmallCNN", "MLP")
 SLOW = ("WRN-28-10", "ResNet110", "ResNet164", "ResNet110-2019", "ResNet164-2019")    # of the layers that ResNet32 has
@@ -58,7 +59,7 @@ def network_for(name, images, precision="float32"):
 
 def predicted(network, images, mirror):
     """The class probabilities as the method has them that trained the network."""
-    given = Given(images, np.zeros(len(images), int), 7, batch_size=1, epochs=1)
+    given = MethodInputs(images, np.zeros(len(images), int), 7, batch_size=1, epochs=1)
     return Method(given, [network], [keras.optimizers.SGD()], mirror).probabilities(tf.constant(images))
 
 
@@ -72,7 +73,7 @@ def test_a_usable_network_computes_what_the_trained_one_does(name):
     logits, mirrored = network(x), network(x[:, :, ::-1])
     assert np.std(tf.nn.softmax(logits), axis=0).mean() > .01           # there is something to compare
     for mirror, expected in ((False, logits), (True, (logits + mirrored) / 2)):
-        made = usable(network, mirror)
+        made = inference_model(network, mirror)
         np.testing.assert_allclose(made(images), tf.nn.softmax(expected), atol=3e-5)
         assert made.output.dtype == "float32" and {weight.dtype for weight in made.weights} == {"float32"}
         assert {module.split(".")[0] for module in modules(keras.saving.serialize_keras_object(made))} == {"keras"}
@@ -96,8 +97,8 @@ def modules(config):
 def test_probabilities_are_those_of_the_method(name, shape, precision, mirror, tolerance, tmp_path):
     images = random_images(64, *shape)
     network = network_for(name, images, precision=precision)
-    save_usable(network, tmp_path / "a.keras", "abcdefg", mirror)
-    loaded, expected = load_usable(tmp_path / "a.keras"), predicted(network, images, mirror)
+    save_inference_model(network, tmp_path / "a.keras", "abcdefg", mirror)
+    loaded, expected = load_inference_model(tmp_path / "a.keras"), predicted(network, images, mirror)
     for x in (images, images.astype(np.float32), images.astype(np.int64)):
         found = loaded.predict(x, verbose=0)
         assert found.dtype == np.float32 and found.shape == (64, 7)
@@ -107,11 +108,11 @@ def test_probabilities_are_those_of_the_method(name, shape, precision, mirror, t
 
 def test_it_is_in_inference_mode_wherever_it_is_used(tmp_path):
     images = random_images(8, 8, 8, 1)
-    made = usable(network_for("FastCNN", images), True)
+    made = inference_model(network_for("FastCNN", images), True)
     before = made.get_weights()
     np.testing.assert_array_equal(made(images, training=True), made(images))
     made.save(tmp_path / "a.keras")
-    np.testing.assert_array_equal(load_usable(tmp_path / "a.keras")(images, training=True), made(images))
+    np.testing.assert_array_equal(load_inference_model(tmp_path / "a.keras")(images, training=True), made(images))
     for a, b in zip(before, made.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -119,7 +120,7 @@ def test_it_is_in_inference_mode_wherever_it_is_used(tmp_path):
 def test_the_trained_network_stays_as_it_is():
     network = network_for("FastCNN", random_images(8, 8, 8, 1))
     before = network.get_weights()
-    made = usable(network, True)
+    made = inference_model(network, True)
     made.set_weights([weight + 1 for weight in made.get_weights()])
     for a, b in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -130,7 +131,7 @@ def test_a_channel_of_one_value_is_borne():
     images = random_images(32, 8, 8, 3)
     images[..., 1] = 77
     network = network_for("FastCNN", images)
-    np.testing.assert_allclose(usable(network, True)(images), predicted(network, images, True), atol=1e-5)
+    np.testing.assert_allclose(inference_model(network, True)(images), predicted(network, images, True), atol=1e-5)
 
 
 @pytest.mark.runs
@@ -140,8 +141,8 @@ def test_keras_alone_loads_it(names, tmp_path):
     images, expected = random_images(16, 8, 8, 1), {}
     for k, name in enumerate(names):
         network = network_for(name, images, precision="mixed_bfloat16" if k % 2 else "float32")
-        save_usable(network, tmp_path / f"{name}.keras", "abcdefg", name == "FastCNN")
-        expected[tmp_path / f"{name}.keras"] = usable(network, name == "FastCNN")(images)
+        save_inference_model(network, tmp_path / f"{name}.keras", "abcdefg", name == "FastCNN")
+        expected[tmp_path / f"{name}.keras"] = inference_model(network, name == "FastCNN")(images)
     assert json.loads((tmp_path / "classes.json").read_text()) == list("abcdefg")
     np.save(tmp_path / "images.npy", images)
     subprocess.run([sys.executable, "-I", "-c", ELSEWHERE, tmp_path / "images.npy", *expected], cwd=tmp_path,
@@ -153,8 +154,8 @@ def test_keras_alone_loads_it(names, tmp_path):
 @pytest.mark.parametrize("name", ["another", "sequential"])
 def test_a_network_of_other_origin_is_refused(name, tmp_path):
     keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()], name=name).save(tmp_path / "a.keras")
-    with pytest.raises(UserError, match="a.keras does not take images as they are to probabilities: it is of an earl"):
-        load_usable(tmp_path / "a.keras")
+    with pytest.raises(UserError, match="a.keras is not a model from images to probabilities: it was saved by an earl"):
+        load_inference_model(tmp_path / "a.keras")
 
 
 def test_the_mean_of_several_is_predicted_without_a_word(tmp_path, capfd):
@@ -162,10 +163,10 @@ def test_the_mean_of_several_is_predicted_without_a_word(tmp_path, capfd):
     for name in ("SmallCNN", "MLP"):
         network = network_for(name, images)
         paths.append(tmp_path / f"{name}.keras")
-        save_usable(network, paths[-1], "abcdefg", False)
+        save_inference_model(network, paths[-1], "abcdefg", False)
         expected.append(predicted(network, images, False))
     capfd.readouterr()
-    np.testing.assert_allclose(mean_prediction(paths, images), (expected[0] + expected[1]) / 2, atol=1e-5)
+    np.testing.assert_allclose(mean_probabilities(paths, images), (expected[0] + expected[1]) / 2, atol=1e-5)
     assert capfd.readouterr() == ("", "")
 
 
@@ -175,5 +176,5 @@ def test_the_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr(keras.Model, "save", full)
     with pytest.raises(UserError, match="a.keras: No space left"):
-        save_usable(network_for("MLP", random_images(8, 8, 8, 1)), tmp_path / "a.keras", "abcdefg", False)
+        save_inference_model(network_for("MLP", random_images(8, 8, 8, 1)), tmp_path / "a.keras", "abcdefg", False)
     assert set(files_in(tmp_path)) == {"classes.json"}

@@ -11,7 +11,7 @@ from PIL import Image
 from records import write_selection, write_verify
 
 from noisylabels import theory
-from noisylabels.methods import METHODS, Entry
+from noisylabels.methods import METHODS, MethodEntry
 from noisylabels.report import draw, figures, looks
 from noisylabels.theory import Noise
 
@@ -60,7 +60,7 @@ def test_methods_can_be_told_apart_in_grey():
 
 def test_methods_of_one_s_own_can_be_told_apart(monkeypatch):
     for name in ("one", "two"):
-        monkeypatch.setitem(METHODS, name, Entry("One", name))
+        monkeypatch.setitem(METHODS, name, MethodEntry("One", name))
     one, two, unknown = (looks.look(name) for name in ("one", "two", "nowhere"))
     assert one.color != two.color and one.dash != two.dash and one.marker != two.marker
     assert unknown.color == one.color and unknown.name == "nowhere"

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.python.framework import kernels
-from toys import given_for, toy
+from toys import inputs_for, toy
 
 from noisylabels.errors import UserError
 from noisylabels.methods import METHODS, method_class
 from noisylabels.recipes import RECIPES
 from noisylabels.training import device, trainer
-from noisylabels.training.trainer import as_tensor, compile_steps
+from noisylabels.training.device import as_tensor
+from noisylabels.training.steps import compile_steps
 
 pytestmark = pytest.mark.skipif(not tf.test.is_built_with_cuda(), reason="this TensorFlow knows no GPU")
 
@@ -60,8 +61,8 @@ def test_of_the_networks_and_augmentations(recipe, as_on_a_gpu, monkeypatch):
     """With half precision where the recipe has it."""
     monkeypatch.setattr(device, "computes_bfloat16", lambda: True)
     settings = RECIPES[recipe]["INCV"]
-    given = given_for("standard", np.zeros((12, 8, 8, 3), np.uint8))
-    method = trainer.build(method_class("standard"), given, settings, 0, "INCV")
+    inputs = inputs_for("standard", np.zeros((12, 8, 8, 3), np.uint8))
+    method = trainer.build(method_class("standard"), inputs, settings, 0, "INCV")
     assert without_kernel(compile_steps(method, settings.augmentation, {})) == {}
     assert without_kernel(method._predict[0]) == {}
 
@@ -73,7 +74,7 @@ def test_of_bytes_there_is_none():
 
 def test_images_are_the_same_as_on_a_cpu(as_on_a_gpu):
     method = toy("standard")
-    images = method.given.images
+    images = method.inputs.images
     assert as_tensor(images).dtype == tf.float16 and (as_tensor(images).numpy() == images).all()
 
 
@@ -83,4 +84,4 @@ def test_too_little_memory_for_the_images_is_said(monkeypatch):
 
     monkeypatch.setattr(trainer, "image_type", fails)
     with pytest.raises(UserError, match="--gpu_id: the device has too little memory for 12 images of 4 bytes; smaller"):
-        as_tensor(toy("standard").given.images)
+        as_tensor(toy("standard").inputs.images)

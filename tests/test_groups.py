@@ -34,7 +34,7 @@ def test_only_the_seed_may_differ(tmp_path):
     ({"validation_split": .1}, "0.1 held out"),
     ({"evaluate_every": 5}, "evaluated every 5"),
     ({"assumed_pattern": "asym"}, "told asym"),
-    ({"recipe": "fast", **resolve("fast", "main", False, samples=300, optimizer="adam").values, "samples": 300},
+    ({"recipe": "fast", **resolve("fast", "main", False, n_samples=300, optimizer="adam").values, "samples": 300},
      "fast, adam"),
     ({"recipe": "fast", **RECIPES["fast"]["main"].values, "augmentation": "none", "mirror": False}, "fast"),
 ])

@@ -8,7 +8,7 @@ from helpers import CPU, SMALL
 
 import INCV
 from noisylabels import cli
-from noisylabels.selection.algorithm import Stage
+from noisylabels.selection.algorithm import Scores, Stage
 from noisylabels.selection.files import selection_run
 from noisylabels.theory import Noise
 from utils import corrupt_labels, load_dataset
@@ -33,12 +33,12 @@ class Script:
     def __init__(self):
         self.told, self.predicted, self.said = [], 0, P
 
-    def build(self, method, given, settings, seed, stage):
-        self.given, self.stage = given, (seed, stage)
+    def build(self, method, inputs, settings, seed, stage):
+        self.inputs, self.stage = inputs, (seed, stage)
         return self
 
-    def trainer(self, method, clean, augmentation, rate, *rest):
-        self.clean, self.augmentation, self.rate = clean, augmentation, rate
+    def trainer(self, method, is_clean, augmentation, rate, **rest):
+        self.is_clean, self.augmentation, self.rate = is_clean, augmentation, rate
         return self
 
     def restart(self, samples):
@@ -49,8 +49,8 @@ class Script:
         self.predicted += 1
         return np.array(self.said[self.epoch])
 
-    def fit(self, epochs, seed, stage, checkpoint, after_epoch, name, samples):
-        self.samples = samples
+    def fit(self, epochs, seed, stage, checkpoint, after_epoch, name, samples_digest):
+        self.samples_digest = samples_digest
         self.told.append(("fit", epochs, seed, stage, checkpoint.name))
         memory, rows = {}, []
         for self.epoch in range(epochs):
@@ -111,8 +111,8 @@ def test_a_half_in_which_nothing_is_found_is_answered_by_its_first_epoch(script)
 
 def test_top_k_selects_what_is_among_the_k_most_likely(script):
     """The epoch is still that of the best accuracy."""
-    assert script[1](use_best=False, top_k=2)[0].hit.tolist() == [True, True, True, True]
-    assert script[1](use_best=True, top_k=2)[0].hit.tolist() == [True, True, True, False]
+    assert script[1](use_best=False, top_k=2)[0].agrees.tolist() == [True, True, True, True]
+    assert script[1](use_best=True, top_k=2)[0].agrees.tolist() == [True, True, True, False]
 
 
 def test_a_half_is_trained_from_the_initial_weights_on_its_own_samples(script):
@@ -120,12 +120,14 @@ def test_a_half_is_trained_from_the_initial_weights_on_its_own_samples(script):
     for _ in range(2):
         train(use_best=True)
     assert script.told == [("restart", SAMPLES.tolist()), ("fit", EPOCHS, 5, "INCV 2b", "2b.npz")] * 2
-    assert script.samples == hashlib.sha256(np.int64([4, 1, 0, 2, 3, 5]).tobytes()).hexdigest()[:16]
-    given = script.given
-    assert (given.labels == Y_NOISY).all() and given.images.shape == (6, 8, 8, 1)
-    assert (given.n_classes, given.batch_size, given.epochs) == (CLASSES, 128, EPOCHS) and script.stage == (5, "INCV")
-    assert script.clean.tolist() == [True, False, True, True, False, True]
-    assert script.augmentation == "flip" and script.rate == experiment.settings.rate
+    content = np.int64([4, 1, 0, 2, 3, 5]).tobytes() + repr(Scores._fields).encode()
+    assert script.samples_digest == hashlib.sha256(content).hexdigest()[:16]
+    inputs = script.inputs
+    assert (inputs.labels == Y_NOISY).all() and inputs.images.shape == (6, 8, 8, 1)
+    assert (inputs.n_classes, inputs.batch_size, inputs.epochs) == (CLASSES, 128, EPOCHS)
+    assert script.stage == (5, "INCV")
+    assert script.is_clean.tolist() == [True, False, True, True, False, True]
+    assert script.augmentation == "flip" and script.rate == experiment.settings.learning_rate_at
 
 
 # ------------------------------------------------------------------------------------------------------- real networks

@@ -12,7 +12,7 @@ from helpers import ROOT, SELECTION, InThisProcess, files_in, record_of
 from sklearn.metrics import average_precision_score
 
 from noisylabels.report import draw, issues, read
-from noisylabels.selection.algorithm import Scores, incv, scores_of
+from noisylabels.selection.algorithm import Scores, incv, score_predictions
 from noisylabels.selection.issues import label_issues
 from noisylabels.streams import stream
 from noisylabels.theory import issue_scores
@@ -34,7 +34,7 @@ class Random(InThisProcess):
         for stage, _, held in halves:
             p = stream(0, "test", stage.iteration).dirichlet(np.full(10, .5), len(self.experiment.y_noisy))[held]
             p = np.float32((p + .6 * np.eye(10)[dataset.y_train[held]]) / 1.6)
-            answers.append((scores_of(p, self.experiment.y_noisy[held]), [{"epoch": 0}]))
+            answers.append((score_predictions(p, self.experiment.y_noisy[held]), [{"epoch": 0}]))
         return answers
 
 
@@ -61,7 +61,7 @@ def test_what_the_networks_say_by_hand():
 
     def train(halves, use_best):
         asked.extend(held.tolist() for *_, held in halves)
-        return [scores_of(np.float32([said[stage.iteration][k] for k in held]), labels[held])
+        return [score_predictions(np.float32([said[stage.iteration][k] for k in held]), labels[held])
                 for stage, _, held in halves]
 
     result = incv(train, None, labels, 2, None, iterations=2)

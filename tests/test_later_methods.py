@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from toys import CLASSES, N, fit, killed, toy, whole_batch
 
-from noisylabels.methods.base import cross_entropy
-from noisylabels.methods.elr import moved_target, regularizer
+from noisylabels.methods.elr import regularizer, updated_target
 from noisylabels.methods.gce import generalised_cross_entropy
+from noisylabels.methods.losses import cross_entropy
 from noisylabels.methods.sce import symmetric_cross_entropy
 
 HALF = np.log([[.25, .5, .25]])                                     # logits of p = (1/4, 1/2, 1/4)
@@ -61,7 +61,7 @@ def test_no_prediction_makes_them_infinite(loss):
     ("gce", {"q": 1.}), ("sce", {"A": -4.}), ("sce", {"alpha": 1.}), ("sce", {"beta": .5}), ("elr", {"beta": .5}),
     ("elr", {"lambda": 1.})])
 def test_options_change_the_step(name, options):
-    losses = [float(method.train_step(whole_batch(method.given))["loss"]) for method in (
+    losses = [float(method.train_step(whole_batch(method.inputs))["loss"]) for method in (
         toy(name), toy(name, options=options))]
     assert abs(losses[0] - losses[1]) > .01
 
@@ -71,8 +71,8 @@ def test_options_change_the_step(name, options):
 
 def test_a_target_moves_to_the_normalised_prediction():
     """.7 (.2, .6, .2) + .3 (.3, .5, .2) / 1; and p whose clipped entries sum to 1.25."""
-    np.testing.assert_allclose(moved_target(np.array([[.2, .6, .2]]), np.array([[.3, .5, .2]]), .7), [[.23, .57, .2]])
-    np.testing.assert_allclose(moved_target(np.zeros((1, 2)), np.array([[1., .25]]), .9), [[.08, .02]])
+    np.testing.assert_allclose(updated_target(np.array([[.2, .6, .2]]), np.array([[.3, .5, .2]]), .7), [[.23, .57, .2]])
+    np.testing.assert_allclose(updated_target(np.zeros((1, 2)), np.array([[1., .25]]), .9), [[.08, .02]])
 
 
 def test_the_regularizer_and_its_gradient_without_one_through_the_target():
@@ -85,7 +85,7 @@ def test_the_regularizer_and_its_gradient_without_one_through_the_target():
     np.testing.assert_allclose(slope(lambda z: regularizer(tf.nn.softmax(z), t), HALF), expected)
     before = (t - .3 * p.numpy()) / .7
     np.testing.assert_allclose(slope(
-        lambda z: regularizer(tf.nn.softmax(z), moved_target(before, tf.nn.softmax(z), .7)), HALF), expected)
+        lambda z: regularizer(tf.nn.softmax(z), updated_target(before, tf.nn.softmax(z), .7)), HALF), expected)
 
 
 @pytest.mark.parametrize("pattern, expected", [("sym", (.7, 3)), ("asym", (.9, 1)), (None, (.9, 1))])
@@ -102,7 +102,7 @@ def test_only_the_batch_s_targets_move_by_clipped_predictions():
     kernel, bias = method.networks[0].layers[-1].weights
     kernel.assign(0 * kernel)
     bias.assign([100., 0, 0])
-    whole = whole_batch(method.given)
+    whole = whole_batch(method.inputs)
     rows = [3, 5]
     part = whole._replace(x=tf.gather(whole.x, rows), y=tf.constant([0, 0]), indices=tf.constant(rows))
     loss = float(method.train_step(part)["loss"])
@@ -136,9 +136,9 @@ def test_what_it_says_of_the_labels():
     """LP and LR of those that are argmax t, among the samples that it trains on."""
     method = toy("elr", labels=np.zeros(N, int))
     method.hold_out(np.arange(8, N))
-    assert method.believed().tolist() == [-1] * N
+    assert method.corrected_labels().tolist() == [-1] * N
     method.targets.assign(np.eye(CLASSES + 1, CLASSES, dtype=np.float32)[[0, 0, 0, 1, 1, 2, 2, 2, 3, 0, 0, 3]])
-    assert method.believed().tolist() == [0, 0, 0, 1, 1, 2, 2, 2, -1, 0, 0, -1]
+    assert method.corrected_labels().tolist() == [0, 0, 0, 1, 1, 2, 2, 2, -1, 0, 0, -1]
     clean = np.isin(np.arange(N), [0, 1, 4, 5, 9])
     assert method.end_epoch(clean) == {"selected": 3, "LP": pytest.approx(2 / 3), "LR": .5}
     assert method.end_epoch(None) == {"selected": 3}

@@ -38,7 +38,7 @@ def evaluate(monkeypatch):
     monkeypatch.setattr(evaluation, "as_tensor", lambda images: images)
 
     def evaluate(tracked=1000, samples=POOL, known=True, seed=0):
-        monkeypatch.setattr(evaluation, "TRACKED", tracked)
+        monkeypatch.setattr(evaluation, "N_TRACKED", tracked)
         experiment = SimpleNamespace(dataset=SimpleNamespace(x_test="test", y_test=Y_TEST, clean_test=True),
                                      seed=seed, y_noisy=Y_NOISY, clean=Y == Y_NOISY if known else None)
         made = evaluation.Evaluation(TwoNetworks(samples), "training", experiment)

@@ -11,10 +11,10 @@ from noisylabels.methods.mentornet import (
     LINEAR,
     SELF_PACED,
     curriculum,
+    dropout_mask,
     moving_average,
     percentile,
-    surviving,
-    weights,
+    sample_weights,
 )
 
 
@@ -22,14 +22,14 @@ def test_moving_percentile_and_what_it_keeps():
     losses, ema, seen = tf.range(1., 11), 0., []
     for _ in range(3):
         ema = moving_average(ema, percentile(losses, .7))
-        seen.append((float(ema), int(tf.reduce_sum(weights(losses - ema, SELF_PACED)))))
+        seen.append((float(ema), int(tf.reduce_sum(sample_weights(losses - ema, SELF_PACED)))))
     assert seen == [(3.5, 3), (5.25, 5), (6.125, 6)]
 
 
 @pytest.mark.parametrize("form, expected", [
     (ALL, [1, 1, 1, 1, 1]), (SELF_PACED, [1, 1, 0, 0, 0]), (LINEAR, [1, 1, .75, 0, 0])])
 def test_forms_of_the_weights(form, expected):
-    assert weights(tf.constant([-3., 0, .25, 1, 9]), form).numpy().tolist() == expected
+    assert sample_weights(tf.constant([-3., 0, .25, 1, 9]), form).numpy().tolist() == expected
 
 
 @pytest.mark.parametrize("percent, expected", [
@@ -50,7 +50,7 @@ def test_self_paced_keeps_all_samples_in_the_first_18_per_cent_of_its_epochs(epo
 
 @pytest.mark.parametrize("dropout, expected", [(0., 128), (.05, 121), (.5, 64), (1., 0)])
 def test_example_dropout_keeps_so_many_and_others_each_time(dropout, expected):
-    draws = [surviving(128, dropout, [0, seed]).numpy() for seed in range(20)]
+    draws = [dropout_mask(128, dropout, [0, seed]).numpy() for seed in range(20)]
     assert all(set(draw) <= {0, 1} and draw.sum() == expected for draw in draws)
     if 0 < dropout < 1:
         assert (np.sum(draws, axis=0) > 0).all() and len({draw.tobytes() for draw in draws}) == 20
@@ -66,7 +66,7 @@ def test_percentile_by_curriculum_whatever_the_noise(options, expected):
 
 def losses_of(method):
     """Of all samples, and their pixels, observed labels and class probabilities."""
-    x, y = method.given.images.reshape(N, -1) / np.float32(255), method.given.labels
+    x, y = method.inputs.images.reshape(N, -1) / np.float32(255), method.inputs.labels
     z = x @ method.networks[0].get_weights()[0] + method.networks[0].get_weights()[1]
     p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
     return -np.log(p[np.arange(N), y]), x, y, p
@@ -77,7 +77,7 @@ def test_the_percentile_of_the_curriculum_moves_from_step_to_step():
                  options={"curriculum": "pd", "percentile": "0.5"})
     sixth = np.sort(losses_of(method)[0])[6]
     for expected in (.5, .75):
-        method.train_step(whole_batch(method.given, form=ALL, dropout=0.))
+        method.train_step(whole_batch(method.inputs, form=ALL, dropout=0.))
         assert float(method.ema) == pytest.approx(expected * sixth, rel=1e-5)
 
 
@@ -87,15 +87,16 @@ def test_weights_between_0_and_1_have_no_gradient_of_their_own():
     W, _ = method.networks[0].get_weights()
     v = np.clip(1 - (losses - .5 * np.sort(losses)[8]), 0, 1)
     assert ((0 < v) & (v < 1)).any()
-    method.train_step(whole_batch(method.given, form=LINEAR, dropout=0.))
+    method.train_step(whole_batch(method.inputs, form=LINEAR, dropout=0.))
     slope = v[:, None] * (p - np.eye(CLASSES)[y]) / N
     np.testing.assert_allclose(method.networks[0].get_weights()[0], W - RATE * x.T @ slope, atol=1e-6)
 
 
 def test_what_is_dropped_is_drawn_anew_in_each_step_and_apart_from_the_augmentation(monkeypatch):
     method, seeds = toy("mentornet"), []
-    monkeypatch.setattr(mentornet, "surviving", lambda size, dropout, seed: seeds.append(seed.numpy()) or tf.ones(size))
-    given = [np.int32([1, 2]), np.int32([3, 4])]
-    for seed in given:
-        method.train_step(whole_batch(method.given, form=ALL, dropout=0.)._replace(seed=tf.constant(seed)))
-    assert len({tuple(seed) for seed in [*seeds, *given]}) == 4
+    monkeypatch.setattr(mentornet, "dropout_mask",
+                        lambda size, dropout, seed: seeds.append(seed.numpy()) or tf.ones(size))
+    of_batches = [np.int32([1, 2]), np.int32([3, 4])]
+    for seed in of_batches:
+        method.train_step(whole_batch(method.inputs, form=ALL, dropout=0.)._replace(seed=tf.constant(seed)))
+    assert len({tuple(seed) for seed in [*seeds, *of_batches]}) == 4

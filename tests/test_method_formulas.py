@@ -5,12 +5,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from toys import CLASSES, given_for, toy
+from toys import CLASSES, inputs_for, toy
 
 from models import create_model
 from noisylabels.methods import d2l
-from noisylabels.methods.base import cross_entropy
 from noisylabels.methods.f_correction import FCorrection, estimate_T, forward_loss
+from noisylabels.methods.inputs import PreparationContext
+from noisylabels.methods.losses import cross_entropy
 from noisylabels.theory import transition_matrix
 
 # ----------------------------------------------------------------------------------------------------------------- D2L
@@ -82,7 +83,7 @@ def test_lid_is_measured_on_others_in_each_epoch_and_with_each_seed():
 def test_lid_is_that_of_features_in_inference_mode():
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), np.uint8)
     network = create_model("SmallCNN", (8, 8, 1), CLASSES)
-    method = d2l.D2L(given_for("d2l", images, np.zeros(40, int)), [network], [keras.optimizers.SGD()])
+    method = d2l.D2L(inputs_for("d2l", images, np.zeros(40, int)), [network], [keras.optimizers.SGD()])
     features = keras.Model(network.inputs[0], network.get_layer("features").output)
     expected = d2l.mean_lid([features(images / np.float32(255), training=False).numpy()])
     assert method.measure(np.random.default_rng(0)) == pytest.approx(expected, rel=1e-4)
@@ -118,7 +119,7 @@ def test_d2l_looks_for_the_turning_point_in_the_window_of_its_epochs(epochs, tur
 
 
 def test_trust():
-    assert d2l.trust([1.] * 60 + [1.2], 120) == pytest.approx(.548812)
+    assert d2l.label_weight([1.] * 60 + [1.2], 120) == pytest.approx(.548812)
 
 
 def test_paced_loss_with_full_trust_is_cross_entropy():
@@ -218,9 +219,9 @@ def test_a_tenth_of_each_class_is_held_out_of_both_networks(T):
     images = np.zeros((70, 2, 2, 1), np.uint8)
     tenths = []
     for seed in (0, 0, 1):
-        method = FCorrection(given_for("f_correction", images, labels, {"T": T}), [], [])
+        method = FCorrection(inputs_for("f_correction", images, labels, {"T": T}), [], [])
         method.hold_out(np.arange(10))
-        method.prepare(lambda *sets: asked.append(sets) or told, seed)
+        method.prepare(PreparationContext(seed, lambda *sets: asked.append(sets) or told, None))
         tenths.append(method.held_out.tolist())
         assert np.bincount(labels[method.held_out]).tolist() == [3, 3] and min(method.held_out) >= 10
         np.testing.assert_array_equal(method.samples, np.setdiff1d(np.arange(10, 70), method.held_out))
@@ -233,4 +234,5 @@ def test_a_tenth_of_each_class_is_held_out_of_both_networks(T):
 def test_what_it_takes_for_the_probability_of_an_observed_label():
     method = toy("f_correction")
     method.T = np.array([[1, 0], [.4, .6]])
-    np.testing.assert_allclose(method.observed(np.float32([[.25, .75], [1, 0]])), [[.55, .45], [1, 0]], rtol=1e-6)
+    observed = method.observed_probabilities(np.float32([[.25, .75], [1, 0]]))
+    np.testing.assert_allclose(observed, [[.55, .45], [1, 0]], rtol=1e-6)

@@ -7,11 +7,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from toys import CLASSES, RATE, N, fit, given_for, killed, toy, whole_batch
+from toys import CLASSES, RATE, N, fit, inputs_for, killed, toy, whole_batch
 
-from noisylabels.methods import METHODS, PAPER, Entry, d2l, method_class
-from noisylabels.methods.base import batches_of, cross_entropy, masked_mean
+from noisylabels.methods import METHODS, PAPER_METHODS, MethodEntry, d2l, method_class
+from noisylabels.methods.losses import cross_entropy, masked_mean
 from noisylabels.methods.mentornet import SELF_PACED
+from noisylabels.training.sampling import random_batches
 
 LATER = ("gce", "sce", "elr", "incv_student")
 
@@ -86,19 +87,19 @@ def reference_logs(name, p, y):
                                           if name == "mentornet" else {})
 
 
-@pytest.mark.parametrize("name", [*PAPER, *LATER])
+@pytest.mark.parametrize("name", [*PAPER_METHODS, *LATER])
 def test_step_is_that_of_numpy(name):
     method = toy(name)
     if name == "f_correction":
         method.T = np.array([.7, .2, .1, .3, .4, .3, 0, .1, .9]).reshape(3, 3)
     if name == "mentornet":
         method.networks[0].layers[-1].kernel.assign(8 * method.networks[0].layers[-1].kernel)   # some losses are small
-    x, y = method.given.images.reshape(N, -1) / 255., method.given.labels
+    x, y = method.inputs.images.reshape(N, -1) / 255., method.inputs.labels
     before = [[w.astype(np.float64) for w in network.get_weights()] for network in method.networks]
     p = [softmax(x @ W + b) for W, b in before]
     expected = reference(name, p, y)
 
-    logs = method.train_step(whole_batch(method.given, keep=5, form=SELF_PACED, dropout=0., alpha=.6))
+    logs = method.train_step(whole_batch(method.inputs, keep=5, form=SELF_PACED, dropout=0., alpha=.6))
     assert set(logs) == set(method.logged)
     assert {name: float(value) for name, value in logs.items()} == pytest.approx(
         {"loss": np.mean([loss for loss, _ in expected]), **reference_logs(name, p, y)}, rel=1e-5)
@@ -110,7 +111,7 @@ def test_step_is_that_of_numpy(name):
 def test_penalties_pull_at_the_weights_but_are_not_in_the_logged_loss():
     plain, penalised = toy("standard"), toy("standard", penalty=keras.regularizers.L2(.01))
     W = plain.networks[0].get_weights()[0]
-    losses = [float(m.train_step(whole_batch(m.given))["loss"]) for m in (plain, penalised)]
+    losses = [float(m.train_step(whole_batch(m.inputs))["loss"]) for m in (plain, penalised)]
     assert losses[0] == losses[1]
     difference = plain.networks[0].get_weights()[0] - penalised.networks[0].get_weights()[0]
     np.testing.assert_allclose(difference, RATE * .02 * W, atol=1e-6)
@@ -119,9 +120,9 @@ def test_penalties_pull_at_the_weights_but_are_not_in_the_logged_loss():
 @pytest.mark.parametrize("name", ["incv", "co_teaching"])
 def test_precision_of_the_kept_is_the_share_of_clean_samples_among_them(name):
     method = toy(name)
-    x, y = method.given.images.reshape(N, -1) / 255., method.given.labels
+    x, y = method.inputs.images.reshape(N, -1) / 255., method.inputs.labels
     p = [softmax(x @ W + b) for W, b in (network.get_weights() for network in method.networks)]
-    logs = method.train_step(whole_batch(method.given, keep=4))
+    logs = method.train_step(whole_batch(method.inputs, keep=4))
     for k in (0, 1):
         kept = np.argsort(-np.log(p[k][np.arange(N), y]))[:4]
         assert float(logs[f"kept_precision_{k + 1}"]) == pytest.approx(np.mean(kept % 2 == 0))
@@ -131,7 +132,7 @@ def test_networks_that_never_disagree_never_move():
     method = toy("decoupling")
     method.networks[1].set_weights(method.networks[0].get_weights())
     before = method.networks[0].get_weights()
-    logs = method.train_step(whole_batch(method.given))
+    logs = method.train_step(whole_batch(method.inputs))
     assert float(logs["loss"]) == float(logs["disagreement"]) == 0
     np.testing.assert_array_equal(method.networks[0].get_weights()[0], before[0])
 
@@ -214,12 +215,12 @@ def test_nothing_a_method_may_be_told_leads_to_nan(name, told, tmp_path):
 
 def test_batches_hold_every_sample_and_are_all_full():
     rng = np.random.default_rng(0)
-    rows, others = batches_of(np.arange(10, 20), 4, rng), batches_of(np.arange(10, 20), 4, rng)
+    rows, others = random_batches(np.arange(10, 20), 4, rng), random_batches(np.arange(10, 20), 4, rng)
     assert (rows != others).any() and (rows.flat[:10] != np.arange(10, 20)).any()
     assert rows.shape == (3, 4) and rows.dtype == np.int32
     assert set(rows.flat[:10]) == set(range(10, 20))
     np.testing.assert_array_equal(rows.flat[10:], rows.flat[:2])
-    assert set(batches_of([7], 4, np.random.default_rng(0)).flat) == {7}
+    assert set(random_batches([7], 4, np.random.default_rng(0)).flat) == {7}
 
 
 @pytest.mark.parametrize("condition, among, expected", [
@@ -264,10 +265,10 @@ def test_two_networks_begin_with_different_weights_and_the_first_as_that_of_any_
     from noisylabels.recipes import RECIPES
     from noisylabels.training.trainer import build
 
-    given = given_for("decoupling", images=np.zeros((N, 8, 8, 1), np.uint8))
+    inputs = inputs_for("decoupling", images=np.zeros((N, 8, 8, 1), np.uint8))
     settings = RECIPES["digits"]["main"]
-    two, one = (build(method_class(name), given, settings, 0, "main") for name in ("decoupling", "standard"))
-    other = build(method_class("standard"), given, settings, 0, "INCV")
+    two, one = (build(method_class(name), inputs, settings, 0, "main") for name in ("decoupling", "standard"))
+    other = build(method_class("standard"), inputs, settings, 0, "INCV")
     first, second, alone, selecting = (network.get_weights()[0] for method in (two, one, other)
                                        for network in method.networks)
     np.testing.assert_array_equal(first, alone)
@@ -284,6 +285,6 @@ def test_example_method_of_the_docs_learns(monkeypatch, tmp_path):
     module = ModuleType("noisylabels.methods.half")
     exec(f'"""Half{code}', module.__dict__)
     monkeypatch.setitem(sys.modules, "noisylabels.methods.half", module)
-    monkeypatch.setitem(METHODS, "half", Entry("Half", "Half"))
+    monkeypatch.setitem(METHODS, "half", MethodEntry("Half", "Half"))
     history = fit(toy("half"), tmp_path, 10)
     assert history[-1]["loss"] < history[0]["loss"]

@@ -209,8 +209,8 @@ def test_batches_of_few_images_are_small(n, batch, rate, tmp_path):
 def test_letters_are_shifted_but_not_mirrored(tmp_path):
     flags = ["--dataset", class_folders(tmp_path / "abc", a=8, b=8), "--results_dir", tmp_path / "results"]
     photos, letters = experiment(*flags).settings, experiment(*flags, "--no_mirror").settings
-    assert (photos.augmentation, photos.mirror) == ("translate_flip", True)
-    assert (letters.augmentation, letters.mirror) == ("translate", False)
+    assert (photos.augmentation, photos.flip_tta) == ("translate_flip", True)
+    assert (letters.augmentation, letters.flip_tta) == ("translate", False)
     assert experiment(*flags, "--image_size", 8).settings.augmentation == "flip"
     with pytest.raises(UserError, match="--no_mirror: --augmentation translate_flip makes mirror images"):
         experiment(*flags, "--no_mirror", "--augmentation", "translate_flip")

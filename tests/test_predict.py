@@ -12,7 +12,7 @@ from PIL import Image
 
 import predict
 from models import create_model
-from noisylabels.training.export import load_usable, save_usable
+from noisylabels.training.export import load_inference_model, save_inference_model
 from utils import load_dataset
 
 DIGITS = list("0123456789")
@@ -27,7 +27,7 @@ def trained(tmp_path_factory):
     fitted = keras.Sequential([network])
     fitted.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     fitted.fit(data.x_train / np.float32(255), data.y_train, epochs=4, verbose=0)
-    save_usable(network, path, data.classes, mirror=False)
+    save_inference_model(network, path, data.classes, flip_tta=False)
     network.save(path.with_name("raw.keras"))
     return path
 
@@ -35,7 +35,7 @@ def trained(tmp_path_factory):
 @pytest.fixture(scope="module")
 def expected(trained):
     """Its probabilities of the data set's test images."""
-    return load_usable(trained).predict(load_dataset("digits", None).x_test, verbose=0)
+    return load_inference_model(trained).predict(load_dataset("digits", None).x_test, verbose=0)
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_images_of_another_kind_are_made_to_fit():
 @pytest.fixture
 def oblong(tmp_path):
     """The path of a network of images in colour that are not square."""
-    save_usable(create_model("MLP", (6, 9, 3), 2), tmp_path / "oblong.keras", "ab", False)
+    save_inference_model(create_model("MLP", (6, 9, 3), 2), tmp_path / "oblong.keras", "ab", False)
     return tmp_path / "oblong.keras"
 
 
@@ -196,9 +196,9 @@ def test_a_network_of_images_that_are_not_square(oblong, run, tmp_path):
 MODELS = {                                  # what is in the file, and what the line must say
     "missing": (None, "MODEL: .*model.keras is missing, or no network of Keras: give a .keras"),
     "text": (b"a network", "MODEL: .*model.keras is missing, or no network of Keras: give a .keras"),
-    "another zip": (b"zip", r"model.keras is damaged, or no network of Keras \(\w+\): give a .keras"),
+    "another zip": (b"zip", r"model.keras is damaged or not a Keras model \(\w+\): give a .keras"),
     "cut": (b"cut", r"model.keras is (damaged|missing), or no network of Keras"),
-    "as it is trained": (b"raw", "model.keras does not take images as they are .*; let INCV_main.py --overwrite save"),
+    "as it is trained": (b"raw", "model.keras is not a model from images to probabilities: .*; save it again with"),
 }
 
 
@@ -225,7 +225,7 @@ def test_a_network_that_would_run_code_is_not_loaded(run, tmp_path):
     inputs = keras.Input((8, 8, 1))
     keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs)).save(tmp_path / "a.keras")
     (tmp_path / "classes.json").write_text(json.dumps(DIGITS))
-    assert_is_one_line(run("digits", model=tmp_path / "a.keras")[0], "a.keras is damaged, or no network of Keras")
+    assert_is_one_line(run("digits", model=tmp_path / "a.keras")[0], "a.keras is damaged or not a Keras model")
 
 
 @pytest.mark.parametrize("content, pattern", [

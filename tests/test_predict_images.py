@@ -26,7 +26,7 @@ def run(call, unstarted, tmp_path, monkeypatch):
         return np.float32([[.6, .3, .1], [.1, .6, .3], [.3, .1, .6]])[images[:, 0, 0, 0] // 100]
 
     network = SimpleNamespace(output_shape=(None, 3), input_shape=(None, *SHAPE), predict=probabilities)
-    monkeypatch.setattr("noisylabels.training.export.load_usable", lambda path: network)
+    monkeypatch.setattr("noisylabels.training.export.load_inference_model", lambda path: network)
     monkeypatch.setattr(predict.zipfile, "is_zipfile", lambda path: True)
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "classes.json").write_text(json.dumps(CLASSES))

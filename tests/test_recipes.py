@@ -7,8 +7,9 @@ import tensorflow as tf
 from models import create_model
 from models.layers import Whitening
 from noisylabels.methods import method_class
-from noisylabels.methods.base import Given, Method
-from noisylabels.recipes import ADAM_INCV, ADAM_MAIN, ADAM_VERIFY, RECIPES, Triangle, resolve
+from noisylabels.methods.base import Method
+from noisylabels.methods.inputs import MethodInputs
+from noisylabels.recipes import ADAM_INCV, ADAM_MAIN, ADAM_VERIFY, RECIPES, Triangular, resolve
 from noisylabels.training import augmentation
 from noisylabels.training.trainer import Trainer, build
 from utils import load_dataset
@@ -36,20 +37,20 @@ def test_every_value_of_every_recipe():
             for task, settings in tasks.items()} == ALL
     for recipe, tasks in RECIPES.items():
         for task, settings in tasks.items():
-            assert settings.factor == (Triangle(.2, .23, 0) if recipe == "fast" else SCHEDULES[task])
+            assert settings.lr_schedule == (Triangular(.2, .23, 0) if recipe == "fast" else SCHEDULES[task])
 
 
 def test_where_a_mirror_image_may_be_of_another_class_none_is_made():
-    settings = resolve("fast", "INCV", may_be_mirrored=False)
-    assert (settings.augmentation, settings.mirror) == ("none", False)
-    assert resolve("fast", "INCV", may_be_mirrored=False, augmentation="flip").augmentation == "flip"
+    settings = resolve("fast", "INCV", allows_flips=False)
+    assert (settings.augmentation, settings.flip_tta) == ("none", False)
+    assert resolve("fast", "INCV", allows_flips=False, augmentation="flip").augmentation == "flip"
     assert not load_dataset("digits", "data").may_be_mirrored
 
 
 @pytest.mark.parametrize("augmentation, mirror", [
     ("flip", True), ("shift_flip", True), ("translate", False), ("none", False)])
 def test_what_is_not_trained_on_mirror_images_does_not_predict_with_them(augmentation, mirror):
-    assert resolve("fast", "INCV", augmentation=augmentation).mirror == mirror
+    assert resolve("fast", "INCV", augmentation=augmentation).flip_tta == mirror
 
 
 @pytest.mark.parametrize("recipe, samples, batch, rate", [
@@ -57,9 +58,9 @@ def test_what_is_not_trained_on_mirror_images_does_not_predict_with_them(augment
     ("fast", 9, 2, 1 / 64)])
 def test_an_epoch_has_eight_steps_unless_batches_were_of_one(recipe, samples, batch, rate):
     """Smaller batches have a smaller rate, where it is not Adam's."""
-    usual, few = resolve(recipe, "main"), resolve(recipe, "main", samples=samples)
+    usual, few = resolve(recipe, "main"), resolve(recipe, "main", n_samples=samples)
     assert few.batch_size == batch and few.learning_rate == pytest.approx(usual.learning_rate * rate)
-    adam, nesterov = (resolve(recipe, "main", samples=samples, optimizer=name) for name in ("adam", "nesterov"))
+    adam, nesterov = (resolve(recipe, "main", n_samples=samples, optimizer=name) for name in ("adam", "nesterov"))
     assert adam.learning_rate == 1e-3
     assert nesterov.learning_rate == pytest.approx(.0652173913 * batch / usual.batch_size)
 
@@ -72,10 +73,10 @@ def test_another_optimizer_than_the_recipe_s_has_its_own_rate():
 
 
 @pytest.mark.parametrize("recipe, changes, expected", [
-    ("digits", {}, "SmallCNN, 25 epochs, batch 32, adam at 0.003, augmentation none, float32 precision"),
+    ("digits", {}, "SmallCNN, 25 epochs, batch 32, adam, learning rate 0.003, augmentation none, float32 precision"),
     ("fast", {"validation_split": .1, "evaluate_every": 2},
-     "FastCNN, 14 epochs (evaluated every 2), batch 128, nesterov at 0.0652, weight decay 0.03, augmentation "
-     "translate_flip, mixed precision, predicts with the mirror image, 0.1 held out")])
+     "FastCNN, 14 epochs (evaluated every 2), batch 128, nesterov, learning rate 0.0652, weight decay 0.03, "
+     "augmentation translate_flip, mixed precision, horizontal flip at test time, 0.1 held out")])
 def test_settings_in_words(recipe, changes, expected):
     assert str(resolve(recipe, "INCV", **changes)) == expected
 
@@ -90,12 +91,13 @@ def images():
 
 @pytest.mark.parametrize("task, mirror", [("INCV", True), ("verify", False)])
 def test_a_network_predicts_with_the_mirror_image_where_the_recipe_says_so(task, mirror, images):
-    given = Given(images, np.zeros(40, int), 3, 8, 1)
-    assert build(method_class("standard"), given, RECIPES["fast"][task], 0, "main").mirror == mirror
+    inputs = MethodInputs(images, np.zeros(40, int), 3, 8, 1)
+    assert build(method_class("standard"), inputs, RECIPES["fast"][task], 0, "main").flip_tta == mirror
 
 
 def test_whitening_knows_the_images(images):
-    method = build(method_class("standard"), Given(images, np.zeros(40, int), 3, 8, 1), RECIPES["fast"]["INCV"], 0, "a")
+    inputs = MethodInputs(images, np.zeros(40, int), 3, 8, 1)
+    method = build(method_class("standard"), inputs, RECIPES["fast"]["INCV"], 0, "a")
     (found,) = [layer for layer in method.networks[0].layers if isinstance(layer, Whitening)]
     expected = Whitening()
     expected.build((None, 8, 8, 3))
@@ -107,7 +109,8 @@ def test_whitening_knows_the_images(images):
 @pytest.mark.parametrize("recipe, norm", [
     ("paper", (.99, 1e-3, True, 1)), ("fast", (.6, 1e-5, False, 64)), ("digits", (.9, 1e-3, True, 1))])
 def test_batch_normalisation_and_epsilon_of_adam(recipe, norm, images):
-    method = build(method_class("standard"), Given(images, np.zeros(40, int), 3, 8, 1), RECIPES[recipe]["INCV"], 0, "a")
+    inputs = MethodInputs(images, np.zeros(40, int), 3, 8, 1)
+    method = build(method_class("standard"), inputs, RECIPES[recipe]["INCV"], 0, "a")
     norms = [layer for layer in method.networks[0].layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert {(layer.momentum, layer.epsilon, layer.scale, layer.shift_rate) for layer in norms} == {norm}
     (optimizer,) = method.optimizers
@@ -189,7 +192,7 @@ class Flips(Method):
 
 def test_every_step_of_every_epoch_is_augmented_by_a_seed_of_its_own(tmp_path):
     images = np.repeat(np.arange(8, dtype=np.uint8)[None, None, :, None], 640, 0).repeat(8, 1)
-    method = Flips(Given(images, np.zeros(640, int), 2, 16, 2), [create_model("MLP", (8, 8, 1), 2)],
+    method = Flips(MethodInputs(images, np.zeros(640, int), 2, 16, 2), [create_model("MLP", (8, 8, 1), 2)],
                    [keras.optimizers.SGD()])
     Flips.seen.clear()
     with pytest.raises(tf.errors.InvalidArgumentError, match="PyFunc"):     # of Python, which XLA cannot compile

@@ -224,12 +224,12 @@ def test_a_loss_that_becomes_infinite(tmp_path, call, unstarted):
 def fit(tmp_path):
     """Trains a small network for four epochs of two steps: fit(rate, stage), with the learning rate of a step."""
     from noisylabels.methods import method_class
-    from noisylabels.methods.base import Given
+    from noisylabels.methods.inputs import MethodInputs
     from noisylabels.recipes import Settings
     from noisylabels.training.trainer import Trainer, build
 
     rng = np.random.default_rng(0)
-    given = Given(rng.integers(0, 256, (12, 2, 2, 1), np.uint8), rng.integers(0, 3, 12), 3, 6, 4)
+    given = MethodInputs(rng.integers(0, 256, (12, 2, 2, 1), np.uint8), rng.integers(0, 3, 12), 3, 6, 4)
 
     def fit(rate=lambda epoch, epochs: .01, stage="1a", change=lambda trainer: None):
         method = build(method_class("standard"), given, Settings("MLP", 4, None, augmentation="none"), 0, "")

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from noisylabels.selection.algorithm import Scores, incv, scores_of
+from noisylabels.selection.algorithm import Scores, incv, score_predictions
 
 
 class Recorder:
@@ -193,7 +193,7 @@ def nearest_neighbours(dataset, y_noisy):
         model = KNeighborsClassifier(15).fit(x[samples], y_noisy[samples])
         p = np.zeros((len(held_out), dataset.n_classes))
         p[:, model.classes_] = model.predict_proba(x[held_out])
-        return scores_of(p, y_noisy[held_out])
+        return score_predictions(p, y_noisy[held_out])
     return lambda halves, use_best: [score(samples, held_out) for _, samples, held_out in halves]
 
 

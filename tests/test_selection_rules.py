@@ -3,7 +3,13 @@ import numpy as np
 import pytest
 
 from noisylabels.selection.algorithm import Selection as Sets
-from noisylabels.selection.algorithm import best_epoch_iterations, describe, is_removed, is_selected, removal_ratio
+from noisylabels.selection.algorithm import (
+    best_epoch_iterations,
+    is_removed,
+    is_selected,
+    removal_ratio,
+    summarise_iteration,
+)
 from noisylabels.theory import label_loss
 
 nan = float("nan")
@@ -78,7 +84,7 @@ def test_best_epoch_iterations(eps, pattern, m):
     ([0, 1], [1, 0], [1, 0], [0, 1], {"LP": 0, "LR": nan, "selected": 1, "candidate": 1, "removed": 0}),
     (None, [1, 0], [1, 0], [0, 1], {"LP": nan, "LR": nan, "selected": 1, "candidate": 1, "removed": 0}),
 ])
-def test_describe(y, y_noisy, select, candidate, expected):
+def test_summarise_iteration(y, y_noisy, select, candidate, expected):
     sets = Sets(np.array(select, bool), np.array(candidate, bool), None, None, None, None, eval_ratio=.3)
-    row = describe(sets, 2, y, np.array(y_noisy))
+    row = summarise_iteration(sets, 2, y, np.array(y_noisy))
     assert row == pytest.approx({"iteration": 2, "eps": .3, **expected}, nan_ok=True)

@@ -30,7 +30,7 @@ def select(call, tmp_path, monkeypatch):
 @pytest.fixture
 def train(call, tmp_path, monkeypatch):
     """Calls INCV_main.py with these flags, until it selects or builds its networks: how it ended, and what it begins,
-    ("selection", its Experiment) or ("training", what the method is given).
+    ("selection", its Experiment) or ("training", the inputs of the method).
     """
     from noisylabels.training import device, trainer
 
@@ -40,12 +40,12 @@ def train(call, tmp_path, monkeypatch):
         begun.append(("selection", experiment))
         raise UserError("stop")
 
-    def build(method, given, *_):
-        begun.append(("training", given))
-        return SimpleNamespace(factor=None, held_out=[], hold_out=lambda _: None, prepare=lambda *_: None)
+    def build(method, inputs, *_, **__):
+        begun.append(("training", inputs))
+        return SimpleNamespace(lr_schedule=None, held_out=[], hold_out=lambda _: None, prepare=lambda *_: None)
 
-    def stop(method, clean, *given):
-        told.append(given[:3])
+    def stop(method, is_clean, augmentation, learning_rate, jit_compile, on_event):
+        told.append((augmentation, learning_rate, jit_compile))
         raise UserError("stop")
 
     monkeypatch.setattr("INCV_main.select", select)
@@ -109,11 +109,11 @@ def test_the_method_is_given_what_it_holds(select, train, tmp_path):
     """S, C and the estimated noise ratio, and the observed labels: not the true ones, nor the true ratio."""
     select("--INCV_iter", 1)
     csv = pd.read_csv(tmp_path / SELECTION)
-    _, (_, given) = train()
-    assert (given.labels == csv.y_noisy).all() and (given.labels != csv.y).any()
-    assert (given.select == csv.select).all() and (given.candidate == csv.candidate).all()
-    assert given.eval_ratio == pytest.approx(csv.eval_ratio[0], rel=1e-15) and abs(given.eval_ratio - .5) > .1
-    assert (given.n_classes, given.batch_size, given.epochs, given.assumed_pattern) == (10, 32, 40, "sym")
+    _, (_, inputs) = train()
+    assert (inputs.labels == csv.y_noisy).all() and (inputs.labels != csv.y).any()
+    assert (inputs.select == csv.select).all() and (inputs.candidate == csv.candidate).all()
+    assert inputs.eval_ratio == pytest.approx(csv.eval_ratio[0], rel=1e-15) and abs(inputs.eval_ratio - .5) > .1
+    assert (inputs.n_classes, inputs.batch_size, inputs.epochs, inputs.assumed_pattern) == (10, 32, 40, "sym")
 
 
 def test_the_flags_reach_the_device_and_the_loop(train):
@@ -132,8 +132,8 @@ def test_a_method_is_told_the_share_of_wrong_labels(flags, ratio, train, tmp_pat
     y = load_dataset("digits", "").y_train
     np.save(tmp_path / "labels.npy", np.where(np.arange(len(y)) % 4 == 0, 9 - y, y))
     flags = [*flags, tmp_path / "labels.npy"] if "--noisy_labels" in flags else flags
-    _, (_, given) = train("--method", "standard", *flags)
-    assert given.noise_ratio == pytest.approx(ratio)
+    _, (_, inputs) = train("--method", "standard", *flags)
+    assert inputs.noise_ratio == pytest.approx(ratio)
 
 
 @pytest.mark.parametrize("flags, differs", [
@@ -174,8 +174,8 @@ def test_one_that_was_told_another_pattern_is_refused(select, train):
     """Whether the flag is given or not: the training would be told another."""
     select("--assumed_pattern", "asym")
     assert_is_one_line(train()[0], r"assumed_pattern \(found asym, given sym\)")
-    _, (_, given) = train("--assumed_pattern", "asym")
-    assert given.assumed_pattern == "asym" and (given.T == theory.transition_matrix("sym", .5, 10)).all()
+    _, (_, inputs) = train("--assumed_pattern", "asym")
+    assert inputs.assumed_pattern == "asym" and (inputs.T == theory.transition_matrix("sym", .5, 10)).all()
 
 
 def test_one_is_made_as_the_flags_say(train):
@@ -209,9 +209,9 @@ def test_one_may_be_named_however_it_was_made(select, train, tmp_path):
     select("--INCV_iter", 2)
     before = files_in(elsewhere)
     for more in ([], ["--overwrite"], ["--overwrite_selection"], ["--architecture", "SmallCNN", "--INCV_epochs", 3]):
-        ended, (what, given) = train("--selection", elsewhere / SELECTION, *more)
+        ended, (what, inputs) = train("--selection", elsewhere / SELECTION, *more)
         assert what == "training" and "MLP, 25 epochs, 1 iterations" in ended.out
-        assert (given.select == pd.read_csv(elsewhere / SELECTION).select).all()
+        assert (inputs.select == pd.read_csv(elsewhere / SELECTION).select).all()
         made = record_of(tmp_path, "incv_training")["arguments"]["selection"]
         assert (made["architecture"], made["INCV_iter"]) == ("MLP", 1) and files_in(elsewhere) == before
 
@@ -269,7 +269,7 @@ def test_each_recipe_and_name_has_a_folder_of_its_own(flags, folder, select, tra
     (tmp_path / FOLDER).mkdir(parents=True)
     (tmp_path / FOLDER / "notes.txt").write_text("of others")
     select("--INCV_iter", 1, *flags)
-    _, (what, given) = train(*flags)
+    _, (what, inputs) = train(*flags)
     assert what == "training"
     folder = tmp_path / FOLDER / folder
     assert {path.parent for kind in ("*.json", "*_INCV_*.csv") for path in tmp_path.rglob(kind)} == {folder}

@@ -9,7 +9,7 @@ from helpers import QUICK, SELECTION, assert_is_one_line, files_in
 from toys import toy
 
 import sweep
-from noisylabels.methods.incv_student import mended_labels
+from noisylabels.methods.incv_student import teacher_labels
 from utils import load_dataset
 
 FOLDER = "digits/sym/0.5"
@@ -31,13 +31,13 @@ def taught(finished, tmp_path):
 
 def test_mended_labels():
     select = np.array([True, False, True, False])
-    assert mended_labels(np.array([1, 2, 3, 4]), select, np.array([9, 8, 7, 4])).tolist() == [1, 8, 3, 4]
+    assert teacher_labels(np.array([1, 2, 3, 4]), select, np.array([9, 8, 7, 4])).tolist() == [1, 8, 3, 4]
 
 
 def test_what_is_held_out_is_not_among_the_labels_that_it_learned():
     method = toy("incv_student")
     method.hold_out([0, 4])
-    assert np.flatnonzero(method.believed() == -1).tolist() == [0, 4]
+    assert np.flatnonzero(method.corrected_labels() == -1).tolist() == [0, 4]
 
 
 def test_it_learns_from_the_selection_and_the_predictions_of_both_networks(student, taught, tmp_path):

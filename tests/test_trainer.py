@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 import tensorflow as tf
-from toys import N, fit, given_for, toy
+from toys import N, fit, inputs_for, toy
 
 from noisylabels.errors import UserError
 from noisylabels.progress import Event
@@ -13,12 +13,12 @@ from noisylabels.training import trainer
 from noisylabels.training.trainer import Trainer
 
 
-def trainer_of_forty_steps(loss, tell=lambda event: None):
+def trainer_of_forty_steps(loss, on_event=lambda event: None):
     """Of a method that learns nothing, and whose loss at step i of an epoch is loss(i)."""
     method = toy("standard", images=np.zeros((40, 2, 2, 1), np.uint8), labels=np.zeros(40, int))
     method.batches = lambda epoch, rng: np.arange(40, dtype=np.int32)[:, None]
     method.train_step = lambda batch: {"loss": loss(tf.cast(batch.indices[0], tf.float32)), "accuracy": .25}
-    return Trainer(method, np.ones(40, bool), "none", lambda time, epochs: .5, tell=tell)
+    return Trainer(method, np.ones(40, bool), "none", lambda time, epochs: .5, on_event=on_event)
 
 
 def test_what_a_training_tells_on_its_way(tmp_path, monkeypatch):
@@ -51,7 +51,7 @@ def test_samples_are_learned_by_the_labels_that_they_have_got(tmp_path):
     method = toy("standard")
     method.logged = ("loss", "kept_precision")
     method.train_step = lambda batch: {"loss": tf.reduce_mean(tf.cast(batch.y, tf.float32)),
-                                       "kept_precision": tf.reduce_mean(tf.cast(batch.clean, tf.float32))}
+                                       "kept_precision": tf.reduce_mean(tf.cast(batch.is_clean, tf.float32))}
     made = Trainer(method, None, "none", lambda time, epochs: .5)
     for label, clean in ((0, False), (2, True)):
         made.relabel(np.full(N, label), np.full(N, clean))
@@ -90,7 +90,7 @@ def test_a_checkpoint_on_other_samples_is_set_aside(tmp_path, capsys):
     """As where an earlier stage was made again, and came to others."""
     made, trained = Trainer(toy("standard"), None, "none", lambda time, epochs: .5), []
     for samples in ("a", "a", "b"):
-        made.fit(1, 0, "toy", tmp_path / "toy.npz", lambda *_: trained.append(1) or {}, samples=samples)
+        made.fit(1, 0, "toy", tmp_path / "toy.npz", lambda *_: trained.append(1) or {}, samples_digest=samples)
     assert len(trained) == 2 and (tmp_path / "toy.npz.unusable").exists()
     assert "it is the checkpoint of something else" in capsys.readouterr().err
 
@@ -101,8 +101,8 @@ def test_a_checkpoint_on_other_samples_is_set_aside(tmp_path, capsys):
 def test_probabilities_are_those_of_the_first_network_unless_another_is_named():
     """Of 150 samples in an order of their own: more than are predicted at a time."""
     method = toy("decoupling")
-    images, chosen = tf.constant(method.given.images), np.random.default_rng(0).integers(0, N, 150)
-    first, second = (tf.nn.softmax(network(method.given.images / np.float32(255))).numpy()
+    images, chosen = tf.constant(method.inputs.images), np.random.default_rng(0).integers(0, N, 150)
+    first, second = (tf.nn.softmax(network(method.inputs.images / np.float32(255))).numpy()
                      for network in method.networks)
     np.testing.assert_allclose(method.probabilities(images, chosen), first[chosen], atol=1e-6)
     np.testing.assert_allclose(method.probabilities(images, k=1), second, atol=1e-6)
@@ -111,4 +111,4 @@ def test_probabilities_are_those_of_the_first_network_unless_another_is_named():
 
 def test_what_a_method_is_told_cannot_be_changed():
     with pytest.raises(FrozenInstanceError):
-        given_for("standard").noise_ratio = .5
+        inputs_for("standard").noise_ratio = .5

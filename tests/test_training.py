@@ -9,11 +9,13 @@ import tensorflow as tf
 
 from models import create_model
 from noisylabels.methods import method_class
-from noisylabels.methods.base import Given, batches_of
-from noisylabels.recipes import ADAM_INCV, ADAM_MAIN, ADAM_VERIFY, AUGMENTATIONS, RECIPES, Triangle
+from noisylabels.methods.inputs import MethodInputs
+from noisylabels.recipes import ADAM_INCV, ADAM_MAIN, ADAM_VERIFY, AUGMENTATIONS, RECIPES, Triangular
 from noisylabels.training import augmentation, device
+from noisylabels.training.device import as_tensor
 from noisylabels.training.optimizers import Adam
-from noisylabels.training.trainer import Trainer, as_tensor, build
+from noisylabels.training.sampling import random_batches
+from noisylabels.training.trainer import Trainer, build
 from utils import load_dataset
 
 # ------------------------------------------------------------------------------------------------------- augmentation
@@ -31,15 +33,15 @@ ROW = np.float32([0, 10, 20, 40]).reshape(1, 1, 4, 1)
     ("reflect", -2, [20, 10, 0, 10]),
 ])
 def test_shift(fill, offset, expected):
-    along = augmentation.moved(ROW, tf.constant([float(offset)]), 2, fill)
+    along = augmentation.shift_along(ROW, tf.constant([float(offset)]), 2, fill)
     np.testing.assert_allclose(np.ravel(along), expected)
-    down = augmentation.moved(ROW.transpose(0, 2, 1, 3), tf.constant([float(offset)]), 1, fill)
+    down = augmentation.shift_along(ROW.transpose(0, 2, 1, 3), tf.constant([float(offset)]), 1, fill)
     np.testing.assert_allclose(np.ravel(down), expected)
 
 
 def test_mirrored_is_left_to_right_left_to_right_where_it_is_told():
     images = np.concatenate([ROW, ROW])
-    flipped = augmentation.mirrored(images, tf.constant([True, False])).numpy()
+    flipped = augmentation.flip_where(images, tf.constant([True, False])).numpy()
     np.testing.assert_array_equal(flipped, [ROW[0, :, ::-1], ROW[0]])
 
 
@@ -70,7 +72,7 @@ def test_shifts_of_2019_are_uniform_in_four_pixels():
     (ADAM_MAIN, 200, {0: 1, 79: 1, 80: .1, 119: .1, 120: .01, 160: .001, 179: .001, 180: .0005}),
     (ADAM_VERIFY, 200, {80: 1, 81: .1, 120: .1, 121: .01, 161: .001, 180: .001, 181: .0005}),
     (ADAM_MAIN, 20, {7: 1, 8: .1, 12: .01, 16: .001, 18: .0005}),
-    (Triangle(.2, .25, .07), 8, {0: .2, 1: .6, 2: 1, 5: .535, 8: .07}),
+    (Triangular(.2, .25, .07), 8, {0: .2, 1: .6, 2: 1, 5: .535, 8: .07}),
 ])
 def test_schedules(factor, epochs, table):
     assert {time: pytest.approx(factor(time, epochs)) for time in table} == table
@@ -90,17 +92,17 @@ def digits():
 
 def trainer_of(digits, name="standard", jit_compile=False, **changes):
     settings = RECIPES["digits"]["INCV"]
-    given = Given(digits.x_train[:256], digits.y_train[:256], 10, 32, 4, **changes)
-    method = build(method_class(name), given, settings, 0, "main")
-    return method, Trainer(method, np.ones(256, bool), "none", settings.rate, jit_compile)
+    inputs = MethodInputs(digits.x_train[:256], digits.y_train[:256], 10, 32, 4, **changes)
+    method = build(method_class(name), inputs, settings, 0, "main")
+    return method, Trainer(method, np.ones(256, bool), "none", settings.learning_rate_at, jit_compile)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "nesterov"])
 @pytest.mark.parametrize("decay, left", [(0., 1.), (.2, .9)])
 def test_weight_decay_shrinks_by_its_share_of_the_learning_rate(digits, optimizer, decay, left):
     settings = replace(RECIPES["digits"]["INCV"], optimizer=optimizer, weight_decay=decay, learning_rate=.5)
-    given = Given(digits.x_train[:64], digits.y_train[:64], 10, 32, 4)
-    method = build(method_class("standard"), given, settings, 0, "main")
+    inputs = MethodInputs(digits.x_train[:64], digits.y_train[:64], 10, 32, 4)
+    method = build(method_class("standard"), inputs, settings, 0, "main")
     variables = method.networks[0].trainable_variables
     before = [variable.numpy() for variable in variables]
     method.optimizers[0].apply([tf.zeros_like(variable) for variable in variables], variables)
@@ -113,8 +115,8 @@ def test_weight_decay_shrinks_by_its_share_of_the_learning_rate(digits, optimize
 def test_mixed_precision_is_for_machines_that_have_it(digits, monkeypatch, precision, able, expected):
     monkeypatch.setattr(device, "computes_bfloat16", lambda: able)
     settings = replace(RECIPES["digits"]["INCV"], precision=precision)
-    given = Given(digits.x_train[:64], digits.y_train[:64], 10, 32, 4)
-    method = build(method_class("standard"), given, settings, 0, "main")
+    inputs = MethodInputs(digits.x_train[:64], digits.y_train[:64], 10, 32, 4)
+    method = build(method_class("standard"), inputs, settings, 0, "main")
     (convolution, *_) = [layer for layer in method.networks[0].layers if isinstance(layer, keras.layers.Conv2D)]
     assert convolution.dtype_policy.name == expected
 
@@ -145,7 +147,7 @@ def no_more(epoch, memory):
 
 @pytest.mark.parametrize("n, size, rows", [(100, 32, 4), (96, 32, 3), (5, 32, 1), (1, 4, 1)])
 def test_batches_hold_all_samples_in_one_shape(n, size, rows):
-    batches = batches_of(np.arange(n) + 7, size, np.random.default_rng(0))
+    batches = random_batches(np.arange(n) + 7, size, np.random.default_rng(0))
     assert batches.shape == (rows, size)
     counts = np.bincount(batches.ravel() - 7, minlength=n)
     assert counts.min() >= 1 and counts.max() - counts.min() <= 1
@@ -236,8 +238,8 @@ def test_xla_compiles_a_step_and_changes_nothing(architecture, precision, tolera
     losses = []
     for jit_compile in (False, True):
         settings = replace(RECIPES["paper"]["INCV"], architecture=architecture, precision=precision)
-        method = build(method_class("standard"), Given(images, labels, 10, 32, 1), settings, 0, "main")
-        trainer = Trainer(method, labels == labels, settings.augmentation, settings.rate, jit_compile)
+        method = build(method_class("standard"), MethodInputs(images, labels, 10, 32, 1), settings, 0, "main")
+        trainer = Trainer(method, labels == labels, settings.augmentation, settings.learning_rate_at, jit_compile)
         history, _ = trainer.fit(1, 0, "a", tmp_path / f"{jit_compile}.npz", no_more)
         losses.append(history[0]["loss"])
     assert losses[0] == pytest.approx(losses[1], rel=tolerance)
@@ -255,11 +257,11 @@ def test_images_become_a_tensor_wherever_they_lie(offset):
     assert (tensor.numpy()[0, 0, 0, 0] == 99) == (offset == 0)          # one memory, or a copy
 
 
-@pytest.mark.parametrize("options", [{"mirror": True}, {}])
+@pytest.mark.parametrize("options", [{"flip_tta": True}, {}])
 def test_prediction_with_the_mirror_is_the_mean_of_both(options, digits):
     network = create_model("SmallCNN", digits.input_shape, 10)
-    given = Given(digits.x_train, digits.y_train, 10, 32, 1)
-    method = method_class("standard")(given, [network], [keras.optimizers.SGD()], **options)
+    inputs = MethodInputs(digits.x_train, digits.y_train, 10, 32, 1)
+    method = method_class("standard")(inputs, [network], [keras.optimizers.SGD()], **options)
     x = digits.x_train[:300] / np.float32(255)
     expected = tf.nn.softmax((network(x) + network(x[:, :, ::-1])) / 2 if options else network(x))
     found = method.probabilities(tf.constant(digits.x_train), np.arange(300))

@@ -25,16 +25,16 @@ class Script:
         self.started = []
         self.predictions = (dataset.y_train + (np.arange(N) % 4 == 0)) % 10
 
-    def build(self, method, given, settings, seed, stage):
-        self.given, self.stage = given, (seed, stage)
+    def build(self, method, inputs, settings, seed, stage):
+        self.inputs, self.stage = inputs, (seed, stage)
         return self
 
-    def trainer(self, method, clean, augmentation, rate, jit_compile, tell):
+    def trainer(self, method, is_clean, augmentation, rate, jit_compile, on_event):
         self.told = augmentation, rate(0, EPOCHS), jit_compile
         return self
 
-    def start(self, *given):
-        self.started.append(given)
+    def start(self, *inputs):
+        self.started.append(inputs)
         return CPU
 
     def relabel(self, labels, clean):
@@ -51,7 +51,7 @@ class Script:
         self.tested.append(indices)
         return np.eye(10)[self.predictions[indices] if self.epoch == EPOCHS - 1 else 0 * indices]
 
-    def fit(self, epochs, seed, stage, checkpoint, after_epoch, *_):
+    def fit(self, epochs, seed, stage, checkpoint, after_epoch, name):
         assert (epochs, seed, stage) == (EPOCHS, 3, "verify")
         while self.meanwhile:
             self.meanwhile.pop()()
@@ -63,14 +63,13 @@ class Script:
 
 @pytest.fixture
 def script(monkeypatch):
-    from noisylabels.training import device, evaluation, trainer
+    from noisylabels.training import device, trainer
 
     script = Script(load_dataset("digits", ""))
     monkeypatch.setattr(device, "start_tensorflow", script.start)
     monkeypatch.setattr(trainer, "build", script.build)
     monkeypatch.setattr(trainer, "Trainer", script.trainer)
-    for module in (trainer, evaluation):
-        monkeypatch.setattr(module, "as_tensor", lambda images: "the test images")
+    monkeypatch.setattr(device, "as_tensor", lambda images: "the test images")
     return script
 
 
@@ -102,7 +101,7 @@ def test_one_half_is_trained_on_and_the_other_tested(ran):
     for ratio, (labels, clean) in zip(RATIOS, script.labels, strict=True):
         assert (labels == corrupt_labels(y, "sym", ratio, 10, 3)).all() and (clean == (labels == y)).all()
     assert script.told == ("flip", .125, True) and script.started == [("-1", True, 3, 128)]
-    assert script.stage == (3, "verify") and (script.given.images == script.dataset.x_train).all()
+    assert script.stage == (3, "verify") and (script.inputs.images == script.dataset.x_train).all()
 
 
 def test_the_scores_are_those_of_the_last_epoch_by_hand(ran):

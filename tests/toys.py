@@ -5,23 +5,32 @@ import pytest
 import tensorflow as tf
 
 from noisylabels.methods import OPTIONS, method_class
-from noisylabels.methods.base import Given
+from noisylabels.methods.inputs import MethodInputs, PreparationContext
 from noisylabels.theory import transition_matrix
-from noisylabels.training.trainer import Batch, Trainer
+from noisylabels.training.steps import Batch
+from noisylabels.training.trainer import Trainer
 
 N, CLASSES, RATE = 12, 3, .5
 
 
-def given_for(name, images=None, labels=None, options=None, **changes):
+def inputs_for(name, images=None, labels=None, options=None, **changes):
     """12 images of 2x2 pixels in 3 classes, noise 0.3, half of them selected, a quarter candidates."""
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (N, 2, 2, 1), np.uint8) if images is None else images
     labels = rng.integers(0, CLASSES, N) if labels is None else labels
     usual = {flag.removeprefix(f"{name}_"): option.default for flag, option in OPTIONS.items()}
-    told = {"noise_ratio": .3, "T": transition_matrix("sym", .3, CLASSES), "assumed_pattern": "sym",
-            "options": usual | (options or {}), "select": np.arange(N) < 6, "candidate": np.arange(N) >= 9,
-            "eval_ratio": .3, "predicted": np.arange(len(labels)) % CLASSES}
-    return Given(images, labels, CLASSES, **{"batch_size": 6, "epochs": 10, **told, **changes})
+    defaults = {"batch_size": 6, "epochs": 10, "noise_ratio": .3, "T": transition_matrix("sym", .3, CLASSES),
+                "assumed_pattern": "sym", "options": usual | (options or {}), "select": np.arange(N) < 6,
+                "candidate": np.arange(N) >= 9, "eval_ratio": .3}
+    return MethodInputs(images, labels, CLASSES, **{**defaults, **changes})
+
+
+def context_for(labels, seed=0):
+    """A standard network that predicts the labels with a little certainty, and teachers that predict 0, 1, 2, 0, ..."""
+    return PreparationContext(
+        seed=seed,
+        train_standard=lambda *_: np.full((N, CLASSES), 1 / CLASSES) + .1 * np.eye(CLASSES)[labels],
+        teacher_probabilities=lambda: np.eye(CLASSES)[np.arange(len(labels)) % CLASSES])
 
 
 def toy(name, penalty=None, optimizer=None, norm=False, **changes):
@@ -33,15 +42,15 @@ def toy(name, penalty=None, optimizer=None, norm=False, **changes):
         features = keras.layers.Flatten(name="features")(inputs)
         features = keras.layers.BatchNormalization()(features) if norm else features
         networks.append(keras.Model(inputs, keras.layers.Dense(CLASSES, kernel_regularizer=penalty)(features)))
-    method = cls(given_for(name, **changes), networks,
+    method = cls(inputs_for(name, **changes), networks,
                  [(optimizer or keras.optimizers.SGD)(learning_rate=RATE) for _ in networks])
-    method.prepare(lambda *_: np.full((N, CLASSES), 1 / CLASSES) + .1 * np.eye(CLASSES)[method.given.labels], 0)
+    method.prepare(context_for(method.inputs.labels))
     return method
 
 
-def whole_batch(given, **schedule):
+def whole_batch(inputs, **schedule):
     """All samples as one Batch, the labels of every other one true."""
-    return Batch(tf.constant(given.images / np.float32(255)), tf.constant(given.labels, tf.int32),
+    return Batch(tf.constant(inputs.images / np.float32(255)), tf.constant(inputs.labels, tf.int32),
                  tf.constant(np.arange(N) % 2 == 0), tf.range(N), tf.constant([1, 2]), schedule)
 
 

@@ -1,109 +1,174 @@
-"""Co-teaching (Han et al., NeurIPS 2018): two networks, each trained on what the other finds easy.
+"""Co-teaching: two networks, each trained on the samples that the other finds easy.
 
-Per batch of size B both networks rank the samples by their loss; the (1 - R(e)) B of smallest loss under one train the
-other. R(e) = tau min(e/10, 1). Told: tau, the true noise ratio, or the one that the option noise_ratio gives.
+For each batch of B samples, both networks rank the samples by their loss. The (1 - R(e)) B samples
+of the smallest loss under one network train the other, with
 
-Not stated in 2019: how the paper ran it. By default with the settings of every other method, and the selecting step of
-the paper's own (`cross_step`). The option variant = 2018 does as the authors' code: losses are ranked in training mode,
-in the passes of the whole batch that also give the gradients; R(e) = tau min(e/9, 1); and from epoch 80 of 200 on the
-learning rate falls linearly to 0, with a beta1 of Adam of 0.1. That code divides the mean of the losses by the number
-of samples once more, which Adam undoes: not here; nor is its later begin of that fall for CIFAR-100, epoch 100.
+    R(e) = tau min(e / 10, 1)    in epoch e.
+
+Needs the noise ratio tau: the true one, or the option noise_ratio.
+
+Differences from the paper: Chen et al. 2019 do not say how they ran Co-teaching. By default it has
+the settings of all methods here, and ranks like their modified Co-teaching, see
+`small_loss_step`. With the option variant = 2018 it follows the authors' code instead:
+
+- Losses are ranked in training mode, in the same pass that gives the gradients.
+- R(e) = tau min(e / 9, 1).
+- From epoch 80 of 200, the learning rate falls linearly to 0, and Adam's beta1 is 0.1.
+
+Two details of that code are left out. It divides the mean loss by the number of samples, which has
+no effect with Adam. For CIFAR-100 the learning rate falls from epoch 100.
+
+Source: Han et al., "Co-teaching: robust training of deep neural networks with extremely noisy
+labels", NeurIPS 2018.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
 import tensorflow as tf
 
-from noisylabels.methods.base import Method, accuracy, cross_entropy, masked_mean
+from noisylabels.methods.base import Method
+from noisylabels.methods.inputs import MethodInputs
+from noisylabels.methods.losses import accuracy, cross_entropy, masked_mean
+from noisylabels.training.steps import Batch
 
 
-def smallest(losses, count):
-    """Indices of the `count` smallest losses, (count,), smallest first."""
+def smallest(losses: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
+    """Return the indices of the `count` smallest losses, in ascending order, (count,)."""
     return tf.argsort(losses, stable=True)[:count]
 
 
-def cross_step(method, batch, count):
-    """One step of both networks of `method`, each on the `count` samples of smallest loss under the other.
+def small_loss_step(method: Method, batch: Batch, count: int | tf.Tensor) -> dict[str, tf.Tensor]:
+    """Train each network on the `count` samples of the smallest loss under the other one.
 
-    Ranked in inference mode on the augmented batch; only what is kept passes through a network in training mode, so
-    that the batch statistics are its own.
+    The augmented batch is ranked in inference mode. Only the chosen samples pass through the
+    network in training mode, so they alone determine the batch statistics.
+
+    Source: Chen et al. 2019, modified Co-teaching, published code.
     """
-    kept = [smallest(cross_entropy(network(batch.x, training=False), batch.y), count) for network in method.networks]
-    losses, hits = [], []
-    for k, chosen in enumerate(reversed(kept)):             # f1 learns from what f2 keeps, f2 from what f1 keeps
-        with tf.control_dependencies(losses):               # one network after the other: half the memory
+    kept = []
+    for network in method.networks:
+        losses = cross_entropy(network(batch.x, training=False), batch.y)
+        kept.append(smallest(losses, count))
+    values, accuracies = [], []
+    for k, chosen in enumerate(reversed(kept)):
+        # The second network waits for the first, which halves the memory for activations.
+        with tf.control_dependencies(values):
             x, y = tf.gather(batch.x, chosen), tf.gather(batch.y, chosen)
-        loss, logits = method.descend(k, x, lambda z, y=y: tf.reduce_mean(cross_entropy(z, y)))
-        losses.append(loss)
-        hits.append(accuracy(logits, y))
-    return logs(batch, kept, losses, hits)
+
+        def loss(logits: tf.Tensor, y: tf.Tensor = y) -> tf.Tensor:
+            return tf.reduce_mean(cross_entropy(logits, y))
+
+        value, logits = method.apply_gradients(k, x, loss)
+        values.append(value)
+        accuracies.append(accuracy(logits, y))
+    return step_log(batch, kept, values, accuracies)
 
 
-def whole_batch_step(method, batch, count):
-    """As `cross_step`, but ranked in training mode, in the passes of the whole batch that also give the gradients."""
+def whole_batch_step(method: Method, batch: Batch, count: int | tf.Tensor) -> dict[str, tf.Tensor]:
+    """Train like `small_loss_step`, but rank in training mode, in the pass of the gradients.
+
+    Source: Han et al. 2018, published code.
+    """
     kept = []
 
-    def exchanged(*logits):
+    def exchanged_losses(*logits: tf.Tensor) -> list[tf.Tensor]:
         losses = [cross_entropy(z, batch.y) for z in logits]
         kept.extend(smallest(loss, count) for loss in losses)
-        return [tf.reduce_mean(tf.gather(loss, chosen)) for loss, chosen in zip(losses, reversed(kept))]
+        return [
+            tf.reduce_mean(tf.gather(loss, chosen)) for loss, chosen in zip(losses, reversed(kept))
+        ]
 
-    losses, logits = method.descend_together([0, 1], batch.x, exchanged)
-    hits = [accuracy(tf.gather(z, chosen), tf.gather(batch.y, chosen)) for z, chosen in zip(logits, reversed(kept))]
-    return logs(batch, kept, losses, hits)
-
-
-def logs(batch, kept, losses, hits):
-    """What a step logs: the means of both networks' losses and hits, and how clean the samples are that each keeps."""
-    precision = [masked_mean(tf.gather(batch.clean, chosen)) for chosen in kept]
-    return {"loss": tf.reduce_mean(losses), "accuracy": tf.reduce_mean(hits),
-            "kept_precision_1": precision[0], "kept_precision_2": precision[1]}
+    values, logits = method.apply_gradients_jointly([0, 1], batch.x, exchanged_losses)
+    accuracies = [
+        accuracy(tf.gather(z, chosen), tf.gather(batch.y, chosen))
+        for z, chosen in zip(logits, reversed(kept))
+    ]
+    return step_log(batch, kept, values, accuracies)
 
 
-def ramp_epochs(epochs):
-    """How many epochs it takes to discard in full: 10, or half of a shorter training.
+def step_log(
+    batch: Batch,
+    kept: Sequence[tf.Tensor],
+    losses: Sequence[tf.Tensor],
+    accuracies: Sequence[tf.Tensor],
+) -> dict[str, tf.Tensor]:
+    """Return mean loss and accuracy, and the share of clean samples among those each keeps."""
+    precision = [masked_mean(tf.gather(batch.is_clean, chosen)) for chosen in kept]
+    return {
+        "loss": tf.reduce_mean(losses),
+        "accuracy": tf.reduce_mean(accuracies),
+        "kept_precision_1": precision[0],
+        "kept_precision_2": precision[1],
+    }
 
-    Not scaled as other constants are: networks that have hardly begun cannot tell easy samples from hard ones.
+
+def ramp_epochs(epochs: int) -> float:
+    """Return the number of epochs until R(e) is constant: 10, or half of a shorter training.
+
+    It does not scale with longer trainings: networks need a few epochs, whatever their number, to
+    distinguish easy samples from hard ones.
     """
     return min(10, epochs / 2)
 
 
-def remember_rate(epoch, tau, ramp=10):
-    """1 - R(e) = 1 - tau min(e/ramp, 1)."""
+def remember_rate(epoch: int, tau: float, ramp: float = 10) -> float:
+    """Return 1 - R(e), the share of a batch to keep, with `ramp` in place of 10."""
     return 1 - tau * min(epoch / ramp, 1)
 
 
-def decay_start(epochs):
-    """When the decay of 2018 begins: at epoch 80 of 200, scaled to `epochs`."""
+def decay_start(epochs: int) -> float:
+    """Return the epoch at which the learning rate of 2018 begins to fall."""
     return 80 / 200 * epochs
 
 
-def linear_decay(time, epochs):
-    """The factor of 2018: 1 up to the start s of the decay, then (E - e) / (E - s) at the whole epochs e of E."""
+def linear_decay(time: float, epochs: int) -> float:
+    """Return the multiplier of the learning rate of 2018, which falls from epoch to epoch."""
     return min(1, (epochs - int(time)) / (epochs - decay_start(epochs)))
 
 
 class CoTeaching(Method):
-    """Co-teaching; options variant: harness or 2018; noise_ratio: None for the true one."""
+    """Train two networks by Co-teaching; options variant and noise_ratio."""
 
     n_networks = 2
     logged = ("loss", "accuracy", "kept_precision_1", "kept_precision_2")
 
-    def __init__(self, given, networks, optimizers, **options):
-        super().__init__(given, networks, optimizers, **options)
-        self.ramp, self.step = ramp_epochs(given.epochs), cross_step
-        tau = given.options["noise_ratio"]
-        self.tau = given.noise_ratio if tau is None else tau
-        if given.options["variant"] == "2018":
-            self.ramp, self.step, self.factor = max(1, self.ramp - 1), whole_batch_step, linear_decay
+    def __init__(
+        self,
+        inputs: MethodInputs,
+        networks: list[keras.Model],
+        optimizers: list[keras.optimizers.Optimizer],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(inputs, networks, optimizers, **kwargs)
+        self.tau = inputs.options["noise_ratio"]
+        if self.tau is None:
+            self.tau = inputs.noise_ratio
+        self.ramp = ramp_epochs(inputs.epochs)
+        self.step = small_loss_step
+        if inputs.options["variant"] == "2018":
+            self.ramp = max(1, self.ramp - 1)
+            self.step = whole_batch_step
+            self.lr_schedule = linear_decay
             for optimizer in optimizers:
+                # A variable, so that the compiled step sees its change.
                 optimizer.beta_1 = tf.Variable(optimizer.beta_1, trainable=False)
 
-    def begin_epoch(self, epoch, history, seed):
-        if self.factor and epoch >= decay_start(self.given.epochs):
+    def begin_epoch(self, epoch: int, history: list[dict[str, Any]], seed: int) -> dict[str, Any]:
+        """Lower Adam's beta1 once the learning rate of 2018 falls."""
+        if self.lr_schedule and epoch >= decay_start(self.inputs.epochs):
             for optimizer in self.optimizers:
-                optimizer.beta_1.assign(.1)
+                optimizer.beta_1.assign(0.1)
         return {}
 
-    def schedule(self, epoch):
-        return {"keep": max(1, round(self.given.batch_size * remember_rate(epoch, self.tau, self.ramp)))}
+    def schedule(self, epoch: int) -> dict[str, Any]:
+        """Return the number of samples that each network keeps of a batch."""
+        share = remember_rate(epoch, self.tau, self.ramp)
+        return {"keep": max(1, round(self.inputs.batch_size * share))}
 
-    def train_step(self, batch):
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Update both networks with one batch."""
         return self.step(self, batch, batch.schedule["keep"])

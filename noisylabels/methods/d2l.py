@@ -1,40 +1,71 @@
-"""D2L, dimensionality-driven learning (Ma et al., ICML 2018): trust the labels less once the features swell.
+"""D2L: dimensionality-driven learning, which trusts the labels less once the features spread.
 
-A network that begins to fit noise needs more dimensions for its features. At the start of each epoch e of E their local
-intrinsic dimensionality is estimated, from the distances r_1 <= ... <= r_k to the k = 20 nearest neighbours in a batch,
+A network that begins to fit noise needs more dimensions for its features. Before each epoch e of E,
+the local intrinsic dimensionality (LID) of the features is estimated from the distances
+r_1 <= ... <= r_k of each image to its k = 20 nearest neighbours in a batch,
 
     LID(x) = -k / sum_{i=1..k} log(r_i / r_k),
 
-averaged over 1,280 random training images in batches of 128. The turning point is the first epoch, from 45/120 of the
-training on, with LID - mean > 2 std of a window of previous ones, 5/120 of the training. There, once, the network goes
-back to what it was before the epoch that made its LID rise; and from there on
+and averaged over 1,280 random training images in batches of 128.
 
-    alpha = exp(-(e / E) LID / min of all LIDs),    target = alpha y + (1 - alpha) onehot(argmax prediction).
+The turning point is the first epoch e >= e_1 with LID_e - mean > 2 std, where mean and std are
+those of the w epochs before, w = 5/120 E and e_1 = 45/120 E. There, the network returns once to its
+state before the previous epoch. From there on, it learns from
 
-Before, alpha = 1: plain cross entropy. Told nothing of the noise.
+    target = alpha onehot(y) + (1 - alpha) onehot(argmax prediction),
+    alpha = exp(-(e / E) LID_e / min LID).
 
-Not stated in 2019: how the paper ran it. Chosen here: the first epoch that may turn, 40 + 5 of their 120, and the
-window, their 5, scale with the number of epochs; features are what the last layer sees; going back restores weights,
-statistics and optimizer (the authors' code loads what it has just saved, and so goes nowhere). The prediction is that
-of the pass, in training mode, that gives the gradient. Their 2018 code clips the labels to [.01/9, .99], later code has
-symmetric cross entropy before the turning point: neither here, so that until then D2L is Standard. Where no LID can be
-had (all of the features equal) the last one counts again, as in the authors' code.
+Before, alpha = 1, which is plain cross entropy.
+
+Needs no knowledge of the noise.
+
+Differences from the paper: Chen et al. 2019 do not say how they ran D2L. The constants w and e_1
+are those of the authors (40 + 5 and 5 of 120 epochs), scaled to E. The features are the input of
+the last layer. The return restores weights, batch statistics and optimizer; the authors' code
+loads the state that it has just saved, which has no effect. The prediction in the target comes
+from the same pass in training mode as the gradient. The authors' code of 2018 clips the labels to
+[0.01/9, 0.99], and later code has symmetric cross entropy before the turning point. Both are left
+out, so that D2L equals Standard until then. If no LID can be estimated, because all features are
+equal, the previous one is used, as in the authors' code.
+
+Source: Ma et al., "Dimensionality-driven learning with noisy labels", ICML 2018.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
-from noisylabels.methods.base import Method, accuracy, cross_entropy
+from noisylabels.methods.base import Method
+from noisylabels.methods.inputs import MethodInputs
+from noisylabels.methods.losses import accuracy, cross_entropy
 from noisylabels.streams import stream
 from noisylabels.training.augmentation import scale
+from noisylabels.training.steps import Batch
 
-IMAGES, BATCH = 1280, 128
+N_IMAGES = 1280
+BATCH_SIZE = 128
 
 
-def lid(features, k=20):
-    """LID at each of the points (n, d): float64 (n,), from min(k, n - 1) neighbours, the point itself left out.
+def lid(features: np.ndarray, k: int = 20) -> np.ndarray:
+    """Estimate the LID at each of n points.
 
-    0 next to its own duplicates, their limit; nan or infinite where r_1 = r_k, which leaves it undefined.
+    Parameters
+    ----------
+    features : np.ndarray
+        Points, (n, d).
+    k : int
+        Number of neighbours, at most n - 1 are used.
+
+    Returns
+    -------
+    np.ndarray
+        LID, float64 (n,). It is 0 for points that have a duplicate, and nan or infinite where
+        r_1 = r_k.
     """
     x = np.asarray(features, np.float64)
     k = min(k, len(x) - 1)
@@ -45,77 +76,111 @@ def lid(features, k=20):
         return -k / np.log(r / r[:, -1:]).sum(axis=1)
 
 
-def mean_lid(batches, previous=1.):
-    """Mean LID over batches of features (m, d) where it is defined; the previous one if it is so nowhere, or 0."""
+def mean_lid(batches: Sequence[np.ndarray], previous: float = 1.0) -> float:
+    """Return the mean LID over batches of features (m, d), where it is finite.
+
+    Return the previous value if it is finite nowhere, or if the mean is 0.
+    """
     estimates = np.concatenate([lid(features) for features in batches])
     estimates = estimates[np.isfinite(estimates)]
-    mean = float(estimates.mean()) if len(estimates) else 0.
+    mean = float(estimates.mean()) if len(estimates) else 0.0
     return mean if mean > 0 else previous
 
 
-def window(epochs):
-    """How many epochs the LID is held against: 5 of 120, scaled to `epochs`, and at least the two of a deviation."""
+def window(epochs: int) -> int:
+    """Return w, at least the 2 epochs that a standard deviation needs."""
     return max(2, round(5 / 120 * epochs))
 
 
-def first_turn(epochs):
-    """The first epoch that may be the turning point: 40 + 5 of 120, scaled to `epochs`, with a window before it."""
+def first_turn(epochs: int) -> int:
+    """Return e_1, the first epoch that may be the turning point, with a whole window before it."""
     return max(window(epochs), round(45 / 120 * epochs))
 
 
-def turning_point(lids, first, window):
-    """The first epoch e >= first with LID_e - mean > 2 std of the `window` LIDs before it; None where there is none."""
+def turning_point(lids: Sequence[float], first: int, window: int) -> int | None:
+    """Return the turning point, or None if it is not reached yet.
+
+    Parameters
+    ----------
+    lids : sequence of float
+        Mean LID of each epoch so far.
+    first : int
+        e_1.
+    window : int
+        w.
+    """
     for e in range(first, len(lids)):
-        before = lids[e - window:e]
+        before = lids[e - window : e]
         if lids[e] - np.mean(before) > 2 * np.std(before):
             return e
     return None
 
 
-def trust(lids, epochs):
-    """alpha = exp(-(e / E) LID_e / min LID) at the last epoch e of lids."""
+def label_weight(lids: Sequence[float], epochs: int) -> float:
+    """Return alpha at the last epoch e of lids, of E = `epochs`."""
     return float(np.exp(-(len(lids) - 1) / epochs * lids[-1] / min(lids)))
 
 
-def paced_loss(logits, y, alpha):
-    """Cross entropy with alpha onehot(y) + (1 - alpha) onehot(argmax logits), (n,); it is linear in the target."""
-    return alpha * cross_entropy(logits, y) + (1 - alpha) * cross_entropy(logits, tf.argmax(logits, -1))
+def paced_loss(logits: tf.Tensor, y: tf.Tensor, alpha: float | tf.Tensor) -> tf.Tensor:
+    """Return the cross entropy with the target, (n,). It is linear in the target."""
+    predicted = tf.argmax(logits, -1)
+    return alpha * cross_entropy(logits, y) + (1 - alpha) * cross_entropy(logits, predicted)
 
 
 class D2L(Method):
-    """One network whose labels give way to its own predictions as its LID grows."""
+    """Train one network that replaces labels by its own predictions as its LID grows."""
 
     shares_batches = True
 
-    def __init__(self, given, networks, optimizers, **options):
-        super().__init__(given, networks, optimizers, **options)
+    def __init__(
+        self,
+        inputs: MethodInputs,
+        networks: list[keras.Model],
+        optimizers: list[keras.optimizers.Optimizer],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(inputs, networks, optimizers, **kwargs)
         features = keras.Model(networks[0].inputs, networks[0].get_layer("features").output)
-        self.features = tf.function(lambda images: features(scale(images), training=False), reduce_retracing=True,
-                                    autograph=False)
-        self.extra_state = [tf.Variable(v.numpy(), trainable=False) for v in self.state]     # as an epoch earlier
+        self.features = tf.function(
+            lambda images: features(scale(images), training=False),
+            reduce_retracing=True,
+            autograph=False,
+        )
+        self.alpha = 1.0
+        # The state of networks and optimizers before the previous epoch.
+        self.extra_state = [tf.Variable(v.numpy(), trainable=False) for v in self.state]
 
-    def begin_epoch(self, epoch, history, seed):
-        before = [row["lid"] for row in history]
-        lids = [*before, self.measure(stream(seed, "lid", epoch), *before[-1:])]
-        turned = turning_point(lids, first_turn(self.given.epochs), window(self.given.epochs))
+    def begin_epoch(self, epoch: int, history: list[dict[str, Any]], seed: int) -> dict[str, Any]:
+        """Measure the LID, go back at the turning point, and update alpha."""
+        lids = [row["lid"] for row in history]
+        previous = lids[-1] if lids else 1.0
+        lids.append(self.measure(stream(seed, "lid", epoch), previous))
+        epochs = self.inputs.epochs
+        turned = turning_point(lids, first_turn(epochs), window(epochs))
         for current, earlier in zip(self.state, self.extra_state):
             if turned == epoch:
                 current.assign(earlier)
             elif turned is None:
                 earlier.assign(current)
-        self.alpha = 1. if turned is None else trust(lids, self.given.epochs)
+        self.alpha = 1.0 if turned is None else label_weight(lids, epochs)
         return {"lid": lids[-1], "alpha": self.alpha}
 
-    def measure(self, rng, *previous):
-        """Mean LID of the features of random training images, fewer than 1,280 where there are no more."""
-        chosen = rng.permutation(self.samples)[:IMAGES]
-        batches = np.array_split(chosen, -(-len(chosen) // BATCH))
-        return mean_lid([self.features(self.given.images[rows]).numpy() for rows in batches], *previous)
+    def measure(self, rng: np.random.Generator, previous: float = 1.0) -> float:
+        """Return the mean LID of the features of `N_IMAGES` random training images, or all."""
+        chosen = rng.permutation(self.samples)[:N_IMAGES]
+        batches = np.array_split(chosen, -(-len(chosen) // BATCH_SIZE))
+        features = [self.features(self.inputs.images[indices]).numpy() for indices in batches]
+        return mean_lid(features, previous)
 
-    def schedule(self, epoch):
+    def schedule(self, epoch: int) -> dict[str, Any]:
+        """Return the weight of the observed labels."""
         return {"alpha": self.alpha}
 
-    def train_step(self, batch):
-        loss, logits = self.descend(
-            0, batch.x, lambda logits: tf.reduce_mean(paced_loss(logits, batch.y, batch.schedule["alpha"])))
-        return {"loss": loss, "accuracy": accuracy(logits, batch.y)}
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Update the network with one batch."""
+
+        def loss(logits: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_mean(paced_loss(logits, batch.y, batch.schedule["alpha"]))
+
+        value, logits = self.apply_gradients(0, batch.x, loss)
+        return {"loss": value, "accuracy": accuracy(logits, batch.y)}

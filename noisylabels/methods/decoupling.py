@@ -1,43 +1,62 @@
-"""Decoupling (Malach & Shalev-Shwartz, NeurIPS 2017): two networks, updated where they disagree.
+"""Decoupling: two networks, updated on the samples on which they disagree.
 
-Both networks, of different initial weights, predict the same batch. Each takes a step on the samples whose predicted
-classes differ, so that "when to update" no longer depends on the label:
+Both networks have different initial weights and predict the same batch of B samples. Each is
+updated with the samples whose predicted classes differ, so that "when to update" does not depend
+on the label:
 
-    L_k = sum_{differ} CE_k / max(0.1 B, number that differ),    k = 1, 2.
+    L_k = sum_{differ} CE_k / max(0.1 B, number that differ),    k = 1, 2
 
-Told nothing of the noise. It does not filter noise either, and so degrades as the ratio grows.
+Needs no knowledge of the noise. It does not filter noisy labels, so it degrades as the noise ratio
+grows.
 
-Not stated in 2019: how the paper ran it. Chosen here, as in the authors' code: the whole batch passes both networks in
-training mode, and these very logits decide who disagrees; the floor 0.1 B keeps tiny sets from making wild steps. That
-code can begin with steps on all samples, and by default does not: nor here.
+Differences from the paper: Chen et al. 2019 do not say how they ran Decoupling. As in the
+authors' code, the whole batch passes through both networks in training mode, and these logits
+decide who disagrees. The bound 0.1 B, also from that code, keeps the gradient of few samples small.
+The code's optional first steps on all samples are left out, as they are by default there.
+
+Source: Malach & Shalev-Shwartz, "Decoupling 'when to update' from 'how to update'", NeurIPS 2017.
 """
+
+from __future__ import annotations
+
+import numpy as np
 import tensorflow as tf
 
-from noisylabels.methods.base import Method, cross_entropy, masked_mean
+from noisylabels.methods.base import Method
+from noisylabels.methods.losses import cross_entropy, masked_mean
+from noisylabels.training.steps import Batch
 
-FLOOR = .1
+MIN_SHARE = 0.1
 
 
-def disagreement_loss(losses, differ, floor=FLOOR):
-    """sum_{differ} losses / max(floor B, number that differ); 0 where none differ. losses, differ (bool): (B,)."""
+def disagreement_loss(
+    losses: tf.Tensor, differ: tf.Tensor | np.ndarray, min_share: float = MIN_SHARE
+) -> tf.Tensor:
+    """Return L_k from the losses of a batch (B,) and the mask of those that differ, bool (B,)."""
     differ = tf.cast(differ, losses.dtype)
     size = tf.cast(tf.size(losses), losses.dtype)
-    return tf.reduce_sum(differ * losses) / tf.maximum(floor * size, tf.reduce_sum(differ))
+    return tf.reduce_sum(differ * losses) / tf.maximum(min_share * size, tf.reduce_sum(differ))
 
 
 class Decoupling(Method):
-    """Two networks, each trained on the samples of the batch on which their predicted classes differ."""
+    """Train two networks on the samples on which they disagree."""
 
     n_networks = 2
     logged = ("loss", "accuracy", "disagreement")
 
-    def train_step(self, batch):
-        def losses(*logits):
-            predicted = [tf.argmax(z, -1) for z in logits]
-            differ = predicted[0] != predicted[1]
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Update both networks with one batch."""
+
+        def losses(*logits: tf.Tensor) -> list[tf.Tensor]:
+            first, second = (tf.argmax(z, -1) for z in logits)
+            differ = first != second
             return [disagreement_loss(cross_entropy(z, batch.y), differ) for z in logits]
 
-        values, logits = self.descend_together([0, 1], batch.x, losses)
+        values, logits = self.apply_gradients_jointly([0, 1], batch.x, losses)
         first, second = (tf.argmax(z, -1, tf.int32) for z in logits)
-        return {"loss": tf.reduce_mean(values), "disagreement": masked_mean(first != second),
-                "accuracy": (masked_mean(first == batch.y) + masked_mean(second == batch.y)) / 2}
+        accuracies = masked_mean(first == batch.y) + masked_mean(second == batch.y)
+        return {
+            "loss": tf.reduce_mean(values),
+            "accuracy": accuracies / 2,
+            "disagreement": masked_mean(first != second),
+        }

@@ -1,66 +1,105 @@
-"""ELR, early-learning regularization (Liu et al., NeurIPS 2020): what a network believed early on, it shall not forget.
+"""ELR: early-learning regularisation, against drifting away from early predictions.
 
-Each training sample has a target, the moving average of what the network has predicted for it, 0 at first. A step on a
-batch of predictions p, clipped to [1e-4, 1 - 1e-4], first moves the targets of its samples, and then descends:
+Each training sample has a target t, the moving average of the network's predictions p for it,
+0 at first. p is clipped to [1e-4, 1 - 1e-4]. A step first updates the targets of its batch, then
+the network:
 
     t <- beta t + (1 - beta) p / sum(p),    L = mean CE(logits, y) + lambda mean log(1 - <p, t>)
 
-without a gradient through t. The second part is least where p agrees with t: there it outweighs a label that does not.
-It is negative, down to lambda log 1e-4, so that the loss goes below zero.
+without a gradient through t. The second term is smallest where p agrees with t. There it
+outweighs a label that disagrees. It is negative, so the loss can be negative.
 
-beta = .7, lambda = 3 where sym is assumed, else beta = .9, lambda = 1, the authors' for CIFAR-10 and its asym; by
-options others, as their .9 and 7 for CIFAR-100. Told nothing else of the noise. The targets also say which labels are
-wrong: those that are not argmax t.
+Needs the assumed pattern: beta = 0.7 and lambda = 3 for "sym", else beta = 0.9 and lambda = 1.
+These are the authors' values for CIFAR-10 with symmetric and asymmetric noise.
 
-Chosen here: the settings of every other method, where the authors have ResNet-34, momentum and restarts of its rate.
-Their ELR+, with two networks and mixup, is left out.
+The targets also estimate the true labels, argmax t.
+
+Differences from the paper: the settings are those of all methods here. The authors use ResNet-34,
+SGD with momentum and warm restarts of the learning rate. ELR+, with two networks and mixup, is
+left out.
+
+Source: Liu et al., "Early-learning regularization prevents memorization of noisy labels",
+NeurIPS 2020.
 """
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
 import numpy as np
 import tensorflow as tf
 
-from noisylabels.methods.base import Method, accuracy, cross_entropy
+from noisylabels.methods.base import Method
+from noisylabels.methods.inputs import MethodInputs
+from noisylabels.methods.losses import accuracy, cross_entropy
 from noisylabels.theory import label_scores
+from noisylabels.training.steps import Batch
 
 CLIP = 1e-4
-CONSTANTS = {"sym": (.7, 3.), "asym": (.9, 1.)}         # beta, lambda
+BETA = {"sym": 0.7, "asym": 0.9}
+LAMBDA = {"sym": 3.0, "asym": 1.0}
 
 
-def moved_target(target, p, beta):
-    """beta t + (1 - beta) p / sum(p), (n, c); constant for the gradient. target, p: (n, c)."""
-    return tf.stop_gradient(beta * target + (1 - beta) * p / tf.reduce_sum(p, axis=1, keepdims=True))
+def updated_target(target: tf.Tensor, p: tf.Tensor, beta: float) -> tf.Tensor:
+    """Return targets (n, c) after a step with predictions p (n, c), without a gradient."""
+    total = tf.reduce_sum(p, axis=1, keepdims=True)
+    return tf.stop_gradient(beta * target + (1 - beta) * p / total)
 
 
-def regularizer(p, target):
-    """log(1 - <p, t>), (n,). p, target: (n, c), p clipped and t of sum 1 at most, so that it is finite."""
+def regularizer(p: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Return the second term of the loss for each sample, (n,), without lambda.
+
+    It is finite, because p (n, c) is clipped and the sum of a target is at most 1.
+    """
     return tf.math.log(1 - tf.reduce_sum(p * target, axis=1))
 
 
 class ELR(Method):
-    """One network held to its early predictions; options beta, lambda, None for those of the assumed pattern."""
+    """Train one network with early-learning regularisation; options beta and lambda."""
 
-    def __init__(self, given, networks, optimizers, **options):
-        super().__init__(given, networks, optimizers, **options)
-        usual = CONSTANTS["sym" if given.assumed_pattern == "sym" else "asym"]
-        chosen = given.options["beta"], given.options["lambda"]
-        self.beta, self.weight = (other if own is None else own for own, other in zip(chosen, usual))
-        self.targets = tf.Variable(tf.zeros([len(given.labels), given.n_classes]), trainable=False)
+    def __init__(
+        self,
+        inputs: MethodInputs,
+        networks: list[keras.Model],
+        optimizers: list[keras.optimizers.Optimizer],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(inputs, networks, optimizers, **kwargs)
+        pattern = "sym" if inputs.assumed_pattern == "sym" else "asym"
+        self.beta = inputs.options["beta"]
+        if self.beta is None:
+            self.beta = BETA[pattern]
+        self.weight = inputs.options["lambda"]
+        if self.weight is None:
+            self.weight = LAMBDA[pattern]
+        zeros = tf.zeros([len(inputs.labels), inputs.n_classes])
+        self.targets = tf.Variable(zeros, trainable=False)
         self.extra_state = [self.targets]
 
-    def believed(self):
+    def corrected_labels(self) -> np.ndarray:
+        """Return the most likely class of each target, -1 before its first update."""
         targets = self.targets.numpy()
         return np.where(targets.any(axis=1), targets.argmax(axis=1), -1)
 
-    def end_epoch(self, clean):
-        agree = (self.believed() == self.given.labels)[self.samples]
-        scores = {} if clean is None else label_scores(agree, clean[self.samples])
-        return {"selected": int(agree.sum()), **{name: float(value) for name, value in scores.items()}}
+    def end_epoch(self, is_clean: np.ndarray | None) -> dict[str, Any]:
+        """Log how many targets agree with the observed label, and LP and LR of these samples."""
+        agrees = (self.corrected_labels() == self.inputs.labels)[self.samples]
+        columns: dict[str, Any] = {"selected": int(agrees.sum())}
+        if is_clean is not None:
+            scores = label_scores(agrees, is_clean[self.samples])
+            columns.update({name: float(value) for name, value in scores.items()})
+        return columns
 
-    def train_step(self, batch):
-        def loss(logits):
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Update the targets and the network with one batch."""
+
+        def loss(logits: tf.Tensor) -> tf.Tensor:
             p = tf.clip_by_value(tf.nn.softmax(logits), CLIP, 1 - CLIP)
-            target = moved_target(tf.gather(self.targets, batch.indices), p, self.beta)
+            target = updated_target(tf.gather(self.targets, batch.indices), p, self.beta)
             self.targets.scatter_update(tf.IndexedSlices(target, batch.indices))
-            return tf.reduce_mean(cross_entropy(logits, batch.y) + self.weight * regularizer(p, target))
+            losses = cross_entropy(logits, batch.y) + self.weight * regularizer(p, target)
+            return tf.reduce_mean(losses)
 
-        value, logits = self.descend(0, batch.x, loss)
+        value, logits = self.apply_gradients(0, batch.x, loss)
         return {"loss": value, "accuracy": accuracy(logits, batch.y)}

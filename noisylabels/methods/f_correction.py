@@ -1,70 +1,108 @@
-"""F-correction (Patrini et al., CVPR 2017): the forward loss correction, with an estimated noise matrix T.
+"""F-correction: forward loss correction with an estimated noise transition matrix T.
 
-1. Train a standard network on the noisy labels, and go back to its epoch of the lowest loss on held-out ones.
-2. eta = its class probabilities of all training images. For each class i take the sample that is most surely of it,
-   but for the surest three per cent, which may be outliers, and read row i of T off it:
-       x_i = argmax_x { eta_i(x) : eta_i(x) < 97th percentile of eta_i },    T[i, :] = eta(x_i).
-   Of a class that is predicted for less than six per cent of the images only half of these may be outliers.
-3. Train a new network with the loss -log sum_j p_j T[j, y_noisy], and go back to its epoch of the lowest such loss on
-   the held-out labels.
+1. Train a standard network on the noisy labels. Return to the epoch of its lowest loss on held-out
+   samples.
+2. Let eta be its class probabilities of all training images. Row i of T is the prediction for the
+   image that is most certainly of class i, after leaving out 3% of outliers:
 
-Both train on the same nine tenths of the samples; the tenth that is held out is drawn from each observed class alike.
-A network that memorises its labels puts nearly all of T on the diagonal by its last epoch, where T no longer corrects.
+       x_i = argmax_x { eta_i(x) : eta_i(x) < 97th percentile of eta_i },    T[i, :] = eta(x_i)
 
-Told nothing of the noise; with the option T = true it is told T. An estimate can put a class where another belongs when
-pair noise comes near one half: then it is expected to fail.
+   If a class is predicted for less than 6% of the images, only half of these count as outliers.
+3. Train a new network with the loss -log sum_j p_j T[j, y_noisy]. Return to the epoch of the lowest
+   such loss on the held-out samples.
 
-Not stated in 2019: how the paper ran it. The tenth and the choice of the epochs are the authors' (who draw theirs from
-all classes at once, and count the L2 penalty in). Chosen here: both networks are trained alike, with the settings of
-every other method; the second begins from the initial weights that Standard begins from, the first from others. The
-rule for small classes is ours: three per cent may be more than such a class has, and x_i would be of another. The
-authors leave out no outliers for CIFAR-100.
+Both networks train on the same 90% of the samples. The other 10% are drawn with the same share
+from each observed class. A network that memorises its labels puts nearly all of T on the diagonal
+by its last epoch, and such a T corrects nothing.
+
+Needs no knowledge of the noise; with the option T = true, the true T. Near 50% pair noise, the
+estimate can exchange two classes. The method is then expected to fail.
+
+Differences from the paper: Chen et al. 2019 do not say how they ran F-correction. The held-out 10%
+and the choice of the epochs follow the authors' code, which draws them without regard to classes
+and includes the L2 penalty in the loss. Both networks have the settings of all methods here. The
+second one starts from the same weights as Standard, the first from others. The rule for rare
+classes is ours: 3% may be more images than such a class has, and x_i would be of another class.
+The authors leave out no outliers for CIFAR-100.
+
+Source: Patrini et al., "Making deep neural networks robust to label noise: a loss correction
+approach", CVPR 2017.
 """
+
+from __future__ import annotations
+
 import numpy as np
 import tensorflow as tf
 
-from noisylabels.methods.base import Method, accuracy
+from noisylabels.methods.base import Method
+from noisylabels.methods.inputs import PreparationContext
+from noisylabels.methods.losses import accuracy
 from noisylabels.streams import stream
-from noisylabels.training.evaluation import held_out
+from noisylabels.training.sampling import stratified_holdout
+from noisylabels.training.steps import Batch
 
-HELD_OUT = .1
-OUTLIERS = .03
-TINY = 1e-30
+HELD_OUT_SHARE = 0.1
+OUTLIER_SHARE = 0.03
+MIN_PROBABILITY = 1e-30  # of an entry of T, so that its logarithm is finite
 
 
-def estimate_T(eta):
-    """T, float64 (c, c), rows summing to 1, from class probabilities eta (n, c); see step 2."""
+def estimate_T(eta: np.ndarray) -> np.ndarray:
+    """Estimate the noise transition matrix from predictions, step 2.
+
+    Parameters
+    ----------
+    eta : np.ndarray
+        Class probabilities of the training images, (n, c).
+
+    Returns
+    -------
+    np.ndarray
+        T, float64 (c, c). Its rows sum to 1.
+    """
     eta = np.asarray(eta, np.float64)
     n, c = eta.shape
-    outliers = np.minimum(OUTLIERS, np.bincount(eta.argmax(axis=1), minlength=c) / n / 2)
-    cuts = [np.percentile(column, 100 * (1 - share), method="higher") for column, share in zip(eta.T, outliers)]
+    predicted_share = np.bincount(eta.argmax(axis=1), minlength=c) / n
+    outlier_share = np.minimum(OUTLIER_SHARE, predicted_share / 2)
+    cuts = [
+        np.percentile(column, 100 * (1 - share), method="higher")
+        for column, share in zip(eta.T, outlier_share)
+    ]
     T = eta[np.where(eta < cuts, eta, 0).argmax(axis=0)]
     return T / T.sum(axis=1, keepdims=True)
 
 
-def forward_loss(logits, y, T):
-    """-log (softmax(logits) T)[y], (n,): by logarithms, with the entries of T at least 1e-30, so never infinite."""
-    log_T = tf.math.log(tf.maximum(tf.cast(T, logits.dtype), TINY))
-    return -tf.reduce_logsumexp(tf.nn.log_softmax(logits) + tf.gather(tf.transpose(log_T), y), axis=1)
+def forward_loss(logits: tf.Tensor, y: tf.Tensor, T: np.ndarray) -> tf.Tensor:
+    """Return the loss of step 3 for each sample, (n,), computed from logarithms."""
+    log_T = tf.math.log(tf.maximum(tf.cast(T, logits.dtype), MIN_PROBABILITY))
+    log_joint = tf.nn.log_softmax(logits) + tf.gather(tf.transpose(log_T), y)
+    return -tf.reduce_logsumexp(log_joint, axis=1)
 
 
 class FCorrection(Method):
-    """One network trained with the forward loss; option T: estimated or true."""
+    """Train one network with the forward loss; option T."""
 
     matrices = ("T",)
     shares_batches = True
 
-    def prepare(self, train_standard, seed):
-        self.held_out = held_out(self.samples, self.given.labels, HELD_OUT, stream(seed, "held_out"))
+    def prepare(self, context: PreparationContext) -> None:
+        """Draw the held-out samples, and estimate T unless the option gives the true one."""
+        rng = stream(context.seed, "held_out")
+        self.held_out = stratified_holdout(self.samples, self.inputs.labels, HELD_OUT_SHARE, rng)
         self.hold_out(self.held_out)
-        if self.given.options["T"] == "true":
-            self.T = self.given.T
+        if self.inputs.options["T"] == "true":
+            self.T = self.inputs.T
         else:
-            self.T = estimate_T(train_standard(self.samples, self.held_out))
+            self.T = estimate_T(context.train_standard(self.samples, self.held_out))
 
-    def observed(self, probabilities):
+    def observed_probabilities(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return probabilities (n, c) of the observed labels."""
         return probabilities @ self.T
 
-    def train_step(self, batch):
-        loss, logits = self.descend(0, batch.x, lambda logits: tf.reduce_mean(forward_loss(logits, batch.y, self.T)))
-        return {"loss": loss, "accuracy": accuracy(logits, batch.y)}
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Update the network with one batch."""
+
+        def loss(logits: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_mean(forward_loss(logits, batch.y, self.T))
+
+        value, logits = self.apply_gradients(0, batch.x, loss)
+        return {"loss": value, "accuracy": accuracy(logits, batch.y)}

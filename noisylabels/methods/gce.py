@@ -1,30 +1,47 @@
-"""GCE, the generalised cross entropy (Zhang & Sabuncu, NeurIPS 2018): between cross entropy and the absolute error.
+"""GCE: generalised cross entropy, between cross entropy and the absolute error.
 
     L = (1 - p_y^q) / q,    dL/dlogits = p_y^q (p - onehot(y)),    q = 0.7
 
-A step of cross entropy, weighted by p_y^q: a label that the network finds unlikely hardly pulls. q -> 0 is cross
-entropy, q = 1 half of the absolute error, which learns slowly. Told nothing of the noise.
+The gradient is that of cross entropy times p_y^q: a label that the network finds unlikely has
+little influence. q -> 0 is cross entropy. q = 1 is half of the absolute error, which learns slowly.
 
-Chosen here: the settings of every other method, from the first epoch on. The paper's truncated form, which prunes
-samples of small p_y while it trains, is left out.
+Needs no knowledge of the noise.
+
+Differences from the paper: the settings are those of all methods here. The truncated loss, which
+prunes samples of small p_y during the training, is left out.
+
+Source: Zhang & Sabuncu, "Generalized cross entropy loss for training deep neural networks with
+noisy labels", NeurIPS 2018.
 """
+
+from __future__ import annotations
+
 import tensorflow as tf
 
-from noisylabels.methods.base import Method, accuracy, cross_entropy
+from noisylabels.methods.base import Method
+from noisylabels.methods.losses import accuracy, cross_entropy
+from noisylabels.training.steps import Batch
 
 
-def generalised_cross_entropy(logits, y, q):
-    """(1 - softmax(logits)[y]^q) / q, (n,); by logarithms, so that its gradient is finite at p = 0."""
+def generalised_cross_entropy(logits: tf.Tensor, y: tf.Tensor, q: float) -> tf.Tensor:
+    """Return L of each sample, (n,), from logits (n, c) and labels y (n,).
+
+    p_y^q is computed from log p_y, so that the gradient is finite at p_y = 0.
+    """
     return (1 - tf.exp(-q * cross_entropy(logits, y))) / q
 
 
 class GCE(Method):
-    """One network trained with the generalised cross entropy; option q."""
+    """Train one network with the generalised cross entropy; option q."""
 
     shares_batches = True
 
-    def train_step(self, batch):
-        q = self.given.options["q"]
-        loss, logits = self.descend(
-            0, batch.x, lambda logits: tf.reduce_mean(generalised_cross_entropy(logits, batch.y, q)))
-        return {"loss": loss, "accuracy": accuracy(logits, batch.y)}
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Update the network with one batch."""
+        q = self.inputs.options["q"]
+
+        def loss(logits: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_mean(generalised_cross_entropy(logits, batch.y, q))
+
+        value, logits = self.apply_gradients(0, batch.x, loss)
+        return {"loss": value, "accuracy": accuracy(logits, batch.y)}

@@ -1,37 +1,62 @@
-"""INCV's student, after NTS (Chen, Ye, Chen, Zhao & Heng, AAAI 2021): a fresh network on labels mended by a teacher.
+"""INCV student: a new network that learns the labels of INCV's networks.
 
-NTS, the noisy best teacher and student, is what the author of INCV did next: "Robustness of Accuracy Metric and its
-Inspirations in Learning with Noisy Labels". The teacher there is any network, at its epoch of the best accuracy on a
-noisy validation set; the student, a network like it, learns what the teacher predicts for the training images. Here the
-teachers are the two networks of INCV's Co-teaching, and what INCV selected keeps its label, which they were chosen by:
+Selected samples keep their observed labels. All others get the label that the two networks of
+`incv` predict together:
 
-    label = y_noisy where selected, else argmax of the mean of f1 and f2,    L = CE(logits, label), on all samples.
+    label = y_noisy if selected, else argmax (f1 + f2) / 2,    L = CE(logits, label)
 
-So the samples that INCV leaves out are learned from, too. Told: S, and the predictions of the networks trained on it.
-No validation set chooses an epoch of teachers or student: --validation_split reports what it would choose.
+Unlike `incv`, the student learns from all samples.
+
+Needs the selected set S, and the networks that `incv` trained on the same selection.
+
+Differences from the paper: this is the method "noisy best teacher and student" (NTS), applied to
+INCV. In NTS, the teacher is any network at the epoch of its best accuracy on a noisy validation
+set, and the student learns its predictions for all samples. Here the teachers are the networks of
+`incv` at their last epoch. No validation set chooses an epoch; --validation_split only reports the
+accuracy at the epoch that it would choose.
+
+Source: Chen, Ye, Chen, Zhao & Heng, "Robustness of accuracy metric and its inspirations in learning
+with noisy labels", AAAI 2021.
 """
+
+from __future__ import annotations
+
 import numpy as np
 import tensorflow as tf
 
-from noisylabels.methods.base import Method, accuracy, cross_entropy
+from noisylabels.methods.base import Method
+from noisylabels.methods.inputs import PreparationContext
+from noisylabels.methods.losses import accuracy, cross_entropy
+from noisylabels.training.steps import Batch
 
 
-def mended_labels(labels, select, predicted):
-    """The observed labels where selected, elsewhere the predicted ones. All of them (n,), select bool."""
+def teacher_labels(labels: np.ndarray, select: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return the observed labels of the selected samples, and the predicted ones elsewhere.
+
+    All arrays are (n,); `select` is a mask.
+    """
     return np.where(select, labels, predicted)
 
 
 class Student(Method):
-    """One network, trained with cross entropy on labels that INCV and its networks have mended."""
+    """Train one network with cross entropy on the labels of its teachers."""
 
-    def __init__(self, given, networks, optimizers, **options):
-        super().__init__(given, networks, optimizers, **options)
-        self.labels = mended_labels(given.labels, given.select, given.predicted)
+    def prepare(self, context: PreparationContext) -> None:
+        """Compute the labels to learn."""
+        predicted = context.teacher_probabilities().argmax(axis=1)
+        self.labels = teacher_labels(self.inputs.labels, self.inputs.select, predicted)
 
-    def believed(self):
-        return np.where(np.isin(np.arange(len(self.labels)), self.samples), self.labels, -1)
+    def corrected_labels(self) -> np.ndarray:
+        """Return the learned labels, -1 for held-out samples."""
+        is_learned = np.isin(np.arange(len(self.labels)), self.samples)
+        return np.where(is_learned, self.labels, -1)
 
-    def train_step(self, batch):
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Update the network with one batch."""
         y = tf.gather(tf.constant(self.labels, tf.int32), batch.indices)
-        loss, logits = self.descend(0, batch.x, lambda logits: tf.reduce_mean(cross_entropy(logits, y)))
-        return {"loss": loss, "accuracy": accuracy(logits, y)}
+
+        def loss(logits: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_mean(cross_entropy(logits, y))
+
+        value, logits = self.apply_gradients(0, batch.x, loss)
+        return {"loss": value, "accuracy": accuracy(logits, y)}

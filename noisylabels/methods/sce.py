@@ -1,36 +1,54 @@
-"""SCE, the symmetric cross entropy (Wang et al., ICCV 2019): cross entropy, and the same with the roles exchanged.
+"""SCE: symmetric cross entropy, the sum of cross entropy and reverse cross entropy.
 
-    L = alpha CE + beta RCE,    RCE = -sum_k p_k log onehot(y)_k = -A (1 - p_y),    alpha = 0.1, beta = 1
+    L = alpha CE + beta RCE,    RCE = -sum_k p_k log onehot(y)_k = -A (1 - p_y),    A = log 0
 
-A stands for log 0. The reverse part is an absolute error, which noise of all classes alike does not move; the little
-that is left of cross entropy learns the hard classes. Told nothing of the noise.
+The reverse cross entropy is proportional to the absolute error, which is robust to symmetric
+noise. The small share of cross entropy learns the hard classes. The defaults alpha = 0.1 and
+beta = 1 are the authors' values for CIFAR-10.
 
-The authors' code clips the one-hot label at 1e-4, so that A = log 1e-4 = -9.21: the default. Their paper has A = -4,
-the option A. alpha and beta are those of CIFAR-10. Chosen here: the settings of every other method. That code also
-clips p at 1e-7 in the cross entropy, where a label then has no gradient: not here, as in every other method.
+Needs no knowledge of the noise.
+
+Differences from the paper: the settings are those of all methods here. A is log 1e-4 = -9.21 by
+default, since the authors' code clips the one-hot label at 1e-4; the paper has A = -4. The code
+also clips p at 1e-7 in the cross entropy, where a label has no gradient then; here it does not.
+
+Source: Wang et al., "Symmetric cross entropy for robust learning with noisy labels", ICCV 2019.
 """
+
+from __future__ import annotations
+
 import math
 
 import tensorflow as tf
 
-from noisylabels.methods.base import Method, accuracy, cross_entropy
+from noisylabels.methods.base import Method
+from noisylabels.methods.losses import accuracy, cross_entropy
+from noisylabels.training.steps import Batch
 
 LOG_ZERO = math.log(1e-4)
 
 
-def symmetric_cross_entropy(logits, y, alpha=.1, beta=1., A=LOG_ZERO):
-    """alpha CE - beta A (1 - softmax(logits)[y]), (n,)."""
+def symmetric_cross_entropy(
+    logits: tf.Tensor, y: tf.Tensor, alpha: float = 0.1, beta: float = 1.0, A: float = LOG_ZERO
+) -> tf.Tensor:
+    """Return L of each sample, (n,), from logits (n, c) and labels y (n,)."""
     losses = cross_entropy(logits, y)
     return alpha * losses - beta * A * (1 - tf.exp(-losses))
 
 
 class SCE(Method):
-    """One network trained with the symmetric cross entropy; options alpha, beta, and A, None for that of the code."""
+    """Train one network with the symmetric cross entropy; options alpha, beta and A."""
 
     shares_batches = True
 
-    def train_step(self, batch):
-        alpha, beta, A = (self.given.options[name] for name in ("alpha", "beta", "A"))
-        loss, logits = self.descend(0, batch.x, lambda logits: tf.reduce_mean(
-            symmetric_cross_entropy(logits, batch.y, alpha, beta, LOG_ZERO if A is None else A)))
-        return {"loss": loss, "accuracy": accuracy(logits, batch.y)}
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Update the network with one batch."""
+        alpha, beta, A = (self.inputs.options[name] for name in ("alpha", "beta", "A"))
+        if A is None:
+            A = LOG_ZERO
+
+        def loss(logits: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_mean(symmetric_cross_entropy(logits, batch.y, alpha, beta, A))
+
+        value, logits = self.apply_gradients(0, batch.x, loss)
+        return {"loss": value, "accuracy": accuracy(logits, batch.y)}

@@ -1,8 +1,65 @@
-"""Standard training: cross entropy on the noisy labels as if they were true. Every comparison starts here."""
+"""Standard training: cross entropy on the observed labels. All other methods compare with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
 from noisylabels.methods.base import Method
+from noisylabels.methods.inputs import MethodInputs
+from noisylabels.recipes import Settings
+from noisylabels.training.epoch_choice import fit_best_epoch
+from noisylabels.training.trainer import Trainer, build
 
 
 class Standard(Method):
-    """One network, loss -log p[y_noisy], averaged over the batch. Told nothing of the noise."""
+    """Train one network with the loss -log p[y_noisy], averaged over the batch.
+
+    It needs no knowledge of the noise.
+    """
 
     shares_batches = True
+
+
+def standard_probabilities(
+    samples: np.ndarray,
+    held_out: np.ndarray,
+    inputs: MethodInputs,
+    settings: Settings,
+    seed: int,
+    checkpoint: Path,
+    create_trainer: Callable[[Method], Trainer],
+) -> np.ndarray:
+    """Train a standard network as a step of another method, and predict all training images.
+
+    Parameters
+    ----------
+    samples, held_out : np.ndarray
+        Indices of the samples to train on, and of those that choose the epoch.
+    inputs, settings, seed
+        As for `training.trainer.build`. The initial weights differ from those of other networks.
+    checkpoint : Path
+        File to resume from. A finished training is not repeated.
+    create_trainer : callable
+        Function from a method to its `Trainer`.
+
+    Returns
+    -------
+    np.ndarray
+        Class probabilities, float32 (n, c), at the epoch of the lowest held-out loss.
+    """
+    method = build(Standard, inputs, settings, seed=seed, stage="standard")
+    method.samples = samples
+    trainer = create_trainer(method)
+    fit_best_epoch(
+        trainer,
+        held_out,
+        settings.epochs,
+        seed,
+        stage="standard",
+        checkpoint=checkpoint,
+        name="standard network",
+    )
+    return method.probabilities(trainer.images)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from noisylabels.methods import OPTIONS, options_of
-from noisylabels.recipes import DEFAULTS, RECIPES, resolve
+from noisylabels.recipes import RECIPES, RECORD_DEFAULTS, resolve
 from noisylabels.runs.folders import RunFolder
 from noisylabels.runs.record import read_record
 from noisylabels.theory import told
@@ -48,7 +48,7 @@ def identity_of(run: RunFolder, name: str, otherwise: dict) -> dict:
         unknown data keeps its seed: it is alone.
     """
     record = read_record(run.folder / f"{name}.json")
-    found = DEFAULTS | record["arguments"] if record else {**otherwise}
+    found = RECORD_DEFAULTS | record["arguments"] if record else {**otherwise}
     found.pop("seed", None)
     if found.get("data") is None:
         found |= {"data": None, "seed": run.seed}
@@ -60,7 +60,7 @@ def identity_of(run: RunFolder, name: str, otherwise: dict) -> dict:
         selection = beside["arguments"] if beside else {}
     if selection is not None:
         made = {name: value for name, value in selection.items() if name not in OF_ONE_SEED}
-        found["selection"] = DEFAULTS | made if made else {}
+        found["selection"] = RECORD_DEFAULTS | made if made else {}
     found["name"] = run.name if run.name != found.get("recipe") else None
     return found
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from noisylabels.methods import METHODS, PAPER, title_of
+from noisylabels.methods import METHODS, PAPER_METHODS, title_of
 from noisylabels.report import published
 from noisylabels.report.looks import named
 from noisylabels.report.read import RESULT_COLUMNS
@@ -76,7 +76,7 @@ def markdown(table: pd.DataFrame, dataset: str, recipe: str) -> str:
     lines += ["", f"| method | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
     order = [*METHODS, *sorted(set(table["method"]) - set(METHODS))]
     found = {row for cells in columns.values() for row in cells}
-    later = [method for method in METHODS if method in dict(found) and method not in PAPER]
+    later = [method for method in METHODS if method in dict(found) and method not in PAPER_METHODS]
     for method, differs in sorted(found, key=lambda row: (order.index(row[0]), row[1])):
         if method in later:
             lines.append(f"| *after 2019* |{' |' * len(columns)}")

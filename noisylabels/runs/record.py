@@ -17,11 +17,11 @@ from filelock import lock_descriptor
 
 from noisylabels.errors import UserError
 from noisylabels.machine import processor
-from noisylabels.recipes import DEFAULTS, KINDS
+from noisylabels.recipes import RECORD_DEFAULTS, RECORD_TYPES
 from noisylabels.runs.files import disk, set_aside, write_json
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "pandas", "matplotlib")
-OF_KIND = KINDS | {"dataset": str, "noise_pattern": str, "recipe": (str, NoneType), "samples": int}
+OF_KIND = RECORD_TYPES | {"dataset": str, "noise_pattern": str, "recipe": (str, NoneType), "samples": int}
 DIGESTS = {         # arguments that are digests, or have one, and of what
     "data": "the images or labels", "labels": "the observed labels", "selection": "the selection's rows",
     "decisions": "the decisions"}
@@ -240,7 +240,7 @@ def compare(path: Path, found: dict, given: dict, remedy: str) -> None:
 def _differences(found: dict, given: dict) -> tuple[list[str], list[str]]:
     """Return in words what has changed that arguments name by a digest, and the settings that differ."""
     def value(arguments, key):
-        return arguments.get(key, DEFAULTS.get(key))
+        return arguments.get(key, RECORD_DEFAULTS.get(key))
 
     changed, settings = [], []
     keys = [key for key in sorted({*found, *given}) if value(found, key) != value(given, key)]

@@ -1,10 +1,17 @@
-"""Iterative noisy cross-validation (INCV), the paper's selection of clean samples, without the networks.
+"""Iterative noisy cross-validation (INCV), which selects clean samples from noisy data.
 
-Selected: the prediction of a network that has not seen the sample equals its observed label. Those samples are mostly
-clean, for a network trained on noisy labels errs as the noise does (theory.py); and each round trains on cleaner ones.
+A sample is selected if a network that was not trained on it predicts its observed label. A network
+trained on noisy labels makes the errors that the noise implies (see `noisylabels.theory`), so
+most selected samples are clean, and each iteration trains on a cleaner set.
+
+This module does not depend on a network library: `incv` receives the training as a function.
+
+Source: Chen et al. 2019, Algorithm 1.
 """
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,131 +19,216 @@ from noisylabels.streams import stream
 from noisylabels.theory import estimate_noise_ratio, label_loss, label_scores
 
 
-def is_selected(probabilities, y_noisy, top_k=1):
-    """Whether the observed label is among the top_k most likely classes: bool (n,). probabilities: (n, c).
+def is_selected(probabilities: np.ndarray, y_noisy: np.ndarray, top_k: int = 1) -> np.ndarray:
+    """Return whether the observed label is among the k most likely classes.
 
-    Of equal probabilities the lower class comes first, as in np.argmax.
+    Parameters
+    ----------
+    probabilities : np.ndarray
+        Class probabilities, (n, c). Of equal ones the lower class counts as more likely.
+    y_noisy : np.ndarray
+        Observed labels, int (n,).
+    top_k : int
+        k, from 1 to c.
+
+    Returns
+    -------
+    np.ndarray
+        bool (n,).
     """
     ranked = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
     return (ranked == np.asarray(y_noisy)[:, None]).any(axis=1)
 
 
-def removal_ratio(eval_ratio, pattern):
-    """r: samples to remove for each one selected. min(2, e/(1 - e)) for sym, 0 for asym or an unknown pattern.
+def removal_ratio(eval_ratio: float, pattern: str | None) -> float:
+    """Return r, the number of samples to remove per selected sample.
 
-    Under a class-dependent noise the samples of largest loss need not be the noisy ones: nothing is removed.
+    r = min(2, e / (1 - e)) for symmetric noise with ratio e. It is 0 for other patterns, because
+    the samples of the largest loss are then not the mislabelled ones.
+
+    Source: Chen et al. 2019, Algorithm 1, line 9.
     """
     if pattern != "sym":
-        return 0.
-    return 2. if eval_ratio >= 2 / 3 else eval_ratio / (1 - eval_ratio)
+        return 0.0
+    if eval_ratio >= 2 / 3:
+        return 2.0
+    return eval_ratio / (1 - eval_ratio)
 
 
-def is_removed(loss, n_selected, r):
-    """The int(r n_selected) samples of largest loss: bool (n,). A count of zero removes nothing."""
+def is_removed(loss: np.ndarray, n_selected: int, r: float) -> np.ndarray:
+    """Return a mask, bool (n,), of the int(r n_selected) samples of the largest loss (n,)."""
     count = min(int(r * n_selected), len(loss))
     removed = np.zeros(len(loss), bool)
-    removed[np.argsort(loss, kind="stable")[len(loss) - count:]] = True
+    removed[np.argsort(loss, kind="stable")[len(loss) - count :]] = True
     return removed
 
 
-def best_epoch_iterations(eval_ratio, pattern):
-    """m: in iterations 1..m the epoch of best accuracy on the held-out noisy half selects, later the last epoch.
+def best_epoch_iterations(eval_ratio: float, pattern: str | None) -> int:
+    """Return m, the number of iterations that select with the best epoch's weights.
 
-    A network that has not yet fitted its noise selects better; once the training set is clean the last is as good.
+    The best epoch is that of the highest accuracy on the noisy held-out half. Later iterations use
+    the last epoch: once the training set is clean, the network has no noise to fit at the end.
+
+    Source: the published code of Chen et al. 2019.
     """
-    if pattern != "sym" or eval_ratio > .6:
+    if pattern != "sym" or eval_ratio > 0.6:
         return 1
-    return 2 if eval_ratio > .3 else 4
+    if eval_ratio > 0.3:
+        return 2
+    return 4
 
 
 class Stage(NamedTuple):
-    """One training: an iteration, from 1, and the half that it trains on, "a" or "b"."""
+    """One training of the selection."""
 
-    iteration: int
-    half: str
+    iteration: int  # from 1
+    half: str  # the half of the candidates that it trains on, "a" or "b"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.iteration}{self.half}"
 
 
 class Scores(NamedTuple):
-    """What a network says of m samples that it has not seen."""
+    """Scores of m held-out samples by a network that was not trained on them."""
 
-    hit: np.ndarray                     # is_selected, bool (m,)
-    loss: np.ndarray                    # theory.label_loss, (m,)
-    predicted: np.ndarray               # the most likely class, int (m,)
-    label_score: np.ndarray             # the probability of the observed label, (m,)
-    probabilities: np.ndarray | None    # of all classes, (m, c); None after the first iteration
+    agrees: np.ndarray  # whether the prediction is the observed label, see is_selected, bool (m,)
+    loss: np.ndarray  # cross entropy with the observed label, (m,)
+    predicted: np.ndarray  # most likely class, int (m,)
+    label_score: np.ndarray  # probability of the observed label, (m,)
+    probabilities: np.ndarray | None  # class probabilities (m, c); None after iteration 1
 
 
-def scores_of(probabilities, y_noisy, top_k=1):
-    """The Scores of class probabilities (m, c) for observed labels int (m,)."""
-    return Scores(is_selected(probabilities, y_noisy, top_k), label_loss(probabilities, y_noisy),
-                  probabilities.argmax(axis=1), probabilities[np.arange(len(y_noisy)), y_noisy], probabilities)
+def score_predictions(probabilities: np.ndarray, y_noisy: np.ndarray, top_k: int = 1) -> Scores:
+    """Return the scores of class probabilities (m, c) for observed labels, int (m,)."""
+    return Scores(
+        agrees=is_selected(probabilities, y_noisy, top_k),
+        loss=label_loss(probabilities, y_noisy),
+        predicted=probabilities.argmax(axis=1),
+        label_score=probabilities[np.arange(len(y_noisy)), y_noisy],
+        probabilities=probabilities,
+    )
 
 
 @dataclass
 class Selection:
-    """The sets S (select), C (candidate), the estimated noise ratio, one row an iteration; and what the networks said.
+    """The result of INCV for n samples, in data set order."""
 
-    select, candidate: bool (n,). iteration: in which a sample was selected, from 1, 0 where it was not: int (n,).
-    predicted: the most likely class for the last network to which a sample was held out, int (n,). label_score: the
-    mean probability of its observed label for all networks to which it was, float32 (n,). probabilities: of all classes
-    in the first iteration, float32 (n, c).
+    select: np.ndarray  # the selected set S, bool (n,)
+    candidate: np.ndarray  # the candidate set C, neither selected nor removed, bool (n,)
+    iteration: np.ndarray  # in which a sample was selected, from 1; 0 if it was not, int (n,)
+    predicted: np.ndarray  # most likely class by the last network that held it out, int (n,)
+    label_score: np.ndarray  # mean probability of the observed label over these networks, (n,)
+    probabilities: np.ndarray  # class probabilities of the first iteration, float32 (n, c)
+    eval_ratio: float = float("nan")  # estimated noise ratio
+    iterations: list[dict[str, Any]] = field(default_factory=list)  # see summarise_iteration
+
+
+def empty_selection(n: int, n_classes: int) -> Selection:
+    """Return the state before the first iteration: all n samples are candidates."""
+    return Selection(
+        select=np.zeros(n, bool),
+        candidate=np.ones(n, bool),
+        iteration=np.zeros(n, int),
+        predicted=np.zeros(n, int),
+        label_score=np.zeros(n, np.float32),
+        probabilities=np.zeros((n, n_classes), np.float32),
+    )
+
+
+Half = tuple[Stage, np.ndarray, np.ndarray]  # indices of the training and the held-out samples
+TrainHalves = Callable[[Sequence[Half], bool], Sequence[Scores]]
+
+
+def incv(
+    train: TrainHalves,
+    y: np.ndarray | None,
+    y_noisy: np.ndarray,
+    n_classes: int,
+    pattern: str | None,
+    iterations: int = 4,
+    top_k: int = 1,
+    seed: int = 0,
+) -> Selection:
+    """Select clean samples by iterative noisy cross-validation.
+
+    The loop ends early if fewer than two candidates are left. If nothing is selected, the next
+    iteration trains on one half of the candidates alone.
+
+    Parameters
+    ----------
+    train : callable
+        ``train(halves, use_best)`` trains a network from the initial weights for each of two
+        halves, and returns the `Scores` of their held-out samples. A half is a tuple of its
+        `Stage`, the indices to train on and the indices to hold out. If `use_best` is true, the
+        weights of the epoch of the best held-out accuracy score the samples, else those of the
+        last epoch. The two trainings are independent and may run in parallel.
+    y : np.ndarray or None
+        True labels, int (n,), or None if unknown. They are used only to report LP and LR.
+    y_noisy : np.ndarray
+        Observed labels, int (n,).
+    n_classes : int
+        Number of classes.
+    pattern : {"sym", "asym"} or None
+        Assumed noise pattern.
+    iterations : int
+        Number of iterations N.
+    top_k : int
+        A sample is selected if its observed label is among the k most likely classes.
+    seed : int
+        Random seed of the splits.
+
+    Returns
+    -------
+    Selection
+
+    Source: Chen et al. 2019, Algorithm 1.
     """
-
-    select: np.ndarray
-    candidate: np.ndarray
-    iteration: np.ndarray
-    predicted: np.ndarray
-    label_score: np.ndarray
-    probabilities: np.ndarray
-    eval_ratio: float = float("nan")
-    iterations: list = field(default_factory=list)
-
-
-def incv(train, y, y_noisy, n_classes, pattern, iterations=4, top_k=1, seed=0):
-    """Algorithm INCV: cleans D, the samples with observed labels y_noisy (n,).
-
-    train(halves, use_best): for each (stage, samples, held_out) of the two halves, trains from the initial weights on
-    the samples (indices), and returns the Scores of the held-out ones; by the weights of the epoch with the best
-    held-out accuracy if use_best, else of the last. stage: a Stage. Neither half depends on what the other gives, so
-    that they may be trained side by side.
-    y: true labels, for LP and LR in the rows alone; None where they are not known.
-    pattern: what the algorithm is told of the noise, "sym", "asym" or None.
-    Ends early when fewer than two candidates are left. Where S stays empty the next iteration trains on the half alone.
-    """
-    n = len(y_noisy)
-    result = Selection(np.zeros(n, bool), np.ones(n, bool), np.zeros(n, int), np.zeros(n, int),
-                       np.zeros(n, np.float32), np.zeros((n, n_classes), np.float32))
+    result = empty_selection(len(y_noisy), n_classes)
     for i in range(1, iterations + 1):
         candidates = np.flatnonzero(result.candidate)
         if len(candidates) < 2:
             break
         C1, C2 = np.array_split(stream(seed, "split", i).permutation(candidates), 2)
-        kept = np.flatnonzero(result.select)                                    # S, as it was before this iteration
-        halves = [(Stage(i, "a"), np.concatenate([kept, C1]), np.sort(C2)),
-                  (Stage(i, "b"), np.concatenate([kept, C2]), np.sort(C1))]
+        S = np.flatnonzero(result.select)
+        halves = [
+            (Stage(i, "a"), np.concatenate([S, C1]), np.sort(C2)),
+            (Stage(i, "b"), np.concatenate([S, C2]), np.sort(C1)),
+        ]
         use_best = i == 1 or i <= best_epoch_iterations(result.eval_ratio, pattern)
         for (stage, _, held_out), scores in zip(halves, train(halves, use_best), strict=True):
-            hit = scores.hit
+            agrees = scores.agrees
             if stage == (1, "a"):
-                result.eval_ratio = estimate_noise_ratio(hit.mean(), n_classes, top_k)
-            removed = is_removed(scores.loss, hit.sum(), removal_ratio(result.eval_ratio, pattern))
-            result.select[held_out[hit]] = True
-            result.candidate[held_out[hit | removed]] = False
-            result.iteration[held_out[hit]] = i
+                result.eval_ratio = estimate_noise_ratio(agrees.mean(), n_classes, top_k)
+            r = removal_ratio(result.eval_ratio, pattern)
+            removed = is_removed(scores.loss, agrees.sum(), r)
+            result.select[held_out[agrees]] = True
+            result.candidate[held_out[agrees | removed]] = False
+            result.iteration[held_out[agrees]] = i
             result.predicted[held_out] = scores.predicted
-            result.label_score[held_out] += (scores.label_score - result.label_score[held_out]) / i
+            mean = result.label_score[held_out]
+            result.label_score[held_out] += (scores.label_score - mean) / i
             if i == 1:
                 result.probabilities[held_out] = scores.probabilities
-        result.iterations.append(describe(result, i, y, y_noisy))
+        result.iterations.append(summarise_iteration(result, i, y, y_noisy))
     return result
 
 
-def describe(result, iteration, y, y_noisy):
-    """LP and LR of S so far (nan without true labels, or where undefined), and the sizes of S, C and the removed."""
+def summarise_iteration(
+    result: Selection, iteration: int, y: np.ndarray | None, y_noisy: np.ndarray
+) -> dict[str, Any]:
+    """Return label precision and recall of the selected set, and the sizes of all sets.
+
+    LP and LR are nan if the true labels y are None, or where they are undefined.
+    """
     select, candidate = result.select, result.candidate
-    scores = {"LP": float("nan"), "LR": float("nan")} if y is None else label_scores(select, np.asarray(y) == y_noisy)
-    return {"iteration": iteration, **scores, "eps": result.eval_ratio, "selected": int(select.sum()),
-            "candidate": int(candidate.sum()), "removed": int((~select & ~candidate).sum())}
+    scores = {"LP": float("nan"), "LR": float("nan")}
+    if y is not None:
+        scores = label_scores(select, np.asarray(y) == y_noisy)
+    return {
+        "iteration": iteration,
+        **scores,
+        "eps": result.eval_ratio,
+        "selected": int(select.sum()),
+        "candidate": int(candidate.sum()),
+        "removed": int((~select & ~candidate).sum()),
+    }

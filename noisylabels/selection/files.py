@@ -162,7 +162,7 @@ def read_selection(path, y, y_noisy, named=False):
 
 
 def write_labels(path, experiment, believed):
-    """The CSV of what a method takes the labels to be, see Method.believed: y, y_noisy, label; returns it as a frame.
+    """The CSV of what a method takes the labels to be, see Method.corrected_labels: y, y_noisy, label; returns a frame.
 
     label is blank where believed, int (n,), is -1. Where that is None nothing is written, and None returned.
     """

@@ -1,44 +1,112 @@
-"""One network of the selection: trained anew for each half of each iteration, it scores the other half."""
+"""One training of the selection: a network learns from one half and scores the other."""
+
 import hashlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from noisylabels.experiment import Experiment
 from noisylabels.methods import method_class
-from noisylabels.methods.base import Given
-from noisylabels.selection.algorithm import Scores, scores_of
+from noisylabels.methods.inputs import MethodInputs
+from noisylabels.progress import Event
+from noisylabels.runs.record import Run
+from noisylabels.selection.algorithm import Scores, Stage, score_predictions
 from noisylabels.training.trainer import Trainer, build
 
 
 class HalfTrainer:
-    """Trains on a half, or goes on from its checkpoint. One network, one compiled step, whatever the half."""
+    """Train a network on one half of the candidates, and score the other half.
 
-    def __init__(self, experiment, run, tell):
-        self.experiment, self.run = experiment, run
+    All trainings share one network, which starts from the same initial weights, and one compiled
+    step.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Data set, observed labels and settings of the selection.
+    run : Run
+        The run whose checkpoints are written.
+    on_event : callable
+        Called with each `progress.Event` of the training.
+    """
+
+    def __init__(self, experiment: Experiment, run: Run, on_event: Callable[[Event], None]) -> None:
+        self.experiment = experiment
+        self.run = run
         settings, dataset = experiment.settings, experiment.dataset
-        given = Given(dataset.x_train, experiment.y_noisy, dataset.n_classes, settings.batch_size, settings.epochs)
-        self.method = build(method_class("standard"), given, settings, experiment.seed, "INCV")
-        self.trainer = Trainer(self.method, experiment.clean, settings.augmentation, settings.rate,
-                               experiment.jit_compile, tell)
+        inputs = MethodInputs(
+            images=dataset.x_train,
+            labels=experiment.y_noisy,
+            n_classes=dataset.n_classes,
+            batch_size=settings.batch_size,
+            epochs=settings.epochs,
+        )
+        self.method = build(
+            method_class("standard"), inputs, settings, seed=experiment.seed, stage="INCV"
+        )
+        self.trainer = Trainer(
+            self.method,
+            experiment.clean,
+            settings.augmentation,
+            settings.learning_rate_at,
+            jit_compile=experiment.jit_compile,
+            on_event=on_event,
+        )
 
-    def train(self, stage, samples, held_out, use_best):
-        """The Scores of the held-out samples, and the rows of the training's history."""
-        epochs, top_k = self.experiment.settings.epochs, self.experiment.arguments["top_k"]
+    def train(
+        self, stage: Stage, samples: np.ndarray, held_out: np.ndarray, use_best: bool
+    ) -> tuple[Scores, list[dict[str, Any]]]:
+        """Train on some samples, or resume that, and score the held-out ones.
+
+        Parameters
+        ----------
+        stage : Stage
+            The iteration and half. It names checkpoint and random streams.
+        samples, held_out : np.ndarray
+            Indices of the samples to train on and to score.
+        use_best : bool
+            Score with the weights of the epoch of the best held-out accuracy, else with the last
+            ones.
+
+        Returns
+        -------
+        scores : Scores
+            Scores of the held-out samples.
+        history : list of dict
+            The training log, one row per epoch.
+        """
+        epochs = self.experiment.settings.epochs
+        top_k = self.experiment.arguments["top_k"]
         y = self.experiment.y_noisy[held_out]
 
-        def after_epoch(epoch, memory):
+        def after_epoch(epoch: int, memory: dict[str, np.ndarray]) -> dict[str, Any]:
             if not use_best and epoch < epochs - 1:
                 return {"heldout_accuracy": None}
             p = self.method.probabilities(self.trainer.images, held_out)
             accuracy = float(np.mean(p.argmax(axis=1) == y))
-            if accuracy > memory.get("accuracy", -1) or not use_best:
-                memory.update(scores_of(p, y, top_k)._asdict(), accuracy=np.array(accuracy))
+            if not use_best or accuracy > memory.get("accuracy", -1):
+                memory.update(score_predictions(p, y, top_k)._asdict())
+                memory["accuracy"] = np.array(accuracy)
                 if stage.iteration > 1:
-                    del memory["probabilities"]                 # every epoch's checkpoint would hold them
+                    del memory["probabilities"]  # only those of the first iteration are needed
             return {"heldout_accuracy": accuracy}
 
-        digest = hashlib.sha256(np.concatenate([samples, held_out]).tobytes()).hexdigest()[:16]
         self.method.restart(samples)
-        rows, memory = self.trainer.fit(epochs, self.experiment.seed, f"INCV {stage}", self.run.checkpoint(str(stage)),
-                                        after_epoch, f"INCV {stage}", digest)
+        rows, memory = self.trainer.fit(
+            epochs,
+            self.experiment.seed,
+            f"INCV {stage}",
+            self.run.checkpoint(str(stage)),
+            after_epoch=after_epoch,
+            name=f"INCV {stage}",
+            samples_digest=_digest(samples, held_out),
+        )
         scores = Scores(*(memory.get(name) for name in Scores._fields))
         return scores, [{**stage._asdict(), **row} for row in rows]
+
+
+def _digest(samples: np.ndarray, held_out: np.ndarray) -> str:
+    """Return a digest of the samples and of the scores that a checkpoint contains."""
+    content = np.concatenate([samples, held_out]).tobytes() + repr(Scores._fields).encode()
+    return hashlib.sha256(content).hexdigest()[:16]

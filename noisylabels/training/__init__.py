@@ -1,2 +1,3 @@
-"""The training of networks, which knows nothing of noise. To import it is to import TensorFlow, quietly."""
+"""Training of networks. Importing this package starts TensorFlow without its log messages."""
+
 from noisylabels.training.device import tf as tf

@@ -1,69 +1,95 @@
-"""Random shifts and flips of image batches, in TensorFlow, on the device where the images are."""
+"""Random shifts and flips of image batches, in TensorFlow, on the device of the images.
+
+Each augmentation is a function of images, float32 (n, h, w, ch), and a seed, int32 (2,).
+"""
+
 import tensorflow as tf
 
 
-def scale(images):
-    """Images of 0 to 255 -> float32 in [0, 1]: all the normalisation that there is."""
+def scale(images: tf.Tensor) -> tf.Tensor:
+    """Convert images in 0..255 to float32 in [0, 1], the only normalisation."""
     return tf.cast(images, tf.float32) / 255
 
 
-def moved(images, offset, axis, fill):
-    """Each image of (n, h, w, ch) moved along axis 1 or 2 by its own offset (n,) in pixels, bilinearly.
+def none(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Return the images unchanged."""
+    return images
 
-    fill: "nearest" repeats the border pixel, "reflect" mirrors the image at it.
+
+def flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Flip each image horizontally with a probability of 0.5."""
+    uniform = tf.random.stateless_uniform([tf.shape(images)[0]], seed)
+    return flip_where(images, uniform < 0.5)
+
+
+def shift(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Shift by up to 4 pixels along each axis, continuously, and repeat the border pixels.
+
+    Source: Chen et al. 2019, published code.
+    """
+    for axis, uniform in zip((1, 2), tf.unstack(uniform_numbers(images, seed))):
+        images = shift_along(images, uniform * 8 - 4, axis, "nearest")
+    return images
+
+
+def translate(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Shift by up to 2 whole pixels along each axis, and reflect the image at its border.
+
+    Source: Jordan, "94% on CIFAR-10 in 3.29 seconds", 2024.
+    """
+    for axis, uniform in zip((1, 2), tf.unstack(uniform_numbers(images, seed))):
+        images = shift_along(images, tf.floor(uniform * 5) - 2, axis, "reflect")
+    return images
+
+
+def shift_flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Shift, and flip with a probability of 0.5."""
+    return flip_where(shift(images, seed), uniform_numbers(images, seed)[2] < 0.5)
+
+
+def translate_flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Translate, and flip with a probability of 0.5."""
+    return flip_where(translate(images, seed), uniform_numbers(images, seed)[2] < 0.5)
+
+
+def uniform_numbers(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Draw three numbers in [0, 1) per image, (3, n): for both shifts and for the flip."""
+    return tf.random.stateless_uniform([3, tf.shape(images)[0]], seed)
+
+
+def flip_where(images: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Flip the images horizontally where a mask, bool (n,), is true."""
+    return tf.where(mask[:, None, None, None], tf.reverse(images, [2]), images)
+
+
+def shift_along(images: tf.Tensor, offset: tf.Tensor, axis: int, fill: str) -> tf.Tensor:
+    """Shift each image by its own offset, with linear interpolation.
+
+    Parameters
+    ----------
+    images : tf.Tensor
+        Images, float32 (n, h, w, ch).
+    offset : tf.Tensor
+        Offsets in pixels, float32 (n,).
+    axis : {1, 2}
+        The axis to shift along.
+    fill : {"nearest", "reflect"}
+        Repeat the border pixel, or reflect the image at it.
+
+    Returns
+    -------
+    tf.Tensor
+        Shifted images, float32 (n, h, w, ch).
     """
     size = images.shape[axis]
     whole = tf.floor(offset)
     fraction = tf.reshape(offset - whole, [-1, 1, 1, 1])
     source = tf.range(size)[None, :] + tf.cast(whole, tf.int32)[:, None]
 
-    def taken(places):
+    def pixels_at(positions: tf.Tensor) -> tf.Tensor:
         if fill == "reflect":
-            places = (size - 1) - tf.abs((size - 1) - tf.abs(places))
-        return tf.gather(images, tf.clip_by_value(places, 0, size - 1), axis=axis, batch_dims=1)
+            positions = (size - 1) - tf.abs((size - 1) - tf.abs(positions))
+        positions = tf.clip_by_value(positions, 0, size - 1)
+        return tf.gather(images, positions, axis=axis, batch_dims=1)
 
-    return taken(source) * (1 - fraction) + taken(source + 1) * fraction
-
-
-def mirrored(images, which):
-    """The images of (n, h, w, ch) mirrored left to right where `which` (n,) is true."""
-    return tf.where(which[:, None, None, None], tf.reverse(images, [2]), images)
-
-
-def none(images, seed):
-    """Images as they are."""
-    return images
-
-
-def draws(images, seed):
-    """Three numbers in [0, 1) for each image, (3, n): for both shifts, and whether it is flipped. seed: (2,) int."""
-    return tf.random.stateless_uniform([3, tf.shape(images)[0]], seed)
-
-
-def shift(images, seed):
-    """2019's: move by a continuous amount in +-4 pixels along each axis, nearest fill."""
-    for axis, drawn in zip((1, 2), tf.unstack(draws(images, seed))):
-        images = moved(images, drawn * 8 - 4, axis, "nearest")
-    return images
-
-
-def translate(images, seed):
-    """The fast recipe's: move by whole pixels in +-2 along each axis, reflected at the border."""
-    for axis, drawn in zip((1, 2), tf.unstack(draws(images, seed))):
-        images = moved(images, tf.floor(drawn * 5) - 2, axis, "reflect")
-    return images
-
-
-def shift_flip(images, seed):
-    """`shift`, and then one image in two is flipped."""
-    return mirrored(shift(images, seed), draws(images, seed)[2] < .5)
-
-
-def translate_flip(images, seed):
-    """`translate`, and then one image in two is flipped."""
-    return mirrored(translate(images, seed), draws(images, seed)[2] < .5)
-
-
-def flip(images, seed):
-    """Flip one image in two."""
-    return mirrored(images, tf.random.stateless_uniform([tf.shape(images)[0]], seed) < .5)
+    return pixels_at(source) * (1 - fraction) + pixels_at(source + 1) * fraction

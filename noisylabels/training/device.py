@@ -13,6 +13,8 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+
 from noisylabels import gpu
 from noisylabels.errors import UserError
 from noisylabels.machine import cores
@@ -146,3 +148,26 @@ def image_type():
     That is exact for 0 to 255. Call it after `start_tensorflow`.
     """
     return tf.float16 if tf.config.get_visible_devices("GPU") else tf.uint8
+
+
+def as_tensor(images: np.ndarray) -> tf.Tensor:
+    """Copy images to the device. On a CPU the tensor shares the array's memory if possible.
+
+    Raises
+    ------
+    UserError
+        If a GPU has too little memory.
+    """
+    aligned = images.ctypes.data % 64 == 0  # TensorFlow shares aligned memory only
+    try:
+        if aligned:
+            tensor = tf.experimental.dlpack.from_dlpack(images.__dlpack__())
+        else:
+            tensor = tf.constant(images)
+        return tf.cast(tf.identity(tensor), image_type())
+    except (tf.errors.ResourceExhaustedError, tf.errors.InternalError):
+        # A failed copy to a GPU raises InternalError.
+        raise UserError(
+            f"argument --gpu_id: the device has too little memory for {len(images):,} images of "
+            f"{images[0].nbytes:,} bytes; smaller images, or -1 for the CPU"
+        ) from None

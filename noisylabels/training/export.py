@@ -1,4 +1,6 @@
-"""Trained networks as others can use them: of Keras' own layers, from images as they are to probabilities."""
+"""Export of trained networks as plain Keras models, from images in 0..255 to probabilities."""
+
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -9,82 +11,143 @@ from noisylabels.errors import UserError
 from noisylabels.runs.files import atomic, write_json
 from noisylabels.training.device import quiet_stderr
 
-NAME = "images_to_probabilities"        # of such a network, to be told from one that was saved as it is trained
+# Name of exported models. It distinguishes them from networks that are saved as they are trained.
+NAME = "images_to_probabilities"
 
 
-def save_usable(network, path, classes, mirror):
-    """Writes `usable(network, mirror)` to `path`, a .keras, and the names of the classes to classes.json beside it.
+def save_inference_model(
+    network: keras.Model, path: Path, classes: Sequence[str], flip_tta: bool
+) -> None:
+    """Save the inference model of a network, and the class names as classes.json next to it.
 
-    The latter is a list in the order of the probabilities, and serves all networks of the folder.
-    Raises UserError for a full disk and the like.
+    Parameters
+    ----------
+    network, flip_tta
+        As for `inference_model`.
+    path : Path
+        The .keras file to write.
+    classes : sequence of str
+        Class names in the order of the probabilities. One classes.json serves all models of a
+        folder.
+
+    Raises
+    ------
+    UserError
+        If a file cannot be written.
     """
     path = Path(path)
     write_json(path.with_name("classes.json"), list(classes))
     with atomic(path) as temporary:
-        usable(network, mirror).save(temporary)
+        inference_model(network, flip_tta).save(temporary)
 
 
-def load_usable(path):
-    """The network that `save_usable` wrote. `keras.models.load_model` alone would do; this says what is wrong.
+def load_inference_model(path: Path) -> keras.Model:
+    """Load a model that `save_inference_model` wrote.
 
-    Raises UserError for a file that is damaged or another kind of network.
+    `keras.models.load_model` can load it, too, but does not explain what is wrong with a file.
+
+    Raises
+    ------
+    UserError
+        If the file is damaged or contains another kind of model.
     """
     try:
         network = keras.models.load_model(path)
-    except Exception as error:                              # zipfile, h5py and Keras raise a dozen kinds, all of damage
-        raise UserError(f"{path} is damaged, or no network of Keras ({type(error).__name__}): give a .keras that "
-                        "INCV_main.py saved") from None
+    except Exception as error:  # zipfile, h5py and Keras raise a dozen types for damaged files
+        raise UserError(
+            f"{path} is damaged or not a Keras model ({type(error).__name__}): give a .keras file "
+            "that INCV_main.py saved"
+        ) from None
     if network.name != NAME:
-        raise UserError(f"{path} does not take images as they are to probabilities: it is of an earlier version, or of "
-                        "other origin; let INCV_main.py --overwrite save it anew")
+        raise UserError(
+            f"{path} is not a model from images to probabilities: it was saved by an earlier "
+            "version or another program; save it again with INCV_main.py --overwrite"
+        )
     return network
 
 
-def mean_prediction(paths, images):
-    """The mean of what networks that `save_usable` wrote predict for images uint8 (n, h, w, ch): float (n, c).
+def mean_probabilities(paths: Sequence[Path], images: np.ndarray) -> np.ndarray:
+    """Average the predictions of saved inference models.
 
-    Raises UserError as `load_usable`.
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files that `save_inference_model` wrote.
+    images : np.ndarray
+        Images, uint8 (n, h, w, ch).
+
+    Returns
+    -------
+    np.ndarray
+        Class probabilities, float (n, c).
+
+    Raises
+    ------
+    UserError
+        If a file is damaged or contains another kind of model.
     """
     with quiet_stderr():
-        return np.mean([load_usable(path).predict(images, batch_size=256, verbose=0) for path in paths], axis=0)
+        models = [load_inference_model(path) for path in paths]
+        return np.mean(
+            [model.predict(images, batch_size=256, verbose=0) for model in models], axis=0
+        )
 
 
-def usable(network, mirror):
-    """A network that takes images as they are, 0..255, any dtype, (n, h, w, ch), to probabilities float32 (n, c).
+def inference_model(network: keras.Model, flip_tta: bool) -> keras.Model:
+    """Convert a network to a model of stock Keras layers that takes unscaled images.
 
-    network: one of models.create_model, from pixels in [0, 1] to logits. mirror: as in methods.base.Method, the logits
-    are the mean over an image and its mirror image. The weights are copied. It computes in float32, and in inference
-    mode even where it is part of another network; once saved, `keras.models.load_model` needs nothing of ours for it.
+    The model computes in float32 and stays in inference mode, even as part of another network.
+    `keras.models.load_model` can load it without this package.
+
+    Parameters
+    ----------
+    network : keras.Model
+        A network of `models.create_model`. Its weights are copied.
+    flip_tta : bool
+        Average the logits of an image and its horizontal flip.
+
+    Returns
+    -------
+    keras.Model
+        Model from images in 0..255 of any dtype, (n, h, w, ch), to class probabilities, float32
+        (n, c).
     """
-    plain = keras.models.clone_model(network, clone_function=of_keras)
-    for ours, layer in zip(network.layers, plain.layers):
-        layer.set_weights(weights_of(ours))
-    plain.trainable = False                                 # its statistics stay as they are
+    stock = keras.models.clone_model(network, clone_function=to_stock_layer)
+    for layer, stock_layer in zip(network.layers, stock.layers):
+        stock_layer.set_weights(stock_weights(layer))
+    stock.trainable = False  # the moving statistics must not change in training mode either
     images = keras.Input(network.input_shape[1:], name="images")
     x = images / 255
-    logits = plain(x)
-    if mirror:
-        logits = keras.layers.Average()([logits, plain(keras.ops.flip(x, axis=2))])
+    logits = stock(x)
+    if flip_tta:
+        logits = keras.layers.Average()([logits, stock(keras.ops.flip(x, axis=2))])
     return keras.Model(images, keras.layers.Softmax(name="probabilities")(logits), name=NAME)
 
 
-def of_keras(layer):
-    """The layer of Keras that computes in float32 what a layer of a network does, its weights still to be set."""
+def to_stock_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """Return the float32 Keras layer that computes the same as a layer of a network.
+
+    Its weights are those of `stock_weights`.
+    """
     config = {**layer.get_config(), "dtype": "float32"}
     if isinstance(layer, Whitening):
-        normalization = keras.layers.Normalization(mean=layer.mean.numpy(), variance=layer.deviation.numpy() ** 2)
-        return keras.Sequential([normalization, keras.layers.Conv2D(layer.bias.shape[0], 2)], name=layer.name)
+        normalization = keras.layers.Normalization(
+            mean=layer.mean.numpy(), variance=layer.deviation.numpy() ** 2
+        )
+        convolution = keras.layers.Conv2D(layer.bias.shape[0], 2)
+        return keras.Sequential([normalization, convolution], name=layer.name)
     if isinstance(layer, BatchNorm):
         del config["shift_rate"]
         return keras.layers.BatchNormalization.from_config(config)
     return type(layer).from_config(config)
 
 
-def weights_of(layer):
-    """The weights, a list of arrays, with which `of_keras(layer)` computes what the layer does in inference mode."""
+def stock_weights(layer: keras.layers.Layer) -> list[np.ndarray]:
+    """Return the weights of `to_stock_layer(layer)`."""
     if isinstance(layer, Whitening):
         return [layer.kernel, layer.bias]
     weights = layer.get_weights()
     if isinstance(layer, BatchNorm):
-        weights[int(layer.scale)] *= layer.shift_rate ** .5         # beta, behind gamma if there is one
+        beta = 1 if layer.scale else 0  # the weights are gamma, if any, then beta
+        weights[beta] *= layer.shift_rate**0.5
     return weights

@@ -1,13 +1,18 @@
-"""The training loop of all methods: batches on the device, learning rate, log, evaluation, resume.
+"""The training loop of all methods: learning rate, log, evaluation, checkpoints.
 
-An epoch is one call of a compiled function for every few steps: it gathers the images of a step, augments them, and
-calls the method's `train_step`. After each epoch everything that the rest depends on goes into a checkpoint, and all
-randomness is drawn from streams named by seed, stage and epoch: a resumed training equals an uninterrupted one.
+After each epoch, everything that the following epochs depend on is written to a checkpoint. Random
+numbers come from streams that are named by seed, stage and epoch. A resumed training therefore
+equals an uninterrupted one.
 """
+
+from __future__ import annotations
+
 import gc
 import json
 import time
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -16,211 +21,258 @@ import tensorflow as tf
 from models import create_model
 from noisylabels.errors import UserError
 from noisylabels.progress import Event
+from noisylabels.recipes import LRSchedule, Settings
 from noisylabels.runs.files import load_arrays, save_arrays, set_aside
 from noisylabels.streams import stream, stream_seed
-from noisylabels.training import augmentation as augmentations
 from noisylabels.training import optimizers
-from noisylabels.training.augmentation import scale
-from noisylabels.training.device import dtype_policy, image_type
+from noisylabels.training.callbacks import AfterEpoch
+from noisylabels.training.device import as_tensor, dtype_policy
+from noisylabels.training.steps import compile_steps
 
-STEPS_PER_CALL = 16
-OF_TRUTH = "kept_precision"     # logged columns that begin so need to know which labels are true
+if TYPE_CHECKING:
+    from noisylabels.methods.base import Method, MethodInputs
 
-
-class Batch(NamedTuple):
-    """What one training step sees: n augmented images in [0, 1], their observed labels, and what the epoch sets."""
-
-    x: tf.Tensor                    # float32 (n, h, w, ch)
-    y: tf.Tensor                    # int32 (n,)
-    clean: tf.Tensor                # bool (n,): y is the true label; for the log alone, no method may learn from it
-    indices: tf.Tensor              # int32 (n,), of the samples in data set order
-    seed: tf.Tensor                 # int32 (2,)
-    schedule: dict[str, Any]        # scalars, see `Method.schedule`
+STEPS_PER_CALL = 16  # between two progress events
+NEEDS_TRUE_LABELS = "kept_precision"  # how the logged columns begin that need the true labels
 
 
-def as_tensor(images):
-    """An array of images as a tensor on the device; on the CPU in the array's own memory, if that is aligned for it.
+def build(
+    method_class: type[Method], inputs: MethodInputs, settings: Settings, seed: int, stage: str
+) -> Method:
+    """Create a method with its networks and optimizers.
 
-    Raises UserError where a GPU has too little memory for them.
+    Parameters
+    ----------
+    method_class : type
+        Subclass of `methods.base.Method`.
+    inputs : MethodInputs
+        The training data.
+    settings : Settings
+        Architecture, precision and optimizer.
+    seed : int
+        Random seed of the run.
+    stage : {"INCV", "main", "verify", "standard"}
+        The kind of training. Seed and stage name the random stream of the initial weights. All
+        methods start from the same weights, and the selection starts from others.
+
+    Returns
+    -------
+    Method
     """
-    aligned = images.ctypes.data % 64 == 0
-    try:
-        tensor = tf.experimental.dlpack.from_dlpack(images.__dlpack__()) if aligned else tf.constant(images)
-        return tf.cast(tf.identity(tensor), image_type())
-    except (tf.errors.ResourceExhaustedError, tf.errors.InternalError):         # that of a copy to a GPU
-        raise UserError(f"argument --gpu_id: the device has too little memory for {len(images):,} images of "
-                        f"{images[0].nbytes:,} bytes; smaller images, or -1 for the CPU") from None
-
-
-def build(method_class, given, settings, seed, stage):
-    """A method with its networks and optimizers. settings: recipes.Settings.
-
-    seed, stage: name the stream of the initial weights. Each kind of training has its own stage: INCV, main, verify or
-    standard. So a selection's network is not the first of the training on it; but all methods start from the same.
-    """
-    gc.collect()                        # networks of an earlier training and their graphs hold much memory, in cycles
-    networks, descents = [], []
+    gc.collect()  # networks and graphs of earlier trainings are cycles and occupy much memory
+    networks, network_optimizers = [], []
     for k in range(method_class.n_networks):
         keras.utils.set_random_seed(stream_seed(seed, "weights", stage, k))
-        network = create_model(settings.architecture, given.images.shape[1:], given.n_classes,
-                               precision=dtype_policy(settings.precision))
+        network = create_model(
+            settings.architecture,
+            inputs.images.shape[1:],
+            inputs.n_classes,
+            precision=dtype_policy(settings.precision),
+        )
         for layer in network.layers:
             if hasattr(layer, "adapt"):
-                layer.adapt(given.images)
+                layer.adapt(inputs.images)
         networks.append(network)
-        descents.append(getattr(optimizers, settings.optimizer)(settings.learning_rate, settings.weight_decay))
-    return method_class(given, networks, descents, mirror=settings.mirror)
-
-
-def shared(step):
-    """A step that several devices share: each takes an equal part of the batch, and what they log is averaged.
-
-    The optimizers add up the devices' gradients; batch statistics are those of a device's own part. A device's weights
-    and optimizer are copies, and stay equal; the moving statistics that predictions use are the first device's.
-    """
-    devices = tf.distribute.get_strategy()
-
-    def step_of_all(batch):
-        def step_of_one():
-            k = tf.distribute.get_replica_context().replica_id_in_sync_group
-            size = tf.size(batch.y) // devices.num_replicas_in_sync
-            return step(Batch(*(part[k * size:(k + 1) * size] for part in batch[:4]), *batch[4:]))
-        return devices.reduce("MEAN", devices.run(step_of_one), axis=None)
-    return step_of_all
-
-
-def compile_steps(method, augmentation, schedule, jit_compile=False):
-    """A compiled function of several training steps, traced once for any number of them and any batch size.
-
-    It takes images (n, h, w, ch) as of `as_tensor`, labels int32 (n,), clean bool (n,), rows int32 (steps, batch),
-    seeds int32 (steps, 2), rates float32 (steps,), schedule {name: scalar}, and returns float32 (steps,
-    len(method.logged)).
-    schedule: that of an epoch; later ones have the same names and types.
-    jit_compile: compile a step with XLA; scheduled whole numbers are Python's then, since they may set shapes.
-    """
-    augment = getattr(augmentations, augmentation)
-
-    def step(batch):
-        logs = method.train_step(batch)
-        return tf.stack([tf.cast(logs[name], tf.float32) for name in method.logged])
-
-    if jit_compile:
-        step = tf.function(step, jit_compile=True, autograph=False)
-    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-        step = shared(step)
-
-    signature = [tf.TensorSpec([None, *method.given.images.shape[1:]], image_type()), tf.TensorSpec([None], tf.int32),
-                 tf.TensorSpec([None], tf.bool), tf.TensorSpec([None, None], tf.int32),
-                 tf.TensorSpec([None, 2], tf.int32), tf.TensorSpec([None], tf.float32),
-                 {name: tf.TensorSpec.from_tensor(value) for name, value in schedule.items() if tf.is_tensor(value)}]
-
-    @tf.function(input_signature=None if jit_compile else signature, autograph=False)
-    def steps(images, labels, clean, rows, seeds, rates, schedule):
-        def one(i):
-            for optimizer in method.optimizers:
-                optimizer.learning_rate.assign(rates[i])
-            x = augment(scale(tf.gather(images, rows[i])), seeds[i])
-            return step(Batch(x, tf.gather(labels, rows[i]), tf.gather(clean, rows[i]), rows[i], seeds[i], schedule))
-
-        return tf.map_fn(one, tf.range(tf.shape(rows)[0]), parallel_iterations=1,
-                         fn_output_signature=tf.TensorSpec([len(method.logged)], tf.float32))
-    return steps
-
-
-def diverged(what, epoch, step):
-    """The error of a training that went to infinity. epoch, step: counted from 0."""
-    return UserError(f"{what} no longer finite in epoch {epoch + 1}, step {step + 1}: the epochs before are kept; try "
-                     "a smaller --learning_rate")
+        create_optimizer = getattr(optimizers, settings.optimizer)
+        network_optimizers.append(create_optimizer(settings.learning_rate, settings.weight_decay))
+    return method_class(inputs, networks, network_optimizers, flip_tta=settings.flip_tta)
 
 
 class Trainer:
-    """Trains a method on a data set, as often as one likes, with one compiled step.
+    """Train a method, once or several times, with one compiled step.
 
-    method: a methods.base.Method. clean: bool (n,), whether each label is true, or None where that is not known; it is
-    logged, never learned from. learning_rate: function of the time in epochs (a float, 0 to epochs) and of epochs.
-    tell: called with each progress.Event.
+    Parameters
+    ----------
+    method : Method
+        The method to train.
+    is_clean : np.ndarray or None
+        Whether each observed label is true, bool (n,); None if unknown. It is logged and does not
+        influence the training.
+    augmentation : str
+        Name of a function of `training.augmentation`.
+    learning_rate : callable
+        Function of the time in epochs, 0 to `epochs`, and of the number of epochs.
+    jit_compile : bool
+        Compile the training step with XLA.
+    on_event : callable
+        Called with a `progress.Event` every few steps and after each epoch.
     """
 
-    def __init__(self, method, clean, augmentation, learning_rate, jit_compile=False, tell=lambda event: None):
-        self.method, self.learning_rate, self.jit_compile, self.tell = method, learning_rate, jit_compile, tell
-        self.augmentation, self.steps = augmentation, None
-        self.images = as_tensor(method.given.images)
-        self.relabel(method.given.labels, clean)
+    def __init__(
+        self,
+        method: Method,
+        is_clean: np.ndarray | None,
+        augmentation: str,
+        learning_rate: LRSchedule,
+        jit_compile: bool = False,
+        on_event: Callable[[Event], None] = lambda event: None,
+    ) -> None:
+        self.method = method
+        self.augmentation = augmentation
+        self.learning_rate = learning_rate
+        self.jit_compile = jit_compile
+        self.on_event = on_event
+        self.steps: Callable[..., tf.Tensor] | None = None
+        self.images = as_tensor(method.inputs.images)
+        self.relabel(method.inputs.labels, is_clean)
 
-    def relabel(self, labels, clean):
-        """Other observed labels for the same images, and which of them are true, or None."""
-        self.truth = clean
-        self.labels = tf.constant(labels, tf.int32)
-        self.clean = tf.constant(np.zeros(len(labels)) if clean is None else clean, tf.bool)
+    def relabel(self, labels: np.ndarray, is_clean: np.ndarray | None) -> None:
+        """Replace the observed labels, and the mask of those that are true."""
+        self.is_clean = is_clean
+        self._labels = tf.constant(labels, tf.int32)
+        mask = np.zeros(len(labels)) if is_clean is None else is_clean
+        self._is_clean = tf.constant(mask, tf.bool)
 
-    def fit(self, epochs, seed, stage, checkpoint, after_epoch, name="", samples=None):
-        """Trains for so many epochs, or for what is left of them since the checkpoint.
+    def fit(
+        self,
+        epochs: int,
+        seed: int,
+        stage: str,
+        checkpoint: Path,
+        after_epoch: AfterEpoch,
+        name: str = "",
+        samples_digest: str | None = None,
+    ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+        """Train for a number of epochs, or for those that are missing in the checkpoint.
 
-        seed, stage: name the random streams. checkpoint: its path. after_epoch(epoch, memory) returns further columns
-        of the log; what it puts into `memory`, a dict of arrays, is kept in the checkpoint. name: of the training in
-        its events. samples: a digest of them, where another stage decides on them; the checkpoint has to be of these.
-        Returns the history, a list of one dict an epoch, and the memory.
-        Raises UserError when the loss or the weights are no longer finite; the checkpoint is that of the epoch before.
+        Parameters
+        ----------
+        epochs : int
+            Length of the training.
+        seed, stage : int, str
+            Name the random streams of batches and augmentation.
+        checkpoint : Path
+            File to resume from and to write after each epoch.
+        after_epoch : callable
+            Called after each epoch with the epoch, from 0, and the memory. It returns further
+            columns of the log. The arrays that it puts into the memory are saved in the checkpoint.
+        name : str
+            Name of the training in its events.
+        samples_digest : str, optional
+            Digest of the samples, if they depend on an earlier stage. A checkpoint with another
+            digest is not used.
+
+        Returns
+        -------
+        history : list of dict
+            One row of the log per epoch.
+        memory : dict of np.ndarray
+            What `after_epoch` has put into the memory.
+
+        Raises
+        ------
+        UserError
+            If the loss or a weight is no longer finite. The checkpoint of the epoch before remains.
         """
-        training = [seed, stage] if samples is None else [seed, stage, samples]
-        history, memory = self._restore(checkpoint, training)
-        self.tell(Event(name, epochs, len(history)))
+        identity = [seed, stage] if samples_digest is None else [seed, stage, samples_digest]
+        history, memory = self._restore(checkpoint, identity)
+        self.on_event(Event(name, epochs, len(history)))
         for epoch in range(len(history), epochs):
             start = time.perf_counter()
-            own = self.method.begin_epoch(epoch, history, seed)
-            row = {"epoch": epoch + 1, "learning_rate": self.learning_rate(epoch, epochs)}
-            row.update(self._epoch(epoch, epochs, stream(seed, "epoch", stage, epoch), name), **own)
-            row.update(self.method.end_epoch(self.truth))
-            row.update(after_epoch(epoch, memory))
+            own_columns = self.method.begin_epoch(epoch, history, seed)
+            rng = stream(seed, "epoch", stage, epoch)
+            row = {
+                "epoch": epoch + 1,
+                "learning_rate": self.learning_rate(epoch, epochs),
+                **self._train_epoch(epoch, epochs, rng, name),
+                **own_columns,
+                **self.method.end_epoch(self.is_clean),
+                **after_epoch(epoch, memory),
+            }
             row["seconds"] = round(time.perf_counter() - start, 3)
             history.append(row)
-            self._save(checkpoint, training, history, memory)
-            self.tell(Event(name, epochs, epoch, row=row))
+            self._save(checkpoint, identity, history, memory)
+            self.on_event(Event(name, epochs, epoch, row=row))
         return history, memory
 
-    def _epoch(self, epoch, epochs, rng, name):
-        """Trains one epoch; returns the means of what the steps logged, and how many steps it took."""
-        rows = self.method.batches(epoch, rng)
-        seeds = rng.integers(2 ** 31, size=(len(rows), 2), dtype=np.int32)
-        rates = np.float32([self.learning_rate(epoch + i / len(rows), epochs) for i in range(len(rows))])
-        schedule = {name: value if self.jit_compile and isinstance(value, int) else tf.constant(value)
-                    for name, value in self.method.schedule(epoch).items()}
-        self.steps = self.steps or compile_steps(self.method, self.augmentation, schedule, self.jit_compile)
+    def _train_epoch(
+        self, epoch: int, epochs: int, rng: np.random.Generator, name: str
+    ) -> dict[str, Any]:
+        """Train one epoch. Return the means of the logged values, and the number of steps."""
+        batches = self.method.batches(epoch, rng)
+        n = len(batches)
+        seeds = rng.integers(2**31, size=(n, 2), dtype=np.int32)
+        rates = np.float32([self.learning_rate(epoch + i / n, epochs) for i in range(n)])
+        schedule = self._schedule(epoch)
+        if self.steps is None:
+            self.steps = compile_steps(self.method, self.augmentation, schedule, self.jit_compile)
         logs = []
-        for i in range(0, len(rows), STEPS_PER_CALL):
+        for i in range(0, n, STEPS_PER_CALL):
             part = slice(i, i + STEPS_PER_CALL)
+            data = (self.images, self._labels, self._is_clean)
             try:
-                logs.append(self.steps(self.images, self.labels, self.clean, rows[part], seeds[part], rates[part],
-                                       schedule).numpy())
+                logs.append(
+                    self.steps(*data, batches[part], seeds[part], rates[part], schedule).numpy()
+                )
             except tf.errors.ResourceExhaustedError:
-                raise UserError("argument --batch_size: the device has too little memory, give a smaller one") from None
+                raise UserError(
+                    "argument --batch_size: the device has too little memory, give a smaller one"
+                ) from None
             bad = np.flatnonzero(~np.isfinite(logs[-1]).all(axis=1))
             if len(bad):
-                raise diverged("the loss is", epoch, i + bad[0])
-            self.tell(Event(name, epochs, epoch, i + len(logs[-1]), len(rows), float(logs[-1][-1][0])))
+                raise _diverged("the loss is", epoch, i + bad[0])
+            done = i + len(logs[-1])
+            loss = float(logs[-1][-1][0])
+            self.on_event(Event(name, epochs, epoch, step=done, steps=n, loss=loss))
         if not all(np.isfinite(array).all() for array in self.method.get_state()):
-            raise diverged("the weights are", epoch, len(rows) - 1)
-        means = dict(zip(self.method.logged, np.concatenate(logs).mean(axis=0, dtype=np.float64).tolist()))
-        known = {name: mean for name, mean in means.items() if self.truth is not None or not name.startswith(OF_TRUTH)}
-        return {**known, "steps": len(rows)}
+            raise _diverged("the weights are", epoch, n - 1)
+        means = np.concatenate(logs).mean(axis=0, dtype=np.float64).tolist()
+        columns = dict(zip(self.method.logged, means))
+        if self.is_clean is None:
+            columns = {
+                name: mean
+                for name, mean in columns.items()
+                if not name.startswith(NEEDS_TRUE_LABELS)
+            }
+        return {**columns, "steps": n}
 
-    def _save(self, path, training, history, memory):
+    def _schedule(self, epoch: int) -> dict[str, Any]:
+        """Return the method's schedule as tensors. With XLA, integers stay Python's."""
+        schedule = {}
+        for name, value in self.method.schedule(epoch).items():
+            keep = self.jit_compile and isinstance(value, int)
+            schedule[name] = value if keep else tf.constant(value)
+        return schedule
+
+    def _save(
+        self,
+        path: Path,
+        identity: list[Any],
+        history: list[dict[str, Any]],
+        memory: dict[str, np.ndarray],
+    ) -> None:
+        """Write a checkpoint."""
         arrays = {f"state{i}": array for i, array in enumerate(self.method.get_state())}
         arrays.update({f"memory_{name}": array for name, array in memory.items()})
-        arrays["training"] = np.array(json.dumps([*training, history]))
+        arrays["training"] = np.array(json.dumps([*identity, history]))
         save_arrays(path, arrays)
 
-    def _restore(self, path, training):
-        """History and memory of a checkpoint, its state put back; empty ones where there is none."""
+    def _restore(
+        self, path: Path, identity: list[Any]
+    ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+        """Restore the state from a checkpoint. Return its history and memory, else empty ones."""
         arrays = load_arrays(path)
         if arrays is None:
             return [], {}
         try:
             *found, history = json.loads(str(arrays["training"]))
-            if found != training:
+            if found != identity:
                 raise ValueError("the checkpoint of another training")
             self.method.set_state([arrays[f"state{i}"] for i in range(len(self.method.state))])
         except (KeyError, ValueError, TypeError):
             set_aside(path, "it is the checkpoint of something else")
             return [], {}
-        return history, {name[len("memory_"):]: a for name, a in arrays.items() if name.startswith("memory_")}
+        memory = {
+            name.removeprefix("memory_"): array
+            for name, array in arrays.items()
+            if name.startswith("memory_")
+        }
+        return history, memory
+
+
+def _diverged(what: str, epoch: int, step: int) -> UserError:
+    """Return the error of a training that diverged at an epoch and step, counted from 0."""
+    return UserError(
+        f"{what} no longer finite in epoch {epoch + 1}, step {step + 1}: the epochs before are "
+        "kept; try a smaller --learning_rate"
+    )

@@ -1,0 +1,22 @@
+"""Cross entropy and accuracy of a batch, in TensorFlow."""
+
+from __future__ import annotations
+
+from noisylabels.training import tf
+
+
+def cross_entropy(logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """Return -log softmax(logits)[y], (n,)."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+
+
+def masked_mean(condition: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
+    """Return the weighted mean of a mask (n,), 0 if all weights are 0. By default all are 1."""
+    condition = tf.cast(condition, tf.float32)
+    weights = tf.ones_like(condition) if weights is None else tf.cast(weights, tf.float32)
+    return tf.math.divide_no_nan(tf.reduce_sum(condition * weights), tf.reduce_sum(weights))
+
+
+def accuracy(logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """Return the share of samples whose largest logit, of (n, c), is that of their label."""
+    return masked_mean(tf.argmax(logits, -1, tf.int32) == y)

@@ -1,0 +1,54 @@
+"""All methods by name: the paper's in the order of its table, then others."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from noisylabels.methods.base import Method
+
+
+class MethodEntry(NamedTuple):
+    """A method of the registry. Its key is the name of its file in this package."""
+
+    class_name: str
+    title: str  # in tables and figures
+    cost: float = 1.0  # time of an epoch, in epochs of Standard
+
+
+METHODS = {
+    "standard": MethodEntry("Standard", "Standard"),
+    "f_correction": MethodEntry("FCorrection", "F-correction"),
+    "decoupling": MethodEntry("Decoupling", "Decoupling", 2.0),
+    "co_teaching": MethodEntry("CoTeaching", "Co-teaching", 2.7),
+    "mentornet": MethodEntry("MentorNet", "MentorNet"),
+    "d2l": MethodEntry("D2L", "D2L"),
+    "incv": MethodEntry("ModifiedCoTeaching", "INCV", 1.5),
+}
+PAPER_METHODS = tuple(METHODS)  # those of Chen et al. 2019
+METHODS |= {
+    "gce": MethodEntry("GCE", "GCE"),
+    "sce": MethodEntry("SCE", "SCE"),
+    "elr": MethodEntry("ELR", "ELR"),
+    "incv_student": MethodEntry("Student", "INCV student"),
+}
+
+SELECTION_METHODS = ("incv", "incv_student")  # train on the selection of INCV
+PATTERN_AWARE_METHODS = (*SELECTION_METHODS, "elr")  # assume a noise pattern
+
+
+def method_class(name: str) -> type[Method]:
+    """Return the class of a method.
+
+    Raises
+    ------
+    KeyError
+        If the name is unknown.
+    """
+    return getattr(import_module(f"noisylabels.methods.{name}"), METHODS[name].class_name)
+
+
+def title_of(method: str) -> str:
+    """Return the title of a method, or its name if it is not in `METHODS`."""
+    return METHODS[method].title if method in METHODS else method
