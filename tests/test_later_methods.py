@@ -147,9 +147,9 @@ def test_what_it_says_of_the_labels():
 def test_targets_of_one_step_already_say_something():
     """With beta 0.9 no target exceeds 0.1 after the first step."""
     method = toy("elr", assumed_pattern="asym")
-    whole, rows = whole_batch(method.given), [3, 5]
-    predicted = method.probabilities(tf.constant(method.given.images)).argmax(axis=1)
+    whole, rows = whole_batch(method.inputs), [3, 5]
+    predicted = method.probabilities(tf.constant(method.inputs.images)).argmax(axis=1)
     method.train_step(whole._replace(x=tf.gather(whole.x, rows), y=tf.gather(whole.y, rows), indices=tf.constant(rows)))
     expected = np.full(N, -1)
     expected[rows] = predicted[rows]
-    assert 0 < method.targets.numpy().max() <= .1 and method.believed().tolist() == expected.tolist()
+    assert 0 < method.targets.numpy().max() <= .1 and method.corrected_labels().tolist() == expected.tolist()
