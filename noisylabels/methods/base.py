@@ -49,7 +49,7 @@ class Method:
     held_out : np.ndarray
         Indices of the validation samples that select the epoch; empty means the last epoch.
     extra_state : list of tf.Variable
-        Variables, besides those of networks and optimizers, that belong into a checkpoint.
+        Further variables that a checkpoint must contain.
     """
 
     n_networks = 1

@@ -35,7 +35,7 @@ def warm_up_epochs(eps: float, pattern: str | None, epochs: int = 200) -> float:
 
     It is 40 of 200 for symmetric noise with a ratio of at most 0.6, else 80, scaled to `epochs`.
 
-    Source: the published code of Chen et al. 2019.
+    Source: Chen et al. 2019, published code.
     """
     last_of_200 = 80 if pattern != "sym" or eps > 0.6 else 40
     return last_of_200 * epochs / 200

@@ -1,4 +1,4 @@
-"""What a method receives: training data, knowledge of the noise, and help before its training."""
+"""Inputs of a method: training data, knowledge of the noise, predictions of other networks."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class PreparationContext:
         repeated.
     teacher_probabilities : callable
         ``teacher_probabilities()`` returns class probabilities of all training images, float (n,
-        c), averaged over the networks that Co-teaching trained on the same selection.
+        c), averaged over the networks that `incv` trained on the same selection.
     """
 
     seed: int

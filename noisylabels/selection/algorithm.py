@@ -1,12 +1,12 @@
 """Iterative noisy cross-validation (INCV), which selects clean samples from noisy data.
 
-A sample is selected if a network that was not trained on it predicts its observed label. A network
-trained on noisy labels makes the errors that the noise implies (see `noisylabels.theory`), so
-most selected samples are clean, and each iteration trains on a cleaner set.
+A sample is selected if a network that was not trained on it predicts its observed label. Most
+selected samples are clean, because a network trained on noisy labels makes the errors that
+`noisylabels.theory` predicts. Each iteration therefore trains on a cleaner set.
 
 This module does not depend on a network library: `incv` receives the training as a function.
 
-Source: Chen et al. 2019, Algorithm 1.
+Source: Chen et al. 2019, INCV.
 """
 
 from collections.abc import Callable, Sequence
@@ -44,9 +44,9 @@ def removal_ratio(eval_ratio: float, pattern: str | None) -> float:
     """Return r, the number of samples to remove per selected sample.
 
     r = min(2, e / (1 - e)) for symmetric noise with ratio e. It is 0 for other patterns, because
-    the samples of the largest loss are then not the mislabelled ones.
+    samples of a large loss are then not necessarily mislabelled.
 
-    Source: Chen et al. 2019, Algorithm 1, line 9.
+    Source: Chen et al. 2019, INCV; no removal for other patterns as in the published code.
     """
     if pattern != "sym":
         return 0.0
@@ -69,7 +69,7 @@ def best_epoch_iterations(eval_ratio: float, pattern: str | None) -> int:
     The best epoch is that of the highest accuracy on the noisy held-out half. Later iterations use
     the last epoch: once the training set is clean, the network has no noise to fit at the end.
 
-    Source: the published code of Chen et al. 2019.
+    Source: Chen et al. 2019, published code.
     """
     if pattern != "sym" or eval_ratio > 0.6:
         return 1
@@ -181,7 +181,7 @@ def incv(
     -------
     Selection
 
-    Source: Chen et al. 2019, Algorithm 1.
+    Source: Chen et al. 2019, INCV.
     """
     result = empty_selection(len(y_noisy), n_classes)
     for i in range(1, iterations + 1):
