@@ -11,41 +11,50 @@ the worst first, and review.html to decide on them; pred_probs.npy and classes.j
 Label Studio and pictures. Draws results/<dataset>/INCV.png anew.
 """
 import noisylabels.python  # noqa: F401 # isort: skip
-from noisylabels import cli, data_flags
+from argparse import Namespace
+
+from noisylabels import cli, flags
+from noisylabels.flag_rules import check_flags
+from noisylabels.pipeline.load import load_noisy_data
+from noisylabels.pipeline.plan import plan_selection
 from noisylabels.progress import Progress
 from noisylabels.report import draw, review
-from noisylabels.selection.files import csv_path, selection_run
-from noisylabels.selection.select import select, trainings
-from utils import load_dataset, observed_labels
+from noisylabels.selection.files import csv_path
+from noisylabels.selection.select import select
 
 
-def arguments():
+def arguments() -> cli.Parser:
+    """Return the parser of the command line."""
     parser = cli.Parser(__doc__)
-    cli.add_common(parser)
-    data_flags.add_data(parser)
-    cli.add_selection(parser, "--epochs")
-    parser.add_argument("--review_images", type=cli.number(int, 1), default=review.SHOWN,
-                        help="how many of the worst labels are on the page to review them, review.html")
+    flags.add_noise(parser)
+    flags.add_common(parser)
+    flags.add_data(parser)
+    flags.add_selection(parser, "--epochs")
+    parser.add_argument(
+        "--review_images",
+        type=cli.number(int, 1),
+        default=review.SHOWN,
+        help="number of images on the review page, review.html",
+    )
     return parser
 
 
-def run(args):
+def run(args: Namespace) -> None:
+    """Select the clean samples of a data set and print the result."""
+    check_flags(args, [None])
     draw.set_format(args.format)
-    # D: images and their observed labels
-    dataset = load_dataset(args.dataset, args.data_dir, **data_flags.load_options(args))
-    noise = data_flags.noise_of(args, dataset)
-    y_noisy = observed_labels(dataset, noise, args.seed)
-    experiment = cli.selection_experiment(args, dataset, y_noisy, noise)
+    # D: images and observed labels
+    data = load_noisy_data(args)
 
-    # S, C and the estimated noise ratio: four times two trainings, each of which scores the samples it has not seen
-    selection = selection_run(experiment)
-    if not selection.finished:
-        with Progress(trainings(experiment), args.quiet) as progress:
-            select(experiment, selection, progress)
+    # S, C and the estimated noise ratio: four iterations of two trainings on halves of C
+    plan = plan_selection(args, data)
+    if not plan.run.finished:
+        with Progress(plan.work, args.quiet) as progress:
+            select(plan.experiment, plan.run, progress)
 
-    # what came out, from its files
-    draw.print_selection(csv_path(experiment), dataset, args.review_images)
-    draw.print_paths(draw.summary(args.results_dir, dataset.name))
+    # files
+    draw.print_selection(csv_path(plan.experiment), data.dataset, args.review_images)
+    draw.print_paths(draw.summary(args.results_dir, data.dataset.name))
 
 
 def main(argv=None):

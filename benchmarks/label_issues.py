@@ -24,7 +24,8 @@ from cleanlab.rank import get_label_quality_scores
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import INCV
-from noisylabels import cli
+from noisylabels.pipeline.load import add_noise
+from noisylabels.pipeline.resolve import selection_experiment
 from noisylabels.progress import Progress
 from noisylabels.report.read import read_issues
 from noisylabels.runs.folders import find_runs
@@ -32,7 +33,7 @@ from noisylabels.selection.algorithm import incv
 from noisylabels.selection.files import selection_run
 from noisylabels.selection.select import Trainers, trainings
 from noisylabels.theory import Noise, issue_scores
-from utils import corrupt_labels, load_dataset
+from utils import load_dataset
 
 SETTINGS = (Noise("sym", .2), Noise("sym", .5), Noise("sym", .8), Noise("asym", .4))
 MEASURES = ["issue_precision", "issue_recall", "issue_average_precision"]
@@ -45,9 +46,9 @@ def digits(seeds, folder):
         for noise in SETTINGS:
             flags = ["--noise_pattern", noise.pattern, "--noise_ratio", noise.ratio, "--seed", seed]
             args = INCV.arguments().parse_args([*map(str, flags), "--results_dir", folder])
-            y_noisy = corrupt_labels(dataset.y_train, *noise, dataset.n_classes, seed)
-            experiment = cli.selection_experiment(args, dataset, y_noisy, noise)
-            yield from rows("digits", noise, seed, iterations(experiment), y_noisy != dataset.y_train)
+            data = add_noise(dataset, noise, seed)
+            experiment = selection_experiment(args, data, args.overwrite)
+            yield from rows("digits", noise, seed, iterations(experiment), ~data.is_clean)
 
 
 def iterations(experiment):

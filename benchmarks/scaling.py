@@ -78,9 +78,9 @@ def like_cifar10():
 def planned(options):
     """The 140 runs of the paper's table, and the 20 selections, none of which is done."""
     flags = ["--seeds", *"01234"]
-    parsed, parsed.rest = sweep.arguments().parse_known_args(
+    args = sweep.arguments().parse_args(
         [*flags, "--dataset", "cifar10", "--results_dir", str(options.nowhere)])
-    return sweep.tasks(parsed, like_cifar10())
+    return sweep.plan(args, like_cifar10())
 
 
 def finished(tasks, gpus, seconds):

@@ -1,6 +1,9 @@
-"""What a run is: the one object that is made from the arguments, and handed on in their place."""
+"""Noisy data, and the configuration of one run, built once from the command-line arguments."""
+
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,66 +13,128 @@ from noisylabels.theory import GIVEN, Noise, confusion_matrix, transition_matrix
 
 
 @dataclass(frozen=True, eq=False)
-class Experiment:
-    """A data set, what is known of its noise, how networks are trained on it, and where that is written."""
+class NoisyData:
+    """A data set with observed labels, and the noise between them and the true labels."""
 
     dataset: Dataset
-    y_noisy: np.ndarray                     # observed labels, int (n,)
-    noise: Noise                            # what was done to them
-    assumed_pattern: str | None             # what the algorithm is told of that
-    recipe: str
-    settings: Settings                      # the recipe's, with the flags that were given in their place
+    noise: Noise
     seed: int
-    folder: Path                            # of its recipe, or of the name that it was given
-    arguments: dict = field(default_factory=dict)       # what else the result depends on, by flag
-    overwrite: bool = False
-    gpu_id: str | None = None
-    gpu_ids: tuple = (None,)                # of processes that train side by side
-    threads: int | None = None              # of a training; all cores for None
-    jit_compile: bool = False
-    wait: bool = False                      # for another process that is at this run
+    y_noisy: np.ndarray  # observed labels, int (n,)
 
-    @property
-    def clean(self):
-        """Whether each observed label is the true one, bool (n,); None where true labels are not known."""
-        return None if self.dataset.y_train is None else self.dataset.y_train == self.y_noisy
+    @cached_property
+    def is_clean(self) -> np.ndarray | None:
+        """Whether each observed label is true, bool (n,); None if the true labels are unknown."""
+        if self.dataset.y_train is None:
+            return None
+        return self.dataset.y_train == self.y_noisy
 
-    @property
-    def wrong(self):
-        """The share of labels that are wrong: as set, of given labels as it is among them; None where not known."""
+    @cached_property
+    def noise_rate(self) -> float | None:
+        """Share of mislabelled samples: as set, or measured for labels as provided; None if unknown."""
         if self.noise.pattern != GIVEN:
             return self.noise.wrong
-        return None if self.clean is None else float((~self.clean).mean())
+        return None if self.is_clean is None else float((~self.is_clean).mean())
 
-    @property
-    def T(self):
-        """The noise matrix, (c, c): as set, of given labels as it is among them; None where that is not known."""
+    @cached_property
+    def T(self) -> np.ndarray | None:
+        """Noise transition matrix (c, c): as set, or measured; None if unknown."""
         if self.noise.pattern != GIVEN:
             return transition_matrix(*self.noise, self.dataset.n_classes)
-        if self.clean is not None:
-            T = confusion_matrix(self.y_noisy, self.dataset.y_train, self.dataset.n_classes)
-            return T + np.diag(T.sum(axis=1) == 0)          # a class that does not occur keeps its labels
+        if self.is_clean is None:
+            return None
+        T = confusion_matrix(self.y_noisy, self.dataset.y_train, self.dataset.n_classes)
+        return T + np.diag(T.sum(axis=1) == 0)  # a class without samples keeps its label
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Plain values that identify the data and labels in the record of a run."""
+        dataset = self.dataset
+        found = {
+            "dataset": dataset.name,
+            "data": dataset.fingerprint,
+            "noise_pattern": self.noise.pattern,
+            "seed": self.seed,
+            "noise_ratio": self.noise.ratio,
+        }
+        if self.noise.pattern == GIVEN:
+            found |= {"noise_ratio": self.noise_rate, "labels": digest_of([], self.y_noisy)}
+        if dataset.is_custom:
+            found |= {
+                "image": "×".join(map(str, dataset.input_shape)),
+                "may_be_mirrored": dataset.may_be_mirrored,
+                "may_be_shifted": dataset.may_be_shifted,
+            }
+        return found
+
+    def __str__(self) -> str:
+        dataset = self.dataset
+        shape = "×".join(map(str, dataset.input_shape))
+        if self.is_clean is None:
+            labels = "; the true labels are unknown"
+        else:
+            count = (~self.is_clean).sum()
+            labels = f", {count:,} mislabelled ({count / len(self.y_noisy):.3f})"
+        return (
+            f"{dataset.name}: {len(self.y_noisy):,} training images of {shape}, "
+            f"{len(dataset.y_test):,} test images, {dataset.n_classes} classes\n"
+            f"noise {self.noise}{labels}, seed {self.seed}"
+        )
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where and how a run computes. Results depend on it in their last digits only."""
+
+    gpu_id: str | None = None
+    gpu_ids: tuple[str | None, ...] = (None,)  # one per process that trains side by side
+    threads: int | None = None  # per training; None for all cores
+    jit_compile: bool = False
+    wait: bool = False  # for another process that works on the same run
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """Data, settings and folder of a run."""
+
+    data: NoisyData
+    assumed_pattern: str | None  # noise pattern that the algorithm assumes
+    recipe: str
+    settings: Settings  # of the recipe, with the values of flags
+    folder: Path
+    arguments: dict[str, Any] = field(default_factory=dict)  # further values of the identity, by flag
+    execution: Execution = Execution()
+    overwrite: bool = False
 
     @property
-    def identity(self):
-        """What the result depends on, as plain values, for the run's record."""
-        dataset, labels = self.dataset, {}
-        if self.noise.pattern == GIVEN:
-            labels |= {"noise_ratio": self.wrong, "labels": digest_of([], self.y_noisy)}
-        if dataset.is_custom:
-            labels |= {"image": "×".join(map(str, dataset.input_shape)),
-                       "may_be_mirrored": dataset.may_be_mirrored, "may_be_shifted": dataset.may_be_shifted}
-        return {"dataset": dataset.name, "data": dataset.fingerprint, "noise_pattern": self.noise.pattern,
-                "seed": self.seed, "recipe": self.recipe, **self.settings.values, "noise_ratio": self.noise.ratio,
-                **labels, **self.arguments}
+    def dataset(self) -> Dataset:
+        """The data set."""
+        return self.data.dataset
 
-    def __str__(self):
-        """The three lines that a script begins with."""
-        dataset, clean = self.dataset, self.clean
-        shape = "×".join(map(str, dataset.input_shape))
-        wrong = ("; how many labels are wrong is not known" if clean is None else
-                 f", {(~clean).sum():,} labels wrong ({1 - clean.mean():.3f})")
-        return (f"{dataset.name}: {len(self.y_noisy):,} images of {shape} to train on and {len(dataset.y_test):,} to "
-                f"test on, {dataset.n_classes} classes\n"
-                f"noise {self.noise}{wrong}, seed {self.seed}\n"
-                f"recipe {self.recipe}: {self.settings}")
+    @property
+    def noise(self) -> Noise:
+        """The noise between true and observed labels."""
+        return self.data.noise
+
+    @property
+    def y_noisy(self) -> np.ndarray:
+        """Observed labels, int (n,)."""
+        return self.data.y_noisy
+
+    @property
+    def is_clean(self) -> np.ndarray | None:
+        """Whether each observed label is true, bool (n,); None if unknown."""
+        return self.data.is_clean
+
+    @property
+    def seed(self) -> int:
+        """The random seed."""
+        return self.data.seed
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Everything that the result depends on, as plain values for the record of the run."""
+        settings = {"recipe": self.recipe, **self.settings.values}
+        return {**self.data.identity, **settings, **self.arguments}
+
+    def __str__(self) -> str:
+        return f"{self.data}\nrecipe {self.recipe}: {self.settings}"

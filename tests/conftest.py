@@ -71,7 +71,8 @@ def unstarted(monkeypatch):
 @pytest.fixture
 def no_tensorflow(monkeypatch):
     """TensorFlow is not to be imported, nor a process to be started that does."""
-    monkeypatch.setitem(sys.modules, "noisylabels.training.trainer", None)
+    for module in ("training.trainer", "pipeline.train", "pipeline.verify"):
+        monkeypatch.setitem(sys.modules, f"noisylabels.{module}", None)
     monkeypatch.delattr("noisylabels.selection.select.Trainers.start")
 
 
@@ -113,7 +114,7 @@ def server(monkeypatch):
         def serve(payload, true=None):
             server.payload, true = payload, true or payload
             url = f"http://127.0.0.1:{server.server_port}/cifar-10-python.tar.gz"
-            entry = download.Archive(url, len(true), hashlib.sha256(true).hexdigest())
+            entry = cifar.Archive(url, len(true), hashlib.sha256(true).hexdigest())
             monkeypatch.setitem(cifar.ARCHIVES, "cifar10", entry)
 
         server.serve = serve

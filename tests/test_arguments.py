@@ -248,7 +248,7 @@ def tiny(folders, monkeypatch):
     ([-1] + [0] * 11, "data_batch_1: each label must be a whole number between 0 and 9"),
     ([b"cat"] * 12, "data_batch_1: each label must be a whole number between 0 and 9"),
     ([0] * 11, "data_batch_1: 'labels' must be a list of 12 labels"),
-    ([3] * 12, "--dataset: cifar10 in .*tiny has training labels of one class alone, cat; delete it there"),
+    ([3] * 12, "--dataset: cifar10 in .*tiny has training labels of one class only, cat; delete it there"),
 ])
 def test_bad_labels(script, labels, pattern, call, folders, tiny):
     assert_is_one_line(call(script, *tiny(labels)), pattern)

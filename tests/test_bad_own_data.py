@@ -73,7 +73,7 @@ FLAGS = [
     (["--trust_labels"], "--trust_labels: it is for own images"),
     (["--noise_pattern", "given"], "--noise_pattern: .* give --noisy_labels"),
     (["--noisy_labels", "SHORT"], r"of shape \(5,\)"),
-    (["--noisy_labels", "LONG", "--noise_pattern", "sym"], "--noisy_labels: these labels are taken as given: leave it"),
+    (["--noisy_labels", "LONG", "--noise_pattern", "sym"], "these labels are used as provided: leave it"),
     (["--noisy_labels", "missing.npy"], "is missing or no file"),
     (["--dataset", "OWN", "--noise_pattern", "sym"], "which labels of pets are true is not known: give y_true"),
     (["--dataset", "OWN", "--noise_ratio", "0.2"], "--noise_ratio: .* none is flipped: leave it out"),
@@ -81,7 +81,7 @@ FLAGS = [
     (["--dataset", "OWN", "--label_column", "x"], "choose columns of a .csv: leave them out"),
 ]
 TRAINING = [
-    (["--method", "co_teaching"], "co_teaching is told the noise ratio, which is not known.*--co_teaching_noise_ratio"),
+    (["--method", "co_teaching"], "co_teaching needs the noise ratio, which is unknown.*--co_teaching_noise_ratio"),
     (["--method", "f_correction", "--f_correction_T", "true"], "the true matrix of these labels is not known"),
 ]
 

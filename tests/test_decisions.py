@@ -84,7 +84,7 @@ def test_what_is_trained_on(selected, train, tmp_path):
     to_validate = stratified_holdout(np.flatnonzero(~drop), inputs.labels, .1, stream(0, "validation"))
     assert held_out.tolist() == sorted([*chosen["drop"], *to_validate])
     assert "decisions decisions.csv: 3 kept, 3 dropped, 3 relabelled, 3 unsure\n" in ended.out
-    assert f"{(inputs.labels != selected.y).sum():,} labels wrong" in ended.out
+    assert f"{(inputs.labels != selected.y).sum():,} mislabelled" in ended.out
 
 
 def test_they_are_part_of_what_a_run_is(selected, train, tmp_path):
@@ -170,7 +170,7 @@ def test_of_another_seed_or_method(selected, train, tmp_path):
     path = write(tmp_path / "decisions.csv", [row(selected, i, "keep") for i in range(9)])
     assert_is_one_line(train("--decisions", path, "--seed", 1)[0], "is of another data set or of other labels")
     assert_is_one_line(train("--decisions", path, "--method", "standard")[0],
-                       "--decisions: only the methods incv and incv_student train on a selection")
+                       "--decisions: it has no effect here; it applies only to the methods incv and incv_student")
 
 
 def test_names_with_comma_quote_and_line_break(tmp_path):

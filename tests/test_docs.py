@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from helpers import ROOT, SCRIPTS
 
-from noisylabels.methods import PAPER, title_of
+from noisylabels.methods import PAPER_METHODS, title_of
 
 PAGES = [path for folder in (".", "docs", "data", "results") for path in sorted((ROOT / folder).glob("*.md"))]
 
@@ -105,8 +105,8 @@ def test_claims_about_cleanlab_match_csvs():
 
 def test_readme_table_matches_record():
     table, text = pd.read_csv(ROOT / "results/record/cifar10/table.csv"), (ROOT / "README.md").read_text()
-    table = table[table.method.isin(PAPER) & table.differs.isna()].set_index(["method", "pattern", "ratio"])
-    for method in PAPER:
+    table = table[table.method.isin(PAPER_METHODS) & table.differs.isna()].set_index(["method", "pattern", "ratio"])
+    for method in PAPER_METHODS:
         cells = []
         for setting in SETTINGS:
             row = table.loc[(method, *setting)]

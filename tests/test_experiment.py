@@ -5,11 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from noisylabels import cli, data_flags
+from noisylabels import cli, flags
 from noisylabels.data import cifar
 from noisylabels.data.dataset import Dataset, digest_of
 from noisylabels.errors import UserError
-from noisylabels.experiment import Experiment
+from noisylabels.experiment import Execution, Experiment, NoisyData
+from noisylabels.pipeline.load import resolve_noise
 from noisylabels.theory import Noise
 from utils import corrupt_labels, observed_labels
 
@@ -22,7 +23,8 @@ def dataset(side=(20, 16), **changes):
 
 
 def experiment(noise, data=None, labels=NOISY):
-    return Experiment(data or dataset(), labels, noise, "sym", "fast", SimpleNamespace(values={"epochs": 3}), 0, None)
+    settings = SimpleNamespace(values={"epochs": 3})
+    return Experiment(NoisyData(data or dataset(), noise, 0, labels), "sym", "fast", settings, folder=None)
 
 
 @pytest.mark.parametrize("noise, wrong, diagonal", [
@@ -30,24 +32,25 @@ def experiment(noise, data=None, labels=NOISY):
 def test_noise_that_was_set_is_as_it_was_set(noise, wrong, diagonal):
     """Whatever it came to among these labels."""
     made = experiment(noise)
-    assert made.wrong == wrong and np.diag(made.T) == pytest.approx([diagonal] * 4)
-    assert made.clean.tolist() == [True, False, True, False]
+    assert made.data.noise_rate == wrong and np.diag(made.data.T) == pytest.approx([diagonal] * 4)
+    assert made.is_clean.tolist() == [True, False, True, False]
     assert made.identity == {"dataset": "own", "noise_pattern": noise.pattern, "seed": 0, "recipe": "fast", "epochs": 3,
                              "noise_ratio": noise.ratio, "data": dataset().fingerprint}
 
 
 def test_noise_that_was_given_is_as_it_is():
     made = experiment(Noise("given"))
-    assert made.wrong == made.identity["noise_ratio"] == .5 and len(made.identity["labels"]) == 16
-    np.testing.assert_array_equal(made.T, [[.5, .5, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 0]])
+    assert made.data.noise_rate == made.identity["noise_ratio"] == .5 and len(made.identity["labels"]) == 16
+    np.testing.assert_array_equal(made.data.T, [[.5, .5, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 0]])
     unknown = experiment(Noise("given"), replace(dataset(), y_train=None))
-    assert (unknown.clean, unknown.wrong, unknown.T, unknown.identity["noise_ratio"]) == (None, None, None, None)
+    found = unknown.is_clean, unknown.data.noise_rate, unknown.data.T, unknown.identity["noise_ratio"]
+    assert found == (None, None, None, None)
 
 
 def test_a_run_that_nothing_else_is_said_of():
     made = experiment(Noise("sym", .5))
-    assert (made.arguments, made.overwrite, made.gpu_id, made.gpu_ids, made.threads, made.jit_compile) == (
-        {}, False, None, (None,), None, False)
+    assert (made.arguments, made.overwrite, made.execution) == (
+        {}, False, Execution(None, (None,), None, False, False))
     assert (made.dataset.may_be_mirrored, made.dataset.clean_test) == (True, True)
 
 
@@ -109,19 +112,19 @@ def test_a_single_label_is_no_list():
 def test_asym5_is_refused_of_other_classes(classes):
     args = SimpleNamespace(noise_pattern="asym5", noise_ratio=None)
     with pytest.raises(UserError, match="of CIFAR-10, and own has other classes: give sym or asym"):
-        data_flags.noise_of(args, replace(dataset(), classes=classes))
+        resolve_noise(args, replace(dataset(), classes=classes))
     own = replace(dataset(), classes=[*cifar.LAYOUTS["cifar10"].classes])
-    assert data_flags.noise_of(args, own) == Noise("asym5", .5)
+    assert resolve_noise(args, own) == Noise("asym5", .5)
     for pattern in ("sym", "asym"):
         args.noise_pattern = pattern
-        assert data_flags.noise_of(args, replace(dataset(), classes=classes)) == Noise(pattern, .5)
+        assert resolve_noise(args, replace(dataset(), classes=classes)) == Noise(pattern, .5)
 
 
 @pytest.mark.parametrize("share, words", [("0", "above 0 and at most 0.9"), ("-0.5", "above 0 and at most 0.9"),
                                           ("0.91", "above 0 and at most 0.9"), ("0.9", None), ("0.001", None)])
 def test_shares_to_test_on(share, words, capsys):
     parser = cli.Parser("")
-    data_flags.add_data(parser)
+    flags.add_data(parser)
     if words is None:
         assert parser.parse_args(["--test_split", share]).test_split == float(share)
     else:

@@ -10,24 +10,32 @@ from helpers import assert_is_one_line
 import INCV
 import INCV_main
 import Verify_Theory
-from noisylabels import cli, data_flags
+from noisylabels import cli
 from noisylabels.errors import UserError
+from noisylabels.pipeline import plan, resolve
+from noisylabels.pipeline.load import add_noise, load_noisy_data
 from noisylabels.theory import Noise
-from utils import load_dataset, observed_labels
+from utils import load_dataset
 
 SYM = Noise("sym", .5)
 
 
 def parsed(script, *flags):
-    """The arguments of a script, and the digits."""
+    """Return the arguments of a script, and digits with the noise that they ask for."""
     args = script.arguments().parse_args([*map(str, flags)])
-    return args, load_dataset(args.dataset, args.data_dir, **data_flags.load_options(args))
+    return args, load_noisy_data(args)
+
+
+def planned(*flags):
+    """Return the TrainingPlan of INCV_main.py with these flags."""
+    args, data = parsed(INCV_main, *flags)
+    return plan.plan_training(args, data, args.method)
 
 
 def selection(*flags):
     """The Experiment of INCV.py's selection."""
-    args, digits = parsed(INCV, *flags)
-    return cli.selection_experiment(args, digits, observed_labels(digits, SYM), SYM)
+    args = INCV.arguments().parse_args([*map(str, flags)])
+    return resolve.selection_experiment(args, add_noise(load_dataset("digits", ""), SYM, 0), args.overwrite)
 
 
 @pytest.mark.parametrize("kind, low, high, above, good, bad", [
@@ -49,7 +57,8 @@ def test_there_is_no_minus_zero():
 @pytest.mark.parametrize("script", [INCV, INCV_main, Verify_Theory])
 def test_help_texts_say_what_the_default_is_where_there_is_one(script):
     text = " ".join(script.arguments().format_help().split())
-    assert "(default: digits)" in text and "(default: png)" in text and "batches, augmentation (default: 0)" in text
+    assert "(default: digits)" in text and "(default: png)" in text
+    assert "batch order and augmentation (default: 0)" in text
     assert not {part for part in ("None", "False", "[0.5]") if f"(default: {part}" in text}
 
 
@@ -60,18 +69,23 @@ def test_a_flag_that_is_mistyped_with_its_value_is_known_again(call):
 def test_as_many_samples_as_classes_or_as_a_batch_are_enough():
     args = SimpleNamespace(dataset="x", data_dir="y", noisy_labels=None)
     dataset = SimpleNamespace(n_classes=10, classes="abcdefghij", is_custom=False)
-    cli.check_labels(args, dataset, np.arange(10))
-    cli.check_labels(args, dataset, np.repeat([3, 4], 5))
+
+    def check(labels):
+        dataset.y_train = labels
+        resolve.check_labels(args, SimpleNamespace(dataset=dataset, noise=SYM))
+
+    check(np.arange(10))
+    check(np.repeat([3, 4], 5))
     with pytest.raises(UserError, match="x in y has 9 training samples, fewer than its 10 classes; delete"):
-        cli.check_labels(args, dataset, np.arange(9))
-    with pytest.raises(UserError, match="of one class alone, d; delete"):
-        cli.check_labels(args, dataset, np.full(10, 3))
+        check(np.arange(9))
+    with pytest.raises(UserError, match="of one class only, d; delete"):
+        check(np.full(10, 3))
     dataset.is_custom = True                                # which nobody is told to delete
-    with pytest.raises(UserError, match="--dataset: x has .* one class alone, d; give more images, or other labels"):
-        cli.check_labels(args, dataset, np.full(10, 3))
+    with pytest.raises(UserError, match="--dataset: x has .* one class only, d; give more images, or other labels"):
+        check(np.full(10, 3))
     args.noisy_labels = "labels.csv"
-    with pytest.raises(UserError, match="--noisy_labels: labels.csv has .* one class alone, d; give other labels"):
-        cli.check_labels(args, dataset, np.full(10, 3))
+    with pytest.raises(UserError, match="--noisy_labels: labels.csv has .* one class only, d; give other labels"):
+        check(np.full(10, 3))
     assert selection("--batch_size", 718, "--top_k", 9).settings.batch_size == 718
     with pytest.raises(UserError, match="719 is more than the 718 samples of half of the training set"):
         selection("--batch_size", 719)
@@ -80,34 +94,33 @@ def test_as_many_samples_as_classes_or_as_a_batch_are_enough():
 
 
 def test_what_is_of_the_training_is_not_of_the_selection(tmp_path):
-    args, digits = parsed(INCV_main, "--evaluate_every", 5, "--validation_split", .9, "--epochs", 3, "--INCV_epochs", 4,
-                          "--results_dir", tmp_path)
-    work = INCV_main.plan(args, digits)
-    found = [[each.settings.evaluate_every, each.settings.validation_split, each.settings.epochs]
-             for each in (work.experiment, work.selecting)]
-    assert found == [[5, .9, 3], [1, 0, 4]] and not work.finished
-    assert work.selecting.arguments == {"INCV_iter": 4, "top_k": 1, "assumed_pattern": "sym"}
-    args, _ = parsed(INCV_main, "--method", "standard", "--batch_size", 1437, "--results_dir", tmp_path)
-    work = INCV_main.plan(args, digits)
-    assert work.experiment.settings.batch_size == 1437 and work.selecting is work.selection is None
+    found = planned("--evaluate_every", 5, "--validation_split", .9, "--epochs", 3, "--INCV_epochs", 4,
+                    "--results_dir", tmp_path)
+    selecting = found.selection.experiment
+    settings = [[each.settings.evaluate_every, each.settings.validation_split, each.settings.epochs]
+                for each in (found.experiment, selecting)]
+    assert settings == [[5, .9, 3], [1, 0, 4]] and not found.finished
+    assert selecting.arguments == {"INCV_iter": 4, "top_k": 1, "assumed_pattern": "sym"}
+    found = planned("--method", "standard", "--batch_size", 1437, "--results_dir", tmp_path)
+    assert found.experiment.settings.batch_size == 1437 and found.selection is found.selected is None
 
 
 KNOWN = np.zeros(3)
 
 
 @pytest.mark.parametrize("arguments, wrong, T, problem", [
-    ({"co_teaching_noise_ratio": None}, None, KNOWN, "--method: co_teaching is told the noise ratio"),
+    ({"co_teaching_noise_ratio": None}, None, KNOWN, "--method: co_teaching needs the noise ratio"),
     ({"co_teaching_noise_ratio": None}, KNOWN, KNOWN, None), ({"co_teaching_noise_ratio": .3}, None, KNOWN, None),
     ({"co_teaching_noise_ratio": 0}, None, None, None), ({}, None, None, None),
-    ({"f_correction_T": "true"}, KNOWN, None, "--f_correction_T: the true matrix of these labels is not known"),
+    ({"f_correction_T": "true"}, KNOWN, None, "--f_correction_T: the true matrix of these labels is unknown"),
     ({"f_correction_T": "true"}, None, KNOWN, None), ({"f_correction_T": "estimated"}, None, None, None)])
 def test_what_nobody_knows_has_to_be_told(arguments, wrong, T, problem):
-    experiment = SimpleNamespace(arguments=arguments, wrong=wrong, T=T)
+    experiment = SimpleNamespace(arguments=arguments, data=SimpleNamespace(noise_rate=wrong, T=T))
     if problem is None:
-        INCV_main.check_options(experiment)
+        resolve.check_options(experiment)
     else:
         with pytest.raises(UserError, match=f"^argument {problem}"):
-            INCV_main.check_options(experiment)
+            resolve.check_options(experiment)
 
 
 @pytest.mark.parametrize("flags, problem", [
@@ -115,16 +128,15 @@ def test_what_nobody_knows_has_to_be_told(arguments, wrong, T, problem):
     (["--mentornet_curriculum", "pd", "--mentornet_burn_in", "0"],
      "--mentornet_burn_in: --mentornet_curriculum pd has none")])
 def test_an_option_of_the_other_curriculum_is_an_error(flags, problem, tmp_path):
-    args, digits = parsed(INCV_main, "--method", "mentornet", *flags, "--results_dir", tmp_path)
     with pytest.raises(UserError, match=problem):
-        INCV_main.plan(args, digits)
+        planned("--method", "mentornet", *flags, "--results_dir", tmp_path)
 
 
 @pytest.mark.parametrize("method, told", [("standard", "sym"), ("co_teaching", "sym"), ("elr", "asym"),
                                           ("incv", "asym"), ("incv_student", "asym")])
 def test_a_run_is_of_what_its_method_is_told_alone(method, told, tmp_path):
-    args, digits = parsed(INCV_main, "--method", method, "--assumed_pattern", "asym", "--results_dir", tmp_path)
-    assert INCV_main.plan(args, digits).experiment.identity["assumed_pattern"] == told
+    found = planned("--method", method, "--assumed_pattern", "asym", "--results_dir", tmp_path)
+    assert found.experiment.identity["assumed_pattern"] == told
 
 
 # ---------------------------------------------------------------------------------------------- what came out, in words

@@ -7,11 +7,12 @@ import pytest
 from helpers import CPU, SMALL
 
 import INCV
-from noisylabels import cli
+from noisylabels.pipeline.load import add_noise
+from noisylabels.pipeline.resolve import selection_experiment
 from noisylabels.selection.algorithm import Scores, Stage
 from noisylabels.selection.files import selection_run
 from noisylabels.theory import Noise
-from utils import corrupt_labels, load_dataset
+from utils import load_dataset
 
 EPOCHS, CLASSES = 4, 3
 Y_NOISY = np.array([0, 1, 2, 0, 1, 2])
@@ -62,8 +63,8 @@ class Script:
 def selecting(folder, *flags):
     """The Experiment of a selection on digits, with small networks."""
     args = INCV.arguments().parse_args([*map(str, [*SMALL, "--results_dir", folder, *flags])])
-    dataset, noise = load_dataset("digits", ""), Noise("sym", .5)
-    return cli.selection_experiment(args, dataset, corrupt_labels(dataset.y_train, *noise, 10, args.seed), noise)
+    data = add_noise(load_dataset("digits", ""), Noise("sym", .5), args.seed)
+    return selection_experiment(args, data, args.overwrite)
 
 
 @pytest.fixture

@@ -10,12 +10,13 @@ from records import write_run, write_selection, write_verify
 import INCV
 import INCV_main
 import Verify_Theory
-from noisylabels import cli, data_flags
 from noisylabels.data import cifar
 from noisylabels.data.dataset import Dataset
+from noisylabels.pipeline.load import add_noise, load_data, load_noisy_data
+from noisylabels.pipeline.plan import plan_selection, plan_theory, plan_training
 from noisylabels.report import draw
-from noisylabels.selection.files import selection_run
-from utils import load_dataset, observed_labels
+from noisylabels.theory import Noise
+from utils import load_dataset
 
 SMALL_CIFAR = replace(cifar.LAYOUTS["cifar10"], train={"data_batch_1": 60}, test={"test_batch": 20}, image=(3, 8, 8))
 FLAGS = ["--dataset", "cifar10", "--batch_size", 4]
@@ -41,20 +42,17 @@ def change_a_pixel(files):
     files["data_batch_1"][b"data"][0, 0] ^= 1
 
 
-def selection_of(args, dataset):
-    noise = data_flags.noise_of(args, dataset)
-    y_noisy = observed_labels(dataset, noise, args.seed)
-    return selection_run(cli.selection_experiment(args, dataset, y_noisy, noise))
+def selection_of(args):
+    return plan_selection(args, load_noisy_data(args)).run
 
 
-def training_of(args, dataset):
-    return INCV_main.training_run(INCV_main.plan(args, dataset).experiment, None)
+def training_of(args):
+    return plan_training(args, load_noisy_data(args), args.method).run
 
 
-def verification_of(args, dataset):
-    (noise,) = [data_flags.noise_of(args, dataset)._replace(ratio=.5)]
-    return Verify_Theory.run_of(cli.experiment(args, "verify", dataset, dataset.y_train, noise, (30, "half"),
-                                               args.epochs))
+def verification_of(args):
+    dataset = load_data(args)
+    return plan_theory(args, add_noise(dataset, Noise("sym", .5), args.seed)).run
 
 
 RUNS = [(INCV, selection_of, []), (INCV_main, training_of, ["--method", "standard"]),
@@ -64,7 +62,7 @@ RUNS = [(INCV, selection_of, []), (INCV_main, training_of, ["--method", "standar
 def leave(script, run_of, flags, finished=True):
     """Leave a run of these flags, finished or stopped, with empty files in place of its own."""
     args = script.arguments().parse_args(list(map(str, flags)))
-    run = run_of(args, load_dataset(args.dataset, args.data_dir))
+    run = run_of(args)
     with run.session(lambda: {"device": "CPU", "threads": 1}):
         if finished:
             for path in run.outputs:

@@ -4,13 +4,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from noisylabels import cli, data_flags
 from noisylabels.data.cifar import LAYOUTS
 from noisylabels.errors import UserError
+from noisylabels.pipeline.load import resolve_noise
+from noisylabels.pipeline.resolve import assumed_pattern
 from noisylabels.streams import stream, stream_seed
 from noisylabels.theory import Noise
 from utils import corrupt_labels, load_dataset
@@ -121,8 +123,8 @@ def test_bad_arguments_are_named(change):
 @pytest.mark.parametrize("script", ["INCV", "INCV_main"])
 def test_asym5_of_cifar10_is_what_the_flags_come_to(script, tiny, tmp_path):
     args = __import__(script).arguments().parse_args(["--noise_pattern", "asym5", "--noise_ratio", "0.4"])
-    noise = data_flags.noise_of(args, load_dataset("cifar10", tmp_path))
-    assert noise == Noise("asym5", .4) and cli.told(args, noise) == "asym"
+    noise = resolve_noise(args, load_dataset("cifar10", tmp_path))
+    assert noise == Noise("asym5", .4) and assumed_pattern(args, SimpleNamespace(noise=noise)) == "asym"
     with pytest.raises(SystemExit):
         __import__(script).arguments().parse_args(["--assumed_pattern", "asym5"])
 

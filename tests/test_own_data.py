@@ -10,11 +10,12 @@ from PIL import Image
 from test_images import class_folders
 
 import INCV
-from noisylabels import cli, data_flags
 from noisylabels.errors import UserError
+from noisylabels.pipeline.load import load_noisy_data
+from noisylabels.pipeline.plan import plan_selection
 from noisylabels.report import draw, figures
 from noisylabels.theory import GIVEN, Noise
-from utils import load_dataset, observed_labels
+from utils import load_dataset
 
 FEW = ["--image_size", "8", *SMALL[:2], "--threads", "1", "--parallel_halves", "off", "--INCV_epochs", "4",
        "--INCV_iter", "2", "--epochs", "6"]
@@ -35,9 +36,7 @@ def shades(root, n=30, wrong=3, size=(8, 6), name="cat"):
 def experiment(*arguments):
     """The Experiment of a selection, as INCV.py makes it."""
     args = INCV.arguments().parse_args([*map(str, arguments)])
-    dataset = load_dataset(args.dataset, args.data_dir, **data_flags.load_options(args))
-    noise = data_flags.noise_of(args, dataset)
-    return cli.selection_experiment(args, dataset, observed_labels(dataset, noise, args.seed), noise)
+    return plan_selection(args, load_noisy_data(args)).experiment
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,10 @@ from helpers import QUICK, ROOT, SCRIPTS, SELECTION, SMALL, end, files_in, held,
 
 import INCV_main
 from noisylabels.errors import UserError
+from noisylabels.pipeline import plan
+from noisylabels.pipeline.load import load_noisy_data
 from noisylabels.runs.folders import run_folder
 from noisylabels.theory import Noise
-from utils import load_dataset
 
 REAL = ROOT.parent / "shared" / "cifar10" / "unpack.py"
 
@@ -94,7 +95,7 @@ def begins(finished, tmp_path, call, monkeypatch):
         return end
 
     def begins(*flags):
-        monkeypatch.setattr("INCV_main.select", begin("selection"))
+        monkeypatch.setattr("noisylabels.pipeline.execute.select", begin("selection"))
         monkeypatch.setattr("noisylabels.training.device.start_tensorflow", begin("training"))
         ended = call("INCV_main", *QUICK["INCV_main"], *flags, "--results_dir", tmp_path)
         return ended.err.removeprefix("INCV_main.py: error: ").strip()
@@ -114,7 +115,7 @@ def test_what_is_made_again(begins, tmp_path):
     record.write_text(record.read_text().replace('"finished": true', '"finished": false'))      # killed at the very end
     assert begins() == "selection"
     record.unlink()                                                                             # made by somebody else
-    assert re.search("incv_training.json .* selection .*: .* --overwrite", begins())
+    assert re.search("incv_training.json.* selection.* --overwrite", begins())
     assert begins("--overwrite") == "training"
     (tmp_path / SELECTION).unlink()
     assert begins() == "selection"
@@ -125,9 +126,9 @@ def test_what_is_made_again(begins, tmp_path):
     (["--overwrite_selection", "--method", "standard"], False), (["--overwrite"], True)])
 def test_what_trains_on_a_selection_is_made_again_with_it(flags, again, tmp_path, monkeypatch):
     """It would else refuse to, after the hours that the selection takes."""
-    monkeypatch.setattr(INCV_main, "find_selection", lambda *_: None)
+    monkeypatch.setattr(plan, "find_selection", lambda *_: None)
     args = INCV_main.arguments().parse_args([*flags, "--results_dir", str(tmp_path)])
-    assert INCV_main.plan(args, load_dataset("digits", "")).experiment.overwrite == again
+    assert plan.plan_training(args, load_noisy_data(args), args.method).experiment.overwrite == again
 
 
 def test_a_training_that_another_process_is_at_is_waited_for_if_asked(finished, call, unstarted, undrawn, tmp_path):

@@ -48,7 +48,7 @@ def train(call, tmp_path, monkeypatch):
         told.append((augmentation, learning_rate, jit_compile))
         raise UserError("stop")
 
-    monkeypatch.setattr("INCV_main.select", select)
+    monkeypatch.setattr("noisylabels.pipeline.execute.select", select)
     monkeypatch.setattr(device, "start_tensorflow", lambda *given: told.append(given) or CPU)
     monkeypatch.setattr(trainer, "build", build)
     monkeypatch.setattr(trainer, "Trainer", stop)
@@ -75,12 +75,13 @@ def test_what_it_is_stands_in_the_output_and_in_the_record(select, train, tmp_pa
     assert found.pop("digest") == hashlib.sha256((tmp_path / SELECTION).read_bytes()).hexdigest()[:16]
     assert (found.pop("LP"), found.pop("LR")) == (clean[csv.select].mean(), csv.select[clean].mean())
     assert found == {name: value for name, value in made.items() if name not in (
-        "dataset", "noise_pattern", "noise_ratio", "seed")}
+        "dataset", "data", "noise_pattern", "noise_ratio", "seed")}
     assert {"recipe", "architecture", "epochs", "INCV_iter", "top_k", "assumed_pattern", "learning_rate"} <= {*found}
 
     csv.loc[csv.index[csv.candidate][0], "candidate"] = False           # another selection of the same settings
     csv.to_csv(tmp_path / SELECTION, index=False)
-    assert_is_one_line(train("--epochs", 3)[0], "incv_training.json: the selection's rows have changed since this run; give")
+    assert_is_one_line(train("--epochs", 3)[0], "incv_training.json: the selection's rows have changed since this run; "
+                       "give")
 
 
 def test_what_a_call_left_undone_that_was_killed_after_its_selection_is_done(select, train, tmp_path, monkeypatch):
@@ -208,7 +209,7 @@ def test_one_may_be_named_however_it_was_made(select, train, tmp_path):
     select("--INCV_iter", 1, "--architecture", "MLP", results_dir=elsewhere)
     select("--INCV_iter", 2)
     before = files_in(elsewhere)
-    for more in ([], ["--overwrite"], ["--overwrite_selection"], ["--architecture", "SmallCNN", "--INCV_epochs", 3]):
+    for more in ([], ["--overwrite"], ["--architecture", "SmallCNN"]):
         ended, (what, inputs) = train("--selection", elsewhere / SELECTION, *more)
         assert what == "training" and "MLP, 25 epochs, 1 iterations" in ended.out
         assert (inputs.select == pd.read_csv(elsewhere / SELECTION).select).all()
@@ -254,7 +255,7 @@ def test_a_named_one_must_fit_the_data_and_what_the_training_is_told(select, tra
         assert_is_one_line(ended, problem)
         assert begun is None and files_in(tmp_path) == before
     assert_is_one_line(train("--selection", elsewhere / SELECTION, "--method", "standard")[0],
-                       "--selection: only the methods incv and incv_student train on a selection")
+                       "--selection: it has no effect here; it applies only to the methods incv and incv_student")
 
 
 # --------------------------------------------------------------------------------------------------- names and recipes
@@ -280,10 +281,10 @@ def test_each_recipe_and_name_has_a_folder_of_its_own(flags, folder, select, tra
 
 
 def test_verify_theory_has_them_too(call, tmp_path, monkeypatch):
-    def train(experiments, *_):
-        raise UserError(" ".join(str(experiment.folder.relative_to(tmp_path)) for experiment in experiments))
+    def verify(plans, *_):
+        raise UserError(" ".join(str(plan.experiment.folder.relative_to(tmp_path)) for plan in plans))
 
-    monkeypatch.setattr("Verify_Theory.train", train)
+    monkeypatch.setattr("noisylabels.pipeline.verify.verify", verify)
     for flags, folder in [(["--name", "mine"], "mine"), (["--recipe", "fast", "--seed", 1], "fast/seed1")]:
         ended = call("Verify_Theory", "--noise_ratio", .2, .5, *flags, "--results_dir", tmp_path)
         assert ended.err == f"Verify_Theory.py: error: digits/sym/0.2/{folder} digits/sym/0.5/{folder}\n"

@@ -91,18 +91,17 @@ def test_a_run_of_incv_with_other_settings_is_left_alone(flags, student, taught,
 
 def test_the_networks_must_be_there(student, taught, no_tensorflow, tmp_path):
     (tmp_path / FOLDER / "incv_2.keras").unlink()
-    assert_is_one_line(student(), "incv_2.keras is missing; run --method incv --overwrite before$")
+    assert_is_one_line(student(), "incv_2.keras is missing; run --method incv --overwrite first$")
 
 
 def test_a_sweep_makes_the_selection_once_then_trains_incv_and_then_its_student(tmp_path):
     arguments = ["--settings", "sym:0.5", "--seeds", "0", "--methods", "incv_student", "incv"]
-    options, rest = sweep.arguments().parse_known_args([*arguments, "--results_dir", str(tmp_path)])
-    options.rest = rest
-    selection, incv, student = sweep.tasks(options, load_dataset("digits", ""))
+    options = sweep.arguments().parse_args([*arguments, "--results_dir", str(tmp_path)])
+    selection, incv, student = sweep.plan(options, load_dataset("digits", ""))
     assert [task.script for task in (selection, incv, student)] == ["INCV", "INCV_main", "INCV_main"]
     assert incv.needs is selection and student.needs is incv
     options.methods = ["incv_student"]
-    selection, alone = sweep.tasks(options, load_dataset("digits", ""))
+    selection, alone = sweep.plan(options, load_dataset("digits", ""))
     assert alone.needs is selection
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 
 import sweep
 from noisylabels import machine
+from noisylabels.pipeline.load import load_data
 from noisylabels.sweep.run_tasks import SerialExecutor, run_tasks
 from noisylabels.sweep.status import Status, time_left
 from noisylabels.sweep.subprocess_runner import call
@@ -24,8 +25,8 @@ FAIL = "import sys; print('before'); sys.exit('no such thing')"
 
 
 def planned(*argv):
-    options, options.rest = sweep.arguments().parse_known_args(list(map(str, argv)))
-    return sweep.tasks(options, sweep.common(options.rest)[1])
+    args = sweep.arguments().parse_args(list(map(str, argv)))
+    return sweep.plan(args, load_data(args))
 
 
 @pytest.fixture
@@ -84,12 +85,12 @@ def test_what_is_done_is_known(finished, call):
 
 
 @pytest.mark.parametrize("flags, pattern", [
-    (["--seed", "1"], "argument --seed: a sweep has its own, --settings, --seeds and --methods$"),
-    (["--noise_ratio=.5"], "argument --noise_ratio=.5: a sweep has its own"),
+    (["--seed", "1"], r"argument --seed: a sweep sets it; use --settings, --seeds and --methods \(see --help\)$"),
+    (["--noise_ratio=.5"], "argument --noise_ratio: a sweep sets it"),
     (["--settings", "sym"], "'sym' is not a setting such as sym:0.5"),
     (["--settings", "symm0.3"], r"'symm0.3' is not a setting .*; did you mean sym:0.3\?"),
     (["--methods", "co_teachin"], r"'co_teachin' \(choose from .*; did you mean co_teaching\?"),
-    (["--metods", "incv"], r"unrecognized arguments: --metods incv; did you mean --methods\?$"),
+    (["--metods", "incv"], r"unrecognized arguments: --metods incv; did you mean --methods\? \(see --help\)$"),
     (["--jobs", "0"], "'0' is not a whole number of at least 1"),
     (["--gpus_per_run", "0.3"], "'0.3' is not a whole number, nor a share such as 0.5, 0.25 or 0.2"),
     (["--jobs", "2", "--gpus_per_run", "1", "--gpu_id", "0"], "argument --gpu_id: .* leave one of them out$"),
@@ -146,7 +147,7 @@ def test_a_failure_is_told_and_what_needs_it_is_not_begun(task, tmp_path, capsys
 
 def test_where_all_fail_the_sweep_says_with_what_and_ends_with_1(task, call, tmp_path, monkeypatch):
     bad = task("bad", FAIL), task("worse", "1 / 0")
-    monkeypatch.setattr(sweep, "tasks", lambda *_: bad)
+    monkeypatch.setattr(sweep, "plan", lambda *_: bad)
     monkeypatch.setattr(sweep, "ROOT", tmp_path)
     ended = call("sweep", "--results_dir", tmp_path)
     assert ended.code == 1 and "Traceback" not in ended.err and "wrote" not in ended.out

@@ -50,9 +50,8 @@ def test_a_run_may_have_a_share_of_a_gpu_or_several():
 
 
 def test_by_default_seeds_0_to_2_of_the_paper_s_settings(tmp_path):
-    options, rest = sweep.arguments().parse_known_args(["--methods", "standard", "--results_dir", str(tmp_path)])
-    options.rest = rest
-    plan = sweep.tasks(options, load_dataset("digits", ""))
+    args = sweep.arguments().parse_args(["--methods", "standard", "--results_dir", str(tmp_path)])
+    plan = sweep.plan(args, load_dataset("digits", ""))
     assert [task.title for task in plan] == [f"standard {noise} seed {seed}" for noise in (
         "sym 0.2", "sym 0.5", "sym 0.8", "asym 0.4") for seed in (0, 1, 2)]
     assert sweep.arguments().parse_args(["--seeds", "0", "--jobs", "1"]).jobs == 1
@@ -62,23 +61,29 @@ def test_by_default_seeds_0_to_2_of_the_paper_s_settings(tmp_path):
 
 @pytest.mark.parametrize("flags, expected", [
     ("--epochs 9 --batch_size 64", "--batch_size 64"),
-    ("--epochs=9 --batch_size=64 --top_k 2", "--batch_size=64 --top_k 2"),
-    ("--validation_split .1 --INCV_epochs 3 --overwrite --f_correction_T true --seed 4", "--INCV_epochs 3 --seed 4"),
-    ("--overwrite_selection --epochs 3 --jit_compile", "--overwrite --jit_compile"), ("", "")])
-def test_a_selection_is_told_what_it_knows_of_the_flags(flags, expected):
-    assert sweep.of_selection(flags.split()) == expected.split()
+    ("--epochs=9 --batch_size=64 --top_k 2", "--batch_size 64 --top_k 2"),
+    ("--validation_split .1 --INCV_epochs 3 --overwrite --f_correction_T true", "--INCV_epochs 3"),
+    ("--overwrite_selection --epochs 3 --jit_compile", "--jit_compile --overwrite"), ("", "")])
+def test_a_selection_gets_the_flags_of_incv(flags, expected, tmp_path):
+    argv = ["--settings", "sym:0.5", "--seeds", "4", "--results_dir", str(tmp_path), *flags.split()]
+    selection = sweep.plan(sweep.arguments().parse_args(argv), load_dataset("digits", ""))[0]
+    axes = "--noise_pattern sym --noise_ratio 0.5 --seed 4".split()
+    assert selection.script == "INCV" and selection.flags[:6] == axes
+    given = selection.flags[6:]
+    at = given.index("--results_dir")
+    assert given[:at] + given[at + 2:] == expected.split()
 
 
 @pytest.mark.parametrize("methods, expected", [
-    (["standard", "incv", "incv_student"], [("selection", "--overwrite"), ("standard", "--overwrite_selection"),
+    (["standard", "incv", "incv_student"], [("selection", "--overwrite"), ("standard",),
                                             ("incv", "--overwrite"), ("incv_student", "--overwrite")]),
     (["incv_student"], [("incv_student", "--overwrite_selection")])])
 def test_a_selection_that_is_made_again_is_made_once(methods, expected, tmp_path):
     """What trains on it does not make it again; a student whose teacher is no task makes all three."""
-    options, options.rest = sweep.arguments().parse_known_args(
+    args = sweep.arguments().parse_args(
         ["--settings", "sym:0.5", "--seeds", "0", "--methods", *methods, "--overwrite_selection", "--results_dir",
          str(tmp_path)])
-    plan = {task.title.split()[0]: task.flags for task in sweep.tasks(options, load_dataset("digits", ""))}
+    plan = {task.title.split()[0]: task.flags for task in sweep.plan(args, load_dataset("digits", ""))}
     assert [(name, *(flag for flag in flags if flag.startswith("--overwrite"))) for name, flags in plan.items()
             ] == expected
 
@@ -96,9 +101,8 @@ def test_what_does_the_tasks(flags, expected, monkeypatch, tmp_path):
     monkeypatch.setattr(executors, "at_scheduler", lambda *given, **_: asked.append(given) or runs)
     monkeypatch.setattr(sweep, "fingerprint", lambda *_: {})
     monkeypatch.setattr("noisylabels.interrupt.LEAVING", leaving)
-    options, options.rest = sweep.arguments().parse_known_args([*flags, "--results_dir", str(tmp_path)])
-    args, dataset = sweep.common(options.rest)
-    found = sweep.executor(options, args, dataset)
+    args = sweep.arguments().parse_args([*flags, "--results_dir", str(tmp_path)])
+    found = sweep.executor(args, load_dataset("digits", ""))
     assert isinstance(found, SerialExecutor) == (expected == "here") and asked == [expected] * (expected != "here")
     elsewhere = "--scheduler" in flags
     assert leaving == ["leave"] * elsewhere and (tmp_path / ".sweep").exists() == elsewhere
@@ -107,7 +111,7 @@ def test_what_does_the_tasks(flags, expected, monkeypatch, tmp_path):
 def test_a_sweep_ends_with_its_table_and_the_paths_of_all(call, monkeypatch, tmp_path):
     paths = [tmp_path / "table.csv", tmp_path / "table.md"]
     paths[1].write_text("| ± |\n", encoding="utf-8")
-    monkeypatch.setattr(sweep, "tasks", lambda *_: [])
+    monkeypatch.setattr(sweep, "plan", lambda *_: [])
     monkeypatch.setattr(sweep.draw, "summary", lambda *_: paths)
     monkeypatch.delattr(sweep, "executor")                              # nor takes it a cluster, to do nothing with
     ended = call("sweep", "--jobs", 2, "--results_dir", tmp_path)

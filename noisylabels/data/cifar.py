@@ -8,13 +8,21 @@ import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from noisylabels.data.dataset import Dataset
-from noisylabels.data.download import Archive, fetch
 from noisylabels.data.pickles import Array, unpickle
 from noisylabels.errors import UserError
+
+
+class Archive(NamedTuple):
+    """A file on the network and what is known about it before the download."""
+
+    url: str
+    bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,8 @@ def load(name, data_dir):
     layout = LAYOUTS[name]
     folder = Path(data_dir) / layout.folder
     if not os.path.isdir(folder):
+        from noisylabels.data.download import fetch  # its packages take half a second to import
+
         fetch(name, ARCHIVES[name], folder, layout.files)
     classes = _read_classes(folder, layout)
     return Dataset(name, *_read_split(folder, layout.train, layout), *_read_split(folder, layout.test, layout), classes)

@@ -6,8 +6,9 @@ import sys
 import tarfile
 import zlib
 from pathlib import Path
-from typing import NamedTuple
 
+import pooch
+import requests
 from filelock import FileLock
 
 from noisylabels.errors import UserError
@@ -16,15 +17,9 @@ RETRIES = 3
 TIMEOUT = 30.0  # seconds of silence after which a connection counts as broken
 
 
-class Archive(NamedTuple):
-    """A file on the network and what is known about it before the download."""
-
-    url: str
-    bytes: int
-    sha256: str
-
-
-def fetch(name: str, archive: Archive, folder: Path, files: tuple[str, ...]) -> None:
+def fetch(
+    name: str, archive: tuple[str, int, str], folder: Path, files: tuple[str, ...]
+) -> None:
     """Download an archive and unpack `files` into `folder`, unless the folder exists.
 
     Processes that want the same data set wait for each other. The folder appears whole or not at
@@ -34,8 +29,8 @@ def fetch(name: str, archive: Archive, folder: Path, files: tuple[str, ...]) -> 
     ----------
     name : str
         Name of the data set, for messages.
-    archive : Archive
-        A gzipped tar file.
+    archive : (str, int, str)
+        URL, bytes and sha256 of a gzipped tar file.
     folder : Path
         Target folder, named like the top folder of the archive.
     files : tuple of str
@@ -46,16 +41,15 @@ def fetch(name: str, archive: Archive, folder: Path, files: tuple[str, ...]) -> 
     UserError
         The download fails, the file differs from the published one, or the disk refuses it.
     """
-    import requests  # with pooch, half a second that only a download needs
-
+    url, n_bytes, sha256 = archive
     data_dir = folder.parent
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(data_dir / f".{name}.lock"):
             if not folder.is_dir():
-                size = f"{archive.bytes / 1e6:.0f} MB"
-                print(f"{name}: downloading {size} from {archive.url}", file=sys.stderr)
-                path = _download(archive, data_dir)
+                size = f"{n_bytes / 1e6:.0f} MB"
+                print(f"{name}: downloading {size} from {url}", file=sys.stderr)
+                path = _download(url, sha256, data_dir)
                 try:
                     _unpack(path, files, folder)
                 finally:
@@ -64,7 +58,7 @@ def fetch(name: str, archive: Archive, folder: Path, files: tuple[str, ...]) -> 
         reason = " ".join(str(error).split())
         raise UserError(
             f"cannot download {name}: {reason}; try again, put {', '.join(files)} from "
-            f"{archive.url} into {folder} yourself, or use --dataset digits, which needs no download"
+            f"{url} into {folder} yourself, or use --dataset digits, which needs no download"
         ) from None
     except OSError as error:
         reason = error.strerror or error
@@ -73,16 +67,14 @@ def fetch(name: str, archive: Archive, folder: Path, files: tuple[str, ...]) -> 
         ) from None
 
 
-def _download(archive: Archive, data_dir: Path) -> Path:
+def _download(url: str, sha256: str, data_dir: Path) -> Path:
     """Download and verify an archive; raise ValueError where the sha256 differs."""
-    import pooch
-
-    file = archive.url.rpartition("/")[2]
+    file = url.rpartition("/")[2]
     store = pooch.create(
         data_dir,
         base_url="",
-        registry={file: f"sha256:{archive.sha256}"},
-        urls={file: archive.url},
+        registry={file: f"sha256:{sha256}"},
+        urls={file: url},
         retry_if_failed=RETRIES,
     )
     pooch.get_logger().setLevel("WARNING")

@@ -15,6 +15,7 @@ class MethodEntry(NamedTuple):
     class_name: str
     title: str  # in tables and figures
     cost: float = 1.0  # time of an epoch, in epochs of Standard
+    teacher: str | None = None  # method whose networks it needs
 
 
 METHODS = {
@@ -31,7 +32,7 @@ METHODS |= {
     "gce": MethodEntry("GCE", "GCE"),
     "sce": MethodEntry("SCE", "SCE"),
     "elr": MethodEntry("ELR", "ELR"),
-    "incv_student": MethodEntry("Student", "INCV student"),
+    "incv_student": MethodEntry("Student", "INCV student", teacher="incv"),
 }
 
 SELECTION_METHODS = ("incv", "incv_student")  # train on the selection of INCV

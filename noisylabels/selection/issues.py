@@ -43,7 +43,7 @@ def write_issues(experiment, result):
 
 def scores(experiment, result):
     """`issue_scores` of a selection; {} where the truth is not known."""
-    if experiment.clean is None:
+    if experiment.is_clean is None:
         return {}
     order = np.argsort(result.label_score, kind="stable")
-    return issue_scores(~result.select[order], ~experiment.clean[order])
+    return issue_scores(~result.select[order], ~experiment.is_clean[order])

@@ -47,10 +47,10 @@ class HalfTrainer:
         )
         self.trainer = Trainer(
             self.method,
-            experiment.clean,
+            experiment.is_clean,
             settings.augmentation,
             settings.learning_rate_at,
-            jit_compile=experiment.jit_compile,
+            jit_compile=experiment.execution.jit_compile,
             on_event=on_event,
         )
 

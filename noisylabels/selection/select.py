@@ -48,7 +48,7 @@ def select(experiment, run, progress):
 
 
 class Trainers(contextlib.AbstractContextManager):
-    """The processes that train halves: one for each of experiment.gpu_ids, so one, or two side by side."""
+    """The processes that train halves: one for each of experiment.execution.gpu_ids, so one, or two side by side."""
 
     def __init__(self, experiment, run, progress):
         self.experiment, self.run, self.progress = experiment, run, progress
@@ -60,7 +60,7 @@ class Trainers(contextlib.AbstractContextManager):
         fork = sys.platform == "linux" and "tensorflow" not in sys.modules
         context = multiprocessing.get_context("fork" if fork else "spawn")
         sys.stdout.flush()
-        for gpu_id in self.experiment.gpu_ids:
+        for gpu_id in self.experiment.execution.gpu_ids:
             here, there = context.Pipe()
             process = context.Process(target=_serve, args=(there, self.experiment, self.run, gpu_id), daemon=True)
             process.start()
@@ -121,7 +121,7 @@ def _serve(connection, experiment, run, gpu_id):
     die_with(multiprocessing.parent_process().pid)
     try:
         device = import_module("noisylabels.training.device")
-        connection.send(device.start_tensorflow(gpu_id, experiment.jit_compile, experiment.threads,
+        connection.send(device.start_tensorflow(gpu_id, experiment.execution.jit_compile, experiment.execution.threads,
                                                 experiment.settings.batch_size))
         trainer = import_module("noisylabels.selection.networks").HalfTrainer(experiment, run, connection.send)
         while True:

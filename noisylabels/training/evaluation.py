@@ -82,8 +82,8 @@ class Evaluation:
         self.tracked = np.sort(rng.choice(method.samples, count, replace=False))
         self.y = experiment.y_noisy[self.tracked]
         self.is_clean = None
-        if experiment.clean is not None:
-            self.is_clean = experiment.clean[self.tracked]
+        if experiment.is_clean is not None:
+            self.is_clean = experiment.is_clean[self.tracked]
 
     def __call__(self, epoch: int, memory: dict[str, np.ndarray]) -> dict[str, Any]:
         """Return the columns of the log."""

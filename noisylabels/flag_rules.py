@@ -1,0 +1,112 @@
+"""The one table of where a flag has an effect. A flag without an effect is an error."""
+
+from argparse import Namespace
+from collections.abc import Callable
+from typing import NamedTuple
+
+from noisylabels.data import is_path
+from noisylabels.errors import UserError
+from noisylabels.methods import METHODS, OPTIONS, PATTERN_AWARE_METHODS, SELECTION_METHODS
+
+
+class Call(NamedTuple):
+    """A call of a script, as far as the use of flags depends on it."""
+
+    args: Namespace
+    method: str | None  # None where the script has none
+
+
+class Rule(NamedTuple):
+    """Flags that have an effect in some calls only; `only` completes "it applies only ..."."""
+
+    flags: tuple[str, ...]
+    only: str
+    applies: Callable[[Call], bool]
+
+
+def _selects(call: Call) -> bool:
+    return call.method is None or call.method in SELECTION_METHODS
+
+
+def _makes_selection(call: Call) -> bool:
+    return _selects(call) and not getattr(call.args, "selection", None)
+
+
+def _assumes_pattern(call: Call) -> bool:
+    if call.method is None:
+        return True
+    constants = (call.args.elr_beta, call.args.elr_lambda)
+    if call.method == "elr" and None not in constants:
+        return False
+    return call.method in PATTERN_AWARE_METHODS
+
+
+def _skips_evaluations(call: Call) -> bool:
+    return call.method != "f_correction" and not getattr(call.args, "validation_split", None)
+
+
+def _reads_cifar(call: Call) -> bool:
+    return call.args.dataset in ("cifar10", "cifar100")
+
+
+def _is_custom(call: Call) -> bool:
+    return is_path(call.args.dataset)
+
+
+def _is_custom_csv(call: Call) -> bool:
+    return _is_custom(call) and call.args.dataset.lower().endswith(".csv")
+
+
+SELECTING = " and ".join(SELECTION_METHODS)
+RULES = (
+    Rule(("data_dir",), "to cifar10 and cifar100", _reads_cifar),
+    Rule(
+        ("image_size", "test_split", "no_mirror", "trust_labels"),
+        "to custom images, given by their path",
+        _is_custom,
+    ),
+    Rule(("image_column", "label_column"), "to custom images in a .csv", _is_custom_csv),
+    Rule(
+        ("INCV_epochs", "INCV_iter", "top_k", "parallel_halves", "overwrite_selection"),
+        f"to the methods {SELECTING}, without --selection",
+        _makes_selection,
+    ),
+    Rule(("selection", "decisions"), f"to the methods {SELECTING}", _selects),
+    Rule(
+        ("assumed_pattern",),
+        f"to the methods {', '.join(PATTERN_AWARE_METHODS)}; to elr, unless --elr_beta and --elr_lambda "
+        "are both set",
+        _assumes_pattern,
+    ),
+    Rule(
+        ("evaluate_every",),
+        "to other methods than f_correction, without --validation_split; every epoch is evaluated there",
+        _skips_evaluations,
+    ),
+    *(
+        Rule(
+            tuple(flag for flag in OPTIONS if flag.startswith(f"{name}_")),
+            f"to the method {name}",
+            lambda call, name=name: call.method == name,
+        )
+        for name in METHODS
+    ),
+)
+
+
+def unused_because(flag: str, call: Call) -> str | None:
+    """Return where a flag applies if it has no effect in a call; None if it has one."""
+    for rule in RULES:
+        if flag in rule.flags and not rule.applies(call):
+            return rule.only
+    return None
+
+
+def check_flags(args: Namespace, methods: list[str | None]) -> None:
+    """Raise UserError if a flag of the command line has no effect for any of the methods."""
+    for flag in sorted(args.set_flags):
+        reasons = [unused_because(flag, Call(args, method)) for method in methods]
+        if None not in reasons:
+            raise UserError(
+                f"argument --{flag}: it has no effect here; it applies only {reasons[0]}; leave it out"
+            )

@@ -1,0 +1,243 @@
+"""All flags of the scripts that train, with their help texts."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+from models import ARCHITECTURES
+from noisylabels.cli import add_format, folder, folder_name, gpu_ids, number
+from noisylabels.methods import OPTIONS
+from noisylabels.recipes import AUGMENTATIONS, OPTIMIZERS, PRECISIONS, RECIPES
+from noisylabels.theory import GIVEN, PATTERNS, TOLD
+
+PATTERN_HELP = (
+    "sym: to any other class, uniformly; asym: to the next class; asym5, for cifar10: truck to "
+    "automobile, bird to airplane, deer to horse, cat to dog, dog to cat"
+)
+RATIO_HELP = "probability that a label is flipped; with asym5, that a label of its five classes is"
+
+
+def add_common(parser: ArgumentParser, axes: bool = True) -> None:
+    """Add the flags of INCV.py, INCV_main.py and Verify_Theory.py; the noise only with `axes`."""
+    add = parser.add_argument
+    add(
+        "--dataset",
+        default="digits",
+        metavar="NAME|PATH",
+        help="digits, which is included; cifar10 or cifar100, in --data_dir; or custom images: a folder "
+        "with one subfolder per class, a .csv with columns for files and labels, or an .npz, see "
+        "docs/data.md; for a folder with one of these names write ./digits",
+    )
+    add(
+        "--gpu_id",
+        type=gpu_ids,
+        help="GPU, or a list such as 0,1: the halves of a selection use one each, and a training shares "
+        "its batches among them if its method can; -1 is the CPU; by default the first GPU, for a "
+        "selection the first two, else the CPU",
+    )
+    add(
+        "--threads",
+        type=number(int, 1),
+        help="threads of a training on the CPU; by default its share of the cores; the last digits of "
+        "results depend on it",
+    )
+    if axes:
+        add(
+            "--seed",
+            type=number(int, 0, 2**31 - 1),
+            default=0,
+            help="random seed for noise, splits, initial weights, batch order and augmentation",
+        )
+    add("--data_dir", type=folder, default="data", help="folder of CIFAR, or where to download it")
+    add("--results_dir", type=folder, default="results", help="folder for results")
+    add(
+        "--name",
+        type=folder_name,
+        help="write to a subfolder of this name; runs with a non-default recipe are written to a "
+        "subfolder named after it",
+    )
+    add(
+        "--overwrite",
+        action="store_true",
+        help="repeat a finished run, or replace one with other settings",
+    )
+    add(
+        "--recipe",
+        choices=RECIPES,
+        help="table of settings, see recipes.py; by default digits for digits, fast for custom images, "
+        "else paper",
+    )
+    add("--architecture", choices=ARCHITECTURES, help="network; by default the recipe's, as below")
+    add(
+        "--optimizer",
+        choices=OPTIMIZERS,
+        help="optimizer; if it is not the recipe's, it has its own default learning rate",
+    )
+    add("--learning_rate", type=number(float, 0, above=True), help="peak learning rate")
+    add(
+        "--weight_decay",
+        type=number(float, 0),
+        help="each step shrinks the weights by this times the learning rate",
+    )
+    add("--batch_size", type=number(int, 2), help="samples per step")
+    add("--augmentation", choices=AUGMENTATIONS, help="random changes of the training images")
+    add(
+        "--precision",
+        choices=PRECISIONS,
+        help="mixed: compute in bfloat16 where the processor has instructions for it, else in float32",
+    )
+    add_format(parser)
+    add("--quiet", action="store_true", help="print results only, no progress")
+    add(
+        "--jit_compile",
+        action="store_true",
+        help="compile training steps with XLA; meant for GPUs, slower on CPUs; results then differ in "
+        "their last digits from run to run",
+    )
+
+
+def add_noise(parser: ArgumentParser) -> None:
+    """Add the noise of a data set, or its observed labels."""
+    add = parser.add_argument
+    add(
+        "--noise_pattern",
+        choices=(*PATTERNS, GIVEN),
+        help=f"{PATTERN_HELP}; given: labels as provided, the default for custom images and "
+        "--noisy_labels; else the default is sym",
+    )
+    add("--noise_ratio", type=number(float, 0, 1), help=f"{RATIO_HELP}; by default 0.5")
+
+
+def add_noise_ratios(parser: ArgumentParser) -> None:
+    """Add a noise pattern and several noise ratios."""
+    parser.add_argument(
+        "--noise_pattern", choices=PATTERNS, default=PATTERNS[0], help=PATTERN_HELP
+    )
+    parser.add_argument(
+        "--noise_ratio",
+        type=number(float, 0, 1),
+        nargs="+",
+        default=[0.5],
+        help=f"{RATIO_HELP}; one or several",
+    )
+
+
+def add_data(parser: ArgumentParser, labels: bool = True) -> None:
+    """Add the flags of custom data; `labels`: observed labels from a file too."""
+    add = parser.add_argument_group("custom images and labels").add_argument
+    if labels:
+        add(
+            "--noisy_labels",
+            metavar="FILE[#KEY]",
+            help="file with observed labels of the training images, .csv, .npy, .npz or .pt; the labels "
+            "of the data set are then the true ones",
+        )
+    add(
+        "--image_size",
+        type=number(int, 4),
+        help="side in pixels to which images are resized; by default 32, for an .npz its own",
+    )
+    add(
+        "--test_split",
+        type=number(float, 0, 0.9, above=True),
+        help="share of the images held out for testing if there is no test set; by default 0.2",
+    )
+    add(
+        "--image_column",
+        help="column of a .csv that names the files; by default file, path, image or similar",
+    )
+    add(
+        "--label_column",
+        help="column of a .csv that holds the labels; by default label, class or given_label",
+    )
+    add(
+        "--no_mirror",
+        action="store_true",
+        help="do not flip images in training and prediction; for letters and the like",
+    )
+    add(
+        "--trust_labels",
+        action="store_true",
+        help="treat the labels of custom images as true: noise can then be added, and accuracy measured",
+    )
+
+
+def add_evaluation(parser: ArgumentParser) -> None:
+    """Add the flags of a training that is evaluated after its epochs."""
+    add = parser.add_argument
+    add("--epochs", type=number(int, 1), help="epochs of the training; by default the recipe's")
+    add(
+        "--evaluate_every",
+        type=number(int, 1),
+        help="epochs between two evaluations; the last ten epochs are always evaluated; fewer evaluations "
+        "are faster; by default the recipe's, 4 for fast in INCV_main.py, else 1",
+    )
+    add(
+        "--wait",
+        action="store_true",
+        help="wait for another process that works on the same run, instead of an error",
+    )
+
+
+def add_selection(parser: ArgumentParser, *aliases: str) -> None:
+    """Add the flags of the selection. `aliases`: further names of --INCV_epochs."""
+    add = parser.add_argument
+    add(
+        "--INCV_epochs",
+        *aliases,
+        type=number(int, 1),
+        help="epochs of each training of the selection; by default the recipe's",
+    )
+    add(
+        "--INCV_iter",
+        type=number(int, 1),
+        help="iterations of the selection, two trainings each; by default 4",
+    )
+    add(
+        "--top_k",
+        type=number(int, 1),
+        help="select a sample if its label is among the k most likely classes; by default 1",
+    )
+    add(
+        "--parallel_halves",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="train the two halves of an iteration side by side; auto: with two GPUs or two cores, and "
+        "enough memory",
+    )
+    add(
+        "--assumed_pattern",
+        choices=TOLD,
+        help="noise pattern that the algorithm assumes, for removal, choice of the epoch, warm-up and "
+        "the share of discarded samples; by default --noise_pattern, and asym, the cautious one, for "
+        "asym5 and for labels as provided",
+    )
+
+
+def add_methods(parser: ArgumentParser) -> None:
+    """Add the flags of a training by any method, but for --method itself."""
+    add = parser.add_argument
+    add_evaluation(parser)
+    add(
+        "--validation_split",
+        type=number(float, 0, 0.9),
+        default=None,
+        help="share of the samples held out; the test accuracy at the epoch that their labels choose is "
+        "reported in addition; by default none",
+    )
+    for flag, option in OPTIONS.items():
+        kind = {"choices": option.choices}
+        if option.bounds:
+            kind = {"type": number(float, *option.bounds)}
+        add(f"--{flag}", **kind, default=option.default, help=option.help)
+    add_selection(parser)
+    add(
+        "--selection",
+        type=Path,
+        help="CSV of a selection to train on; by default INCV's, in the folder of the run",
+    )
+    add("--decisions", type=Path, help="decisions.csv with a person's decisions, from review.html")
+    add(
+        "--overwrite_selection",
+        action="store_true",
+        help="repeat an existing selection, and the training on it",
+    )

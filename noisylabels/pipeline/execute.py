@@ -1,0 +1,39 @@
+"""Carry out a plan: the selection where it is missing, then the trainings that are left."""
+
+from dataclasses import replace
+
+from noisylabels.pipeline.plan import SelectionPlan, TrainingPlan
+from noisylabels.progress import Progress
+from noisylabels.report import draw
+from noisylabels.selection.files import Selected, csv_path, find_selection
+from noisylabels.selection.select import select
+
+
+def carry_out(plan: TrainingPlan, quiet: bool) -> None:
+    """Make the selection if it is missing, then all trainings of the plan that are left."""
+    with Progress(plan.work, quiet) as progress:
+        if plan.selection:
+            plan = plan.with_selection(make_selection(plan.selection, plan, progress))
+        elif plan.selected:
+            complete_selection_files(plan)
+        progress.begin()
+        from noisylabels.pipeline.train import train  # with TensorFlow, after all checks
+
+        for training in plan.pending:
+            train(training, progress.show)
+
+
+def make_selection(selection: SelectionPlan, plan: TrainingPlan, progress: Progress) -> Selected:
+    """Run INCV, print its result and read it."""
+    experiment = selection.experiment
+    select(experiment, selection.run, progress)
+    draw.print_selection(csv_path(experiment), experiment.dataset)
+    return find_selection(replace(experiment, overwrite=False), decisions=plan.decisions)
+
+
+def complete_selection_files(plan: TrainingPlan) -> None:
+    """Draw the pictures of a selection whose process was killed before it drew them."""
+    csv = plan.selected.path
+    is_ours = csv.parent == plan.experiment.folder and csv == csv_path(plan.experiment)
+    if is_ours and not (csv.parent / "review.html").exists():
+        draw.selection_files(csv.parent, plan.experiment.dataset)

@@ -1,0 +1,96 @@
+"""Load the data set of a command line, and the noise that it asks for."""
+
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+
+from noisylabels.data import is_path, name_of
+from noisylabels.data.cifar import LAYOUTS
+from noisylabels.data.dataset import Dataset
+from noisylabels.errors import UserError
+from noisylabels.experiment import NoisyData
+from noisylabels.theory import GIVEN, PATTERNS, Noise
+from utils import load_dataset, observed_labels
+
+CUSTOM_FLAGS = (
+    "image_size",
+    "test_split",
+    "image_column",
+    "label_column",
+    "no_mirror",
+    "trust_labels",
+)
+
+
+def load_data(args: Namespace) -> Dataset:
+    """Load the data set that the arguments name.
+
+    Raises UserError if the results would be written among custom images, where the next run would
+    take the figures for images.
+    """
+    results = Path(args.results_dir) / name_of(args.dataset)
+    if is_path(args.dataset) and results.resolve().is_relative_to(Path(args.dataset).resolve()):
+        raise UserError(
+            f"argument --results_dir: {results} is inside --dataset {args.dataset}, so its figures would "
+            "count as images; give a folder outside"
+        )
+    return load_dataset(
+        args.dataset,
+        args.data_dir,
+        **{flag: getattr(args, flag) for flag in CUSTOM_FLAGS},
+        noisy_labels=getattr(args, "noisy_labels", None),
+        unreadable=results / "unreadable.csv",
+        report=partial(print, flush=True),
+    )
+
+
+def add_noise(dataset: Dataset, noise: Noise, seed: int) -> NoisyData:
+    """Return the data set with observed labels: corrupted ones, or those provided."""
+    return NoisyData(dataset, noise, seed, observed_labels(dataset, noise, seed))
+
+
+def load_noisy_data(args: Namespace) -> NoisyData:
+    """Load the data set of the arguments and add the noise that they ask for."""
+    dataset = load_data(args)
+    return add_noise(dataset, resolve_noise(args, dataset), args.seed)
+
+
+def resolve_noise(args: Namespace, dataset: Dataset) -> Noise:
+    """Return the noise of the arguments; of several noise ratios it holds the list.
+
+    Raises UserError if the labels of the data set do not allow it.
+    """
+    default = PATTERNS[0] if dataset.given is None else GIVEN
+    return check_noise_allowed(args, dataset, Noise(args.noise_pattern or default, args.noise_ratio))
+
+
+def check_noise_allowed(args: Namespace, dataset: Dataset, noise: Noise) -> Noise:
+    """Return the noise with its default ratio; UserError if the labels do not allow it."""
+    pattern, name = noise.pattern, dataset.name
+    if pattern == GIVEN:
+        if dataset.given is None:
+            raise UserError(
+                f"argument --noise_pattern: the labels of {name} are the true ones, so no observed labels "
+                "are provided: give --noisy_labels, or sym or asym"
+            )
+        if noise.ratio is not None:
+            raise UserError(
+                f"argument --noise_ratio: the labels of {name} are used as provided, and none is flipped: "
+                "leave it out, or give --noise_pattern sym or asym"
+            )
+        return noise
+    if getattr(args, "noisy_labels", None):
+        raise UserError(
+            "argument --noisy_labels: these labels are used as provided: leave it out, or --noise_pattern"
+        )
+    if dataset.y_train is None:
+        raise UserError(
+            f"argument --noise_pattern: {pattern} noise is added to true labels, and those of {name} are "
+            "unknown: give y_true in a .csv or .npz, or --trust_labels if all labels are true"
+        )
+    if pattern == "asym5" and tuple(dataset.classes) != LAYOUTS["cifar10"].classes:
+        raise UserError(
+            "argument --noise_pattern: asym5 flips truck to automobile, bird to airplane, deer to horse, "
+            f"cat and dog, of CIFAR-10, and {name} has other classes: give sym or asym"
+        )
+    return Noise(pattern, 0.5 if noise.ratio is None else noise.ratio)

@@ -1,0 +1,183 @@
+"""Resolve a command line once: settings, folders, runs, and what already exists of them."""
+
+from argparse import Namespace
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from noisylabels.errors import UserError
+from noisylabels.experiment import Experiment, NoisyData
+from noisylabels.methods import METHODS, OPTIONS, PATTERN_AWARE_METHODS, SELECTION_METHODS
+from noisylabels.pipeline.resolve import (
+    assumed_pattern,
+    check_options,
+    make_experiment,
+    selection_experiment,
+    selection_flags,
+)
+from noisylabels.runs.record import Run
+from noisylabels.selection.decisions import Decisions, read_decisions
+from noisylabels.selection.files import Selected, find_selection, selection_run
+from noisylabels.selection.select import trainings
+
+THEORY_FILES = ("Verify_Theory.csv", "Verify_Theory_M.csv", "Verify_Theory_history.csv")
+
+
+@dataclass(frozen=True, eq=False)
+class SelectionPlan:
+    """A selection of clean samples that has to be made, or is finished."""
+
+    experiment: Experiment
+    run: Run
+
+    @property
+    def work(self) -> dict[str, float]:
+        """Samples times epochs of each training, by its name, as far as they can be foreseen."""
+        return {} if self.run.finished else trainings(self.experiment)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingPlan:
+    """A training by one method, with the selection and the networks that it needs."""
+
+    experiment: Experiment
+    method: str
+    selection: SelectionPlan | None = None  # that has to be made first
+    selected: Selected | None = None  # that exists
+    decisions: Decisions | None = None  # of a person, on the selection
+    teacher: "TrainingPlan | None" = None  # whose networks the method needs
+    run: Run | None = None  # None until the selection exists
+
+    @property
+    def finished(self) -> bool:
+        """Whether the result exists."""
+        return self.run is not None and self.run.finished
+
+    @property
+    def pending(self) -> "list[TrainingPlan]":
+        """The trainings that are left, in their order."""
+        return [plan for plan in (self.teacher, self) if plan and not plan.finished]
+
+    @property
+    def work(self) -> dict[str, float]:
+        """Samples times epochs of each training that is left, by its name."""
+        found = self.selection.work if self.selection else {}
+        for plan in self.pending or [self]:
+            samples = plan.experiment.settings.epochs * len(plan.experiment.y_noisy)
+            if plan.experiment.arguments.get("f_correction_T") == "estimated":
+                found["standard network"] = samples
+            found[plan.method] = samples * METHODS[plan.method].cost
+        return found
+
+    def with_selection(self, selected: Selected) -> "TrainingPlan":
+        """Return the plan after the selection that it needed was made."""
+        teacher = self.teacher and self.teacher.with_selection(selected)
+        run = training_run(self.experiment, self.method, selected)
+        return replace(self, selection=None, selected=selected, teacher=teacher, run=run)
+
+
+@dataclass(frozen=True, eq=False)
+class TheoryPlan:
+    """A comparison of a trained network with the theory, at one noise ratio."""
+
+    experiment: Experiment
+    run: Run
+
+
+def plan_theory(args: Namespace, data: NoisyData) -> TheoryPlan:
+    """Plan the verification of the theory on noisy data."""
+    samples = len(data.y_noisy) // 2, "half of the training set"
+    experiment = make_experiment(args, "verify", data, samples, args.epochs)
+    run = Run(
+        experiment.folder, "Verify_Theory", experiment.identity, experiment.overwrite, THEORY_FILES
+    )
+    return TheoryPlan(experiment, run)
+
+
+def plan_selection(args: Namespace, data: NoisyData) -> SelectionPlan:
+    """Plan a selection; UserError if its folder holds one with other settings."""
+    experiment = selection_experiment(args, data, args.overwrite)
+    return SelectionPlan(experiment, selection_run(experiment))
+
+
+def plan_training(
+    args: Namespace, data: NoisyData, method: str, overwrite: bool | None = None
+) -> TrainingPlan:
+    """Plan a training by a method, and what it needs.
+
+    Parameters
+    ----------
+    args : Namespace
+        Parsed arguments of INCV_main.py.
+    data : NoisyData
+        Images and observed labels.
+    method : str
+        One of METHODS; replaces `args.method`.
+    overwrite : bool, optional
+        Repeat a finished training; by default `args.overwrite`.
+
+    Raises
+    ------
+    UserError
+        The arguments contradict each other, the data or the files that exist.
+    """
+    selection = selected = decisions = None
+    repeated = False
+    if args.decisions:
+        decisions = read_decisions(args.decisions, data.dataset, data.y_noisy)
+    if method in SELECTION_METHODS:
+        wanted = selection_experiment(args, data, args.overwrite_selection)
+        selected = find_selection(wanted, args.selection, selection_flags(args), decisions)
+        repeated = args.overwrite_selection and not args.selection
+        if selected is None:
+            selection = SelectionPlan(wanted, selection_run(wanted))
+    overwrite = args.overwrite if overwrite is None else overwrite
+    experiment = make_experiment(
+        args,
+        "main",
+        data,
+        (len(data.y_noisy), "the training set"),
+        args.epochs,
+        overwrite=overwrite or repeated,
+        method=method,
+        assumed_pattern=assumed_pattern(args if method in PATTERN_AWARE_METHODS else None, data),
+        selection=None,
+        **({"decisions": decisions.digest} if decisions else {}),
+        **{flag: getattr(args, flag) for flag in OPTIONS if flag.startswith(f"{method}_")},
+    )
+    check_options(experiment)
+    teacher = None
+    if METHODS[method].teacher:
+        teacher = plan_training(args, data, METHODS[method].teacher, args.overwrite_selection)
+        check_teacher(method, teacher)
+    run = None
+    if selection is None and (teacher is None or teacher.finished):
+        run = training_run(experiment, method, selected)
+    return TrainingPlan(experiment, method, selection, selected, decisions, teacher, run)
+
+
+def training_run(experiment: Experiment, method: str, selected: Selected | None) -> Run:
+    """Return the training as a run; UserError if its folder holds one with other arguments."""
+    return Run(
+        experiment.folder,
+        f"{method}_training",
+        experiment.identity | {"selection": selected and selected.identity},
+        experiment.overwrite,
+        [f"{method}_training.csv", f"{method}_result.csv"],
+        [f"{method}_?.keras", f"{method}_?.csv", f"{method}_labels.csv"],
+        f"another --name or --results_dir, or --method {method} --overwrite",
+    )
+
+
+def network_paths(folder: Path, method: str = "incv") -> list[Path]:
+    """Return the paths of the two networks that a method of two networks saves."""
+    return [folder / f"{method}_{k}.keras" for k in (1, 2)]
+
+
+def check_teacher(method: str, teacher: TrainingPlan) -> None:
+    """Raise UserError if a finished teacher lacks the networks that the student needs."""
+    missing = [path for path in network_paths(teacher.experiment.folder) if not path.exists()]
+    if teacher.finished and missing:
+        raise UserError(
+            f"argument --method: {method} learns from the networks of {teacher.method}, but {missing[0]} is "
+            f"missing; run --method {teacher.method} --overwrite first"
+        )

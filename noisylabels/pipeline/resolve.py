@@ -1,0 +1,189 @@
+"""Resolve the settings of a run: recipe, flags and folder, and check them against the labels."""
+
+from argparse import Namespace
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from noisylabels.errors import UserError
+from noisylabels.experiment import Execution, Experiment, NoisyData
+from noisylabels.machine import shares
+from noisylabels.methods import OPTIONS
+from noisylabels.recipes import resolve
+from noisylabels.runs.folders import run_folder
+from noisylabels.theory import GIVEN, told
+
+ITERATIONS, TOP_K = 4, 1  # of the selection, where the flags are not set
+OVERRIDES = (
+    "architecture",
+    "optimizer",
+    "learning_rate",
+    "weight_decay",
+    "batch_size",
+    "augmentation",
+    "precision",
+)
+
+
+def make_experiment(
+    args: Namespace,
+    task: str,
+    data: NoisyData,
+    samples: tuple[int, str],
+    epochs: int | None,
+    overwrite: bool | None = None,
+    **arguments: Any,
+) -> Experiment:
+    """Resolve recipe, flags and folder of a run.
+
+    Parameters
+    ----------
+    args : Namespace
+        Parsed arguments.
+    task : {"INCV", "main", "verify"}
+        Task of the recipe.
+    data : NoisyData
+        Images and observed labels.
+    samples : (int, str)
+        Number of samples of a training, and what they are, for messages.
+    epochs : int or None
+        Value of the task's flag for epochs.
+    overwrite : bool, optional
+        Repeat a finished run; by default `args.overwrite`.
+    **arguments
+        Further values that the result depends on.
+
+    Raises
+    ------
+    UserError
+        There is nothing to learn, or less than one batch to train on.
+    """
+    dataset, (n, what) = data.dataset, samples
+    check_labels(args, data)
+    if args.no_mirror and "flip" in (args.augmentation or ""):
+        raise UserError(f"argument --no_mirror: --augmentation {args.augmentation} flips images")
+    recipe = args.recipe or dataset.default_recipe
+    if dataset.is_custom:
+        arguments["samples"] = n
+    settings = resolve(
+        recipe,
+        task,
+        dataset.may_be_mirrored,
+        dataset.may_be_shifted,
+        arguments.get("samples"),
+        epochs=epochs,
+        validation_split=args.validation_split if task == "main" else None,
+        evaluate_every=args.evaluate_every if task != "INCV" else None,
+        **{name: getattr(args, name) for name in OVERRIDES},
+    )
+    if settings.batch_size > n:
+        raise UserError(
+            f"argument --batch_size: {settings.batch_size} is more than the {n} samples of {what}; "
+            "give a smaller one"
+        )
+    name = args.name
+    if name is None and recipe != dataset.default_recipe:
+        name = recipe
+    return Experiment(
+        data=data,
+        assumed_pattern=arguments.get("assumed_pattern", told(data.noise.pattern)),
+        recipe=recipe,
+        settings=settings,
+        folder=run_folder(args.results_dir, dataset.name, data.noise, data.seed, name),
+        arguments=arguments,
+        execution=Execution(
+            gpu_id=args.gpu_id,
+            gpu_ids=(args.gpu_id,),
+            threads=args.threads,
+            jit_compile=args.jit_compile,
+            wait=getattr(args, "wait", False),
+        ),
+        overwrite=args.overwrite if overwrite is None else overwrite,
+    )
+
+
+def selection_experiment(args: Namespace, data: NoisyData, overwrite: bool) -> Experiment:
+    """Resolve the settings of a selection."""
+    top_k, n_classes = args.top_k or TOP_K, data.dataset.n_classes
+    if top_k >= n_classes:
+        raise UserError(f"argument --top_k: {top_k} must be below the {n_classes} classes")
+    made = make_experiment(
+        args,
+        "INCV",
+        data,
+        (len(data.y_noisy) // 2, "half of the training set"),
+        args.INCV_epochs,
+        overwrite=overwrite,
+        INCV_iter=args.INCV_iter or ITERATIONS,
+        top_k=top_k,
+        assumed_pattern=assumed_pattern(args, data),
+    )
+    gpu_ids, threads = shares(args.parallel_halves, args.gpu_id, args.threads)
+    return replace(made, execution=replace(made.execution, gpu_ids=gpu_ids, threads=threads))
+
+
+def selection_flags(args: Namespace) -> list[str]:
+    """Return the names in a selection's identity that flags set; the assumed pattern always counts."""
+    flags = {
+        "recipe": args.recipe,
+        "epochs": args.INCV_epochs,
+        "INCV_iter": args.INCV_iter,
+        "top_k": args.top_k,
+        **{name: getattr(args, name) for name in OVERRIDES},
+    }
+    return ["assumed_pattern", *(name for name, value in flags.items() if value is not None)]
+
+
+def assumed_pattern(args: Namespace | None, data: NoisyData) -> str:
+    """Return the noise pattern that the algorithm assumes: the flag's, or that of the noise."""
+    return getattr(args, "assumed_pattern", None) or told(data.noise.pattern)
+
+
+def check_labels(args: Namespace, data: NoisyData) -> None:
+    """Raise UserError if the labels leave nothing to learn."""
+    dataset = data.dataset
+    y = data.y_noisy if data.noise.pattern == GIVEN else dataset.y_train
+    present = np.unique(y)
+    if len(y) < dataset.n_classes:
+        problem = f"has {len(y)} training samples, fewer than its {dataset.n_classes} classes"
+    elif len(present) < 2:
+        problem = f"has training labels of one class only, {dataset.classes[present[0]]}"
+    else:
+        return
+    if getattr(args, "noisy_labels", None):
+        raise UserError(
+            f"argument --noisy_labels: {args.noisy_labels} {problem}; give other labels"
+        )
+    if dataset.is_custom:
+        raise UserError(
+            f"argument --dataset: {args.dataset} {problem}; give more images, or other labels"
+        )
+    raise UserError(
+        f"argument --dataset: {args.dataset} in {args.data_dir} {problem}; delete it there to download "
+        "it again, or give another --data_dir"
+    )
+
+
+def check_options(experiment: Experiment) -> None:
+    """Raise UserError if an option has no effect, or needs knowledge of the noise that is missing."""
+    options = {"co_teaching_noise_ratio": 0, **experiment.arguments}
+    curriculum = options.get("mentornet_curriculum")
+    unused = {"self_paced": "mentornet_percentile", "pd": "mentornet_burn_in"}.get(curriculum)
+    if unused and options[unused] != OPTIONS[unused].default:
+        raise UserError(f"argument --{unused}: --mentornet_curriculum {curriculum} has none")
+    if options.get("co_teaching_variant") == "2018" and experiment.settings.optimizer != "adam":
+        raise UserError(
+            "argument --co_teaching_variant: 2018 changes Adam's beta1; give "
+            "--optimizer adam --weight_decay 0"
+        )
+    if experiment.data.noise_rate is None and options["co_teaching_noise_ratio"] is None:
+        raise UserError(
+            "argument --method: co_teaching needs the noise ratio, which is unknown for these labels: give "
+            "--co_teaching_noise_ratio, for example the estimate of INCV.py"
+        )
+    if experiment.data.T is None and options.get("f_correction_T") == "true":
+        raise UserError(
+            "argument --f_correction_T: the true matrix of these labels is unknown: leave it out, to "
+            "estimate the matrix"
+        )

@@ -1,0 +1,164 @@
+"""Train by a method and write its files."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from noisylabels.experiment import Experiment
+from noisylabels.methods import method_class, options_of
+from noisylabels.methods.base import Method
+from noisylabels.methods.inputs import MethodInputs, PreparationContext
+from noisylabels.methods.standard import standard_probabilities
+from noisylabels.pipeline.plan import TrainingPlan, network_paths
+from noisylabels.progress import Event, say
+from noisylabels.report import draw
+from noisylabels.runs.files import write_csv
+from noisylabels.selection.files import Selected, scores_of, write_labels
+from noisylabels.streams import stream
+from noisylabels.theory import GIVEN
+from noisylabels.training import device
+from noisylabels.training import trainer as training
+from noisylabels.training.callbacks import combine_callbacks, every_n_epochs
+from noisylabels.training.epoch_choice import HeldOutEvaluation, fit_best_epoch
+from noisylabels.training.evaluation import Evaluation
+from noisylabels.training.export import mean_probabilities, save_inference_model
+from noisylabels.training.result_table import test_accuracies
+from noisylabels.training.sampling import stratified_holdout
+from noisylabels.training.training_log import training_log
+
+
+def train(plan: TrainingPlan, on_event: Callable[[Event], None]) -> None:
+    """Train by the method of a plan, or resume that training, and write its files."""
+    experiment, run, name, selected = plan.experiment, plan.run, plan.method, plan.selected
+    settings, execution, seed = experiment.settings, experiment.execution, experiment.seed
+    kind = method_class(name)
+    start = partial(
+        device.start_tensorflow,
+        execution.gpu_id,
+        execution.jit_compile,
+        execution.threads,
+        settings.batch_size if kind.shares_batches else None,
+    )
+    with run.session(start, execution.wait):
+        if run.finished:  # by another process, in the meantime
+            return
+        if selected:
+            experiment = with_labels(experiment, selected)
+        say(experiment, *([selected] if selected else []), run.place)
+        inputs = method_inputs(experiment, name, selected)
+
+        def create_trainer(method: Method) -> training.Trainer:
+            schedule = method.lr_schedule or settings.lr_schedule
+            rate = replace(settings, lr_schedule=schedule).learning_rate_at
+            return training.Trainer(
+                method,
+                experiment.is_clean,
+                settings.augmentation,
+                rate,
+                jit_compile=execution.jit_compile,
+                on_event=on_event,
+            )
+
+        method = training.build(kind, inputs, settings, seed=seed, stage="main")
+        dropped = selected.dropped if selected else np.array([], int)
+        validation = stratified_holdout(
+            np.setdiff1d(np.arange(len(inputs.labels)), dropped),
+            inputs.labels,
+            settings.validation_split,
+            stream(seed, "validation"),
+        )
+        method.hold_out(np.union1d(validation, dropped))
+        method.prepare(
+            PreparationContext(
+                seed=seed,
+                train_standard=partial(
+                    standard_probabilities,
+                    inputs=inputs,
+                    settings=settings,
+                    seed=seed,
+                    checkpoint=run.checkpoint("standard"),
+                    create_trainer=create_trainer,
+                ),
+                teacher_probabilities=partial(
+                    mean_probabilities, network_paths(run.folder), inputs.images
+                ),
+            )
+        )
+        trainer = create_trainer(method)
+        # Held-out samples may choose any epoch.
+        interval = 1 if len(method.held_out) else settings.evaluate_every
+        evaluation = every_n_epochs(
+            interval,
+            settings.epochs,
+            combine_callbacks(
+                Evaluation(method, trainer.images, experiment),
+                HeldOutEvaluation(method, trainer.images, validation, "accuracy"),
+            ),
+        )
+        history = fit_best_epoch(
+            trainer,
+            method.held_out,
+            settings.epochs,
+            seed,
+            stage=name,
+            checkpoint=run.checkpoint("main"),
+            evaluation=evaluation,
+            name=name,
+        )
+        write_results(plan, experiment, method, history)
+
+
+def with_labels(experiment: Experiment, selected: Selected) -> Experiment:
+    """Return the experiment with the labels of a selection, which a person may have corrected."""
+    labels = selected.frame.y_noisy.to_numpy(int)
+    return replace(experiment, data=replace(experiment.data, y_noisy=labels))
+
+
+def method_inputs(experiment: Experiment, name: str, selected: Selected | None) -> MethodInputs:
+    """Collect what the method may use."""
+    data, settings = experiment.data, experiment.settings
+    inputs = MethodInputs(
+        images=data.dataset.x_train,
+        labels=data.y_noisy,
+        n_classes=data.dataset.n_classes,
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+        noise_ratio=data.noise_rate,
+        T=data.T,
+        assumed_pattern=experiment.assumed_pattern,
+        options=options_of(name, experiment.arguments),
+    )
+    if selected is None:
+        return inputs
+    frame = selected.frame
+    return inputs.with_selection(
+        frame.select.to_numpy(), frame.candidate.to_numpy(), frame.eval_ratio[0]
+    )
+
+
+def write_results(
+    plan: TrainingPlan, experiment: Experiment, method: Method, history: list[dict]
+) -> None:
+    """Write networks, matrices, labels, log, result and figures of a training, then its record."""
+    run, name, dataset = plan.run, plan.method, experiment.dataset
+    for k, network in enumerate(method.networks):
+        path = run.folder / f"{name}_{k + 1}.keras"
+        save_inference_model(network, path, dataset.classes, method.flip_tta)
+    for matrix in method.matrices:
+        frame = pd.DataFrame(getattr(method, matrix))
+        write_csv(run.folder / f"{name}_{matrix}.csv", frame, index=True)
+    labels = write_labels(
+        run.folder / f"{name}_labels.csv", experiment, method.corrected_labels()
+    )
+    log = training_log(history)
+    result = test_accuracies(log, method.n_networks)
+    if not dataset.clean_test:
+        result["test_labels"] = GIVEN
+    write_csv(run.folder / f"{name}_training.csv", log)
+    write_csv(run.folder / f"{name}_result.csv", result.assign(recipe=experiment.recipe))
+    draw.training_figures(run.folder, name)
+    mean = result.astype(object).set_index("network").loc["mean"].dropna().to_dict()
+    run.finish(**mean, **scores_of(labels))
