@@ -95,7 +95,7 @@ def test_small_print_is_small():
     """What an axis starts from, and which of two networks a line is."""
     frame = pd.DataFrame({"test_accuracy_1": [.5, .6], "test_accuracy_2": [.4, .7]}, index=[1, 2])
     axes, = figures.training(frame, "incv", "").axes
-    start, = axes.findobj(lambda item: isinstance(item, Text) and item.get_text().startswith("axis from "))
+    start, = axes.findobj(lambda item: isinstance(item, Text) and item.get_text().startswith("y axis from "))
     assert (start.get_fontsize(), start.get_color()) == (7, "0.4")
     assert {text.get_fontsize() for text in axes.get_legend().get_texts()} == {8}
 
@@ -148,7 +148,7 @@ def test_iterations_of_which_the_truth_is_not_known_are_counts_alone():
 def test_the_legends_of_iterations_are_small_and_that_of_the_counts_is_one_line():
     frame = pd.DataFrame({"LP": [.9], "LR": [.5], "selected": [5], "candidate": [3], "removed": [2]}, index=[1])
     shares, counts = (axes.get_legend() for axes in figures.iterations(frame, "").axes)
-    assert [text.get_text() for text in shares.get_texts()] == ["label precision LP", "label recall LR"]
+    assert [text.get_text() for text in shares.get_texts()] == ["label precision (LP)", "label recall (LR)"]
     assert {text.get_fontsize() for legend in (shares, counts) for text in legend.get_texts()} == {8}
     assert counts._ncols == 3 and not counts.get_frame_on() and shares.get_frame_on()
 

@@ -49,14 +49,15 @@ SCORES = {"TA": ("#0072b2", "-", "o"), "LP": ("#a00000", (0, (5, 1.5)), "s"),
 AXES = {                # width, height; of each panel the title, what is on its axes
     "theory": (8.4, 3.2, [("sym noise", "noise ratio", ""), ("asym noise", "noise ratio", "")]),
     "maps": (2.8, 5.6, [("M", "predicted class", "true class"), ("T", "noisy label", "true class")]),
-    "iterations": (7.6, 3, [("", "iteration", "share"), ("", "iteration", "samples")]),
-    "training": (11.4, 3, [("", "epoch", "test accuracy"), ("", "epoch", "samples kept"), ("", "epoch", "LID")]),
+    "iterations": (7.6, 3, [("", "iteration", "fraction"), ("", "iteration", "samples")]),
+    "training": (11.4, 3, [("", "epoch", quantity) for quantity in (
+        "test accuracy", "fraction of samples kept", "local intrinsic dimensionality")]),
     "accuracy": (8.4, 7.2, [(f"{setting} (n = 2)", "epoch", "test accuracy") for setting in (
         "sym 0.5", "asym 0.4", "sym 0.2")]),
-    "selection": (8.4, 3.2, [("label precision LP", "iteration", ""), ("label recall LR", "iteration", "")]),
+    "selection": (8.4, 3.2, [("label precision (LP)", "iteration", ""), ("label recall (LR)", "iteration", "")]),
 }
 LEGENDS = {             # columns, and the entries in their order
-    "theory": (3, ["test accuracy TA", "label precision LP", "label recall LR", "theory", "measured", "MLP",
+    "theory": (3, ["test accuracy (TA)", "label precision (LP)", "label recall (LR)", "theory", "measured", "MLP",
                    "published"]),
     "accuracy": (4, ["Standard", "INCV", "INCV, MLP", "newest"]),
     "selection": (3, ["sym 0.5 (n = 2)", "asym 0.4, MLP (n = 2)", "published"]),
@@ -104,10 +105,10 @@ def test_epochs_are_counted_from_1(n, expected):
 
 def test_an_axis_that_does_not_start_at_0_says_so():
     share = figures.training(pd.DataFrame({"alpha": [.5, .9], "kept": [0, 1], "lid": [3, 9]}, index=[1, 2]), "incv", "")
-    assert [axes.get_title(loc="left") for axes in share.axes] == ["axis from 0.48", "", "axis from 2.7"]
+    assert [axes.get_title(loc="left") for axes in share.axes] == ["y axis from 0.48", "", "y axis from 2.7"]
     for name in ("iterations", "training", "accuracy", "selection"):
         for axes in DRAWN[name]().axes:
-            assert axes.get_title(loc="left").startswith("axis from ") == (axes.get_ylim()[0] > 0)
+            assert axes.get_title(loc="left").startswith("y axis from ") == (axes.get_ylim()[0] > 0)
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -219,7 +220,7 @@ def test_the_sets_of_an_iteration_stand_on_each_other():
     assert [bar.get_width() for bar in counts.patches] == pytest.approx([.6] * 6)
     assert [text.get_text() for text in counts.get_legend().get_texts()] == ["selected", "candidate", "removed"]
     assert [(line.get_label(), list(line.get_ydata())) for line in scores.lines] == [
-        ("label precision LP", [.9, .8]), ("label recall LR", [.5, .7])]
+        ("label precision (LP)", [.9, .8]), ("label recall (LR)", [.5, .7])]
     assert counts.get_ylim()[1] == pytest.approx(1.15 * 10) and scores.get_ylim()[1] < 1
     assert ticks(scores) == ticks(counts) == [1, 2]
 
@@ -243,7 +244,7 @@ def test_shares_are_written_into_small_maps():
     figure = figures.heat_maps([[("M", sparse)], [("T", sparse / 2)]], ["", ""])
     assert [text.get_text() for text in figure.axes[0].texts] == ["100", "1", "99"]
     assert {axes.images[0].get_clim() for axes in figure.axes[:2]} == {(0, 99.5)}
-    assert figure.get_supxlabel() == "numbers: per cent of the true class"
+    assert figure.get_supxlabel() == "values in per cent of the true class"
 
 
 def test_digits_in_maps_are_readable_where_a_page_shows_four_maps_in_830_pixels():

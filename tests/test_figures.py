@@ -109,7 +109,8 @@ def test_own_columns_become_panels_by_quantity():
     frame = pd.DataFrame({"kept": [64, 60], "precision_1": [0.9, 0.8], "precision_2": [0.8, 0.8], "blank": np.nan,
                           "text": ["a", "b"]})
     figure = figures.training(frame, "incv", "INCV")
-    assert [(axes.get_ylabel(), len(axes.lines)) for axes in figure.axes] == [("samples kept", 1), ("precision", 2)]
+    panels = [(axes.get_ylabel(), len(axes.lines)) for axes in figure.axes]
+    assert panels == [("fraction of samples kept", 1), ("precision", 2)]
     assert list(figure.axes[1].lines[1].get_ydata()) == [0.8, 0.8]
 
 

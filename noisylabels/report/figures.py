@@ -72,7 +72,7 @@ def heat_maps(rows, labels):
             if written:
                 _write_values(axes, 100 * matrix, dark=largest / 2)
     if written:
-        figure.supxlabel("numbers: per cent of the true class", fontsize=9)
+        figure.supxlabel("values in per cent of the true class", fontsize=9)
     else:
         figure.colorbar(image, ax=grid, shrink=0.7, label="per cent of the true class")
     return figure
@@ -88,7 +88,7 @@ def iterations(frame, title):
     figure, panels = _panels(1 + known, width=3.8 if known else 6.4, height=3)
     for score in ("LP", "LR") if known else ():
         panels[0].plot(frame.index, frame[score], label=SCORES[score].name, **SCORES[score].style())
-        panels[0].set(ylabel="share")
+        panels[0].set(ylabel="fraction")
         panels[0].legend(fontsize=8)
     counts = panels[-1]
     below = np.zeros(len(frame))
@@ -205,7 +205,7 @@ def _finish(panels, name, last):
         axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
         start = axes.get_ylim()[0]
         if start > 0:
-            axes.set_title(f"axis from {start:.2g}", loc="left", fontsize=7, color="0.4")
+            axes.set_title(f"y axis from {start:.2g}", loc="left", fontsize=7, color="0.4")
 
 
 def _title(figure, text):

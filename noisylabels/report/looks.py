@@ -42,17 +42,19 @@ STYLES = {                      # of the methods, by name
 OWN = (                         # of others, in the order in which they are registered
     ("#777777", (0, (3, 1, 1, 1)), "*"), ("#a0522d", (0, (1, 2)), "8"), ("#4060e0", (0, (7, 1, 2, 1)), "d"))
 SCORES = {
-    "TA": Look("test accuracy TA", "#0072b2", "-", "o"),
-    "LP": Look("label precision LP", "#a00000", (0, (5, 1.5)), "s"),
-    "LR": Look("label recall LR", "#e69f00", (0, (6, 1.5, 1, 1.5)), "^"),
+    "TA": Look("test accuracy (TA)", "#0072b2", "-", "o"),
+    "LP": Look("label precision (LP)", "#a00000", (0, (5, 1.5)), "s"),
+    "LR": Look("label recall (LR)", "#e69f00", (0, (6, 1.5, 1, 1.5)), "^"),
 }
 FILLS = ("none", "left", "right", "top", "bottom")      # of the markers of runs that are not the recipe as it stands
 GREY = Look("", "0.4", "-", "o")
 SETS = {"selected": "#0072b2", "candidate": "#e69f00", "removed": "#a00000"}
 QUANTITIES = {"test_agreement": "agreement with noisy test labels",
-              "heldout_accuracy": "agreement with held-out labels", "heldout_loss": "loss on held-out labels",
-              "kept_precision": "label precision of the kept", "kept": "samples kept", "lid": "LID", "alpha": "α",
-              "selected": "samples selected", "LP": "label precision LP", "LR": "label recall LR"}
+              "heldout_accuracy": "agreement with held-out noisy labels",
+              "heldout_loss": "loss on held-out noisy labels", "kept_precision": "label precision of kept samples",
+              "kept": "fraction of samples kept", "lid": "local intrinsic dimensionality",
+              "alpha": "weight α of the observed label", "selected": "selected samples",
+              "LP": "label precision (LP)", "LR": "label recall (LR)"}
 
 
 def named(what, differs):
