@@ -26,7 +26,8 @@ def assert_is_picture(path):
 
 
 def test_test_accuracy_figure_is_of_finished_runs(digits):
-    assert names(draw.summary(digits, "digits")) == ["table.csv", "table.md", "TestAcc.png"]
+    written = ["runs.csv", "runs.md", "table.csv", "table.md", "TestAcc.png"]
+    assert names(draw.summary(digits, "digits")) == written
     assert_is_picture(digits / "digits/TestAcc.png")
     lines = [pd.Series([0.5, 0.8]), pd.Series([0.5, 0.6]), pd.Series([0.2, 0.7])]
     assert draw.over_seeds(lines).to_numpy() == pytest.approx(np.array([[0.4, 0.03**0.5, 3], [0.7, 0.1, 3]]))
