@@ -82,6 +82,6 @@ def test_too_little_memory_for_the_images_is_said(monkeypatch):
     def fails():
         raise tf.errors.InternalError(None, None, "Failed copying input tensor: Dst tensor is not initialized.")
 
-    monkeypatch.setattr(trainer, "image_type", fails)
+    monkeypatch.setattr(device, "image_type", fails)
     with pytest.raises(UserError, match="--gpu_id: the device has too little memory for 12 images of 4 bytes; smaller"):
         as_tensor(toy("standard").inputs.images)
