@@ -97,7 +97,7 @@ class Settings:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The settings under their record keys, without the schedule, which the recipe implies."""
+        """Return the settings by record key. The schedule is left out: the recipe implies it."""
         values = asdict(self)
         del values["lr_schedule"]
         return {_record_key(name): value for name, value in values.items()}

@@ -266,7 +266,7 @@ class Method:
 
     @property
     def state(self) -> list[Any]:
-        """All variables that the training changes, in a fixed order."""
+        """Return all variables that the training changes, in a fixed order."""
         variables = [v for network in self.networks for v in network.variables]
         variables += [v for optimizer in self.optimizers for v in optimizer.variables]
         return variables + self.extra_state

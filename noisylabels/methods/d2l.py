@@ -1,21 +1,25 @@
 """D2L: dimensionality-driven learning, which trusts the labels less once the features spread.
 
-A network that begins to fit noise needs more dimensions for its features. Before each epoch e of E,
-the local intrinsic dimensionality (LID) of the features is estimated from the distances
-r_1 <= ... <= r_k of each image to its k = 20 nearest neighbours in a batch,
+A network that begins to fit noise needs more dimensions for its features. The local intrinsic
+dimensionality (LID) of the features is therefore measured before each epoch e of E:
 
-    LID(x) = -k / sum_{i=1..k} log(r_i / r_k),
+    LID(x) = -k / sum_{i=1..k} log(r_i / r_k)
 
-and averaged over 1,280 random training images in batches of 128.
+where r_1 <= ... <= r_k are the distances of x to its k = 20 nearest neighbours in a batch. LID_e is
+the mean over 1,280 random training images in batches of 128.
 
-The turning point is the first epoch e >= e_1 with LID_e - mean > 2 std, where mean and std are
-those of the w epochs before, w = 5/120 E and e_1 = 45/120 E. There, the network returns once to its
-state before the previous epoch. From there on, it learns from
+The turning point is the first epoch e >= e_1 with
 
-    target = alpha onehot(y) + (1 - alpha) onehot(argmax prediction),
-    alpha = exp(-(e / E) LID_e / min LID).
+    LID_e - mean > 2 std,    mean and std of LID over the w epochs before e,
+    w = 5/120 E,    e_1 = 45/120 E
 
-Before, alpha = 1, which is plain cross entropy.
+At the turning point, the network returns once to its state before the previous epoch. From there
+on, it learns the target
+
+    target = alpha onehot(y) + (1 - alpha) onehot(argmax prediction)
+    alpha = exp(-(e / E) LID_e / min LID)
+
+Until then alpha = 1, which is plain cross entropy.
 
 Needs no knowledge of the noise.
 
@@ -64,7 +68,7 @@ def lid(features: np.ndarray, k: int = 20) -> np.ndarray:
     Returns
     -------
     np.ndarray
-        LID, float64 (n,). It is 0 for points that have a duplicate, and nan or infinite where
+        LID, float64 (n,). It is 0 for points with a duplicate, and nan or infinite where
         r_1 = r_k.
     """
     x = np.asarray(features, np.float64)

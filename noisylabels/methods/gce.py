@@ -3,7 +3,8 @@
     L = (1 - p_y^q) / q,    dL/dlogits = p_y^q (p - onehot(y)),    q = 0.7
 
 The gradient is that of cross entropy times p_y^q: a label that the network finds unlikely has
-little influence. q -> 0 is cross entropy. q = 1 is half of the absolute error, which learns slowly.
+little influence. With q -> 0 the loss is cross entropy. With q = 1 it is half of the absolute
+error, which learns slowly.
 
 Needs no knowledge of the noise.
 

@@ -13,7 +13,7 @@ class MethodOption(NamedTuple):
 
     @property
     def default(self) -> Any:
-        """The default value. With None the method has a default of its own."""
+        """Return the default value. None means that the method computes it."""
         return self.choices[0]
 
 

@@ -14,7 +14,7 @@ class MethodEntry(NamedTuple):
 
     class_name: str
     title: str  # in tables and figures
-    cost: float = 1.0  # time of an epoch, in epochs of Standard
+    cost: float = 1.0  # time per epoch, relative to Standard
     teacher: str | None = None  # method whose networks it needs
 
 
