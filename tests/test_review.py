@@ -245,6 +245,24 @@ def test_a_cell_of_the_map_filters(opened, tmp_path):
     assert len(marks(browser)) == 7
 
 
+def test_the_map_is_coloured_only_where_label_and_suggestion_differ(opened):
+    """However often they agree: the most frequent difference has the full colour."""
+    browser = opened([0] * 50 + [2, 2, 0], [0] * 50 + [0, 0, 1])
+    colors = [browser.find_element(By.CSS_SELECTOR, f"[data-pair='{pair}']").value_of_css_property("background-color")
+              for pair in ("0 0", "0 1", "2 0")]
+    assert [float(color.rpartition(",")[2].strip(" )")) for color in colors] == pytest.approx([0, .38, .68], abs=.01)
+
+
+@pytest.mark.parametrize("given, suggested, title, pairs", [
+    ([5] * 9 + [7, 7, 1], [5] * 9 + [8, 8, 2], "Most frequent pairs, given → suggested",
+     ["class 7 → class 8 (2)", "class 1 → class 2 (1)"]),
+    ([5, 6], [5, 6], "No suggestion differs from its label", [])])
+def test_of_many_classes_the_pairs_that_differ_are_listed(given, suggested, title, pairs, opened):
+    browser = opened(given, suggested, [f"class {k}" for k in range(31)])
+    buttons = browser.find_elements(By.CSS_SELECTOR, "#pairs button")
+    assert text(browser, "map-title") == title and [button.get_property("textContent") for button in buttons] == pairs
+
+
 def test_after_a_click_on_a_button_the_keys_are_those_of_the_images(opened, tmp_path):
     browser = opened()
     browser.find_element(By.ID, "clear").click()

@@ -1,11 +1,15 @@
 """The drawing of label issues: numbers and images in, a matplotlib Figure out."""
+from collections.abc import Sequence
+
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 COLUMNS = 8                     # of pictures
 NAMED = 40                      # so many classes have their names beside the matrix, more their numbers
 ISSUE, OTHER = "#a00000", "#0072b2"
+AGREEING = "0.93"               # colour of the diagonal of the matrix
 
 
 def pictures(images, labels):
@@ -28,14 +32,26 @@ def pictures(images, labels):
     return figure
 
 
-def matrix(counts, classes):
-    """How many samples of each given label (rows) are predicted as which class (columns). counts: int (c, c)."""
+def matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Draw how many samples of each given label (rows) are predicted as which class (columns).
+
+    The diagonal, where the two agree, is grey, so that the colours show the differences.
+
+    Parameters
+    ----------
+    counts : ndarray
+        int (c, c).
+    classes : sequence of str
+        Names of the c classes.
+    """
     c = len(classes)
+    agree = np.eye(c, dtype=bool)
     size = min(4.2 + .28 * c, 12)
     figure = Figure(figsize=(size + 1, size), layout="constrained")
     axes = figure.subplots()
-    others = counts[~np.eye(c, dtype=bool)].max()
-    image = axes.imshow(counts, vmin=0, vmax=max(others, 1), cmap="Blues")
+    most = max(counts[~agree].max(), 1)
+    colors = colormaps["Blues"].with_extremes(bad=AGREEING)
+    image = axes.imshow(np.ma.masked_array(counts, agree), vmin=0, vmax=most, cmap=colors)
     axes.set(xlabel="predicted label", ylabel="given label")
     if c <= NAMED:
         names = [shortened(name) for name in classes]
@@ -48,14 +64,23 @@ def matrix(counts, classes):
         for (row, column), count in np.ndenumerate(counts):
             if count:
                 axes.text(column, row, f"{count}", ha="center", va="center", fontsize=7,
-                          color="white" if count > .6 * others else "black")
-    figure.colorbar(image, ax=axes, shrink=.7, extend="max", label="samples", ticks=MaxNLocator(integer=True))
+                          color="white" if row != column and count > .6 * most else "black")
+    figure.colorbar(image, ax=axes, shrink=.7, label="samples; grey: both labels agree",
+                    ticks=MaxNLocator(integer=True))
     return figure
 
 
-def histogram(scores, issue):
-    """label_score of the issues and of the other samples, and the highest of an issue. Both (n,)."""
-    figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+def histogram(scores: np.ndarray, issue: np.ndarray) -> Figure:
+    """Draw the label_score of the issues and of the other samples, and the highest score of an issue.
+
+    Parameters
+    ----------
+    scores : ndarray
+        Probabilities, float (n,).
+    issue : ndarray
+        Whether a sample is an issue, bool (n,).
+    """
+    figure = Figure(figsize=(5.2, 3.4), layout="constrained")
     axes = figure.subplots()
     bins = np.linspace(0, 1, 41)
     for chosen, name, color in ((issue, "label issues", ISSUE), (~issue, "others", OTHER)):
@@ -65,7 +90,7 @@ def histogram(scores, issue):
                      label=f"highest of an issue: {scores[issue].max():.3f}")
     axes.set(xlabel="label_score, the probability of the given label", ylabel="samples", yscale="log", xlim=(0, 1))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     return figure
 
 
