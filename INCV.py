@@ -19,6 +19,7 @@ from noisylabels.pipeline.load import load_noisy_data
 from noisylabels.pipeline.plan import plan_selection
 from noisylabels.progress import Progress
 from noisylabels.report import draw, review
+from noisylabels.report.console import print_files
 from noisylabels.selection.files import csv_path
 from noisylabels.selection.select import select
 
@@ -53,8 +54,15 @@ def run(args: Namespace) -> None:
             select(plan.experiment, plan.run, progress)
 
     # files
-    draw.print_selection(csv_path(plan.experiment), data.dataset, args.review_images)
-    draw.print_paths(draw.summary(args.results_dir, data.dataset.name))
+    csv = csv_path(plan.experiment)
+    draw.print_selection(csv, data.dataset, args.review_images)
+    draw.summary(args.results_dir, data.dataset.name)
+    opened = {
+        csv.with_name("review.html"): "review the labels that are most likely wrong",
+        csv.with_name("label_issues.csv"): "all samples, the most suspicious label first",
+        csv: "the selection that INCV_main.py trains on",
+    }
+    print_files(opened, csv.parent)
 
 
 def main(argv=None):

@@ -11,6 +11,7 @@ Draws the comparison of all methods found in results/<dataset>/ anew: table.csv,
 """
 import noisylabels.python  # noqa: F401 # isort: skip
 from argparse import Namespace
+from pathlib import Path
 
 import pandas as pd
 
@@ -21,6 +22,8 @@ from noisylabels.pipeline.execute import carry_out
 from noisylabels.pipeline.load import load_noisy_data
 from noisylabels.pipeline.plan import plan_training
 from noisylabels.report import draw
+from noisylabels.report.console import print_files
+from noisylabels.report.files import figure_path
 from noisylabels.report.read import RESULT_COLUMNS, read_finished
 from noisylabels.selection.files import scores_of
 
@@ -52,11 +55,18 @@ def run(args: Namespace) -> None:
     # files
     for done in pending or [plan]:
         print_summary(done.experiment.folder, done.method)
-    draw.print_paths(draw.summary(args.results_dir, data.dataset.name))
+    draw.summary(args.results_dir, data.dataset.name)
+    folder = plan.experiment.folder
+    opened = {
+        folder / f"{plan.method}_result.csv": "test accuracy of the networks",
+        figure_path(folder / f"{plan.method}_training.png"): "test accuracy over the epochs",
+        Path(args.results_dir, data.dataset.name, "table.md"): "all methods and noise settings",
+    }
+    print_files(opened, folder)
 
 
-def print_summary(folder, method):
-    """The test accuracies of a finished run, from its files, and the paths of all that it wrote."""
+def print_summary(folder: Path, method: str) -> None:
+    """Print the test accuracies of a finished run, from its files."""
     result = read_finished(folder / f"{method}_result.csv", "network", ["final", "last10_epochs", *RESULT_COLUMNS])
     averaged = {10: "ten"}.get(n := int(result.last10_epochs.iloc[0]), n)
     titles = {"final": "network saved", "last": "last epoch", "last10": f"mean of last {averaged}",
@@ -80,9 +90,6 @@ def print_summary(folder, method):
         frame = pd.read_csv(labels)
         scores = "".join(f", {name.replace('_', ' ')} {value:.3f}" for name, value in scores_of(frame).items())
         print(f"its labels: {(frame.label == frame.y_noisy).sum():,} of {len(frame):,} as observed{scores}")
-    others = tuple(f"{other}_" for other in METHODS if other.startswith(f"{method}_"))
-    own = [path for path in sorted(folder.glob(f"{method}_*")) if not path.name.startswith(others)]
-    draw.print_paths([*own, folder / "classes.json"])
 
 
 def main(argv=None):

@@ -10,15 +10,19 @@ results/<dataset>/: Verify_Theory.csv, Verify_Theory.png (TA, LP, LR by noise ra
 """
 import noisylabels.python  # noqa: F401 # isort: skip
 from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from noisylabels import cli, flags
 from noisylabels.flag_rules import check_flags
 from noisylabels.pipeline.load import add_noise, load_data, resolve_noise
-from noisylabels.pipeline.plan import THEORY_FILES, plan_theory
+from noisylabels.pipeline.plan import plan_theory
 from noisylabels.progress import Progress
 from noisylabels.report import draw
+from noisylabels.report.console import print_files
+from noisylabels.report.files import figure_path
 from noisylabels.report.read import VERIFY_COLUMNS, read_finished
 from noisylabels.theory import Noise
 
@@ -55,17 +59,23 @@ def run(args: Namespace) -> None:
 
     # files
     print_summary(args.noise_pattern, [plan.experiment.folder for plan in plans])
-    draw.print_paths(draw.verify_figures(args.results_dir, dataset.name))
+    draw.verify_figures(args.results_dir, dataset.name)
+    folder = Path(args.results_dir, dataset.name)
+    opened = {
+        figure_path(folder / "Verify_Theory.png"): "TA, LP and LR over the noise ratio, with the theory",
+        figure_path(folder / "Verify_Theory_M.png"): "confusion matrices M over the noise matrices T",
+        folder / "Verify_Theory.md": "all runs in numbers",
+    }
+    print_files(opened, folder)
 
 
-def print_summary(pattern, folders):
-    """What finished runs found, from their files, and the paths of these."""
+def print_summary(pattern: str, folders: Sequence[Path]) -> None:
+    """Print the scores of finished runs, from their files."""
     print(f"\n{pattern}     TA  theory      LP  theory      LR  theory   clean test accuracy")
     found = [read_finished(folder / "Verify_Theory.csv", "ratio", VERIFY_COLUMNS) for folder in folders]
     for row in pd.concat(found).itertuples():
         print(f"{row.Index:<4.2g}" + "".join(f"{a:>7.3f} {b:>7.3f} " for a, b in (
             (row.TA, row.TA_theory), (row.LP, row.LP_theory), (row.LR, row.LR_theory))) + f"{row.test_accuracy:>10.3f}")
-    draw.print_paths([folder / name for folder in folders for name in THEORY_FILES])
 
 
 def main(argv=None):

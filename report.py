@@ -4,8 +4,8 @@
     python report.py --results_dir results others           # and compares the two, in results/<dataset>/compared.*
 
 draws what the runs of that data set (without --dataset: of all) left in `results/<dataset>/<pattern>/<ratio>/` and
-beneath, and prints the paths; it takes seconds and no TensorFlow. Missing runs leave gaps; a file that is damaged is
-named on standard error and left out. Only runs that agree in everything but the seed are averaged.
+its subfolders, and prints what to open next; it takes seconds and no TensorFlow. Missing runs leave gaps; a damaged
+file is named on standard error and left out. Only runs that agree in everything but the seed are averaged.
 """
 import noisylabels.python  # noqa: F401 # isort: skip
 from pathlib import Path
@@ -14,6 +14,8 @@ from noisylabels import cli
 from noisylabels.data import name_of
 from noisylabels.errors import UserError, did_you_mean
 from noisylabels.report import draw
+from noisylabels.report.console import print_files
+from noisylabels.report.files import figure_path
 from noisylabels.runs.folders import find_runs
 
 
@@ -28,7 +30,7 @@ def arguments():
 
 def run(args):
     draw.set_format(args.format)
-    roots, written = [Path(root) for root in args.results_dir], []
+    roots, opened, folders = [Path(root) for root in args.results_dir], {}, []
     args.dataset = args.dataset and name_of(args.dataset)
     found = {root: [folder.name for folder in sorted(root.glob("*")) if find_runs(root, folder.name)] for root in roots}
     everywhere = sorted({name for names in found.values() for name in names})
@@ -38,13 +40,25 @@ def run(args):
     for dataset in [args.dataset] if args.dataset else everywhere:
         having = [root for root in roots if dataset in found[root]]
         for root in having:
-            written += draw.everything(root, dataset)
+            if draw.everything(root, dataset):
+                folders.append(root / dataset)
+                opened |= to_open(root / dataset)
         if len(having) > 1:
-            written += draw.compare(having, dataset)
-    if not written:
+            draw.compare(having, dataset)
+            opened[having[0] / dataset / "compared.md"] = f"the comparison of {len(having)} folders"
+    if not folders:
         raise UserError(f"argument --results_dir: no finished run in {' or '.join(args.results_dir)}; make one, with "
                         "INCV_main.py for example")
-    draw.print_paths(written)
+    print_files(opened, *folders)
+
+
+def to_open(folder: Path) -> dict[Path, str]:
+    """Return the files of a data set's results that show all of its runs: {path: description}."""
+    return {
+        folder / "table.md": "test accuracy of all methods",
+        figure_path(folder / "INCV.png"): "label precision and recall of the selections",
+        figure_path(folder / "Verify_Theory.png"): "theory and measurement",
+    }
 
 
 def main(argv=None):

@@ -25,6 +25,8 @@ from noisylabels.flag_rules import check_flags
 from noisylabels.methods import METHODS, PAPER_METHODS
 from noisylabels.pipeline.load import load_data
 from noisylabels.report import draw
+from noisylabels.report.console import print_files
+from noisylabels.report.files import figure_path
 from noisylabels.sweep.fingerprint import fingerprint, mark
 from noisylabels.sweep.plan import command_flags, plan_sweep
 from noisylabels.sweep.run_tasks import SerialExecutor, run_tasks
@@ -159,11 +161,16 @@ def run(args: argparse.Namespace) -> None:
     with chosen, Status(tasks, chosen) as status:
         run_tasks(tasks, chosen, status)
     draw.set_format(args.format)
-    paths = draw.summary(args.results_dir, dataset.name)
-    for path in paths:
-        if path.name == "table.md":
-            print("\n" + path.read_text(encoding="utf-8"))
-    draw.print_paths(paths)
+    folder = Path(args.results_dir, dataset.name)
+    table = folder / "table.md"
+    if table in draw.summary(args.results_dir, dataset.name):
+        print("\n" + table.read_text(encoding="utf-8"), end="")
+    opened = {
+        table: "this table",
+        figure_path(folder / "TestAcc.png"): "test accuracy over the epochs",
+        figure_path(folder / "INCV.png"): "label precision and recall of the selections",
+    }
+    print_files(opened, folder)
     if status.failed:
         print(*status.failures(), sep="\n", file=sys.stderr)
         sys.exit(1)

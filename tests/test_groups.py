@@ -189,7 +189,7 @@ def test_trees_are_compared_in_the_first(tmp_path):
     for tree, accuracy in (("A", .8), ("B", .6)):
         write_run(tmp_path / tree / "digits/sym/0.5", "standard", accuracy)
     done = run_command("report.py", "--results_dir", tmp_path / "A", tmp_path / "B")
-    assert (done.returncode, done.stderr) == (0, "") and f"wrote {tmp_path}/A/digits/compared.md" in done.stdout
+    assert (done.returncode, done.stderr) == (0, "") and f"  {tmp_path}/A/digits/compared.md  the comp" in done.stdout
     table = pd.read_csv(tmp_path / "A/digits/compared.csv").set_index("differs")
     assert table.final_mean.to_dict() == {f"{tmp_path}/A": .8, f"{tmp_path}/B": .6}
     assert {"compared.csv", "compared.md", "compared_TestAcc.png"} == {

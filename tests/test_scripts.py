@@ -1,6 +1,7 @@
 """The three scripts through the command line, on digits with small settings: what they write and print."""
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,13 @@ FILES["INCV_main"] = FILES["INCV"] | {f"digits/sym/0.5/{name}" for name in (
     ".incv_training.lock")} | {f"digits/{name}" for name in ("table.csv", "table.md", "TestAcc.png")}
 
 
+NEXT = {                                # what a user is to open
+    "INCV": {SELECTION, "digits/sym/0.5/label_issues.csv", "digits/sym/0.5/review.html"},
+    "INCV_main": {"digits/sym/0.5/incv_result.csv", "digits/sym/0.5/incv_training.png", "digits/table.md"},
+    "Verify_Theory": {f"digits/Verify_Theory{ending}" for ending in (".png", "_M.png", ".md")},
+}
+
+
 @pytest.fixture(scope="module")
 def digits():
     return load_dataset("digits", "")
@@ -47,10 +55,11 @@ def test_files_and_terminal(script, finished):
     assert max(map(len, lines)) <= 160 and all(line.isprintable() for line in lines)
     epoch = r"^(\(1/\d\) )?(INCV 1[ab]|sym 0.2)  epoch 1/\d  loss \d.\d{4}  accuracy 0.\d{4}  .* s  ETA \d:\d\d$"
     assert re.search(epoch, ended.out, re.MULTILINE)
-    written = {line.removeprefix(f"wrote {folder}/") for line in lines if line.startswith("wrote ")}
-    assert all((folder / name).is_file() for name in written)
-    assert {name for name in FILES[script] if not name.endswith((".json", ".lock"))} == {
-        name for name in written if not name.endswith(".json")}
+    opened = [line.split()[0] for line in lines[lines.index("open next:") + 1:-1]]
+    assert {str(Path(path).relative_to(folder)) for path in opened} == NEXT[script]
+    where = "digits" if script == "Verify_Theory" else "digits/sym/0.5"
+    others = [name for name in FILES[script] - NEXT[script] if name.startswith(where) and not name.endswith(".lock")]
+    assert lines[-1] == f"{len(others)} other files are in {folder / where}"
     for path in folder.rglob("*.png"):
         with Image.open(path) as image:
             image.load()

@@ -150,7 +150,7 @@ def test_where_all_fail_the_sweep_says_with_what_and_ends_with_1(task, call, tmp
     monkeypatch.setattr(sweep, "plan", lambda *_: bad)
     monkeypatch.setattr(sweep, "ROOT", tmp_path)
     ended = call("sweep", "--results_dir", tmp_path)
-    assert ended.code == 1 and "Traceback" not in ended.err and "wrote" not in ended.out
+    assert ended.code == 1 and "Traceback" not in ended.err and "open next" not in ended.out
     assert {*ended.err.splitlines()} == {
         f"failed: {bad[0].command}: exit code 1, see {bad[0].log}: no such thing",
         f"failed: {bad[1].command}: exit code 1, see {bad[1].log}: ZeroDivisionError: division by zero"}

@@ -108,14 +108,16 @@ def test_what_does_the_tasks(flags, expected, monkeypatch, tmp_path):
     assert leaving == ["leave"] * elsewhere and (tmp_path / ".sweep").exists() == elsewhere
 
 
-def test_a_sweep_ends_with_its_table_and_the_paths_of_all(call, monkeypatch, tmp_path):
-    paths = [tmp_path / "table.csv", tmp_path / "table.md"]
-    paths[1].write_text("| ± |\n", encoding="utf-8")
+def test_a_sweep_ends_with_its_table_and_what_to_open(call, monkeypatch, tmp_path):
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    for name in ("table.csv", "table.md", "runs.csv"):
+        (folder / name).write_text("| ± |\n", encoding="utf-8")
     monkeypatch.setattr(sweep, "plan", lambda *_: [])
-    monkeypatch.setattr(sweep.draw, "summary", lambda *_: paths)
+    monkeypatch.setattr(sweep.draw, "summary", lambda *_: [folder / "table.csv", folder / "table.md"])
     monkeypatch.delattr(sweep, "executor")                              # nor takes it a cluster, to do nothing with
     ended = call("sweep", "--jobs", 2, "--results_dir", tmp_path)
-    assert ended == (0, f"\n| ± |\n\nwrote {paths[0]}\nwrote {paths[1]}\n", "")
+    assert ended == (0, f"\n| ± |\n\nopen next:\n  {folder}/table.md  this table\n2 other files are in {folder}\n", "")
 
 
 def test_a_training_that_another_sweep_is_at_is_waited_for(monkeypatch):

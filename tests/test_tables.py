@@ -1,6 +1,4 @@
 """Tables, and the report as a command, from small results folders made here: whole, half finished, damaged, foreign."""
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -264,11 +262,14 @@ def test_nothing_found_is_nothing_drawn(tmp_path):
 # ---------------------------------------------------------------------------------------------------------- the command
 
 
-def test_command_draws_and_names_what_it_wrote(digits, call):
+def test_command_draws_and_says_what_to_open(digits, call):
+    """Of what there is; hidden files are not counted."""
+    (digits / "digits/.hidden").touch()
     done = run_command("report.py", "--results_dir", digits)
     assert done.returncode == 0 and done.stderr == ""
-    paths = [Path(line.removeprefix("wrote ")) for line in done.stdout.splitlines()]
-    assert digits / "digits/table.md" in paths and all(path.exists() for path in paths)
+    others = [path for path in digits.rglob("*") if path.is_file() and path.name not in (".hidden", "table.md")]
+    assert done.stdout == (f"\nopen next:\n  {digits}/digits/table.md  test accuracy of all methods\n"
+                           f"{len(others)} other files are in {digits}/digits\n")
     assert done.stdout == call("report", "--results_dir", digits, "--dataset", "digits").out
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib import rcParams
 
 from noisylabels import theory
+from noisylabels.data.dataset import Dataset
 from noisylabels.methods import METHODS, title_of
 from noisylabels.report import figures, issues, published, run_list, tables
 from noisylabels.report.files import save, save_csv, save_text
@@ -255,27 +256,20 @@ def everything(results_dir, dataset):
     return written + summary(results_dir, dataset)
 
 
-def print_selection(csv, dataset, *reviewed):
-    """What a finished selection of a Dataset found, from the files beside its CSV, and the paths of these."""
-    names = ("INCV_history.csv", "label_issues.csv", "pred_probs.npy", "classes.json", "INCV_iterations.csv")
-    files = [csv, *map(csv.with_name, names)]
-    if not files[-2].exists():                              # somebody has removed it
-        write_json(files[-2], list(dataset.classes))
-    last = read_finished(files[-1], "iteration", ITERATION_COLUMNS).iloc[-1]
+def print_selection(csv: Path, dataset: Dataset, *reviewed: int) -> None:
+    """Print what a finished selection found, from the files next to its CSV, and write what is made of them."""
+    classes = csv.with_name("classes.json")
+    if not classes.exists():                                # somebody has removed it
+        write_json(classes, list(dataset.classes))
+    last = read_finished(csv.with_name("INCV_iterations.csv"), "iteration", ITERATION_COLUMNS).iloc[-1]
     print(f"\nestimated noise ratio  {last.eps:.3f}\n"
           f"selected               {last.selected:,.0f}, candidate {last.candidate:,.0f}, removed {last.removed:,.0f}")
     if np.isfinite([last.LP, last.LR]).any():               # the true labels are known
         print(f"label precision        {last.LP:.3f}\nlabel recall           {last.LR:.3f}")
     issues.print_found(csv.parent)
-    print_paths([*files, *selection_files(csv.parent, dataset, *reviewed)])
+    selection_files(csv.parent, dataset, *reviewed)
 
 
 def selection_files(folder, dataset=None, *reviewed):
     """Writes what is made of a finished selection's files, the page to review it last. Returns the paths."""
     return [*incv_figures(folder), *issues.files(folder, dataset, *reviewed)]
-
-
-def print_paths(paths):
-    """The last lines of every script: what it wrote."""
-    for path in paths:
-        print(f"wrote {path}")

@@ -1,5 +1,6 @@
 """Tables and figures as files."""
 import warnings
+from pathlib import Path
 
 from matplotlib import rc_context, rcParams
 
@@ -20,13 +21,17 @@ def save_text(text, path):
     return path
 
 
+def figure_path(path: Path) -> Path:
+    """Return the path of a figure, which ends in .png, with the suffix of the format that figures are saved in."""
+    return path.with_suffix(f".{rcParams['savefig.format']}")
+
+
 def save(figure, path):
     """Writes a figure, with the ending of its format in the place of .png; the same figure gives the same bytes.
 
     A letter that the font lacks, in a name of somebody's class, is a box.
     """
-    name = rcParams["savefig.format"]
-    path = path.with_suffix(f".{name}")
+    path, name = figure_path(path), rcParams["savefig.format"]
     with (atomic(path) as temporary, rc_context({"svg.hashsalt": path.name, "pdf.fonttype": 42}),
           warnings.catch_warnings()):
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
