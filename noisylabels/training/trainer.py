@@ -30,10 +30,11 @@ from noisylabels.training.device import as_tensor, dtype_policy
 from noisylabels.training.steps import compile_steps
 
 if TYPE_CHECKING:
-    from noisylabels.methods.base import Method, MethodInputs
+    from noisylabels.methods.base import Method
+    from noisylabels.methods.inputs import MethodInputs
 
 STEPS_PER_CALL = 16  # between two progress events
-NEEDS_TRUE_LABELS = "kept_precision"  # how the logged columns begin that need the true labels
+NEEDS_TRUE_LABELS = "kept_precision"  # prefix of the logged columns that need the true labels
 
 
 def build(

@@ -8,7 +8,7 @@ import pandas as pd
 TEST_ACCURACY = "test_accuracy"
 TEST_AGREEMENT = "test_agreement"
 
-# How the columns begin that all methods have, one per network.
+# Prefixes of the columns that all methods have, one per network.
 MEASURED = (
     TEST_ACCURACY,
     TEST_AGREEMENT,
