@@ -8,14 +8,16 @@ import json
 import os
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 from archives import Handler, archive, published
 from filelock import FileLock
-from helpers import CPU, NO_NETWORK, QUICK, TINY, Ended, InThisProcess, shell, write_tiny, write_training
+from helpers import CPU, NO_NETWORK, QUICK, TINY, Ended, Halves, InThisProcess, shell, write_tiny, write_training
 
 from noisylabels import cli
 from noisylabels.data import cifar, download
+from noisylabels.errors import UserError
 from noisylabels.recipes import RECIPES
 
 LONG = {"test_export", "test_fuzz_loaders", "test_main_training", "test_methods", "test_models", "test_parallel",
@@ -74,6 +76,50 @@ def no_tensorflow(monkeypatch):
     for module in ("training.trainer", "pipeline.train", "pipeline.verify"):
         monkeypatch.setitem(sys.modules, f"noisylabels.{module}", None)
     monkeypatch.delattr("noisylabels.selection.select.Trainers.start")
+
+
+@pytest.fixture
+def select(call, tmp_path, monkeypatch):
+    """Calls INCV.py with these flags, without networks."""
+    def select(*flags, results_dir=tmp_path):
+        monkeypatch.setattr("noisylabels.selection.select.Trainers", Halves)
+        ended = call("INCV", *flags, "--results_dir", results_dir)
+        assert (ended.code, ended.err) == (0, "")
+    return select
+
+
+@pytest.fixture
+def train(call, tmp_path, monkeypatch):
+    """Calls INCV_main.py with these flags, until it selects or builds its networks: how it ended, and what it begins,
+    ("selection", its Experiment) or ("training", the inputs of the method).
+    """
+    from noisylabels.training import device, trainer
+
+    begun, told = [], []
+
+    def select(experiment, *_):
+        begun.append(("selection", experiment))
+        raise UserError("stop")
+
+    def build(method, inputs, *_, **__):
+        begun.append(("training", inputs))
+        return SimpleNamespace(lr_schedule=None, held_out=[], hold_out=lambda _: None, prepare=lambda *_: None)
+
+    def stop(method, is_clean, augmentation, learning_rate, jit_compile, on_event):
+        told.append((augmentation, learning_rate, jit_compile))
+        raise UserError("stop")
+
+    monkeypatch.setattr("noisylabels.pipeline.execute.select", select)
+    monkeypatch.setattr(device, "start_tensorflow", lambda *given: told.append(given) or CPU)
+    monkeypatch.setattr(trainer, "build", build)
+    monkeypatch.setattr(trainer, "Trainer", stop)
+
+    def train(*flags):
+        begun.clear(), told.clear()
+        ended = call("INCV_main", *flags, "--results_dir", tmp_path)
+        return ended, *(begun or [None])
+    train.told = told
+    return train
 
 
 @pytest.fixture(scope="session")

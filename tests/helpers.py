@@ -171,14 +171,15 @@ def weights(content):
 def results_in(folder):
     """`files_in`, without what may differ between two runs of the same arguments.
 
-    That is times, sessions and the revision, and so runs.md; locks, and the pictures that a killed process was drawing.
+    That is times, sessions and the revision, and so runs.md; digests of networks, whose files hold the date; locks, and
+    the pictures that a killed process was drawing.
     """
     def timeless(path, content):
         if path.endswith(".csv"):
             frame = pd.read_csv(io.BytesIO(content), dtype=str)
             return frame.drop(columns=["seconds", "git"], errors="ignore").to_csv()
         if path.endswith(".json") and isinstance(json.loads(content), dict):
-            return {name: value for name, value in json.loads(content).items() if name != "sessions"}
+            return {name: value for name, value in json.loads(content).items() if name not in ("sessions", "files")}
         if path.endswith(".keras"):
             return weights(content)
         return content

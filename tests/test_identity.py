@@ -1,11 +1,10 @@
-"""The data in a run's identity: what is another run, what is refused, and what is never averaged."""
+"""The data in a run's identity: what the fingerprint covers, and that a run on other data is refused."""
 import json
 from dataclasses import replace
 
-import pandas as pd
+import numpy as np
 import pytest
 from helpers import assert_is_one_line, contents, files_in, python2_pickle
-from records import write_run, write_selection, write_verify
 
 import INCV
 import INCV_main
@@ -14,7 +13,6 @@ from noisylabels.data import cifar
 from noisylabels.data.dataset import Dataset
 from noisylabels.pipeline.load import add_noise, load_data, load_noisy_data
 from noisylabels.pipeline.plan import plan_selection, plan_theory, plan_training
-from noisylabels.report import draw
 from noisylabels.theory import Noise
 from utils import load_dataset
 
@@ -79,7 +77,7 @@ def test_a_run_on_other_images_of_the_same_name_is_refused(script, run_of, flags
     leave(script, run_of, write_cifar("first") + flags, finished)
     before = files_in(tmp_path / "results")
     ended = call(script.__name__, *write_cifar("second", change_a_pixel), *flags)
-    assert_is_one_line(ended, r"\.json: the images or labels have changed since this run; give .* --overwrite$")
+    assert_is_one_line(ended, r"\.json: the images or labels have changed since this run; give .* --overwrite\b")
     assert "found" not in ended.err and files_in(tmp_path / "results") == before
     if finished:
         assert "have changed" not in call(script.__name__, *write_cifar("copy of the first"), *flags).err
@@ -93,7 +91,7 @@ def test_a_run_whose_data_are_not_recorded_is_refused(script, run_of, flags, wri
     del record["arguments"]["data"]
     path.write_text(json.dumps(record))
     ended = call(script.__name__, *flags)
-    assert_is_one_line(ended, r"\.json does not record which images and labels .* give .* --overwrite$")
+    assert_is_one_line(ended, r"\.json does not record which images and labels .* give .* --overwrite\b")
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -134,49 +132,28 @@ def test_named_data_sets_are_not_custom_data():
     assert not digits.is_custom and Dataset.__dataclass_fields__["is_custom"].default is False
 
 
-# -------------------------------------------------------------------------------------------------------------- tables
+@pytest.mark.parametrize("part", ["x", "y", "x_test", "y_test"])
+def test_the_fingerprint_of_custom_data_is_of_test_images_and_labels_too(part, tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {"x_train": rng.integers(0, 256, (8, 8, 8), np.uint8), "y_train": np.arange(8) % 2,
+              "x_test": rng.integers(0, 256, (4, 8, 8), np.uint8), "y_test": np.arange(4) % 2}
+    path = tmp_path / "pets.npz"
+
+    def fingerprint():
+        np.savez(path, **arrays)
+        return load_dataset(path, report=str).fingerprint
+
+    first = fingerprint()
+    assert first == fingerprint()
+    arrays[part if "_" in part else f"{part}_train"].flat[0] ^= 1
+    assert first != fingerprint()
 
 
-def rows(tmp_path):
-    draw.summary(tmp_path, "digits")
-    table = pd.read_csv(tmp_path / "digits/table.csv", keep_default_na=False)
-    return [(row.differs, str(row.seeds), float(row.final_mean)) for row in table.itertuples()]
-
-
-def test_runs_on_other_data_have_rows_of_their_own(tmp_path):
-    folder = tmp_path / "digits/sym/0.5"
-    for seed, data in enumerate(["a", "b", "b", "a", "b"]):
-        write_run(folder / f"seed{seed}" if seed else folder, "standard", seed / 10, seed=seed, data=data)
-    assert rows(tmp_path) == [("data a", "0 3", pytest.approx(.15)), ("", "1 2 4", pytest.approx(.7 / 3))]
-
-
-@pytest.mark.parametrize("data", [{"data": None}, {}])
-def test_runs_on_unknown_data_are_never_averaged(data, tmp_path):
-    folder = tmp_path / "digits/sym/0.5"
-    write_run(folder, "standard", .5)
-    for seed in (1, 2):
-        write_run(folder / f"seed{seed}", "standard", seed / 10, seed=seed, data=None)
-        record = json.loads((folder / f"seed{seed}/standard_training.json").read_text())
-        record["arguments"] = {name: value for name, value in record["arguments"].items() if name != "data"} | data
-        (folder / f"seed{seed}/standard_training.json").write_text(json.dumps(record))
-    assert rows(tmp_path) == [("", "0", .5), ("unknown data", "1", .1), ("unknown data, seed 2", "2", .2)]
-
-
-def test_selections_on_other_or_unknown_data_have_lines_of_their_own(tmp_path):
-    folder = tmp_path / "digits/sym/0.5"
-    for seed, data in enumerate(["a", "a", "b", None, None]):
-        write_selection(folder / f"seed{seed}" if seed else folder, [.5, .6], [.5, .6], seed=seed, data=data)
-    found = draw.summarise(tmp_path, "digits").selections
-    assert [(differs, scores["LP"]["count"].tolist()) for (_, differs), scores in found.items()] == [
-        ("", [2, 2]), ("data b", [1, 1]), ("unknown data", [1, 1]), ("unknown data, seed 4", [1, 1])]
-
-
-def test_distances_from_theory_are_averaged_over_known_data_alone(tmp_path):
-    for ratio, data in ((.1, "a"), (.2, "a"), (.3, None), (.4, None), (.5, "b")):
-        write_verify(tmp_path / f"digits/sym/{ratio}", "sym", ratio, data=data)
-    draw.verify_figures(tmp_path, "digits")
-    text = (tmp_path / "digits/Verify_Theory.md").read_text(encoding="utf-8")
-    found = [line.split(" | ")[0] for line in text.splitlines() if "mean distance" in line]
-    assert found == ["| mean distance from theory, sym (over how many)",
-                     "| mean distance from theory, sym, data b (over how many)"]
-    assert "| sym 0.3, 0, unknown data |" in text
+@pytest.mark.parametrize("options", [{"trust_labels": True}, {"noisy_labels": "labels.npy"}])
+def test_the_fingerprint_is_of_the_data_as_loaded(options, tmp_path, monkeypatch):
+    """Labels that a flag puts in the place of others have a digest of their own in the identity."""
+    monkeypatch.chdir(tmp_path)
+    np.savez("pets.npz", x=np.arange(640, dtype=np.uint8).reshape(10, 8, 8), y=np.arange(10) % 2)
+    np.save("labels.npy", np.arange(10) % 2)
+    plain, changed = (load_dataset("./pets.npz", report=str, **more) for more in ({}, options))
+    assert changed.loaded is not None and changed.fingerprint == plain.fingerprint

@@ -2,7 +2,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from helpers import ARRAYS, CPU, files_in
 
 from noisylabels.errors import UserError
 from noisylabels.runs.files import save_arrays
-from noisylabels.runs.record import Run, compare, read_record
+from noisylabels.runs.record import Run, read_record
 
 ARGUMENTS = {"dataset": "digits", "epochs": 2, "learning_rate": .1}
 
@@ -170,36 +169,6 @@ def test_differing_arguments_are_named(tmp_path):
     assert "epochs (found 2, given 3), learning_rate (found 0.1, given 0.001), top_k (found None, given 1)" in text
     assert str(tmp_path / "INCV.json") in text and "--overwrite" in text and "dataset" not in text
     assert files_in(tmp_path) == before
-
-
-SELECTION = {"digest": "5e1e", "LP": .9, "LR": .8, "INCV_iter": 4}
-DIGESTS = {"data": "0da7", "labels": "1abe", "decisions": "dec1", "noise_ratio": .1, "samples": 28,
-           "selection": SELECTION}
-
-
-@pytest.mark.parametrize("changes, said", [
-    ({"data": "1", "labels": "2", "samples": 29, "noise_ratio": .2}, "r.json: the images or labels have changed since "
-     "this run; give the former ones, R"),
-    ({"data": "1", "image": "8×8×3"}, "r.json: the images or labels have changed since this run, and it had other "
-     "arguments: image (found None, given 8×8×3); give the former ones, R"),
-    ({"labels": "2", "noise_ratio": .2}, "r.json: the observed labels have changed since this run; give the former "
-     "ones, R"),
-    ({"decisions": "3", "selection": {**SELECTION, "LP": .7}}, "r.json: the decisions have changed since this run; "
-     "give the former ones, R"),
-    ({"decisions": None}, "r.json is of a run with other arguments: decisions (found some, given none); give those, R"),
-    ({"selection": {**SELECTION, "digest": "4", "LP": .7}}, "r.json: the selection's rows have changed since this run; "
-     "give the former ones, R"),
-    ({"selection": {"digest": "4", "LP": .7, "LR": .6}}, "r.json: the selection's rows have changed since this run; "
-     "give the former ones, R"),
-    ({"selection": {**SELECTION, "digest": "4", "INCV_iter": 2}}, "r.json is of a run with other arguments: selection: "
-     "INCV_iter (found 4, given 2); give those, R"),
-    ({"noise_ratio": .2}, "r.json is of a run with other arguments: noise_ratio (found 0.1, given 0.2); give those, R"),
-    ({"decisions": "3", "labels": "2"}, "r.json: the decisions and the observed labels have changed since this run; "
-     "give the former ones, R")])
-def test_a_digest_that_differs_is_named_in_words(changes, said):
-    with pytest.raises(UserError) as error:
-        compare(Path("r.json"), DIGESTS, DIGESTS | changes, "R")
-    assert str(error.value) == said
 
 
 def test_a_setting_that_a_record_is_too_old_to_know_had_its_default(tmp_path):

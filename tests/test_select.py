@@ -26,7 +26,7 @@ class Scripted(InThisProcess):
         self.made.append(self)
 
     def start(self):
-        return CPU | {"threads": self.experiment.threads}
+        return CPU | {"threads": self.experiment.execution.threads}
 
     def train(self, halves, use_best):
         self.told += [(str(stage), samples.tolist(), held.tolist(), use_best) for stage, samples, held in halves]
@@ -103,7 +103,7 @@ def test_the_halves_share_the_machine(flags, processes, threads, selected, tmp_p
     monkeypatch.setattr("noisylabels.machine.gpus", lambda: 0)
     monkeypatch.setattr("noisylabels.machine.free_memory", lambda: 1e10)
     script, _, _ = selected(*flags)
-    assert (len(script.experiment.gpu_ids), script.experiment.threads) == (processes, threads)
+    assert (len(script.experiment.execution.gpu_ids), script.experiment.execution.threads) == (processes, threads)
     assert record_of(tmp_path, "INCV")["sessions"][0]["hardware"]["threads"] == threads
 
 
@@ -140,8 +140,9 @@ device.start_tensorflow = lambda *how: begun.append(how) or how
 networks.HalfTrainer = HalfTrainer
 from noisylabels.selection.select import Trainers
 
-settings = SimpleNamespace(batch_size=64)
-experiment = SimpleNamespace(gpu_ids=("0", "2,3"), jit_compile=False, threads=2, settings=settings)
+settings = SimpleNamespace(batch_size=64, precision="mixed")
+execution = SimpleNamespace(gpu_ids=("0", "2,3"), jit_compile=False, threads=2)
+experiment = SimpleNamespace(execution=execution, settings=settings)
 with Trainers(experiment, None, SimpleNamespace(begin=lambda: None)) as trainers:
     print(trainers.start(), *trainers.train([("a",), ("b",)], True), sep="\\n")
 print([process.exitcode for process in trainers.processes])
@@ -152,7 +153,8 @@ def test_each_half_trains_on_its_own_gpus():
     """In a process that is gone afterwards."""
     done = subprocess.run([sys.executable, "-c", TWO_GPUS], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.splitlines() == [
-        "('0', False, 2, 64)", "('a', ('0', False, 2, 64))", "('b', ('2,3', False, 2, 64))", "[-9, -9]"], \
+        "('0', False, 2, 64, 'mixed')", "('a', ('0', False, 2, 64, 'mixed'))", "('b', ('2,3', False, 2, 64, 'mixed'))",
+        "[-9, -9]"], \
         done.stderr
 
 

@@ -2,12 +2,11 @@
 import hashlib
 import json
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import CPU, SELECTION, Halves, assert_is_one_line, files_in, record_of
+from helpers import SELECTION, assert_is_one_line, files_in, record_of
 
 from noisylabels import theory
 from noisylabels.errors import UserError
@@ -15,50 +14,6 @@ from utils import load_dataset
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 FOLDER = "digits/sym/0.5"
-
-
-@pytest.fixture
-def select(call, tmp_path, monkeypatch):
-    """Calls INCV.py with these flags, without networks."""
-    def select(*flags, results_dir=tmp_path):
-        monkeypatch.setattr("noisylabels.selection.select.Trainers", Halves)
-        ended = call("INCV", *flags, "--results_dir", results_dir)
-        assert (ended.code, ended.err) == (0, "")
-    return select
-
-
-@pytest.fixture
-def train(call, tmp_path, monkeypatch):
-    """Calls INCV_main.py with these flags, until it selects or builds its networks: how it ended, and what it begins,
-    ("selection", its Experiment) or ("training", the inputs of the method).
-    """
-    from noisylabels.training import device, trainer
-
-    begun, told = [], []
-
-    def select(experiment, *_):
-        begun.append(("selection", experiment))
-        raise UserError("stop")
-
-    def build(method, inputs, *_, **__):
-        begun.append(("training", inputs))
-        return SimpleNamespace(lr_schedule=None, held_out=[], hold_out=lambda _: None, prepare=lambda *_: None)
-
-    def stop(method, is_clean, augmentation, learning_rate, jit_compile, on_event):
-        told.append((augmentation, learning_rate, jit_compile))
-        raise UserError("stop")
-
-    monkeypatch.setattr("noisylabels.pipeline.execute.select", select)
-    monkeypatch.setattr(device, "start_tensorflow", lambda *given: told.append(given) or CPU)
-    monkeypatch.setattr(trainer, "build", build)
-    monkeypatch.setattr(trainer, "Trainer", stop)
-
-    def train(*flags):
-        begun.clear(), told.clear()
-        ended = call("INCV_main", *flags, "--results_dir", tmp_path)
-        return ended, *(begun or [None])
-    train.told = told
-    return train
 
 
 def test_what_it_is_stands_in_the_output_and_in_the_record(select, train, tmp_path):
@@ -75,13 +30,12 @@ def test_what_it_is_stands_in_the_output_and_in_the_record(select, train, tmp_pa
     assert found.pop("digest") == hashlib.sha256((tmp_path / SELECTION).read_bytes()).hexdigest()[:16]
     assert (found.pop("LP"), found.pop("LR")) == (clean[csv.select].mean(), csv.select[clean].mean())
     assert found == {name: value for name, value in made.items() if name not in (
-        "dataset", "data", "noise_pattern", "noise_ratio", "seed")}
+        "dataset", "noise_pattern", "noise_ratio", "seed", "data")} | {"computed_in": "float32"}
     assert {"recipe", "architecture", "epochs", "INCV_iter", "top_k", "assumed_pattern", "learning_rate"} <= {*found}
 
-    csv.loc[csv.index[csv.candidate][0], "candidate"] = False           # another selection of the same settings
-    csv.to_csv(tmp_path / SELECTION, index=False)
-    assert_is_one_line(train("--epochs", 3)[0], "incv_training.json: the selection's rows have changed since this run; "
-                       "give")
+    select("--INCV_iter", 2, "--architecture", "SmallCNN", "--overwrite")
+    assert_is_one_line(train("--epochs", 3)[0], r"incv_training.json is of a run with other arguments: selection: "
+                       r"architecture \(found MLP, given SmallCNN\); give those, ")
 
 
 def test_what_a_call_left_undone_that_was_killed_after_its_selection_is_done(select, train, tmp_path, monkeypatch):
@@ -121,9 +75,9 @@ def test_the_flags_reach_the_device_and_the_loop(train):
     """Devices share batches, whose size they have to know, where the method's can be shared."""
     train("--method", "standard", "--gpu_id", -1, "--jit_compile", "--threads", 3, "--augmentation", "flip")
     device, (augmentation, rate, jit_compile) = train.told
-    assert device == ("-1", True, 3, 32) and (augmentation, rate(0, 40), jit_compile) == ("flip", .001, True)
+    assert device == ("-1", True, 3, 32, "float32") and (augmentation, rate(0, 40), jit_compile) == ("flip", .001, True)
     train("--method", "co_teaching")
-    assert train.told[0] == (None, False, None, None) and train.told[1][::2] == ("none", False)
+    assert train.told[0] == (None, False, None, None, "float32") and train.told[1][::2] == ("none", False)
 
 
 @pytest.mark.parametrize("flags, ratio", [
@@ -226,7 +180,7 @@ def test_one_without_a_record_may_be_of_anything(beside_a_record, select, train,
     if not beside_a_record:
         shutil.rmtree(tmp_path / "digits")
     ended, (what, _) = train("--selection", named, "--assumed_pattern", "asym")
-    assert what == "training" and "selection some.csv: nobody knows how it was made; " in ended.out
+    assert what == "training" and "selection some.csv: how it was made is unknown; " in ended.out
     assert list(record_of(tmp_path, "incv_training")["arguments"]["selection"]) == ["digest", "LP", "LR"]
 
 
@@ -238,7 +192,7 @@ def test_one_whose_record_lacks_something_is_trained_on_all_the_same(select, tra
     del record["arguments"]["recipe"]
     path.write_text(json.dumps(record))
     ended, (what, _) = train("--selection", tmp_path / SELECTION)
-    assert what == "training" and "nobody knows how it was made; " in ended.out
+    assert what == "training" and "how it was made is unknown; " in ended.out
 
 
 def test_a_named_one_must_fit_the_data_and_what_the_training_is_told(select, train, tmp_path):

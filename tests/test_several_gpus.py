@@ -118,7 +118,7 @@ def test_start(cards, arguments, visible, shared, name, start, monkeypatch, tmp_
     """Memory grows as it is needed on each; several share the batches. XLA alone is not deterministic."""
     monkeypatch.setattr(device, "CPUINFO", tmp_path / "none")
     found, done = start(cards, *arguments)
-    assert found == {"device": name, "threads": 1}
+    assert found == {"device": name, "threads": 1, "computed_in": "TF32" if "bfloat16" in name else "float32"}
     assert done.growth == [(device, True) for device in done.visible] and done.visible == visible
     assert done.strategies == shared and done.deterministic != arguments[1]
 

@@ -1,4 +1,5 @@
 """INCV's student, as a command: whose labels it learns, and the run of incv that it needs."""
+import hashlib
 import json
 import shutil
 
@@ -57,6 +58,9 @@ def test_it_learns_from_the_selection_and_the_predictions_of_both_networks(stude
               "labels_right": (truth == right).mean()}
     record = json.loads((tmp_path / FOLDER / "incv_student_training.json").read_text())
     assert {name: record["results"][name] for name in scores} == pytest.approx(scores)
+    of_incv = json.loads((tmp_path / FOLDER / "incv_training.json").read_text())
+    assert list(of_incv["files"]) == ["incv_1.keras", "incv_2.keras"]
+    assert record["arguments"]["teacher"].split() == list(of_incv["files"].values())
     assert record["arguments"]["selection"]["digest"] and scores["labels_right"] > (right == agree).mean() + .2
     assert f"labels right {scores['labels_right']:.3f}" in ended.out
     log = pd.read_csv(tmp_path / FOLDER / "incv_student_training.csv")
@@ -78,7 +82,8 @@ def test_incv_is_run_before_where_it_is_missing(student, finished, tmp_path):
     assert "network 2" not in second and "incv_student_1.keras" in second
     records = [json.loads((tmp_path / FOLDER / f"{name}_training.json").read_text())["arguments"]
                for name in ("incv", "incv_student")]
-    assert [record.pop("method") for record in records] == ["incv", "incv_student"] and records[0] == records[1]
+    assert [record.pop("method") for record in records] == ["incv", "incv_student"]
+    assert len(records[1].pop("teacher").split()) == 2 and records[0] == records[1]
     assert "(1/2) incv  epoch 1/2" in ended.out and "(2/2) incv_student  epoch 2/2" in ended.out
 
 
@@ -92,6 +97,31 @@ def test_a_run_of_incv_with_other_settings_is_left_alone(flags, student, taught,
 def test_the_networks_must_be_there(student, taught, no_tensorflow, tmp_path):
     (tmp_path / FOLDER / "incv_2.keras").unlink()
     assert_is_one_line(student(), "incv_2.keras is missing; run --method incv --overwrite first$")
+
+
+def test_networks_that_incv_did_not_save_are_refused(student, taught, no_tensorflow, tmp_path):
+    """Whether it is another method's network or the other of the two; the student has not begun."""
+    folder = tmp_path / FOLDER
+    shutil.copy(folder / "incv_2.keras", folder / "incv_1.keras")
+    assert_is_one_line(student(), "incv_1.keras is not the file that incv saved; run --method incv --overwrite first$")
+    assert not (folder / "incv_student_training.json").exists()
+
+
+def test_a_student_of_other_networks_is_another_run(student, taught, no_tensorflow, tmp_path):
+    """As after incv was trained again: its student is not printed as finished."""
+    folder, digests = tmp_path / FOLDER, []
+    for k in (1, 2):
+        path = folder / f"incv_{k}.keras"
+        path.write_bytes(path.read_bytes() + b" ")
+        digests.append(hashlib.sha256(path.read_bytes()).hexdigest()[:16])
+    path = folder / "incv_training.json"
+    of_incv = json.loads(path.read_text())
+    old = " ".join(of_incv["files"].values())
+    path.write_text(json.dumps(of_incv | {"files": dict(zip(of_incv["files"], digests))}))
+    arguments = of_incv["arguments"] | {"method": "incv_student", "teacher": old}
+    (folder / "incv_student_training.json").write_text(json.dumps(
+        {"arguments": arguments, "sessions": [], "finished": True}))
+    assert_is_one_line(student(), "incv_student_training.json: the networks of incv have changed since this run; ")
 
 
 def test_a_sweep_makes_the_selection_once_then_trains_incv_and_then_its_student(tmp_path):

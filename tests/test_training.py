@@ -121,6 +121,19 @@ def test_mixed_precision_is_for_machines_that_have_it(digits, monkeypatch, preci
     assert convolution.dtype_policy.name == expected
 
 
+@pytest.mark.parametrize("precision, able, gpus, override, expected", [
+    ("mixed", True, [], None, "bfloat16"), ("mixed", False, [], None, "float32"),
+    ("float32", True, [], None, "float32"), ("mixed", True, ["a card"], None, "bfloat16"),
+    ("float32", True, ["a card"], None, "TF32"),
+    ("float32", True, ["a card"], "0", "float32"), ("float32", False, ["a card"], None, "float32")])
+def test_the_number_format_of_a_precision(precision, able, gpus, override, expected, monkeypatch):
+    monkeypatch.setattr(device, "computes_bfloat16", lambda: able)
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: gpus)
+    if override:
+        monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", override)
+    assert device.number_format(precision) == expected
+
+
 @pytest.mark.parametrize("flags, able", [
     ("fpu avx512f avx512_bf16 amx_tile", True), ("amx_bf16", True), ("fpu avx2 avx512f amx_int8", False), (None, False),
 ])

@@ -20,7 +20,7 @@ def carry_out(plan: TrainingPlan, quiet: bool) -> None:
         from noisylabels.pipeline.train import train  # with TensorFlow, after all checks
 
         for training in plan.pending:
-            train(training, progress.show)
+            train(training.ready(), progress.show)
 
 
 def make_selection(selection: SelectionPlan, plan: TrainingPlan, progress: Progress) -> Selected:

@@ -14,7 +14,8 @@ from noisylabels.pipeline.resolve import (
     selection_experiment,
     selection_flags,
 )
-from noisylabels.runs.record import Run
+from noisylabels.runs.comparison import has_changed
+from noisylabels.runs.record import Run, read_record
 from noisylabels.selection.decisions import Decisions, read_decisions
 from noisylabels.selection.files import Selected, find_selection, selection_run
 from noisylabels.selection.select import trainings
@@ -45,7 +46,7 @@ class TrainingPlan:
     selected: Selected | None = None  # that exists
     decisions: Decisions | None = None  # of a person, on the selection
     teacher: "TrainingPlan | None" = None  # whose networks the method needs
-    run: Run | None = None  # None until the selection exists
+    run: Run | None = None  # None until the selection and the teacher exist
 
     @property
     def finished(self) -> bool:
@@ -71,8 +72,11 @@ class TrainingPlan:
     def with_selection(self, selected: Selected) -> "TrainingPlan":
         """Return the plan after the selection that it needed was made."""
         teacher = self.teacher and self.teacher.with_selection(selected)
-        run = training_run(self.experiment, self.method, selected)
-        return replace(self, selection=None, selected=selected, teacher=teacher, run=run)
+        return replace(self, selection=None, selected=selected, teacher=teacher)
+
+    def ready(self) -> "TrainingPlan":
+        """Return the plan with its run, after all that it needs was made."""
+        return replace(self, run=training_run(self.experiment, self.method, self.selected))
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,10 +161,13 @@ def plan_training(
 
 def training_run(experiment: Experiment, method: str, selected: Selected | None) -> Run:
     """Return the training as a run; UserError if its folder holds one with other arguments."""
+    identity = experiment.identity | {"selection": selected and selected.identity}
+    if teacher := METHODS[method].teacher:
+        identity["teacher"] = networks_digest(experiment.folder, teacher)
     return Run(
         experiment.folder,
         f"{method}_training",
-        experiment.identity | {"selection": selected and selected.identity},
+        identity,
         experiment.overwrite,
         [f"{method}_training.csv", f"{method}_result.csv"],
         [f"{method}_?.keras", f"{method}_?.csv", f"{method}_labels.csv"],
@@ -173,11 +180,25 @@ def network_paths(folder: Path, method: str = "incv") -> list[Path]:
     return [folder / f"{method}_{k}.keras" for k in (1, 2)]
 
 
+def networks_digest(folder: Path, method: str) -> str | None:
+    """Identify the networks that a method saved by digests of their files; None if they are unknown."""
+    record = read_record(folder / f"{method}_training.json") or {}
+    return " ".join(record.get("files", {}).values()) or None
+
+
 def check_teacher(method: str, teacher: TrainingPlan) -> None:
-    """Raise UserError if a finished teacher lacks the networks that the student needs."""
-    missing = [path for path in network_paths(teacher.experiment.folder) if not path.exists()]
-    if teacher.finished and missing:
+    """Raise UserError if networks of a finished teacher are missing, or are not those that it saved."""
+    if not teacher.finished:
+        return
+    record = read_record(teacher.run.record_path)
+    for path in network_paths(teacher.experiment.folder, teacher.method):
+        if not path.exists():
+            problem = "missing"
+        elif has_changed(record, path):
+            problem = f"not the file that {teacher.method} saved"
+        else:
+            continue
         raise UserError(
-            f"argument --method: {method} learns from the networks of {teacher.method}, but {missing[0]} is "
-            f"missing; run --method {teacher.method} --overwrite first"
+            f"argument --method: {method} learns from the networks of {teacher.method}, but {path} is "
+            f"{problem}; run --method {teacher.method} --overwrite first"
         )

@@ -41,6 +41,7 @@ def train(plan: TrainingPlan, on_event: Callable[[Event], None]) -> None:
         execution.jit_compile,
         execution.threads,
         settings.batch_size if kind.shares_batches else None,
+        settings.precision,
     )
     with run.session(start, execution.wait):
         if run.finished:  # by another process, in the meantime
@@ -144,8 +145,8 @@ def write_results(
 ) -> None:
     """Write networks, matrices, labels, log, result and figures of a training, then its record."""
     run, name, dataset = plan.run, plan.method, experiment.dataset
-    for k, network in enumerate(method.networks):
-        path = run.folder / f"{name}_{k + 1}.keras"
+    paths = [run.folder / f"{name}_{k + 1}.keras" for k in range(method.n_networks)]
+    for network, path in zip(method.networks, paths, strict=True):
         save_inference_model(network, path, dataset.classes, method.flip_tta)
     for matrix in method.matrices:
         frame = pd.DataFrame(getattr(method, matrix))
@@ -161,4 +162,4 @@ def write_results(
     write_csv(run.folder / f"{name}_result.csv", result.assign(recipe=experiment.recipe))
     draw.training_figures(run.folder, name)
     mean = result.astype(object).set_index("network").loc["mean"].dropna().to_dict()
-    run.finish(**mean, **scores_of(labels))
+    run.finish(paths, **mean, **scores_of(labels))

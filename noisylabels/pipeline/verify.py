@@ -33,7 +33,11 @@ def verify(plans: list[TheoryPlan], on_event: Callable[[Event], None]) -> None:
     first = plans[0].experiment
     dataset, settings, execution = first.dataset, first.settings, first.execution
     hardware = device.start_tensorflow(
-        execution.gpu_id, execution.jit_compile, execution.threads, settings.batch_size
+        execution.gpu_id,
+        execution.jit_compile,
+        execution.threads,
+        settings.batch_size,
+        settings.precision,
     )
     inputs = MethodInputs(
         images=dataset.x_train,

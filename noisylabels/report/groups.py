@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from noisylabels.methods import OPTIONS, options_of
 from noisylabels.recipes import RECIPES, RECORD_DEFAULTS, resolve
+from noisylabels.runs.comparison import computed_in
 from noisylabels.runs.folders import RunFolder
 from noisylabels.runs.record import read_record
 from noisylabels.theory import told
@@ -23,10 +24,12 @@ OF_ONE_SEED = ("dataset", "noise_pattern", "noise_ratio", "seed", "data", "diges
 
 
 class Usual(NamedTuple):
-    """The recipe and the data of most runs, which rows need not name."""
+    """What most runs of a data set share, which rows need not name."""
 
     recipe: str
     data: str | None = None
+    unnamed: frozenset = frozenset()        # recipes of runs in a folder without a name
+    computed_in: dict = {}                  # {precision: number format}
 
 
 def identity_of(run: RunFolder, name: str, otherwise: dict) -> dict:
@@ -44,24 +47,23 @@ def identity_of(run: RunFolder, name: str, otherwise: dict) -> dict:
     Returns
     -------
     dict
-        Plain values. The seed and the digest of the selection are left out, since they differ between seeds. A run on
-        unknown data keeps its seed: it is alone.
+        Plain values, and the seed, which must differ. The digest of a selection is left out where its settings are
+        recorded, or where the user named the run.
     """
     record = read_record(run.folder / f"{name}.json")
     found = RECORD_DEFAULTS | record["arguments"] if record else {**otherwise}
-    found.pop("seed", None)
-    if found.get("data") is None:
-        found |= {"data": None, "seed": run.seed}
-    if found.get("decisions"):                  # a digest of those on this seed's labels
-        found["decisions"] = True
+    found = {"data": None, "seed": run.seed, **found, "name": run.name, "computed_in": record and computed_in(record)}
+    found.pop("teacher", None)                  # digests of networks of this seed
+    named = run.name not in (None, found.get("recipe"))
     selection = found.get("selection")
     if isinstance(selection, str):              # of runs of before, the digest alone: its record lies beside
         beside = read_record(run.folder / "INCV.json")
-        selection = beside["arguments"] if beside else {}
+        of_it = beside["arguments"] | {"computed_in": computed_in(beside)} if beside else {}
+        selection = {"digest": selection} | of_it
     if selection is not None:
         made = {name: value for name, value in selection.items() if name not in OF_ONE_SEED}
-        found["selection"] = RECORD_DEFAULTS | made if made else {}
-    found["name"] = run.name if run.name != found.get("recipe") else None
+        alone = {} if named or not selection else {"digest": selection.get("digest")}
+        found["selection"] = RECORD_DEFAULTS | made if made else alone
     return found
 
 
@@ -85,17 +87,22 @@ def rows_of_records(run):
     return rows
 
 
-def grouped(identities):
-    """Runs by what they are: a list of (identity, [run, ...]). identities: {run: identity}."""
+def grouped(identities: dict) -> list:
+    """Group runs of one identity, in which a seed counts once: a list of (identity of the first, [run, ...]).
+
+    identities: {run: identity}. A run on unknown data is alone.
+    """
     groups = []
     for run, identity in identities.items():
-        for known, runs in groups:
-            if known == identity:
+        for known, seeds, runs in groups:
+            same = known | {"seed": None} == identity | {"seed": None} and identity["data"] is not None
+            if same and identity["seed"] not in seeds:
+                seeds.add(identity["seed"])
                 runs.append(run)
                 break
         else:
-            groups.append((identity, [run]))
-    return groups
+            groups.append((identity, {identity["seed"]}, [run]))
+    return [(identity, runs) for identity, _, runs in groups]
 
 
 def usual_of(identities: Iterable[dict]) -> Usual:
@@ -103,7 +110,11 @@ def usual_of(identities: Iterable[dict]) -> Usual:
     identities = list(identities)
     recipes, data = (Counter(identity[name] for identity in identities if identity.get(name)).most_common(1)
                      for name in ("recipe", "data"))
-    return Usual(recipes[0][0] if recipes else "unknown", data[0][0] if data else None)
+    unnamed = frozenset(identity.get("recipe") for identity in identities if identity.get("name") is None)
+    parts = [part for identity in identities for part in (identity, identity.get("selection") or {})]
+    formats = Counter((part.get("precision"), part["computed_in"]) for part in parts if part.get("computed_in"))
+    return Usual(recipes[0][0] if recipes else "unknown", data[0][0] if data else None, unnamed,
+                 {precision: number_format for (precision, number_format), _ in reversed(formats.most_common())})
 
 
 def labelled(identities: dict, task: str, usual: Usual) -> list:
@@ -116,21 +127,34 @@ def labelled(identities: dict, task: str, usual: Usual) -> list:
         words = differences(identity, task, usual)
         while words in known:
             other = known[words]
-            more = [f"{name} {identity.get(name)}" for name in sorted({*identity, *other})
-                    if identity.get(name) != other.get(name)]
-            words = ", ".join([words] * bool(words) + more)
+            words = ", ".join([words] * bool(words) + _apart(identity, other))
         known[words] = identity
         found.append((words, runs))
     return found
 
 
+def _apart(identity: dict, other: dict) -> list:
+    """Say in what an identity is not another one, by the names of a record; by the seed if in nothing else."""
+    def flat(identity):
+        selection = {f"selection {name}": value for name, value in (identity.get("selection") or {}).items()}
+        return {name: value for name, value in identity.items() if name not in ("seed", "selection")} | selection
+
+    one, two = flat(identity), flat(other)
+    found = [f"{name} {one.get(name)}" for name in sorted({*one, *two}) if one.get(name) != two.get(name)]
+    again = " again" * (identity.get("seed") == other.get("seed"))
+    return found or [f"seed {identity['seed']}{again}"]
+
+
 def differences(identity: dict, task: str, usual: Usual) -> str:
     """Say in what runs differ from the usual recipe and data; "" where in nothing. task: one of a recipe's."""
     recipe = usual.recipe
-    found = [identity["name"]] if identity.get("name") else []
+    name = identity.get("name")
+    found = [name] if name and name != identity.get("recipe") else []
+    found += [f"named {name}"] if name and name == identity.get("recipe") and name in usual.unnamed else []
     own, limits = identity.get("recipe") or recipe, LIMITS.get(identity.get("dataset"), (True, True))
     allowed = [identity.get(name, limit) for name, limit in zip(("may_be_mirrored", "may_be_shifted"), limits)]
     found += [own] * (own != recipe) + _settings(identity, own, task, allowed)
+    found += _number_format(identity, usual)
     found += ["reviewed"] * bool(identity.get("decisions"))
     if "dataset" not in identity:
         found.append("no record")
@@ -145,13 +169,20 @@ def differences(identity: dict, task: str, usual: Usual) -> str:
         value = identity.get(f"{identity['method']}_{name}", option.default and "unknown")     # none was given before
         found += [f"{name} {value}"] * (value != option.default)
     selection = identity.get("selection")
-    if selection == {}:
+    if selection is not None and {*selection} <= {"digest"}:
         found.append("unknown selection")
     elif selection:
         theirs = selection.get("recipe", own)
         made = [theirs] * (theirs != own) + _settings(selection, theirs, "INCV", allowed)
+        made += _number_format(selection, usual)
         found += [f"selection: {', '.join(made)}"] * bool(made)
     return ", ".join(found)
+
+
+def _number_format(identity: dict, usual: Usual) -> list:
+    """Name the number format of a run, in a list, if it is not that of most runs of its precision."""
+    found = identity.get("computed_in")
+    return [found] if found not in (None, usual.computed_in.get(identity.get("precision"))) else []
 
 
 def _settings(identity, recipe, task, allowed):

@@ -64,4 +64,5 @@ def find_runs(results_dir, dataset):
             if run.dataset == root.name:
                 runs.append(run)
     order = (*PATTERNS, GIVEN)
-    return sorted(runs, key=lambda run: (order.index(run.noise.pattern), run.noise.ratio, run.name or "", run.seed))
+    return sorted(runs, key=lambda run: (order.index(run.noise.pattern), run.noise.ratio, run.name or "", run.seed,
+                                     str(run.folder)))

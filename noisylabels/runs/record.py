@@ -9,6 +9,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import NoneType
@@ -17,17 +18,13 @@ from filelock import lock_descriptor
 
 from noisylabels.errors import UserError
 from noisylabels.machine import processor
-from noisylabels.recipes import RECORD_DEFAULTS, RECORD_TYPES
+from noisylabels.recipes import RECORD_TYPES
+from noisylabels.runs.comparison import compare, computed_in, file_digest
 from noisylabels.runs.files import disk, set_aside, write_json
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "pandas", "matplotlib")
-OF_KIND = RECORD_TYPES | {"dataset": str, "noise_pattern": str, "recipe": (str, NoneType), "samples": int}
-DIGESTS = {         # arguments that are digests, or have one, and of what
-    "data": "the images or labels", "labels": "the observed labels", "selection": "the selection's rows",
-    "decisions": "the decisions"}
-FOLLOWS = {"data": ("labels", "noise_ratio", "samples", "selection"), "labels": ("noise_ratio", "selection"),
-           "decisions": ("selection",)}                     # what else differs then
-OF_ITS_ROWS = ("digest", "LP", "LR")                        # of a selection in arguments
+OF_KIND = RECORD_TYPES | {"dataset": str, "noise_pattern": str, "recipe": (str, NoneType), "samples": int, "seed": int,
+                   "data": (str, NoneType)}
 POLL = .5           # seconds between two looks at a lock that one waits for
 
 
@@ -87,8 +84,12 @@ class Run:
         """The path of a stage's checkpoint."""
         return self.checkpoints / f"{stage}.npz"
 
-    def finish(self, **results):
-        """Records the end of the run with what is worth knowing of it, and removes its checkpoints."""
+    def finish(self, files: Iterable[Path] = (), **results) -> None:
+        """Record the end of the run, its results, and digests of the files that other runs read.
+
+        Its checkpoints are removed.
+        """
+        self.record["files"] = {path.name: file_digest(path) for path in files}
         self.record["finished"] = True
         self.record["sessions"][-1]["seconds"] = round(time.time() - self.started, 1)
         self.record["results"] = {name: None if value != value else value for name, value in results.items()}   # no nan
@@ -139,10 +140,12 @@ class Run:
         elif found and not self.overwrite:
             compare(self.record_path, found["arguments"], self.arguments, self.remedy)
         computing = start()                                 # before anything is forgotten: it may be an error
+        other = bool(found and self._computed_otherwise(found, computing))
         with disk(self.folder):
             self.checkpoints.mkdir(exist_ok=True)
             self._remove_leftovers()
-            forget = found and self.overwrite and (found["arguments"] != self.arguments or self._is_finished(found))
+            forget = found and self.overwrite and (found["arguments"] != self.arguments or self._is_finished(found)
+                                                   or other)
             if not found or forget:                         # a checkpoint without a record is of unknown arguments
                 remove_checkpoints(self.record_path)
             if forget:                                      # the record last: killed before, this begins again
@@ -154,6 +157,19 @@ class Run:
         self.record["sessions"].append(_environment(computing))
         write_json(self.record_path, self.record)
         self.started = time.time()
+
+    def _computed_otherwise(self, found: dict, computing: dict) -> bool:
+        """Whether checkpoints are of another number format than this session's.
+
+        Raises UserError where the run would continue from them.
+        """
+        before, now = computed_in(found), computing.get("computed_in")
+        if before in (None, now) or now is None or not any(self.checkpoints.glob("*.npz")):
+            return False
+        if not self.overwrite:
+            raise UserError(f"{self.record_path} was begun in {before}, and this machine computes in {now}: continue "
+                            f"it on a machine like the first, or give {self.remedy}")
+        return True
 
     def _remove_leftovers(self):
         """What a killed process was writing of this run. Pictures are drawn without the lock: one may be drawn now."""
@@ -197,7 +213,9 @@ def _is_record(record):
     """Whether this, of JSON, has the form of a record. Raises KeyError or TypeError where it has not at all."""
     arguments, sessions = record["arguments"], record["sessions"]
     if not (isinstance(arguments, dict) and isinstance(sessions, list) and "finished" in record
-            and all(isinstance(part, dict) for part in [record.get("results") or {}, *sessions])):
+            and all(isinstance(part, dict) for part in
+                    [record.get("results") or {}, record.get("files", {}), *sessions])
+            and all(isinstance(digest, str) for digest in record.get("files", {}).values())):
         return False
     selection = arguments.get("selection") or {}            # of runs of before a digest
     settings = [arguments, selection] if isinstance(selection, dict) else [arguments]
@@ -206,60 +224,6 @@ def _is_record(record):
     return (isinstance(selection, (dict, str)) and all(isinstance(part, dict) for part in computing)
             and all(isinstance(value, (float, int, NoneType)) for value in seconds)
             and all(isinstance(part[name], OF_KIND[name]) for part in settings for name in part if name in OF_KIND))
-
-
-def compare(path: Path, found: dict, given: dict, remedy: str) -> None:
-    """Check that a record is of a run with the same arguments.
-
-    Parameters
-    ----------
-    path : Path
-        The record.
-    found, given : dict
-        The arguments in the record, and those of this call. A setting that an older record lacks had its default.
-    remedy : str
-        What to give instead, in the words of the error.
-
-    Raises
-    ------
-    UserError
-        They differ, or the record does not identify its data. The error says in what they differ.
-    """
-    if found.get("data") is None and given.get("data") is not None:
-        raise UserError(f"{path} does not record which images and labels this run was made on, as its version did "
-                        f"not; give {remedy}")
-    changed, settings = _differences(found, given)
-    if changed:
-        settings = f", and it had other arguments: {', '.join(settings)}" if settings else ""
-        raise UserError(f"{path}: {' and '.join(changed)} have changed since this run{settings}; give the former ones, "
-                        f"{remedy}")
-    if settings:
-        raise UserError(f"{path} is of a run with other arguments: {', '.join(settings)}; give those, {remedy}")
-
-
-def _differences(found: dict, given: dict) -> tuple[list[str], list[str]]:
-    """Return in words what has changed that arguments name by a digest, and the settings that differ."""
-    def value(arguments, key):
-        return arguments.get(key, RECORD_DEFAULTS.get(key))
-
-    changed, settings = [], []
-    keys = [key for key in sorted({*found, *given}) if value(found, key) != value(given, key)]
-    for key in keys:
-        before, now = value(found, key), value(given, key)
-        if any(key in FOLLOWS.get(other, ()) for other in keys):
-            continue
-        if isinstance(before, dict) and isinstance(now, dict):
-            same = [name for name in before if name in now and name not in OF_ITS_ROWS]
-            names = [name for name in same if before[name] != now[name]]
-            settings += [f"{key}: {name} (found {before[name]}, given {now[name]})" for name in names]
-            changed += [] if names else [DIGESTS[key]]
-        elif key in DIGESTS and before and now:
-            changed.append(DIGESTS[key])
-        elif key in DIGESTS:
-            settings.append(f"{key} (found {'some' if before else 'none'}, given {'some' if now else 'none'})")
-        else:
-            settings.append(f"{key} (found {before}, given {now})")
-    return changed, settings
 
 
 def versions():

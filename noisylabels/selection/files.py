@@ -1,6 +1,5 @@
 """The selection's files: the CSV of 2019, which INCV writes and INCV_main reads, the logs beside it, others' labels."""
 import contextlib
-import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from noisylabels.errors import UserError
+from noisylabels.runs.comparison import compare, computed_in, file_digest, has_changed
 from noisylabels.runs.files import write_csv
-from noisylabels.runs.record import Run, compare, read_record, remove_checkpoints
+from noisylabels.runs.record import Run, read_record, remove_checkpoints
 from noisylabels.selection.decisions import Decisions
 from noisylabels.selection.issues import ISSUES, PROBABILITIES, write_issues
 from noisylabels.theory import label_scores
@@ -21,15 +21,16 @@ HISTORY, ITERATIONS, RECORD = "INCV_history.csv", "INCV_iterations.csv", "INCV.j
 
 
 class Selected(NamedTuple):
-    """A selection to train on: its CSV, read and checked, and what its record says of how it was made, {} without.
+    """A selection to train on: its CSV, read and checked, and the settings in its record; {} if they are unknown.
 
-    frame: as decisions, where a person has made some, leave it.
+    frame: after the decisions, where a person has made some. edited: whether the CSV has changed since INCV wrote it.
     """
 
     path: Path
     frame: pd.DataFrame
     made: dict
     decisions: Decisions | None = None
+    edited: bool = False
 
     @property
     def dropped(self):
@@ -39,9 +40,8 @@ class Selected(NamedTuple):
     @property
     def identity(self):
         """What it is, for the record of a training on it."""
-        digest = hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
         scores = {name: None if value != value else float(value) for name, value in self.scores.items()}    # no nan
-        return {"digest": digest, **scores,
+        return {"digest": file_digest(self.path), **scores,
                 **{name: value for name, value in self.made.items() if name not in OF_THE_DATA}}
 
     @property
@@ -53,7 +53,7 @@ class Selected(NamedTuple):
 
     def __str__(self):
         """The line that a training on it begins with."""
-        how = "nobody knows how it was made"
+        how = "edited since INCV wrote it" if self.edited else "how it was made is unknown"
         with contextlib.suppress(KeyError):
             how = ("{recipe}, {architecture}, {epochs} epochs, {INCV_iter} iterations, told {assumed_pattern}"
                    .format_map(self.made))
@@ -68,7 +68,8 @@ def find_selection(experiment, path=None, given=(), decisions=None):
     experiment: the selection's. path: of a CSV that was named instead, however it was made; one of another name than
     INCV.py gives has no record. given: names in the experiment's identity that must be as in the selection's record;
     all must, where that is unfinished. decisions: the Decisions of a person on it, or None.
-    Raises UserError where they are not, or the CSV does not fit the data.
+    A named CSV that was edited since INCV wrote it counts as one that INCV did not make.
+    Raises UserError where they are not, where the CSV in the usual place was edited, or does not fit the data.
     """
     if path is None and experiment.overwrite:
         return None
@@ -82,12 +83,22 @@ def find_selection(experiment, path=None, given=(), decisions=None):
         compare(csv.with_name(RECORD), {name: made.get(name) for name in names},
                 {name: identity.get(name) for name in names},
                 "another --selection" if path else "another --name, a --selection, or --overwrite_selection")
-    if path is None and (not csv.exists() or record and not record["finished"]):
+    finished = bool(record and record["finished"])
+    if path is None and (not csv.exists() or record and not finished):
         return None
+    edited = finished and csv.is_file() and has_changed(record, csv)
+    if edited and path is None:
+        raise UserError(f"{csv} has been edited since INCV wrote it: give it to --selection to train on it, "
+                        "or --overwrite_selection to make it again")
     if path is None and record:                             # killed as it ended, it may have left some
         remove_checkpoints(csv.with_name(RECORD))
     frame = read_selection(csv, experiment.dataset.y_train, experiment.y_noisy, named=path is not None)
-    return Selected(csv, decisions.apply(frame) if decisions else frame, made, decisions)
+    if finished and not edited:
+        number_format = computed_in(record)
+        made = {**made, **({"computed_in": number_format} if number_format else {})}
+    else:
+        made = {}
+    return Selected(csv, decisions.apply(frame) if decisions else frame, made, decisions, edited)
 
 
 def csv_path(experiment):
@@ -99,7 +110,8 @@ def csv_path(experiment):
 def selection_run(experiment):
     """The selection as a run: finished where its files are there. Raises UserError, see `Run`."""
     return Run(experiment.folder, RECORD.removesuffix(".json"), experiment.identity, experiment.overwrite,
-               [csv_path(experiment).name, HISTORY, ITERATIONS, ISSUES, PROBABILITIES])
+               [csv_path(experiment).name, HISTORY, ITERATIONS, ISSUES, PROBABILITIES],
+               remedy="another --name or --results_dir, or --overwrite (INCV_main.py: --overwrite_selection)")
 
 
 def write_selection(experiment, result, history):

@@ -17,7 +17,7 @@ from noisylabels.machine import die_with
 from noisylabels.progress import Event, say
 from noisylabels.selection import issues
 from noisylabels.selection.algorithm import Stage, incv
-from noisylabels.selection.files import write_selection
+from noisylabels.selection.files import csv_path, write_selection
 
 
 def trainings(experiment):
@@ -44,7 +44,7 @@ def select(experiment, run, progress):
                       arguments["INCV_iter"], arguments["top_k"], experiment.seed)
         (experiment.folder / "review.html").unlink(missing_ok=True)     # of a selection before; it is drawn last
         write_selection(experiment, result, history)
-        run.finish(**result.iterations[-1], **issues.scores(experiment, result))
+        run.finish([csv_path(experiment)], **result.iterations[-1], **issues.scores(experiment, result))
 
 
 class Trainers(contextlib.AbstractContextManager):
@@ -122,7 +122,7 @@ def _serve(connection, experiment, run, gpu_id):
     try:
         device = import_module("noisylabels.training.device")
         connection.send(device.start_tensorflow(gpu_id, experiment.execution.jit_compile, experiment.execution.threads,
-                                                experiment.settings.batch_size))
+                                                experiment.settings.batch_size, experiment.settings.precision))
         trainer = import_module("noisylabels.selection.networks").HalfTrainer(experiment, run, connection.send)
         while True:
             connection.send(trainer.train(*connection.recv()))

@@ -68,7 +68,7 @@ gc.enable()
 
 
 @functools.cache
-def start_tensorflow(gpu_id, jit_compile=False, threads=None, batch_size=None):
+def start_tensorflow(gpu_id, jit_compile=False, threads=None, batch_size=None, precision="float32"):
     """Sets TensorFlow up, once; call it before anything computes.
 
     gpu_id: None for the first GPU if there is one, "-1" for the CPU, or ids as nvidia-smi numbers them; 0 and 1, which
@@ -76,8 +76,9 @@ def start_tensorflow(gpu_id, jit_compile=False, threads=None, batch_size=None):
     jit_compile: with XLA, which has no deterministic kernel for the gradient of a max pooling; else all kernels are.
     threads: of an operation on the CPU, on whose number the last digits of a result depend; by default a core each.
     batch_size: of a training whose batches several GPUs may share, equally; without, the first of several is used.
-    Returns what results depend on of it: the device's name, whether it has instructions for bfloat16, and the
-    threads; for a run's record.
+    precision: one of recipes.PRECISIONS.
+    Returns what results depend on of it: the device's name, whether it has instructions for bfloat16, the threads,
+    and the number format that the precision comes to, see `number_format`; for a run's record.
     Raises UserError for a GPU that does not exist, or does not work.
     """
     with quiet_stderr():
@@ -104,7 +105,8 @@ def start_tensorflow(gpu_id, jit_compile=False, threads=None, batch_size=None):
     name = " and ".join(f"{count} × {name}" if count > 1 else name for name, count in Counter(names).items()) or "CPU"
     if problem:
         raise gpu.failed(name, problem)
-    return {"device": f"{name} with bfloat16" if computes_bfloat16() else name, "threads": threads or cores()}
+    return {"device": f"{name} with bfloat16" if computes_bfloat16() else name, "threads": threads or cores(),
+            "computed_in": number_format(precision)}
 
 
 def try_out(gpus, jit_compile):
@@ -140,6 +142,17 @@ def computes_bfloat16():
 def dtype_policy(precision):
     """Keras' dtype policy for one of recipes.PRECISIONS on this device: mixed_bfloat16 or float32."""
     return "mixed_bfloat16" if precision == "mixed" and computes_bfloat16() else "float32"
+
+
+def number_format(precision: str) -> str:
+    """Name the format in which the device multiplies: bfloat16, float32, or TF32 of GPUs since Ampere.
+
+    Call it after `start_tensorflow`.
+    """
+    if dtype_policy(precision) == "mixed_bfloat16":
+        return "bfloat16"
+    tensor_cores = tf.config.get_visible_devices("GPU") and computes_bfloat16()
+    return "TF32" if tensor_cores and os.environ.get("NVIDIA_TF32_OVERRIDE") != "0" else "float32"
 
 
 def image_type():
