@@ -20,7 +20,7 @@ BAD_ARRAYS = {
     "other names": ({"images": X, "labels": Y}, "holds the arrays images, labels: give x, y; or x_train"),
     "two forms": ({"x": X, "y": Y, "x_train": X, "y_train": Y}, "holds the arrays x, y, x_train, y_train: give"),
     "no labels": ({"x": X, "z": Y}, "lacks y beside x, z"),
-    "no test labels": ({"x_train": X, "y_train": Y, "x_test": X}, "lacks y_test"),
+    "no test images": ({"x_train": X, "y_train": Y, "y_test": Y}, "lacks x_test"),
     "labels of two rows": ({"x": X, "y": np.zeros((8, 2), int)}, "y must hold whole numbers or text, one for each"),
     "images of truth": ({"x": X > 0, "y": Y}, "x is bool of shape (8, 5, 5, 3): give uint8"),
     "signed images": ({"x": X.astype(np.int8), "y": Y}, "x is int8 of shape (8, 5, 5, 3): give uint8"),

@@ -58,7 +58,7 @@ def test_one_class(tmp_path):
 
 
 def test_too_many_classes(tmp_path, monkeypatch):
-    monkeypatch.setattr("noisylabels.data.label_files.MAX_CLASSES", 3)
+    monkeypatch.setattr("noisylabels.data.class_names.MAX_CLASSES", 3)
     class_folders(tmp_path / "own", a=2, b=2, c=2, d=2)
     assert "has 4 classes, such as a, b, c, more than 3" in complaint(tmp_path / "own")
 
@@ -89,9 +89,9 @@ def test_different_classes_in_train_and_test(tmp_path):
 
 def test_train_without_test(tmp_path):
     class_folders(tmp_path / "own" / "train", a=3, b=3)
-    assert "one class alone, train" in complaint(tmp_path / "own")
+    assert "has one folder of images, train/, with folders in it (a, b): give " in complaint(tmp_path / "own")
     class_folders(tmp_path / "own" / "val", a=3, b=3)
-    assert "has train/ and val/, but no test/: rename the latter to test/" in complaint(tmp_path / "own")
+    assert "train/, val/ hold no images, but the same folders (a, b)" in complaint(tmp_path / "own")
     for part in ("a", "b"):
         (tmp_path / "own" / "test" / part).mkdir(parents=True)
     assert "no images to test on" in complaint(tmp_path / "own")
@@ -106,8 +106,10 @@ def test_parts_by_other_names(parts, tmp_path):
             class_folders(tmp_path / "own" / part, a=3, b=3)
         else:
             class_folders(tmp_path / "own", **{part: 3})            # images that nobody has labelled
-    named = "/ and ".join(part for part in parts if part != "other")
-    assert f"has {named}/: rename what is to train on to train/" in complaint(tmp_path / "own")
+    message = complaint(tmp_path / "own")
+    assert f"some folders hold images ({parts[0]}/), others hold folders of images (" in message
+    assert f"({'/, '.join(parts[1:])}/ with a, b)" in message
+    assert "call what to train on train/ and what to test on test/" in message
     class_folders(tmp_path / "classes", Training=5, Testing=5, val=5)
     assert images.load(tmp_path / "classes", report=str).classes == ("Testing", "Training", "val")
 
@@ -230,7 +232,7 @@ def test_more_than_fits_into_memory(tmp_path, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(image_files, "available_memory", lambda: 30 * 3 * 100 * 100)
     assert images.load(root, image_size=100, report=lines.append).input_shape == (100, 100, 1)
-    assert "30 images of 100×100 take up to 0.9 MB" in lines[1]
+    assert "30 images of 100×100 take up to 0.9 MB" in lines[2]
     monkeypatch.setattr(image_files, "available_memory", lambda: 100)
     assert complaint(root).endswith("give fewer images")
 
@@ -259,9 +261,9 @@ BAD_TABLES = {
                                         "with --image_column one of name, label"),
     "no label column": ("file,y\n", "no column label or class or given_label: choose with --label_column one of file"),
     "two image columns": ("file,image,label\n", "several columns that fit (file, image): choose with --image_column"),
-    "two label columns": ("file,class,label\n", "several columns that fit (label, class): choose with --label_column"),
-    "column twice": ("file,label,label\n", "two columns of one name"),
-    "other separator": ("file;label\nx/00.png;a\n", "has one column, 'file;label': separate columns by commas"),
+    "two label columns": ("file,class,label\n", "several columns that fit (class, label): choose with --label_column"),
+    "column twice": ("file,label,label\n", "several columns that fit (label, label)"),
+    "other separator": ("file;label\nx/00.png;a\n", "separates its columns by semicolons: save it with commas"),
     "open quote": ('file,label\nx/00.png,"a\n', "line 2: it is no CSV"),
     "zero": ("file,label\nx/00.png,\0\n", ""),
     "other encoding": ("file,label\nx/00.png,caf\udce9\n", "is not encoded in UTF-8"),

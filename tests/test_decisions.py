@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from helpers import SELECTION, Halves, assert_is_one_line, files_in, record_of
 
+from noisylabels import csv_files
 from noisylabels.errors import UserError
 from noisylabels.report.groups import differences, identity_of, usual_of
 from noisylabels.runs.folders import run_at
@@ -123,9 +124,10 @@ BAD = {
                        "at index 5 it has the file 'cat/5.png', here that is '5'"),
     "of other labels": (lambda f: [row(f, 3, "keep"), *([i, i, (f.y_noisy[i] + 1) % 10, "drop", ""] for i in (5, 4))],
                         r"at index 5 it has the given_label '\d', here that is '\d'"),
-    "twice": (lambda f: [row(f, 5, "keep"), row(f, 5, "drop")], "decides more than once on the same sample"),
-    "negative": (lambda f: [[-1, 5, 5, "keep", ""]], "something else than whole numbers in index"),
-    "no number": (lambda f: [["five", 5, 5, "keep", ""]], "something else than whole numbers in index"),
+    "twice": (lambda f: [row(f, 5, "keep"), row(f, 5, "drop")],
+              "line 3 decides more than once on the same sample, after line 2"),
+    "negative": (lambda f: [[-1, 5, 5, "keep", ""]], "line 2 has '-1' as index, which is no whole number"),
+    "no number": (lambda f: [["five", 5, 5, "keep", ""]], "line 2 has 'five' as index, which is no whole"),
     "other decision": (lambda f: [row(f, 5, "delete")],
                        "decision 'delete', which is none of keep, drop, relabel, unsure"),
     "no such class": (lambda f: [row(f, 5, "relabel", "<script>\n"), row(f, 4, "relabel", "x")],
@@ -141,28 +143,28 @@ def test_decisions_that_cannot_be_meant(kind, selected, train, tmp_path):
     make, message = BAD[kind]
     path, before = write(tmp_path / "decisions.csv", make(selected)), files_in(tmp_path)
     ended, inputs, _ = train("--decisions", path)
-    assert_is_one_line(ended, f"{path} .*{message}")
+    assert_is_one_line(ended, f"{path}[ ,].*{message}")
     assert inputs is None and files_in(tmp_path) == before
 
 
 @pytest.mark.parametrize("content, message", [
-    (None, "is no file"), (b"", "cannot be read as CSV"), (b"\xff\xfe\0", "cannot be read as CSV"),
+    (None, "is no file"), (b"", "lacks the column index, file"), (b"\xff\xfe\0", "is encoded in UTF-16"),
     (b"index,file\n1,1\n", "lacks the column given_label, decision, new_label"), (b'index\n"', "cannot|lacks"),
 ])
 def test_what_are_no_decisions(content, message, selected, train, tmp_path):
     path = tmp_path / "decisions.csv"
     if content is not None:
         path.write_bytes(content)
-    assert_is_one_line(train("--decisions", path)[0], f"{path} .*({message}).*review.html beside this selection made$")
+    assert_is_one_line(train("--decisions", path)[0], f"{path}.* ({message}).*review.html next to this selection made$")
 
 
 def test_a_disk_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
-    def read_csv(*_, **__):
+    def fail(*_, **__):
         raise OSError(5, "Input/output error")
 
     path = write(tmp_path / "decisions.csv", [])
-    monkeypatch.setattr(pd, "read_csv", read_csv)
-    with pytest.raises(UserError, match=rf"^{path} cannot be read as CSV \(.*Input/output error\); give"):
+    monkeypatch.setattr(csv_files, "open", fail, raising=False)
+    with pytest.raises(UserError, match=rf"^cannot read {path}: Input/output error; or give"):
         read_decisions(path, load_dataset("digits", ""), np.zeros(1437, int))
 
 

@@ -15,20 +15,20 @@ from noisylabels.recipes import Settings
 
 # Each room may import those on its right, and itself. A room is a module of noisylabels, or a folder of it.
 MAY_IMPORT = {
-    "python": "interrupt", "errors": "", "streams": "", "recipes": "", "models": "",
+    "python": "interrupt", "errors": "", "names": "", "csv_files": "errors", "streams": "", "recipes": "", "models": "",
     "interrupt": "", "machine": "", "progress": "interrupt", "theory": "errors",
     "gpu": "errors machine",
-    "data": "errors machine streams theory",
-    "runs": "errors machine recipes theory",
+    "data": "csv_files errors machine names streams theory",
+    "runs": "csv_files errors machine recipes theory",
     "experiment": "data recipes theory",
     "training": "errors gpu machine models progress recipes runs streams theory",
     "methods": "errors recipes streams theory training",
-    "selection": "errors experiment machine methods progress runs streams theory training",
+    "selection": "csv_files data errors experiment machine methods names progress runs streams theory training",
     "pipeline": "data errors experiment machine methods progress recipes report runs selection streams theory "
                 "training utils",
     "flags": "cli methods models recipes theory", "flag_rules": "data errors methods",
     "sweep": "data errors experiment flag_rules machine methods pipeline progress runs selection theory",
-    "report": "errors methods recipes runs theory",
+    "report": "csv_files errors methods recipes runs theory",
     "cli": "errors interrupt runs",
     "utils": "data errors streams theory",
 }

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from test_images import class_folders, load, picture
 
-from noisylabels.data import image_files
+from noisylabels.data import image_decoding, image_files
 from noisylabels.data.image_files import check_memory, decode
 from noisylabels.errors import UserError
 
@@ -62,7 +62,7 @@ def test_progress_is_told_each_tenth_but_once_a_second(chunk, pace, lines, tmp_p
 
 @pytest.mark.parametrize("size, seconds, together", [((8, 6), 60, True), ((7, 7), .5, False)])
 def test_two_large_images_are_not_decoded_at_once_but_small_ones_are(size, seconds, together, tmp_path, monkeypatch):
-    met, seen, resized = threading.Barrier(2), [], image_files.resized
+    met, seen, resized = threading.Barrier(2), [], image_decoding.resized
 
     def waiting(image, size):
         try:
@@ -72,8 +72,8 @@ def test_two_large_images_are_not_decoded_at_once_but_small_ones_are(size, secon
             seen.append(False)
         return resized(image, size)
 
-    monkeypatch.setattr(image_files, "LARGE", 48)
-    monkeypatch.setattr(image_files, "resized", waiting)
+    monkeypatch.setattr(image_decoding, "LARGE", 48)
+    monkeypatch.setattr(image_decoding, "resized", waiting)
     picture(tmp_path / "a.png", 1, size)
     with ThreadPoolExecutor(2) as pool:
         assert len(list(pool.map(decode, [str(tmp_path / "a.png")] * 2, [4] * 2))) == 2
@@ -86,7 +86,7 @@ def test_two_large_images_are_not_decoded_at_once_but_small_ones_are(size, secon
 def test_a_jpeg_is_decoded_at_twice_the_size_that_is_asked_for(size, decoded, tmp_path, monkeypatch):
     """Or more, by a half, a quarter or an eighth of its own."""
     found = []
-    monkeypatch.setattr(image_files.ImageOps, "exif_transpose", lambda image, in_place: found.append(image.size))
+    monkeypatch.setattr(image_decoding.ImageOps, "exif_transpose", lambda image, in_place: found.append(image.size))
     picture(tmp_path / "a.jpg", (1, 2, 3), size)
     assert decode(str(tmp_path / "a.jpg"), 32).shape == (32, 32, 3) and found == [decoded]
 
@@ -100,15 +100,15 @@ def test_colours_are_kept(colour, tmp_path):
 
 def test_an_image_of_just_too_many_pixels_is_not_decoded(tmp_path, monkeypatch):
     picture(tmp_path / "a.png", 7, (8, 6))
-    monkeypatch.setattr(image_files, "MAX_PIXELS", 48)
+    monkeypatch.setattr(image_decoding, "MAX_PIXELS", 48)
     assert (decode(str(tmp_path / "a.png"), 4) == 7).all()
-    monkeypatch.setattr(image_files, "MAX_PIXELS", 47)
+    monkeypatch.setattr(image_decoding, "MAX_PIXELS", 47)
     with pytest.raises(ValueError, match="8×6 pixels, more than 47"):
         decode(str(tmp_path / "a.png"), 4)
 
 
 def test_reasons_are_of_few_words(tmp_path, monkeypatch):
-    def decode(path, size):
+    def decode(path, size, peaks):
         raise {"a": ValueError("x" * 300), "b": OSError(5, "Input/output error"), "c": KeyError(), "d": OSError("cut")}[
             path[-1]]
 

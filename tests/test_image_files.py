@@ -169,9 +169,9 @@ def test_progress(tmp_path, monkeypatch):
     monkeypatch.setattr(image_files.time, "monotonic", lambda: next(seconds))
     monkeypatch.setattr(image_files, "CHUNK", 1)
     _, lines = load(class_folders(tmp_path, a=25, b=25))
-    assert lines[2:5] == [f"{tmp_path.name}: training images: {n} of 40 read, {left} s left"
+    assert lines[3:6] == [f"{tmp_path.name}: training images: {n} of 40 read, {left} s left"
                           for n, left in ((4, 36), (8, 32), (12, 28))]
-    assert lines[-1] == f"{tmp_path.name}: test images: 10 of 10 read, 0 s left" and len(lines) == 2 + 10 + 10
+    assert lines[-1] == f"{tmp_path.name}: test images: 10 of 10 read, 0 s left" and len(lines) == 3 + 10 + 10
 
 
 def test_available_memory():

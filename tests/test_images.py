@@ -55,7 +55,8 @@ def test_folder(tmp_path):
     for image, file, label in zip(data.x_train, data.files, data.given):
         assert (image == shades[file]).all() and file.split("/")[0] == data.classes[label]
     assert "6 of 30 images" in lines[0] and "as noisy as the rest" in lines[0]
-    assert "30 images of 32×32 take up to 0.1 MB" in lines[1]
+    assert lines[1] == "pets: 3 classes, images to train on/to test on: Emu 4/1, cat 12/3, dog 8/2"
+    assert "30 images of 32×32 take up to 0.1 MB" in lines[2]
 
 
 def test_a_device_can_use_the_images_as_they_are(tmp_path):
@@ -100,7 +101,7 @@ def test_train_and_test_are_the_split(tmp_path):
     class_folders(tmp_path / "test", a=1, b=2)
     data, lines = load(tmp_path)
     assert data.given.tolist() == [0] * 3 + [1] * 4 and data.y_test.tolist() == [0, 1, 1] and not data.clean_test
-    assert data.files[0] == "train/a/00.png" and len(lines) == 1
+    assert data.files[0] == "train/a/00.png" and len(lines) == 2
     class_folders(tmp_path / "other", a=1)
     with pytest.warns(UserWarning, match="other left out"):
         assert len(images.load(tmp_path, report=str).given) == 7
@@ -133,9 +134,9 @@ def test_folders_that_link_to_each_other_are_read_once(n, tmp_path):
         picture(tmp_path / "a" / str(a) / "image.png")
         for b in range(n):
             (tmp_path / "a" / str(a) / f"to{b}").symlink_to(tmp_path / "a" / str(b))
-    class_folders(tmp_path, b=5)
+    class_folders(tmp_path, a=1, b=5)
     data, _ = load(tmp_path)
-    assert len(data.x_train) + len(data.x_test) == n + 5
+    assert len(data.x_train) + len(data.x_test) == n + 6
 
 
 # --------------------------------------------------------------------------------------------------------------- split
@@ -183,8 +184,10 @@ def test_labels_stay_text(tmp_path):
     with open(tmp_path / "own.csv", "w", newline="", encoding="utf-8-sig") as file:
         csv.writer(file).writerows([("file", " label "), *rows])
         file.write("\r\n")                                  # an empty line at the end
-    data, _ = load(tmp_path / "own.csv", test_split=.5)
+    with pytest.warns(UserWarning) as caught:
+        data = images.load(tmp_path / "own.csv", test_split=.5, report=str)
     assert data.classes == ("01", "1", "1e3", "<script>", "NA", "True", "nan", "spaced", 'with "quotes", and commas')
+    assert len(caught) == 2
 
 
 def test_order_split_and_truth_of_a_csv(tmp_path):
@@ -236,7 +239,7 @@ def test_npz_that_is_split(x, save, tmp_path):
     assert np.array_equal(data.x_train, x.reshape(40, 5, 7, -1)[rows]) and rows == sorted(rows)
     assert np.array_equal(data.x_test, x.reshape(40, 5, 7, -1)[sorted(set(range(40)) - set(rows))])
     assert np.array_equal(data.given, Y[rows] - 1) and np.array_equal(data.y_train, Y[::-1][rows] - 1)
-    assert len(data.x_test) == 8 and data.clean_test and len(lines) == 2
+    assert len(data.x_test) == 8 and data.clean_test and len(lines) == 3
 
 
 @pytest.mark.parametrize("names", sources.ARRAYS[1:])
@@ -246,7 +249,7 @@ def test_npz_with_a_test_set(names, tmp_path, monkeypatch):
     data, lines = load(path)
     assert np.array_equal(data.x_train, X[:30]) and np.array_equal(data.x_test, X[30:])
     assert np.array_equal(data.given, Y[:30] - 1) and np.array_equal(data.y_test, Y[30:] - 1)
-    assert not data.clean_test and data.y_train is None and len(lines) == 1
+    assert not data.clean_test and data.y_train is None and len(lines) == 2
 
 
 def test_npz_of_medmnist_whose_third_part_is_left_out(tmp_path):

@@ -198,7 +198,7 @@ def test_another_length(n, tmp_path):
         torch_file(tmp_path / "own.pt", {"label": labels})
         assert f"label has the shape ({n},), but there are 300 images" in complaint(tmp_path / "own.pt")
     write_csv(tmp_path / "own.csv", label=labels)
-    assert f"has {n:,} labels beneath its line of names, but there are 300 images" in complaint(tmp_path / "own.csv")
+    assert f"has {n:,} labels below its header, but there are 300 images" in complaint(tmp_path / "own.csv")
 
 
 WRONG = {
@@ -225,8 +225,8 @@ def test_wrong_labels(case, tmp_path):
 
 
 def test_wrong_labels_in_text(tmp_path):
-    for wrong, expected in (("4", "'4' at index 0, which is not an index from 0 to 3"), ("", "'' at index 0"),
-                            ("1.0", "'1.0' at index 0, which is not one of")):
+    for wrong, expected in (("4", "'4' in line 2, which is not an index from 0 to 3"), ("", "'' in line 2"),
+                            ("1.0", "'1.0' in line 2, which is not one of")):
         write_csv(tmp_path / "own.csv", x=range(N), label=[wrong, *NOISY[1:]])
         assert expected in complaint(f"{tmp_path}/own.csv#label")
     (tmp_path / "own.csv").write_bytes("label\nfür\n".encode("latin1"))
@@ -238,8 +238,8 @@ def test_true_labels_that_differ(tmp_path):
     np.savez(tmp_path / "own.npz", label=NOISY, clean_label=other)
     torch_file(tmp_path / "own.pt", {"label": NOISY, "clean_label": other})
     write_csv(tmp_path / "own.csv", label=NOISY, clean_label=other)
-    for suffix in ("npz", "pt", "csv"):
-        assert "clean_label differs from the labels of own at 1 images, first at index 9" in complaint(
+    for suffix, place in (("npz", "index 9"), ("pt", "index 9"), ("csv", "line 11")):
+        assert f"clean_label differs from the labels of own at 1 images, first at {place}" in complaint(
             f"{tmp_path}/own.{suffix}#label")
 
 

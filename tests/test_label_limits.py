@@ -4,8 +4,10 @@ import pytest
 from test_label_files import NAMES, NOISY, TRUE, N, check, complaint, dataset, tensor_pickle, torch_file, write_csv
 
 from noisylabels.data import images
-from noisylabels.data.label_files import class_codes, listed, read_table, whole_number
+from noisylabels.data.class_names import class_codes
+from noisylabels.data.label_files import whole_number
 from noisylabels.errors import UserError
+from noisylabels.names import listed
 
 # --------------------------------------------------------------------------------------------------------------- files
 
@@ -50,21 +52,6 @@ def test_the_length_and_the_steps_of_a_torch_file(tmp_path):
     assert "(its pickle has more than 100000 steps)" in complaint(torch_file(whole, b"\x80\x02" + b"]" * 100_000))
 
 
-def test_a_table_that_is_not_there(tmp_path):
-    with pytest.raises(UserError, match="cannot read .*gone.csv: No such file or directory$"):
-        read_table(tmp_path / "gone.csv", list)
-
-
-def test_lines_and_columns_of_a_table(tmp_path):
-    """Empty lines are passed over, and a row of several lines is known by its last."""
-    (tmp_path / "own.csv").write_text('b, a \n\n1, "x"\n\n"2\n3",y z \n')
-    columns, lines = read_table(tmp_path / "own.csv", lambda header: sorted(header))
-    assert columns == {"a": ['"x"', "y z"], "b": ["1", "2\n3"]} and lines == [3, 6]
-    (tmp_path / "own.csv").write_text('a,b\n"x"y,1\n')
-    with pytest.raises(UserError, match="own.csv, line 2: it is no CSV"):
-        read_table(tmp_path / "own.csv", list)
-
-
 # --------------------------------------------------------------------------------------------------- names and numbers
 
 
@@ -107,7 +94,7 @@ def test_names_that_look_like_numbers_are_not_those_of_numbers(tmp_path):
     assert "not one of the classes 01, 02" in complaint(write_csv(tmp_path / "own.csv", label=NOISY), data)
     data = dataset(classes=("0", "1", "2", "other"))
     check(tmp_path / "own.npy", data)
-    assert "'3' at index 3, which is not one of" in complaint(write_csv(tmp_path / "own.csv", label=NOISY), data)
+    assert "'3' in line 5, which is not one of" in complaint(write_csv(tmp_path / "own.csv", label=NOISY), data)
 
 
 @pytest.mark.parametrize("width, reason", [(1024, None), (1025, "y holds texts of 1,025 bytes: give labels")])

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from helpers import assert_is_one_line, files_in, mutated
 
+from noisylabels import csv_files
 from noisylabels.errors import UserError
 from noisylabels.selection.files import read_selection, scores_of, write_labels
 from utils import corrupt_labels, load_dataset
@@ -60,26 +61,26 @@ BAD = {
     "smaller noise": (changed("y_noisy", 7, -1), "has other noisy labels"),
     "other pattern": (lambda f: text(f.assign(y_noisy=noisy(f.y, "asym", 0))), "has other noisy labels"),
     "other seed": (lambda f: text(f.assign(y_noisy=noisy(f.y, "sym", 1))), "has other noisy labels"),
-    "NaN label": (changed("y_noisy", 7, float("nan")), "has something else than numbers in y_noisy"),
-    "text label": (changed("y", 7, "cat"), "has something else than numbers in y:"),
+    "NaN label": (changed("y_noisy", 7, float("nan")), "has '' as y_noisy: give a number"),
+    "text label": (changed("y", 7, "cat"), "has 'cat' as y: give a number"),
     "endless exponent": (changed("y", 7, "1e" + "9" * 400), "has other true labels"),
-    "NaN select": (changed("select", 7, float("nan")), "has something else than True and False in select"),
-    "select 2": (changed("select", 7, 2), "has something else than True and False in select"),
-    "candidate yes": (changed("candidate", 7, "yes"), "has something else than True and False in candidate"),
-    "both": (lambda f: text(f.assign(candidate=True)), "has samples that are both selected and candidates"),
+    "NaN select": (changed("select", 7, float("nan")), "has '' as select: give True or False"),
+    "select 2": (changed("select", 7, 2), "has '2' as select: give True or False"),
+    "candidate yes": (changed("candidate", 7, "yes"), "has 'yes' as candidate: give True or False"),
+    "both": (lambda f: text(f.assign(candidate=True)), "has a sample that is both selected and a candidate"),
     "nothing selected": (lambda f: text(f.assign(select=False)), "selects nothing"),
     "ratio 1.5": (lambda f: text(f.assign(eval_ratio=1.5)), "needs one eval_ratio between 0 and 1 in all rows"),
     "ratio -0.1": (lambda f: text(f.assign(eval_ratio=-.1)), "needs one eval_ratio between 0 and 1 in all rows"),
     "ratio varies": (changed("eval_ratio", 7, .5), "needs one eval_ratio between 0 and 1 in all rows"),
-    "ratio NaN": (lambda f: text(f.assign(eval_ratio=float("nan"))), "has something else than numbers in eval_ratio"),
+    "ratio NaN": (lambda f: text(f.assign(eval_ratio=float("nan"))), "has '' as eval_ratio: give a number"),
     "ratio inf": (lambda f: text(f.assign(eval_ratio=float("inf"))), "needs one eval_ratio between 0 and 1"),
-    "ratio text": (lambda f: text(f.assign(eval_ratio="half")), "has something else than numbers in eval_ratio"),
-    "empty": (lambda f: b"", "cannot be read as CSV"),
-    "binary": (lambda f: bytes(range(256)) * 100, "cannot be read as CSV"),
+    "ratio text": (lambda f: text(f.assign(eval_ratio="half")), "has 'half' as eval_ratio: give a number"),
+    "empty": (lambda f: b"", "lacks the column y, y_noisy, select, candidate, eval_ratio;"),
+    "binary": (lambda f: bytes(range(256)) * 100, "is not encoded in UTF-8"),
     "zeros": (lambda f: bytes(10_000), "cannot be read as CSV|lacks the column"),
-    "UTF-16": (lambda f: text(f).decode().encode("utf-16"), "cannot be read as CSV"),
-    "ragged": (lambda f: text(f) + b"1,2,3,4,5,6,7,8\n", "cannot be read as CSV"),
-    "open quote": (lambda f: text(f) + b'"', "cannot be read as CSV|rows, but the training set"),
+    "UTF-16": (lambda f: text(f).decode().encode("utf-16"), "is encoded in UTF-16"),
+    "ragged": (lambda f: text(f) + b"1,2,3,4,5,6,7,8\n", "8 fields where the first line has 5"),
+    "open quote": (lambda f: text(f) + b'"', "[0-9]+ fields|it is no CSV"),
     "endless line": (lambda f: b"y" * 2_000_000, "is far too long"),
 }
 HARMLESS = {
@@ -111,7 +112,7 @@ def test_bad_selection(kind, call, tmp_path, csv, labels):
     csv.write_bytes(change(selection(labels)))
     before = files_in(tmp_path)
     ended = call("INCV_main", "--results_dir", tmp_path / "results")
-    assert_is_one_line(ended, f"{csv} ({pattern})")
+    assert_is_one_line(ended, f"{csv}(, line [0-9]+:?)? ({pattern})")
     assert "remove it to run INCV again, or give the arguments it was made with" in ended.err
     assert files_in(tmp_path) == before
 
@@ -124,7 +125,7 @@ def test_a_selection_of_other_arguments(call, tmp_path, csv, labels):
         path.write_bytes(text(selection(labels)))
         ended = call("INCV_main", "--results_dir", tmp_path / "results", "--noise_pattern", pattern,
                      "--noise_ratio", ratio)
-        assert_is_one_line(ended, f"{path} has other noisy labels")
+        assert_is_one_line(ended, f"{path}, line [0-9]+ has other noisy labels")
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe"])
@@ -134,22 +135,22 @@ def test_what_is_no_file_is_not_read(kind, call, tmp_path, csv):
 
 
 def test_a_disk_that_cannot_be_read_is_one_line(csv, labels, monkeypatch):
-    def read_csv(*_, **__):
+    def fail(*_, **__):
         raise OSError(5, "Input/output error")
 
     csv.write_bytes(text(selection(labels)))
-    monkeypatch.setattr(pd, "read_csv", read_csv)
-    with pytest.raises(UserError, match=rf"^{csv} cannot be read as CSV \(.*Input/output error\): remove it"):
+    monkeypatch.setattr(csv_files, "open", fail, raising=False)
+    with pytest.raises(UserError, match=rf"^cannot read {csv}: Input/output error; or remove it"):
         read_selection(csv, *labels)
 
 
 @pytest.mark.parametrize("change, problem", [
-    ({}, None), ({"y": 3}, "something else than blanks in y:"),
-    ({"y_noisy": "cat"}, "something else than numbers in y_noisy:")])
+    ({}, None), ({"y": 3}, "has '3' as y: leave it blank"),
+    ({"y_noisy": "cat"}, "has 'cat' as y_noisy: give a number")])
 def test_where_the_truth_is_not_known_it_is_blank(change, problem, csv, labels):
     csv.write_bytes(text(selection(labels).assign(**{"y": None} | change)))
     if problem:
-        with pytest.raises(UserError, match=f"^{csv} has {problem} "):
+        with pytest.raises(UserError, match=f"^{csv}, line 2 {problem}; or "):
             read_selection(csv, None, labels[1])
     else:
         frame = read_selection(csv, None, labels[1])

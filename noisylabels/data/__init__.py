@@ -42,17 +42,32 @@ def own_name(path: str | os.PathLike) -> str:
     return own
 
 
-def load(name, data_dir, noisy_labels=None, trust_labels=False, **own):
-    """The `dataset.Dataset` called `name`, one of DATASETS, or at that path.
+def load(name, data_dir, noisy_labels=None, trust_labels=False, report=print, **own):
+    """Return the `dataset.Dataset` with this name, one of DATASETS, or at this path.
 
-    noisy_labels: FILE or FILE#KEY, see label_files.read_labels, of labels that it has been given while its own are the
-    truth: one for each training image, of own ones for unreadable ones too, and for those that are set aside
-    to test on. trust_labels: take the labels of own images, of which nobody knows whether they are true, for the truth.
-    own: arguments of images.load. Raises UserError for an unknown name, for arguments that do not belong to it, or as
-    its module.
+    Parameters
+    ----------
+    name
+        One of DATASETS, or a path.
+    data_dir
+        Where the named data sets are, or are downloaded to.
+    noisy_labels
+        FILE or FILE#KEY of observed labels, see label_files.read_labels. The data set's own labels
+        are the truth then.
+    trust_labels
+        Take the labels of own images for the truth.
+    report
+        Takes lines to log.
+    own
+        Further arguments of images.load.
+
+    Raises
+    ------
+    UserError
+        The name is unknown, arguments do not belong to it, or its module cannot load it.
     """
     if is_path(name):
-        dataset = import_module("noisylabels.data.images").load(name, **own)
+        dataset = import_module("noisylabels.data.images").load(name, report=report, **own)
         if trust_labels and dataset.y_train is not None:
             raise UserError(f"argument --trust_labels: {name} says itself, in y_true, what is true: leave it out")
     elif name in DATASETS:
@@ -69,8 +84,6 @@ def load(name, data_dir, noisy_labels=None, trust_labels=False, **own):
         dataset = replace(dataset, loaded=dataset)
     if dataset.y_train is None and (trust_labels or noisy_labels):
         dataset = replace(dataset, y_train=dataset.given, given=None, clean_test=True)
-    if noisy_labels and dataset.whole:
-        labels, places = dataset.whole
-        given = read_labels(noisy_labels, replace(dataset, x_train=labels, y_train=labels))
-        return replace(dataset, given=given[places])
-    return replace(dataset, given=read_labels(noisy_labels, dataset)) if noisy_labels else dataset
+    if noisy_labels:
+        dataset = replace(dataset, given=read_labels(noisy_labels, dataset, report))
+    return dataset

@@ -3,8 +3,18 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+
+
+class Whole(NamedTuple):
+    """All images of a person's own data that other labels are for, unreadable and set aside, too."""
+
+    labels: np.ndarray          # y_train, or given, int64 (m,)
+    places: np.ndarray | slice  # of the training images among them, (n,)
+    files: tuple | None         # their names, (m,)
+    test_files: tuple           # those of a test set of its own
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +37,7 @@ class Dataset:
     clean_test: bool = True             # whether y_test is known to be true, or as noisy as the rest
     files: tuple | None = None          # of the training images, for a person to find them by
     are_files: bool = False             # whether these are names of files, not places in an array
-    whole: tuple | None = None          # of own images all that other labels are for, unreadable or set aside too:
-                                        # y_train, or given, int64 (m,), and the places of the training images, (n,)
+    whole: Whole | None = None          # of own images
     is_custom: bool = False             # a user's own images, not one of data.DATASETS
     loaded: "Dataset | None" = None     # before --noisy_labels or --trust_labels changed what its labels are
 

@@ -1,9 +1,7 @@
-"""Image files as uint8 arrays: decoded by Pillow, in parallel, once, into memory that was asked for before."""
-import contextlib
+"""Image files as uint8 arrays: decoded in parallel, once, into memory that was asked for before."""
 import math
 import mmap
 import os
-import threading
 import time
 import warnings
 from collections import deque
@@ -11,20 +9,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from noisylabels import machine
+from noisylabels.data.image_decoding import FORMATS, decode, resized
 from noisylabels.data.label_files import array_header, damage, open_npz
 from noisylabels.errors import UserError
 
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "AVIF")      # of Pillow's, those that run no program
 SUFFIXES = (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif",
             ".tiff", ".webp")
-MAX_PIXELS = 89_478_485         # of one image, Pillow's own limit: 360 MB in memory; more is a mistake or an attack
-LARGE = 2**24                   # pixels above which images are decoded one at a time
+SYSTEM = {"@eadir", "#recycle", "@recycle", "$recycle.bin", "recycler", "__macosx", "lost+found",
+          "system volume information", "thumbnails", ".thumbnails", ".trashes", ".spotlight-v100",
+          ".fseventsd"}         # folders of systems and devices, whose images are none of the user's
+FEW_BITS = 14                   # of 16: images that use no more are a quarter as bright, or less
 CHUNK = 32                      # images that a thread takes at once
 BLOCK = 2**24                   # bytes of an npz that are read at once
-_large = threading.Lock()
 
 
 def available_memory():
@@ -85,11 +84,21 @@ class Store:
         return self.memory[:math.prod(shape)].reshape(shape)
 
 
-def entries(folder):
-    """What is in a folder, os.DirEntry by name, without what begins with a dot. UserError: it cannot be read."""
+def entries(folder: str | Path, system: list[str] | None = None) -> list[os.DirEntry]:
+    """List what is in a folder by name, without what begins with a dot, and SYSTEM's folders.
+
+    The paths of the latter are added to `system`. Raises UserError if it cannot be read.
+    """
+    kept = []
     try:
         with os.scandir(folder) as found:
-            return sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name)
+            for entry in found:
+                if entry.name.lower() in SYSTEM and _is_folder(entry):
+                    if system is not None:
+                        system.append(entry.path)
+                elif not entry.name.startswith("."):
+                    kept.append(entry)
+        return sorted(kept, key=lambda entry: entry.name)
     except OSError as error:
         raise UserError(f"cannot read the folder {folder}: {error.strerror}; mend that") from None
 
@@ -99,15 +108,17 @@ def _is_folder(entry):
     return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
 
 
-def folders(folder):
-    """The names of the folders in a folder, sorted, without those that begin with a dot."""
-    return [entry.name for entry in entries(folder) if _is_folder(entry)]
+def folders(folder: str | Path, system: list[str] | None = None) -> list[str]:
+    """Return the sorted names of the folders in a folder that `entries` lists."""
+    return [entry.name for entry in entries(folder, system) if _is_folder(entry)]
 
 
-def images_beneath(root, top):
-    """Paths relative to `root` of the image files beneath its folder `top`, sorted, and the number of other files.
+def images_beneath(root: str | Path, top: str,
+                   system: list[str] | None = None) -> tuple[list[str], int]:
+    """Return the sorted paths of the images within a folder, and the number of other files.
 
-    Links are followed, but no folder is entered twice, nor one that `root` lies in.
+    The paths are relative to `root`, which holds the folder `top`. Links are followed, but no
+    folder is entered twice, nor one that `root` lies in. system: see `entries`.
     """
     whole = Path(root).resolve()
     found, other, seen, waiting = [], 0, {*map(str, (whole, *whole.parents))}, [top]
@@ -117,7 +128,7 @@ def images_beneath(root, top):
         if real in seen:
             continue
         seen.add(real)
-        for entry in entries(os.path.join(root, here)):
+        for entry in entries(os.path.join(root, here), system):
             file = f"{here}/{entry.name}"
             if _is_folder(entry):
                 waiting.append(file)
@@ -128,57 +139,6 @@ def images_beneath(root, top):
     return sorted(found), other
 
 
-def decode(path, size):
-    """An image file as uint8 (size, size) if it is grey, else (size, size, 3), whatever its proportions.
-
-    The first frame of an animation, turned as its EXIF data say, on white where it is transparent. Of 16 bits a pixel
-    the upper eight are taken. Raises exceptions of all kinds where it cannot be read.
-    """
-    if not os.path.isfile(path):                            # opening a pipe would wait forever
-        windows = "; its path needs / for each backslash" if "\\" in path and os.sep == "/" else ""
-        raise ValueError(f"missing, or no file{windows}")
-    if path != path.encode(errors="replace").decode():
-        raise ValueError("its name is not in UTF-8; rename it")
-    with Image.open(path, formats=FORMATS) as image:
-        image.draft(None, (2 * size, 2 * size))             # a JPEG is decoded at a half, quarter, eighth of its size
-        pixels = image.width * image.height
-        if pixels > MAX_PIXELS:
-            raise ValueError(f"{image.width}×{image.height} pixels, more than {MAX_PIXELS:,}")
-        with _large if pixels > LARGE else contextlib.nullcontext():
-            image.load()
-            try:
-                ImageOps.exif_transpose(image, in_place=True)
-            except MemoryError:
-                raise
-            except Exception:                               # whatever is wrong with its metadata, here are its pixels
-                pass
-            small = resized(_eight_bits(image), size)
-    if small.mode == "RGBA":
-        small = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB")
-    array = np.asarray(small)
-    if array.ndim == 3 and (array[..., :1] == array[..., 1:]).all():
-        array = array[..., 0]
-    return array
-
-
-def resized(image, size):
-    """A Pillow image of the modes L, RGB or RGBA at size × size pixels."""
-    if image.size == (size, size):
-        return image
-    return image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3)
-
-
-def _eight_bits(image):
-    """A Pillow image as one of the modes L, RGB or RGBA."""
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise ValueError("32 bits a pixel; save it with 8 or 16")
-    if image.has_transparency_data:
-        return image.convert("RGBA")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
-
-
 def read_files(base, files, test, size, name, report, fixed=False):
     """Decodes image files in parallel: x_train and x_test without those that cannot be read, and {index: why}.
 
@@ -187,21 +147,31 @@ def read_files(base, files, test, size, name, report, fixed=False):
     cent, but not more often than once a second. fixed: nobody can choose another size. UserError: it does not fit.
     """
     check_memory(name, len(files), size, size, 3, report, fixed)
-    base, stores, unreadable = os.fspath(base), [], {}
+    base, stores, unreadable, peaks = os.fspath(base), [], {}, []
     for part, rows in (("training", np.flatnonzero(~test)), ("test", np.flatnonzero(test))):
         paths = [os.path.join(base, files[k]) for k in rows]
-        store, reasons = _decode_all(paths, size, f"{name}: {part} images", report)
+        store, reasons, found = _decode_all(paths, size, f"{name}: {part} images", report)
         stores.append(store)
+        peaks += found
         unreadable.update((int(rows[k]), reason) for k, reason in reasons.items())
     if any(store.channels == 3 for store in stores):
         for store in stores:
             store.widen()
+    bits = max(peaks, default=0).bit_length()
+    if peaks and bits <= FEW_BITS:
+        warnings.warn(f"{name}: none of the {len(peaks):,} images with 16 bits per channel uses more "
+                      f"than {bits} of them, so they are almost black: multiply their values by "
+                      f"{2 ** (16 - bits):,}, or save them with 8 bits", stacklevel=3)
     return *(store.images for store in stores), unreadable
 
 
 def _decode_all(paths, size, title, report):
-    """Decodes files in parallel: a Store of those that can be read, in their order, and {place in paths: why not}."""
+    """Decode files in parallel, into a Store of those that can be read, in their order.
+
+    Returns it, {place in paths: why not}, and the peaks of `image_decoding.decode`.
+    """
     store, unreadable, workers = Store(len(paths), size), {}, machine.cores()
+    peaks = []
     start = last = time.monotonic()
     Image.init()
     with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
@@ -210,32 +180,33 @@ def _decode_all(paths, size, title, report):
         for first in chunks[:2 * workers]:
             running.append(pool.submit(_decode_chunk, paths, first, size))
         for first in chunks:
-            images, reasons = running.popleft().result()
+            images, reasons, found = running.popleft().result()
             following = first + 2 * workers * CHUNK
             if following < len(paths):
                 running.append(pool.submit(_decode_chunk, paths, following, size))
             if len(images):
                 store.add(images)
             unreadable.update(reasons)
+            peaks += found
             done, now = min(first + CHUNK, len(paths)), time.monotonic()
             if now - last >= 1 and 10 * done // len(paths) > 10 * first // len(paths):
                 last, left = now, (now - start) / done * (len(paths) - done)
                 report(f"{title}: {done:,} of {len(paths):,} read, {left:.0f} s left")
-    return store, unreadable
+    return store, unreadable, peaks
 
 
 def _decode_chunk(paths, first, size):
-    """The images of CHUNK files from `first` on, (k, size, size) or (k, size, size, 3), and {place: why not}."""
-    images, reasons = [], {}
+    """Decode CHUNK files from `first` on, as `_decode_all`; images (k, size, size) or (k, size, size, 3)."""
+    images, reasons, peaks = [], {}, []
     for k, path in enumerate(paths[first:first + CHUNK], first):
         try:
-            images.append(decode(path, size))
+            images.append(decode(path, size, peaks))
         except Exception as error:                          # Pillow raises a dozen kinds, all of damage
             reasons[k] = _reason(error)
     if any(image.ndim == 3 for image in images):
         images = [np.broadcast_to(image[..., np.newaxis] if image.ndim == 2 else image, (size, size, 3))
                   for image in images]
-    return np.array(images, np.uint8), reasons
+    return np.array(images, np.uint8), reasons, peaks
 
 
 def _reason(error):

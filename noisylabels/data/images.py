@@ -4,17 +4,20 @@ import csv
 import math
 import os
 import warnings
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from noisylabels.csv_files import quoting
 from noisylabels.data import own_name
-from noisylabels.data.dataset import Dataset
+from noisylabels.data.class_names import class_codes, counts, doubts
+from noisylabels.data.dataset import Dataset, Whole
 from noisylabels.data.image_files import read_arrays, read_files
-from noisylabels.data.label_files import class_codes, listed
 from noisylabels.data.sources import in_arrays, in_folder, in_table
 from noisylabels.errors import UserError
+from noisylabels.names import listed
 from noisylabels.streams import stream_seed
 
 SIZE = 32                       # pixels a side to which files are decoded, where nothing else is asked for
@@ -60,10 +63,15 @@ def load(path, image_size=None, test_split=None, seed=0, image_column=None, labe
     elif test_split:
         raise UserError(f"argument --test_split: {path} has a test set of its own: leave it out")
     _check_classes(path, classes, given, truth, test, own_split)
+    for doubt in doubts(classes):
+        warnings.warn(f"{path}: {doubt}", stacklevel=2)
+    report(counts(name, classes, *(np.bincount(given[rows], minlength=len(classes))
+                                   for rows in (~test, test))))
     if kind == ".npz":
         x_train, x_test, reasons = *read_arrays(path, name, parts, test, image_size, report), {}
     else:
-        x_train, x_test, reasons = read_files(base, samples.files, test, image_size or SIZE, name, report)
+        x_train, x_test, reasons = read_files(base, samples.paths or samples.files, test,
+                                              image_size or SIZE, name, report)
     kept = np.isin(np.arange(len(test)), list(reasons), invert=True)
     vanished = [classes[k] for k in np.setdiff1d(given[~test], given[kept & ~test])]
     lost = f"train on of {listed(vanished)}" if vanished else "" if (kept & test).any() else "test on"
@@ -71,7 +79,9 @@ def load(path, image_size=None, test_split=None, seed=0, image_column=None, labe
     part = ~test if own_split else np.ones(len(test), bool)
     train, test = np.flatnonzero(kept & ~test), np.flatnonzero(kept & test)
     y_train, y_test = (None, given[test]) if truth is None else (truth[train], truth[test])
-    whole = (given if truth is None else truth)[part], (np.cumsum(part) - 1)[train]
+    whole = Whole((given if truth is None else truth)[part], (np.cumsum(part) - 1)[train],
+                  tuple(samples.files[k] for k in np.flatnonzero(part)),
+                  tuple(samples.files[k] for k in np.flatnonzero(~part)))
     files = tuple(samples.files[k] for k in train)
     return Dataset(name, x_train, y_train, x_test, y_test, classes, not no_mirror, "fast", given=given[train],
                    clean_test=truth is not None, files=files, are_files=kind != ".npz", whole=whole, is_custom=True)
@@ -142,7 +152,8 @@ def _write_list(path, unreadable):
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([("file", "reason"), *unreadable])
+            csv.writer(file, lineterminator="\n", quoting=quoting(chain(*unreadable))).writerows(
+                [("file", "reason"), *unreadable])
         part.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -1,104 +1,104 @@
 """Labels from files: npy, npz, CSV, and the `.pt` of CIFAR-N. They are read without running anything from them."""
 import contextlib
-import csv
 import os
 import pickle
-import unicodedata
 import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
+from noisylabels.data.dataset import Dataset, Whole
+from noisylabels.data.label_csv import TRUE, in_order_of_images, keys_to_read, read_csv
 from noisylabels.data.pickles import Array, Latin1, Tensor, unpickle
 from noisylabels.errors import UserError
-
-TRUE = "clean_label"        # the key under which a file of noisy labels repeats the true ones
-MAX_CLASSES = 1000
+from noisylabels.names import listed, places, shown
 
 
-class Table(NamedTuple):
-    """Columns of a CSV as text, without white space around it, and the line in the file that each row ends in."""
+def read_labels(spec: str | Path, dataset: Dataset,
+                report: Callable[[str], object] | None = None) -> np.ndarray:
+    """Read the observed labels of a data set's training images from a file.
 
-    columns: dict           # name -> list of str
-    lines: list
+    A CSV with a column of files is matched by name, in any order; it may also have rows for images
+    that are unreadable or in the test set. All other files hold a label for each image in order.
 
+    Parameters
+    ----------
+    spec
+        FILE or FILE#KEY. KEY is the column of a CSV, or the array of an npz or pt. Without it the
+        file must hold a single one besides `clean_label`, or a CSV with files one called as a column of labels is.
+    dataset
+        If all its classes are called by whole numbers, a whole number is a class's name, elsewhere
+        its index; text is a name, or an index where no class is called so.
+    report
+        Takes a line that says which label goes to which image; None for no such line.
 
-def read_labels(spec, dataset):
-    """The observed labels of a data set's training images from `spec`, FILE or FILE#KEY: int64 (n,) class indices.
+    Returns
+    -------
+    numpy.ndarray
+        Indices of classes, int64 (n,).
 
-    KEY is the column of a CSV, or the array of an npz or pt; without one the file must hold a single one beside
-    `clean_label`. Where all classes are called by whole numbers, a whole number is a class's name, elsewhere its index;
-    text is a name, or an index where no class is called so. Raises UserError: a file that is missing, damaged or of
-    another kind; a key that is missing, or that several would fit; not one label for each image; a label that is no
-    class; a `clean_label` that differs from the data set's true labels, where those are known.
+    Raises
+    ------
+    UserError
+        The file is missing, damaged or of another kind; the key is missing, or several fit; there
+        is not one label for each image; a label is no class; or `clean_label` differs from the
+        true labels, where those are known.
     """
-    spec = str(spec)
-    file, _, key = (spec, "", "") if os.path.exists(spec) else spec.rpartition("#") if "#" in spec else (spec, "", "")
-    path = Path(file)
-    read = {".npy": _npy, ".npz": _npz, ".csv": _csv, ".pt": _pt}.get(path.suffix.lower())
-    if read is None:
+    path, key = _path_and_key(str(spec))
+    suffix = path.suffix.lower()
+    if suffix != ".csv" and suffix not in READERS:
         raise UserError(f"{path} holds no labels that can be read: give a .npy, .csv, .npz or .pt")
     if not path.is_file():
-        raise UserError(f"{path} is missing or no file: give the file of the labels, and #KEY behind it if it has keys")
-    found = read(path, key, len(dataset.x_train))
-    labels = {name: _indices(f"{path}: {name}" if name else path, values, dataset) for name, values in found.items()}
-    if TRUE in labels and dataset.y_train is not None:
-        differ = np.flatnonzero(labels[TRUE] != dataset.y_train)
+        raise UserError(f"{path} is missing or no file: give the file of the labels, and #KEY "
+                        "after it if it has keys")
+    whole = dataset.whole or Whole(dataset.y_train, slice(None), dataset.files, ())
+    n = len(dataset.x_train if dataset.whole is None else whole.labels)
+    by_name, lines = False, None
+    if suffix == ".csv":
+        table, by_name = read_csv(path, key)
+        if by_name:
+            table = in_order_of_images(table, dataset)
+            whole = Whole(dataset.y_train, slice(None), dataset.files, ())
+        elif len(table.lines) != n:
+            raise UserError(
+                f"{path} has {len(table.lines):,} labels below its header, but there are {n:,} "
+                "images: give one for each, or add a column that names their files")
+        found, lines = table.columns, table.lines
+    else:
+        found = READERS[suffix](path, key, n)
+    labels = {name: _indices(f"{path}: {name}" if name else path, values, dataset, lines)
+              for name, values in found.items()}
+    if TRUE in labels and whole.labels is not None:
+        differ = np.flatnonzero(labels[TRUE] != whole.labels)
         if len(differ):
-            raise UserError(f"{path}: {TRUE} differs from the labels of {dataset.name} at {len(differ):,} images, "
-                            f"first at index {differ[0]}: it is of another data set or in another order; give its own")
-    return next(iter(labels.values()))
+            where = f"index {differ[0]}" if lines is None else f"line {lines[differ[0]]}"
+            raise UserError(f"{path}: {TRUE} differs from the labels of {dataset.name} at "
+                            f"{len(differ):,} images, first at {where}: it is of another data set "
+                            "or in another order; give its own")
+    first = next(iter(labels.values()))
+    if report:
+        report(_matching(path, first, whole.files, dataset, by_name))
+    return first[whole.places]
 
 
-def _keys(path, key, keys):
-    """What to read: `key`, or the only one of `keys` where it is empty; and clean_label, where that is there.
-
-    Raises UserError, with the list of `keys`, where it is not there, or not the only one.
-    """
-    fit = [name for name in keys if name != TRUE]
-    if key in keys or (not key and len(fit) == 1):
-        return list(dict.fromkeys([key or fit[0], *{TRUE}.intersection(keys)]))
-    problem = f"has no {key!r}" if key else "holds several" if fit else "holds no labels"
-    raise UserError(f"{path} {problem}: give {path}#KEY with KEY one of {listed(keys)}")
+def _path_and_key(spec: str) -> tuple[Path, str]:
+    """Split FILE#KEY; a file may have # in its name."""
+    file, mark, key = spec.rpartition("#")
+    return (Path(file), key) if mark and not os.path.exists(spec) else (Path(spec), "")
 
 
-def listed(names):
-    """Up to twenty names in one line, for an error."""
-    shown = ", ".join(name if name.isprintable() else ascii(name) for name in list(names)[:20])
-    return (shown or "(there is none)") + (f" and {len(names) - 20:,} more" if len(names) > 20 else "")
-
-
-def read_table(path, choose):
-    """The columns of a CSV that `choose` (a function of the list of all columns' names) returns, as a Table.
-
-    All is text, nothing becomes a number or is taken for a missing value. Empty lines are passed over. Raises UserError
-    for a file that is missing, no CSV in UTF-8, or has rows longer or shorter than its first line.
-    """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, strict=True)
-            header = [name.strip() for name in next(rows, [])]
-            if len(set(header)) < len(header):
-                raise UserError(f"{path} has two columns of one name in {listed(header)}: rename one")
-            names, lines = choose(header), []
-            chosen = [(header.index(name), []) for name in names]
-            for row in rows:
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise UserError(f"{path}, line {rows.line_num}: {len(row)} fields where the first line has "
-                                    f"{len(header)}; add what is missing, or put what has commas in double quotes")
-                lines.append(rows.line_num)
-                for column, values in chosen:
-                    values.append(row[column].strip())
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not encoded in UTF-8: save it so") from None
-    except csv.Error as error:
-        raise UserError(f"{path}, line {rows.line_num}: it is no CSV ({error}); mend that line") from None
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    return Table(dict(zip(names, (values for _, values in chosen))), lines)
+def _matching(path: Path, labels: np.ndarray, files: Sequence[str] | None, dataset: Dataset,
+              by_name: bool) -> str:
+    """Return the line that says how labels and images are matched."""
+    if by_name:
+        return f"{path}: {len(labels):,} labels, matched by file name"
+    names = files or [f"image {k}" for k in range(3)]
+    pairs = ", ".join(f"{shown(name)} -> {shown(dataset.classes[k])}"
+                      for name, k in zip(names[:3], labels))
+    return (f"{path}: {len(labels):,} labels, taken in the order of the images (in a folder: sorted "
+            f"by path; in a .csv or .npz: its rows): {pairs}, ...; if that is wrong, give a .csv "
+            "with the columns file and label, which is matched by name")
 
 
 @contextlib.contextmanager
@@ -156,15 +156,7 @@ def _npz(path, key, n):
     archive, keys = open_npz(path)
     with archive:
         return {name: read_label_array(f"{path}: {name}", lambda name=name: archive.open(f"{name}.npy"), n)
-                for name in _keys(path, key, keys)}
-
-
-def _csv(path, key, n):
-    table = read_table(path, lambda header: _keys(path, key, header))
-    if len(table.lines) != n:
-        raise UserError(f"{path} has {len(table.lines):,} labels beneath its line of names, but there are {n:,} "
-                        "images: give one for each, and names in the first line")
-    return table.columns
+                for name in keys_to_read(path, key, keys)}
 
 
 def _pt(path, key, n):
@@ -184,7 +176,7 @@ def _pt(path, key, n):
             if type(content) is not dict:
                 raise pickle.UnpicklingError("it holds no dictionary")
             arrays = {name.decode(): array for name, array in content.items() if type(array) in (Array, Tensor)}
-            found = {name: _torch_numbers(arrays[name], member) for name in _keys(path, key, arrays)}
+            found = {name: _torch_numbers(arrays[name], member) for name in keys_to_read(path, key, arrays)}
     for name, values in found.items():
         if values.shape not in ((n,), (n, 1)):
             raise UserError(f"{path}: {name} has the shape {values.shape}, but there are {n:,} images: "
@@ -203,23 +195,37 @@ def _torch_numbers(array, member):
     return np.frombuffer(data, "<i8" if array.dtype == "int64" else array.dtype).reshape(array.shape)
 
 
-def _indices(what, values, dataset):
-    """Class indices int64 (n,) of labels: whole numbers or text, an array or a list."""
-    classes, c = {name: k for k, name in enumerate(dataset.classes)}, dataset.n_classes
-    numbers = [whole_number(name) for name in classes]
+READERS = {".npy": _npy, ".npz": _npz, ".pt": _pt}
+
+
+def _indices(what: object, values: np.ndarray | list[str], dataset: Dataset,
+             lines: list[int] | None = None) -> np.ndarray:
+    """Return class indices int64 (n,) of labels: whole numbers or text.
+
+    lines: of the file, if it is a CSV, for errors.
+    """
+    numbers = [whole_number(name) for name in dataset.classes]
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
         present, inverse = np.unique(values.reshape(-1), return_inverse=True)
-        present, names = present.tolist(), all(name == str(number) for name, number in zip(classes, numbers))
+        present = [str(number) for number in present.tolist()]
+        names = all(name == str(number) for name, number in zip(dataset.classes, numbers))
     else:
-        present, inverse = distinct(label_texts(what, values))
-        names = any(number is not None for number in numbers) or any(whole_number(text) is None for text in present)
-    codes = np.array([classes.get(str(label), -1) if names else k if 0 <= (k := int(label)) < c else -1
-                      for label in present], np.int64)[inverse]
+        present, inverse = distinct([text.strip() for text in label_texts(what, values)])
+        names = (any(number is not None for number in numbers)
+                 or any(whole_number(text) is None for text in present))
+    if names:
+        codes = places(present, dataset.classes)
+    else:
+        indices = [int(text) for text in present]
+        codes = np.array([k if 0 <= k < dataset.n_classes else -1 for k in indices], np.int64)
+    codes = codes[inverse]
     bad = np.flatnonzero(codes < 0)
     if len(bad):
-        expected = f"one of the classes {listed(dataset.classes)}" if names else f"an index from 0 to {c - 1}"
-        raise UserError(f"{what} holds the label {str(present[inverse[bad[0]]])[:80]!a} at index {bad[0]}, which is "
-                        f"not {expected}: give labels of {dataset.name}")
+        expected = (f"one of the classes {listed(dataset.classes)}" if names else
+                    f"an index from 0 to {dataset.n_classes - 1}")
+        where = f"at index {bad[0]}" if lines is None else f"in line {lines[bad[0]]}"
+        raise UserError(f"{what} holds the label {present[inverse[bad[0]]][:80]!a} {where}, which "
+                        f"is not {expected}: give labels of {dataset.name}")
     return codes
 
 
@@ -240,31 +246,6 @@ def label_texts(what, values):
     """Labels, an array (n,) of whole numbers or text or a list of str, as a list of str. UserError: not in UTF-8."""
     try:
         values = values.tolist() if isinstance(values, np.ndarray) else values
-        return [(value.decode() if isinstance(value, bytes) else str(value)).strip() for value in values]
+        return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
     except UnicodeDecodeError:
         raise UserError(f"{what} holds text that is not encoded in UTF-8: save it with .astype(str)") from None
-
-
-def class_codes(path, labels, truth):
-    """The classes in their order, and the labels and the true labels as indices of them, int64 (n,).
-
-    labels, truth: list of str, the latter None where it is not known, and then None comes back. The order is Python's
-    of strings, or that of whole numbers where all classes are called by one. path: for errors. Raises UserError for a
-    class whose name cannot be shown, fewer than two, and more than MAX_CLASSES.
-    """
-    present, codes = distinct(labels + (truth or []))
-    for name in present:
-        if not name or any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
-            raise UserError(f"{path}: the class {name[:80]!a} has no name, or a line break or another character in it "
-                            "that cannot be shown: rename it")
-    if len(present) < 2:
-        raise UserError(f"{path} has one class alone, {listed(present)}: give images of two or more, and in a folder "
-                        "those of each in a folder of its own at the top")
-    if len(present) > MAX_CLASSES:
-        raise UserError(f"{path} has {len(present):,} classes, such as {listed(present[:3])}, more than "
-                        f"{MAX_CLASSES:,}: give the folder or column that holds the labels")
-    numbers, order = [whole_number(name) for name in present], np.arange(len(present))
-    if None not in numbers:
-        order = np.array(sorted(order, key=numbers.__getitem__))
-    codes = np.argsort(order)[codes]
-    return tuple(present[k] for k in order), codes[:len(labels)], codes[len(labels):] if truth else None

@@ -1,27 +1,27 @@
 """Where a person's own images and labels are: in a folder, a CSV or an npz; nothing is decoded here yet."""
 import os
 import warnings
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from noisylabels.csv_files import find_column, read_table
 from noisylabels.data.image_files import SUFFIXES, entries, folders, images_beneath
+from noisylabels.data.label_csv import IMAGE_COLUMNS, LABEL_COLUMNS
 from noisylabels.data.label_files import (
     array_header,
     damage,
     label_texts,
-    listed,
     open_npz,
     read_label_array,
-    read_table,
 )
+from noisylabels.data.structure import FileFinder, check_levels, resembling_masks
 from noisylabels.errors import UserError
+from noisylabels.names import listed
 
-IMAGE_COLUMNS = ("file", "path", "file_name", "filename", "filepath", "image")
-LABEL_COLUMNS = ("label", "class", "given_label")
 ARRAYS = (("x", "y", "", ""), ("x_train", "y_train", "x_test", "y_test"),       # images, labels, and those to test on
           ("train_images", "train_labels", "test_images", "test_labels"))
-PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}      # of a data set, in a folder's name
 
 
 class Samples(NamedTuple):
@@ -31,96 +31,118 @@ class Samples(NamedTuple):
     labels: list                # str, as they came
     truth: list | None          # str, where the true ones are given as well
     test: np.ndarray | None     # bool (n,), which are to test on; None where nothing says so
+    paths: list | None = None   # str, where the files are if not at their names
 
 
 # ------------------------------------------------------------------------------------------------------------- folders
 
-def in_folder(path):
-    """The images in a folder of class folders, or in its train/ and test/."""
-    tops = folders(path)
-    inner = {name: folders(path / name) for name in sorted(tops, key="train".__ne__) if name.lower() in PARTS}
+def in_folder(path: Path) -> Samples:
+    """Find the images in a folder of class folders, or in its train/ and test/.
+
+    Raises UserError where it is not clear which folders are the classes. Warns of what is left out.
+    """
+    system = []
+    tops = folders(path, system)
     parts, names = [""], tops
-    if inner.get("train"):
-        if "test" in inner:
-            if not inner["test"]:
-                raise UserError(f"{path}: test/ has no folders of classes: put its images into some, or give "
-                                "train/ alone, to have a part of it set aside")
-            if inner["train"] != inner["test"]:
-                differ = sorted(set(inner["train"]) ^ set(inner["test"]))
-                raise UserError(f"{path}: train/ and test/ hold different classes, only one has {listed(differ)}: make "
-                                "them the same, or rename them if they are classes themselves")
-            parts, names = ["train/", "test/"], inner["train"]
-            if len(tops) > 2:
-                others = listed([top for top in tops if top not in ("train", "test")])
-                warnings.warn(f"{path}: {others} left out, train/ and test/ are the data set", stacklevel=3)
-        elif len(inner) > 1:
-            raise UserError(f"{path} has train/ and {list(inner)[1]}/, but no test/: rename the latter to test/, to "
-                            "test on it, or give train/ alone")
-    elif len(inner) > 1 and any(inner.values()):            # with classes in one of them: they are none themselves
-        raise UserError(f"{path} has {'/ and '.join(inner)}/: rename what is to train on to train/, and what is to "
-                        "test on to test/")
+    train, test = (folders(path / part) if part in tops else None for part in ("train", "test"))
+    if train and test is not None:
+        if not test:
+            raise UserError(f"{path}: test/ has no folders of classes: put its images into some, or "
+                            "give train/ alone, to have a part of it set aside")
+        if train != test:
+            differ = sorted(set(train) ^ set(test))
+            raise UserError(f"{path}: train/ and test/ hold different classes, only one has "
+                            f"{listed(differ)}: make them the same, or rename them if they are "
+                            "classes themselves")
+        parts, names = ["train/", "test/"], train
+        others = [top for top in tops if top not in ("train", "test")]
+        if others:
+            warnings.warn(f"{path}: {listed(others)} left out, train/ and test/ are the data set",
+                          stacklevel=3)
     files, labels, test, empty, other = [], [], [], [], len(entries(path)) - len(tops)
     for part in parts:
+        found = {}
         for name in names:
-            found, ignored = images_beneath(path, part + name)
-            files += found
-            labels += [name] * len(found)
-            test += [part == "test/"] * len(found)
+            found[name], ignored = images_beneath(path, part + name, system)
+            files += found[name]
+            labels += [name] * len(found[name])
+            test += [part == "test/"] * len(found[name])
             other += ignored
-            empty += [] if found else [part + name]
+            empty += [] if found[name] else [part + name]
+        check_levels(path / part, {name: [file[len(part):] for file in some]
+                                   for name, some in found.items() if some})
+        if doubt := resembling_masks(path, found):
+            warnings.warn(doubt, stacklevel=3)
     if not files:
-        raise UserError(f"{path} holds no images: put those of each class into a folder of its own there, as "
-                        f"{', '.join(SUFFIXES)}")
-    test, files, labels = map(list, zip(*sorted(zip(test, files, labels))))      # "a-b/1.png" comes before "a/1.png"
+        raise UserError(f"{path} holds no images: put those of each class into a folder of its own "
+                        f"there, as {', '.join(SUFFIXES)}")
+    # "a-b/1.png" comes before "a/1.png"
+    test, files, labels = map(list, zip(*sorted(zip(test, files, labels))))
+    if system:
+        names = sorted({os.path.basename(folder) for folder in system})
+        warnings.warn(f"{path}: {len(system):,} folders of the system left out: {listed(names)}",
+                      stacklevel=3)
     if empty:
         warnings.warn(f"{path}: no image in {listed(empty)}", stacklevel=3)
     if other:
-        warnings.warn(f"{path}: {other:,} left out of the files, being in no class or not {', '.join(SUFFIXES)}",
-                      stacklevel=3)
+        warnings.warn(f"{path}: {other:,} left out of the files, being in no class or not "
+                      f"{', '.join(SUFFIXES)}", stacklevel=3)
     return Samples(files, labels, None, np.array(test) if len(parts) > 1 else None)
 
 
 # --------------------------------------------------------------------------------------------------------- CSV and npz
 
-def in_table(path, image_column, label_column):
-    """The images that a CSV names."""
-    chosen = []
+def in_table(path: Path, image_column: str | None, label_column: str | None) -> Samples:
+    """Find the images that a CSV names, and their labels; UserError, with the line, where it cannot be.
 
-    def choose(header):
-        """The columns to read."""
-        chosen.append(_column(path, header, IMAGE_COLUMNS, image_column, "--image_column"))
-        chosen.append(_column(path, header, LABEL_COLUMNS, label_column, "--label_column"))
-        return chosen + [name for name in ("split", "y_true") if name in header]
+    A file is also found if its name is in another Unicode form on the disk than in the CSV.
+    """
+    def choose(header: list[str]) -> dict[str, str]:
+        chosen = {"file": _column(path, header, IMAGE_COLUMNS, image_column, "--image_column"),
+                  "label": _column(path, header, LABEL_COLUMNS, label_column, "--label_column")}
+        further = {key: find_column(header, key) for key in ("split", "y_true")}
+        return chosen | {key: name for key, name in further.items() if name}
 
-    columns, lines = read_table(path, choose)
-    files, labels = (columns[name] for name in chosen)
-    splits, truth, first = columns.get("split"), columns.get("y_true"), {}
-    truth = truth if truth and any(truth) else None
-    for k, (line, file) in enumerate(zip(lines, files)):
-        if not file or not labels[k] or (truth and not truth[k]):
-            lacks = "file" if not file else "label" if not labels[k] else "y_true"
-            problem = f"has no {lacks}; add it, or remove the line"
-        elif "://" in file or ".." in file.replace("\\", "/").split("/"):
-            problem = f"names {file[:200]!a}; give a path on this machine, relative to the CSV and without '..'"
-        elif first.setdefault(place := os.path.abspath(path.parent / file), line) != line:
-            problem = f"names {file[:200]!a} again, after line {first[place]}; keep one of them"
-        elif splits and splits[k] not in ("train", "test"):
-            problem = f"has {splits[k][:80]!a} as split; give train or test"
-        else:
-            continue
-        raise UserError(f"{path}, line {line} {problem}")
+    table = read_table(path, choose)
+    columns, find, paths, first = table.columns, FileFinder(path.parent), [], {}
+    files, labels, splits = columns["file"], columns["label"], columns.get("split")
+    truth = columns.get("y_true")
+    if truth and not any(text.strip() for text in truth):
+        truth = None
+    for k, file in enumerate(files):
+        needed = {"file": file, "label": labels[k]} | ({"y_true": truth[k]} if truth else {})
+        lacks = [name for name, text in needed.items() if not text.strip()]
+        if lacks:
+            raise table.error(k, f"has no {lacks[0]}; add it, or remove the line")
+        if "://" in file or ".." in file.replace("\\", "/").split("/"):
+            raise table.error(k, f"names {file[:200]!a}; give a path on this machine, relative to "
+                                 "the CSV and without '..'")
+        paths.append(find(file))
+        if first.setdefault(paths[k], k) != k:
+            raise table.error(k, f"names {file[:200]!a} again, after line "
+                                 f"{table.lines[first[paths[k]]]}; keep one of them")
+        if splits and splits[k].strip() not in ("train", "test"):
+            raise table.error(k, f"has {splits[k][:80]!a} as split; give train or test")
     if not files:
         raise UserError(f"{path} holds no images: add a line for each")
-    return Samples(files, labels, truth, np.array(splits) == "test" if splits and "test" in splits else None)
+    test = np.array([split.strip() == "test" for split in splits or []])
+    return Samples(files, labels, truth, test if test.any() else None, paths)
 
 
-def _column(path, header, known, given, flag):
-    """The column of a CSV that a flag chose, or the one that is called as such a one. UserError: none, or several."""
-    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
-        raise UserError(f"{path} has one column, {header[0][:80]!a}: separate columns by commas")
-    fit = [name for name in known if name in header] if given is None else [given] if given in header else []
+def _column(path: Path, header: list[str], known: tuple[str, ...], named: str | None,
+            flag: str) -> str:
+    """Return the column that a flag names, or the only one with a known name.
+
+    Raises UserError where there is none, or where there are several.
+    """
+    if named is None:
+        fit = [name for name in header if name.lower() in known]
+    else:
+        column = find_column(header, named)
+        fit = [] if column is None else [column]
     if len(fit) != 1:
-        which = f"several columns that fit ({listed(fit)})" if fit else f"no column {given or ' or '.join(known)}"
+        which = (f"several columns that fit ({listed(fit)})" if fit else
+                 f"no column {named or ' or '.join(known)}")
         raise UserError(f"{path} has {which}: choose with {flag} one of {listed(header)}")
     return fit[0]
 
@@ -133,6 +155,10 @@ def in_arrays(path):
         known = "; or ".join(", ".join(filter(None, form)) for form in ARRAYS)
         raise UserError(f"{path} holds the arrays {listed(keys)}: give {known}")
     x, y, *tested = forms[0]
+    if tested[0] in keys and tested[1] not in keys:
+        warnings.warn(f"{path}: {tested[0]} is left out, it has no {tested[1]}; predict.py predicts "
+                      "its classes", stacklevel=3)
+        keys = [key for key in keys if key != tested[0]]
     pairs = [(x, y)] if not set(tested) & set(keys) else [(x, y), tuple(tested)]
     true = "y_true" if x == "x" and "y_true" in keys else ""
     used = {true, *(name for pair in pairs for name in pair)} - {""}

@@ -3,11 +3,13 @@ import contextlib
 import functools
 import json
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from noisylabels.csv_files import read_columns
 from noisylabels.errors import UserError
 
 VERIFY_COLUMNS = ["TA", "LP", "LR", "TA_theory", "LP_theory", "LR_theory", "test_accuracy"]
@@ -76,22 +78,30 @@ class Issues(NamedTuple):
         return pd.Index(self.classes).get_indexer(self.frame[column])
 
 
-def read_issues(folder):
-    """The Issues in a folder; None where there are none."""
+def read_issues(folder: Path) -> Issues | None:
+    """Read the label issues in a folder; None where there are none.
+
+    A file that is damaged is named on standard error, with the line, and left out.
+    """
     path = folder / "label_issues.csv"
+    if not path.exists():
+        return None
     with _skipping(path):
         classes = json.loads((folder / "classes.json").read_bytes())
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-        if missing := [name for name in ISSUE_COLUMNS if name not in frame]:
-            raise ValueError(f"no column {missing[0]}")
-        issues = Issues(frame.assign(index=frame["index"].astype(int), label_score=frame.label_score.astype(float),
-                                     is_label_issue=frame.is_label_issue == "True"), classes)
+        table = read_columns(path, ISSUE_COLUMNS)
+        frame = pd.DataFrame(table.columns | {"is_label_issue": table.booleans("is_label_issue")} | {
+            name: table.numbers(name) for name in ("index", "label_score")})
+        issues = Issues(frame.astype({"index": int}), classes)
         if not len(frame) or sorted(issues.frame["index"]) != list(range(len(frame))):
             raise ValueError("not one row for each index")
-        if not issues.frame.label_score.between(0, 1.001).all():
-            raise ValueError("a label_score that is no probability")
-        if np.concatenate([issues.codes("given_label"), issues.codes("predicted_label")]).min() < 0:
-            raise ValueError("a label that is not in classes.json")
+        for row, score in enumerate(issues.frame.label_score):
+            if not 0 <= score <= 1.001:
+                raise table.error(row, f"has the label_score {score}, which is no probability")
+        for name in ("given_label", "predicted_label"):
+            unknown = np.flatnonzero(issues.codes(name) < 0)
+            if len(unknown):
+                raise table.error(unknown[0], f"has {frame[name][unknown[0]][:80]!a} as {name}, "
+                                              "which is not in classes.json")
         return issues
 
 
@@ -154,7 +164,7 @@ def _numbers(column):
 
 @contextlib.contextmanager
 def _skipping(path):
-    """Leaves the block at a missing file silently, at an unreadable one with a warning."""
+    """Leave the block at a missing file silently, at an unreadable one with a warning."""
     try:
         yield
     except FileNotFoundError:
@@ -162,6 +172,8 @@ def _skipping(path):
     except (OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         warn(f"{path}: left out, {reason}")
+    except UserError as error:              # of a CSV that people edit; it names path and line
+        warn(f"{error}; the file is left out")
 
 
 @functools.cache

@@ -5,10 +5,12 @@ import json
 import os
 import sys
 import time
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from noisylabels.csv_files import quoting
 from noisylabels.errors import UserError
 
 MEND = "mend that or write elsewhere, and give the command again: what is on disk is whole"
@@ -52,8 +54,10 @@ def atomic(path):
 
 def write_csv(path, frame, index=False):
     """A pandas frame as CSV, floats with the digits that bring them back exactly."""
+    texts = frame.select_dtypes("object")
     with atomic(path) as temporary:
-        frame.to_csv(temporary, index=index, lineterminator="\n")
+        frame.to_csv(temporary, index=index, lineterminator="\n",
+                     quoting=quoting(chain.from_iterable(texts[name] for name in texts)))
 
 
 def write_json(path, content):

@@ -1,12 +1,15 @@
 """A person's decisions on labels: the decisions.csv of review.html, or one that was written otherwise."""
 import hashlib
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
+from noisylabels.csv_files import read_columns
+from noisylabels.data.dataset import Dataset
 from noisylabels.errors import UserError
+from noisylabels.names import file_key, places
 from noisylabels.selection.issues import file_names
 
 COLUMNS = ("index", "file", "given_label", "decision", "new_label")
@@ -49,55 +52,76 @@ class Decisions(NamedTuple):
         return f"decisions {self.path.name}: {', '.join(counts)}{others}"
 
 
-def read_decisions(path, dataset, y_noisy):
-    """The Decisions in a CSV of COLUMNS, of a Dataset with observed labels int (n,).
+def read_decisions(path: Path, dataset: Dataset, y_noisy: np.ndarray) -> Decisions:
+    """Read a person's decisions from a CSV of COLUMNS.
 
-    Image files are known by their names, so that decisions outlast files that come or go; all else by its index.
-    Raises UserError where it is no such CSV, of another data set or of other labels, or contradicts itself.
+    Image files are found by their names, so that decisions outlast files that come or go; all
+    other samples by their index.
+
+    Parameters
+    ----------
+    path
+        The CSV.
+    dataset, y_noisy
+        The data set, and its observed labels, int (n,).
+
+    Raises
+    ------
+    UserError
+        It is no such CSV, of another data set or of other labels, or contradicts itself.
     """
-    def fail(problem):
-        raise UserError(f"{path} {problem}; give the decisions.csv that review.html beside this selection made")
+    advice = "give the decisions.csv that review.html next to this selection made"
+
+    def fail(problem: str, row: int | None = None) -> None:
+        if row is not None:
+            raise UserError(f"{table.error(row, problem)}; {advice}")
+        raise UserError(f"{path} {problem}; {advice}")
 
     if not path.is_file():
         fail("is no file")
-    content = path.read_bytes()
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, OSError) as error:
-        fail(f"cannot be read as CSV ({str(error).splitlines()[0]})")
-    missing = [name for name in COLUMNS if name not in frame]
-    if missing:
-        fail(f"lacks the column {', '.join(missing)}")
-    numbers = frame["index"].where(frame["index"].str.fullmatch("[0-9]{1,9}"))
-    if numbers.isna().any():
-        fail("has something else than whole numbers in index")
-    indices, others = numbers.astype(int).to_numpy(), 0
-    names, classes = np.array(file_names(dataset, len(y_noisy)), object), np.array(dataset.classes, object)
+        table = read_columns(path, COLUMNS)
+    except UserError as error:
+        raise UserError(f"{error}; or {advice}") from None
+    columns, names = table.columns, file_names(dataset, len(y_noisy))
+    for row, text in enumerate(columns["index"]):
+        if not re.fullmatch("[0-9]{1,9}", text.strip()):
+            fail(f"has {text[:80]!a} as index, which is no whole number", row)
     if dataset.are_files:
-        indices = pd.Index(names).get_indexer(frame.file)
-        others = int((indices < 0).sum())
-        if 0 < len(frame) == others:
-            fail(f"is of another data set: it has the file {frame.file[0]!a:.80}, and none of these")
-        frame, indices = frame[indices >= 0].reset_index(drop=True), indices[indices >= 0]
-    if len(indices) and indices.max() >= len(y_noisy):
-        fail(f"is of another data set: it has index {indices.max()}, but there are {len(y_noisy):,} training samples")
-    if len(np.unique(indices)) < len(indices):
-        fail("decides more than once on the same sample")
-    for column, found in (("file", names[indices]), ("given_label", classes[y_noisy[indices]])):
-        differ = np.flatnonzero(frame[column] != found)
-        if len(differ):
-            k = differ[0]
-            fail(f"is of another data set or of other labels: at index {frame['index'][k]} it has the {column} "
-                 f"{frame[column][k]!a:.80}, here that is {found[k]!a:.80}")
-    unknown = set(frame.decision) - set(DONE)
-    if unknown:
-        fail(f"has the decision {min(unknown)!a:.80}, which is none of {', '.join(DONE)}")
-    relabelled = (frame.decision == "relabel").to_numpy()
-    new = pd.Index(dataset.classes).get_indexer(frame.new_label)
-    nameless = np.flatnonzero(relabelled & (new < 0))
-    if len(nameless):
-        fail(f"relabels as {frame.new_label[nameless[0]]!a:.80}, which is no class of {dataset.name}")
-    if (frame.new_label[~relabelled] != "").any():
-        fail("has a new_label where the decision is not relabel")
-    return Decisions(path, hashlib.sha256(content).hexdigest()[:16], indices, frame.decision.to_numpy(),
-                     np.where(relabelled, new, y_noisy[indices]), others)
+        indices = places(columns["file"], names, file_key)
+        rows = np.flatnonzero(indices >= 0)
+        if len(indices) and not len(rows):
+            fail(f"is of another data set: it has the file {columns['file'][0][:80]!a}, and none "
+                 "of these")
+    else:
+        indices = np.array([*map(int, columns["index"])], np.int64)
+        rows = np.arange(len(indices))
+    given, new = (places(columns[name], dataset.classes) for name in ("given_label", "new_label"))
+    first = {}
+    for row, k in zip(rows.tolist(), indices[rows].tolist()):
+        decision = columns["decision"][row].strip()
+        if k >= len(y_noisy):
+            fail(f"is of another data set: it has index {k}, but there are {len(y_noisy):,} "
+                 "training samples", row)
+        if first.setdefault(k, row) != row:
+            fail(f"decides more than once on the same sample, after line {table.lines[first[k]]}",
+                 row)
+        observed = dataset.classes[y_noisy[k]]
+        for name, expected, agrees in (
+                ("file", names[k], dataset.are_files or columns["file"][row].strip() == names[k]),
+                ("given_label", observed, given[row] == y_noisy[k])):
+            if not agrees:
+                fail(f"is of another data set or of other labels: at index {columns['index'][row]} "
+                     f"it has the {name} {columns[name][row][:80]!a}, here that is "
+                     f"{expected[:80]!a}", row)
+        if decision not in DONE:
+            fail(f"has the decision {decision[:80]!a}, which is none of {', '.join(DONE)}", row)
+        if decision == "relabel" and new[row] < 0:
+            fail(f"relabels as {columns['new_label'][row][:80]!a}, which is no class of "
+                 f"{dataset.name}", row)
+        if decision != "relabel" and columns["new_label"][row].strip():
+            fail("has a new_label where the decision is not relabel", row)
+    decided = np.array([columns["decision"][row].strip() for row in rows], object)
+    labels = np.where(decided == "relabel", new[rows], y_noisy[indices[rows]])
+    return Decisions(path, hashlib.sha256(path.read_bytes()).hexdigest()[:16], indices[rows],
+                     decided, labels, len(indices) - len(rows))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from noisylabels.csv_files import Table, read_columns
 from noisylabels.errors import UserError
 from noisylabels.runs.comparison import compare, computed_in, file_digest, has_changed
 from noisylabels.runs.files import write_csv
@@ -124,53 +125,73 @@ def write_selection(experiment, result, history):
         "candidate": result.candidate, "eval_ratio": result.eval_ratio}))
 
 
-def read_selection(path, y, y_noisy, named=False):
-    """The CSV as a data frame, after checking that it is of this data set and this noise.
+def read_selection(path: Path, y: np.ndarray | None, y_noisy: np.ndarray,
+                   named: bool = False) -> pd.DataFrame:
+    """Read the CSV of a selection, and check that it is of this data set and this noise.
 
-    y, y_noisy: int (n,), what it must hold; y is None where it is not known, and has to be blank. named: whether a
-    person has named it, instead of INCV having left it.
-    Raises UserError, with the path, where it does not fit.
+    Parameters
+    ----------
+    path
+        The CSV.
+    y, y_noisy
+        The labels that it must hold, int (n,); y is None if unknown, and has to be blank.
+    named
+        Whether a person has named the CSV, instead of INCV having left it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        COLUMNS, n rows.
+
+    Raises
+    ------
+    UserError
+        It does not fit; the message names the path, and the line where it is one.
     """
-    def fail(problem):
-        other = "give another --selection" if named else "remove it to run INCV again"
-        raise UserError(f"{path} {problem}: {other}, or give the arguments it was made with")
+    other = "give another --selection" if named else "remove it to run INCV again"
+    advice = f"{other}, or give the arguments it was made with"
+
+    def fail(problem: str, row: int | None = None) -> None:
+        where = path if row is None else f"{path}, line {table.lines[row]}"
+        raise UserError(f"{where} {problem}: {advice}")
 
     if not path.is_file():
         fail("is no file")
     if path.stat().st_size > 1000 * (1 + len(y_noisy)):
         fail("is far too long")
     try:
-        text = pd.read_csv(path, dtype=str, encoding="utf-8-sig")
-    except (ValueError, OSError) as error:
-        fail(f"cannot be read as CSV ({error})")
-    missing = [name for name in COLUMNS if name not in text]
-    if missing:
-        fail(f"lacks the column {', '.join(missing)}")
-    if len(text) != len(y_noisy):
-        fail(f"has {len(text):,} rows, but the training set {len(y_noisy):,} samples")
-    frame = pd.DataFrame()
-    for name, kind in COLUMNS.items():
-        column = text[name].str.lower().map({"true": 1, "false": 0}) if kind is bool else text[name]
-        try:
-            column = column.astype(float)
-            whole = column.isna().all() if name == "y" and y is None else column.notna().all()
-        except ValueError:
-            whole = False
-        if not whole:
-            expected = "True and False" if kind is bool else "blanks" if name == "y" and y is None else "numbers"
-            fail(f"has something else than {expected} in {name}")
-        frame[name] = column.astype(kind)
-    if y is not None and (frame.y != y).any():
-        fail("has other true labels (y) than the data set")
-    if (frame.y_noisy != y_noisy).any():
-        fail("has other noisy labels (y_noisy) than this pattern, ratio and seed give")
-    if (frame.select & frame.candidate).any():
-        fail("has samples that are both selected and candidates")
+        table = read_columns(path, [*COLUMNS])
+        frame = pd.DataFrame({name: _column(table, name, kind, name == "y" and y is None)
+                              for name, kind in COLUMNS.items()})
+    except UserError as error:
+        raise UserError(f"{error}; or {advice}") from None
+    if len(frame) != len(y_noisy):
+        fail(f"has {len(frame):,} rows, but the training set {len(y_noisy):,} samples")
+    for expected, name, problem in (
+            (y, "y", "true labels (y) than the data set"),
+            (y_noisy, "y_noisy", "noisy labels (y_noisy) than this pattern, ratio and seed give")):
+        if expected is not None and (frame[name] != expected).any():
+            fail(f"has other {problem}", int((frame[name] != expected).argmax()))
+    both = frame.select & frame.candidate
+    if both.any():
+        fail("has a sample that is both selected and a candidate", int(both.argmax()))
     if not frame.eval_ratio.between(0, 1).all() or frame.eval_ratio.nunique() > 1:
         fail("needs one eval_ratio between 0 and 1 in all rows")
     if not frame.select.any():
         fail("selects nothing, so there is nothing to train on")
     return frame
+
+
+def _column(table: Table, name: str, kind: type, blank: bool) -> list:
+    """Return the values of a column; UserError for other text, or if `blank`, for any."""
+    if kind is bool:
+        return table.booleans(name)
+    if not blank:
+        return table.numbers(name)
+    for row, text in enumerate(table.columns[name]):
+        if text.strip():
+            raise table.error(row, f"has {text[:80]!a} as {name}: leave it blank")
+    return [np.nan] * len(table.lines)
 
 
 def write_labels(path, experiment, believed):

@@ -1,0 +1,136 @@
+"""The classes of a person's own data: their order, names that are probably mistakes, their counts."""
+import unicodedata
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+
+import numpy as np
+
+from noisylabels.data.label_files import distinct, whole_number
+from noisylabels.errors import UserError
+from noisylabels.names import listed, shown, visible
+
+MAX_CLASSES = 1000
+NO_LABEL = {"", "-", "--", "''", '""', "nan", "none", "null", "nil", "na", "n/a", "#n/a", "<na>"}
+IN_FULL, SHORTENED = 20, 8              # classes in one line
+PAIRS = 5                               # in a warning
+
+
+def class_codes(path: object, labels: list[str], truth: list[str] | None,
+                ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray | None]:
+    """Find the classes in labels, and express the labels as their indices.
+
+    Parameters
+    ----------
+    path
+        Of the data, for errors.
+    labels, truth
+        The n observed labels, and the true ones if they are known. White space is part of a name.
+
+    Returns
+    -------
+    classes, codes, truth
+        The names, sorted as text, or as whole numbers where all are; indices of `labels` and of
+        `truth`, int64 (n,), the latter None where it was None.
+
+    Raises
+    ------
+    UserError
+        A name that cannot be shown, names that differ only in white space, fewer than two classes,
+        or more than MAX_CLASSES.
+    """
+    present, codes = distinct(labels + (truth or []))
+    spaced = {}
+    for name in present:
+        if not name.strip() or any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+                                   for character in name):
+            raise UserError(
+                f"{path}: the class {name[:80]!a} has no name, or a line break or another "
+                "character in it that cannot be shown: rename it")
+        other = spaced.setdefault(" ".join(name.split()), name)
+        if other != name:
+            raise UserError(f"{path}: the classes {other[:80]!a} and {name[:80]!a} differ only in "
+                            "white space: give both the same name, or another one")
+    if len(present) < 2:
+        raise UserError(f"{path} has one class alone, {listed(present)}: give images of two or "
+                        "more, and in a folder those of each in a folder of its own at the top")
+    if len(present) > MAX_CLASSES:
+        raise UserError(f"{path} has {len(present):,} classes, such as {listed(present[:3])}, more "
+                        f"than {MAX_CLASSES:,}: give the folder or column that holds the labels")
+    numbers, order = [whole_number(name) for name in present], np.arange(len(present))
+    if None not in numbers:
+        order = np.array(sorted(order, key=numbers.__getitem__))
+    codes = np.argsort(order)[codes]
+    return (tuple(present[k] for k in order), codes[:len(labels)],
+            codes[len(labels):] if truth else None)
+
+
+def doubts(classes: Sequence[str]) -> list[str]:
+    """Return a sentence for each kind of mistake that the names of classes suggest.
+
+    The kinds are pairs of names that look alike, and names that stand for a missing label.
+    """
+    alike, found = {}, []
+    for name in classes:
+        alike.setdefault(_likeness(name), []).append(name)
+    pairs = [_pair(names[0], other) for names in alike.values() for other in names[1:]]
+    if pairs:
+        more = f" and {len(pairs) - PAIRS:,} more pairs" if len(pairs) > PAIRS else ""
+        found.append(f"classes that may be the same: {'; '.join(pairs[:PAIRS])}{more}; "
+                     "if they are, give them one name")
+    missing = [ascii(name) for name in classes if _is_missing(name, len(classes))]
+    if missing:
+        found.append(f"classes that may stand for a missing label: {', '.join(missing[:PAIRS])}; "
+                     "if they do, remove their images")
+    return found
+
+
+def _likeness(name: str) -> object:
+    """Return what names that may be mistaken for each other share: the number, or the letters."""
+    text = unicodedata.normalize("NFKC", visible(name)).casefold()
+    number = _number(text)
+    return text if number is None else number
+
+
+def _number(text: str) -> Decimal | None:
+    """Return the finite number that a text is, else None."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and abs(number.adjusted()) < 100 else None
+
+
+def _pair(name: str, other: str) -> str:
+    """Return two names as text, with escapes where they look the same."""
+    quoted = ascii if visible(name) == visible(other) else repr
+    return f"{quoted(name[:80])} and {quoted(other[:80])}"
+
+
+def _is_missing(name: str, n_classes: int) -> bool:
+    """Return whether a name stands for a missing label; -1 of two classes is the negative one."""
+    text = visible(name).casefold()
+    return text in NO_LABEL or (n_classes > 2 and _number(text) == -1)
+
+
+def counts(name: str, classes: Sequence[str], train: np.ndarray, test: np.ndarray) -> str:
+    """Return the line that lists the classes of a data set with their numbers of images.
+
+    Parameters
+    ----------
+    name
+        Of the data set.
+    classes
+        The c names.
+    train, test
+        Numbers of images of each class to train and to test on, int (c,).
+    """
+    def entry(k: int) -> str:
+        return f"{shown(classes[k])} {train[k]:,}/{test[k]:,}"
+
+    entries = ", ".join(map(entry, range(len(classes))))
+    if len(classes) > IN_FULL:
+        both = train + test
+        entries = (f"{', '.join(map(entry, range(SHORTENED)))} and "
+                   f"{len(classes) - SHORTENED:,} more; fewest {entry(int(both.argmin()))}, most "
+                   f"{entry(int(both.argmax()))}, in all {train.sum():,}/{test.sum():,}")
+    return f"{name}: {len(classes):,} classes, images to train on/to test on: {entries}"

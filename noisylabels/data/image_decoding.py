@@ -1,0 +1,131 @@
+"""One image file as a uint8 array, decoded by Pillow."""
+import contextlib
+import io
+import os
+import struct
+import threading
+
+import numpy as np
+from PIL import Image, ImageOps
+
+# Pillow's formats that run no program
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "AVIF")
+MAX_PIXELS = 89_478_485     # of one image, Pillow's own limit: 360 MB in memory
+LARGE = 2**24               # pixels above which images are decoded one at a time
+PNG = b"\x89PNG\r\n\x1a\n"
+METADATA = (b"iCCP", b"iTXt", b"tEXt", b"zTXt")     # a PNG's colour profile and texts
+MAX_PNG = 2**27             # bytes of a PNG without its metadata
+_large = threading.Lock()
+
+
+def decode(path: str, size: int, peaks: list[int] | None = None) -> np.ndarray:
+    """Decode an image file at size × size pixels, whatever its proportions.
+
+    It is the first frame of an animation, turned as its EXIF data say, on white where it is
+    transparent. The upper eight of 16 bits are taken. A PNG that cannot be read with its colour
+    profile and texts is read without them.
+
+    Parameters
+    ----------
+    path
+        The file.
+    size
+        Pixels per side.
+    peaks
+        If the image has 16 bits per channel, its largest value is added.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 (size, size) if it is grey, else (size, size, 3).
+
+    Raises
+    ------
+    Exception
+        Of any kind, if it cannot be read.
+    """
+    if not os.path.isfile(path):                            # opening a pipe would wait forever
+        windows = "; its path needs / for each backslash" if "\\" in path and os.sep == "/" else ""
+        raise ValueError(f"missing, or no file{windows}")
+    if path != path.encode(errors="replace").decode():
+        raise ValueError("its name is not in UTF-8; rename it")
+    try:
+        return _decode(path, size, peaks)
+    except Exception:
+        pixels = _pixels_alone(path)
+        if pixels is None:
+            raise
+        return _decode(pixels, size, peaks)
+
+
+def _decode(file: str | io.BytesIO, size: int, peaks: list[int] | None) -> np.ndarray:
+    with Image.open(file, formats=FORMATS) as image:
+        image.draft(None, (2 * size, 2 * size))     # a JPEG: at a half, quarter, eighth of its size
+        coding, pixels = str(image.tile[:1]), image.width * image.height
+        if pixels > MAX_PIXELS:
+            raise ValueError(f"{image.width}×{image.height} pixels, more than {MAX_PIXELS:,}")
+        with _large if pixels > LARGE else contextlib.nullcontext():
+            image.load()
+            try:
+                ImageOps.exif_transpose(image, in_place=True)
+            except MemoryError:
+                raise
+            except Exception:                       # its metadata are damaged, its pixels are not
+                pass
+            small = resized(_eight_bits(image, coding, peaks), size)
+    if small.mode == "RGBA":
+        small = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB")
+    array = np.asarray(small)
+    if array.ndim == 3 and (array[..., :1] == array[..., 1:]).all():
+        array = array[..., 0]
+    return array
+
+
+def resized(image: Image.Image, size: int) -> Image.Image:
+    """Return a Pillow image of the modes L, RGB or RGBA at size × size pixels."""
+    if image.size == (size, size):
+        return image
+    return image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3)
+
+
+def _eight_bits(image: Image.Image, coding: str, peaks: list[int] | None) -> Image.Image:
+    """Return a Pillow image in one of the modes L, RGB or RGBA.
+
+    coding: Pillow's description of how the file's pixels are stored. peaks: see `decode`.
+    """
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
+        values = np.asarray(image)
+        if "I;12" in coding:                        # 12 bits in the file, too
+            return Image.fromarray((values >> 4).astype(np.uint8))
+        if peaks is not None:
+            peaks.append(int(values.max()))
+        return Image.fromarray((values >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError("32 bits a pixel; save it with 8 or 16")
+    if peaks is not None and ";16" in coding and image.mode.startswith("RGB"):
+        # Pillow has kept the upper eight bits
+        colours = image.getextrema()[:3]
+        peaks.append(max(high for _, high in colours) << 8 | 255)
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _pixels_alone(path: str) -> io.BytesIO | None:
+    """Return a PNG without its METADATA; None if it has none, is too long, or is no PNG."""
+    kept, has_metadata = io.BytesIO(), False
+    with open(path, "rb") as file:
+        if file.read(len(PNG)) != PNG:
+            return None
+        kept.write(PNG)
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            if kind in METADATA:
+                has_metadata = True
+                file.seek(length + 4, os.SEEK_CUR)          # and its checksum
+            elif kept.tell() + length > MAX_PNG:
+                return None
+            else:
+                kept.write(head + file.read(length + 4))
+    kept.seek(0)
+    return kept if has_metadata else None

@@ -1,0 +1,115 @@
+"""What the structure of a folder says: whether its folders are classes, and where its files are."""
+import os
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from noisylabels.data.image_decoding import FORMATS, LARGE
+from noisylabels.errors import UserError
+from noisylabels.names import listed, normal
+
+SAMPLED = 4                 # images of a folder that are looked at
+FEW_COLOURS = 16            # of a mask, at most
+
+
+def check_levels(path: Path, found: dict[str, list[str]]) -> None:
+    """Raise UserError if the folders in a folder are not the classes, or if that is not clear.
+
+    A folder of images, at any depth, is a class. One that holds no image itself, but several
+    folders of images, is not: it may be a part of the data set, or hold the classes.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    found
+        {folder in it: paths of its images, "folder/..."}; each has some.
+    """
+    inner = {top: _inner(files) for top, files in found.items()}
+    nested = [top for top in inner if len(inner[top]) > 1]
+    flat = [top for top in inner if top not in nested]
+    if not nested:
+        return
+    within = listed(inner[nested[0]])
+    split = ("call what to train on train/ and what to test on test/, or, if they are classes all the "
+             "same, name files and labels in a .csv")
+    if len(inner) == 1:
+        raise UserError(f"{path} has one folder of images, {nested[0]}/, with folders in it "
+                        f"({within}): give {path / nested[0]} if these are the classes")
+    if flat:
+        raise UserError(
+            f"{path}: some folders hold images ({_slashed(flat)}), others hold folders of images "
+            f"({_slashed(nested)} with {within}), so which ones are the classes is not clear: give "
+            f"{path / nested[0]} alone, {split}")
+    same = all(names == inner[nested[0]] for names in inner.values())
+    what = f"the same folders ({within})" if same else f"folders of images, as {nested[0]}/{within}"
+    raise UserError(f"{path}: {_slashed(nested)} hold no images, but {what}, as parts of a data set "
+                    f"do, not classes: {split}")
+
+
+def _slashed(names: Sequence[str]) -> str:
+    return listed(f"{name}/" for name in names)
+
+
+def _inner(files: Sequence[str]) -> list[str]:
+    """Return the folders in a class's folder with images in them, none if it holds images itself."""
+    parts = [PurePosixPath(file).parts[1:] for file in files]
+    return sorted({first for first, *_ in parts}) if all(len(rest) > 1 for rest in parts) else []
+
+
+def resembling_masks(path: Path, found: dict[str, list[str]]) -> str | None:
+    """Return a warning if one folder seems to hold the masks of another one's images.
+
+    So it is where all hold files of the same names, and the images of some have few colours.
+
+    Parameters
+    ----------
+    path
+        The folder that holds them.
+    found
+        {folder in it: paths of its images, relative to `path`}.
+    """
+    names = [{PurePosixPath(file).stem for file in files} for files in found.values()]
+    if len(found) < 2 or not names[0] or any(other != names[0] for other in names):
+        return None
+    masks = [top for top, files in found.items()
+             if all(_has_few_colours(path / file) for file in files[:SAMPLED])]
+    others = [top for top in found if top not in masks]
+    if not masks or not others:
+        return None
+    return (f"{path}: {listed(masks)} and {listed(others)} hold files of the same names, and the "
+            f"images of {listed(masks)} have few colours: if they are masks, not a class, give a "
+            "folder without them")
+
+
+def _has_few_colours(path: Path) -> bool:
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return image.width * image.height <= LARGE and bool(image.getcolors(FEW_COLOURS))
+    except Exception:                       # Pillow raises a dozen kinds; it is named when it is read
+        return False
+
+
+class FileFinder:
+    """Finds the files that a CSV names, whatever the Unicode form of their names on the disk."""
+
+    def __init__(self, base: str | Path):
+        self._base = os.path.abspath(base)
+        self._entries = {}                  # {folder: {normal name: name}}
+
+    def __call__(self, file: str) -> str:
+        """Return the absolute path of a file; if there is none, what its name says."""
+        return self._find(os.path.abspath(os.path.join(self._base, file)))
+
+    def _find(self, path: str) -> str:
+        folder, name = os.path.split(path)
+        if not name or os.path.lexists(path):
+            return path
+        folder = self._find(folder)
+        if folder not in self._entries:
+            try:
+                self._entries[folder] = {normal(entry): entry for entry in os.listdir(folder)}
+            except OSError:
+                self._entries[folder] = {}
+        return os.path.join(folder, self._entries[folder].get(normal(name), name))
