@@ -80,7 +80,7 @@ def assert_is_one_line(ended, pattern):
 CPU = {"device": "CPU", "threads": 1}     # what a session's start returns
 HOLDER = """
 import json, sys
-from noisylabels.runs.record import Run
+from noisylabels.runs.run import Run
 run = Run(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))
 with run.session(dict):
     print("ready", flush=True)

@@ -8,7 +8,7 @@ from records import INCV, write_run, write_selection, write_verify
 
 from noisylabels.errors import UserError
 from noisylabels.report import draw
-from noisylabels.runs.record import Run
+from noisylabels.runs.run import Run
 
 
 def rows(tmp_path):

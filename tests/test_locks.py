@@ -11,7 +11,8 @@ import pytest
 from helpers import CPU, ROOT, files_in, held
 
 from noisylabels.errors import UserError
-from noisylabels.runs.record import Run, read_record
+from noisylabels.runs.record import read_record
+from noisylabels.runs.run import Run
 
 HERE = f"process {os.getpid()} on {platform.node()}"
 
@@ -86,7 +87,7 @@ def test_a_file_system_without_locks_is_an_error_of_one_line(number, tmp_path, m
     def lock_descriptor(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("noisylabels.runs.record.lock_descriptor", lock_descriptor)
+    monkeypatch.setattr("noisylabels.runs.run.lock_descriptor", lock_descriptor)
     with pytest.raises(UserError, match=rf"\.INCV\.lock: {os.strerror(number)}; mend that or write elsewhere"):
         with Run(tmp_path, "INCV", {}).session(never):
             never()
@@ -98,7 +99,7 @@ def test_a_full_disk_at_the_lock_is_said_of_the_lock(tmp_path, monkeypatch):
     def write(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("noisylabels.runs.record.os.write", write)
+    monkeypatch.setattr("noisylabels.runs.run.os.write", write)
     with pytest.raises(UserError, match=r"\.INCV\.lock: No space left on device; mend that or write elsewhere"):
         with Run(tmp_path, "INCV", {}).session(never):
             never()
@@ -107,7 +108,7 @@ def test_a_full_disk_at_the_lock_is_said_of_the_lock(tmp_path, monkeypatch):
 WORKER = """
 import sys, time
 from pathlib import Path
-from noisylabels.runs.record import Run
+from noisylabels.runs.run import Run
 folder = Path(sys.argv[1])
 (folder / sys.argv[2]).touch()
 while len(list(folder.glob("ready*"))) < 4:

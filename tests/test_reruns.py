@@ -115,7 +115,7 @@ def test_what_is_made_again(begins, tmp_path):
     record.write_text(record.read_text().replace('"finished": true', '"finished": false'))      # killed at the very end
     assert begins() == "selection"
     record.unlink()                                                                             # made by somebody else
-    assert re.search("incv_training.json.* selection.* --overwrite", begins())
+    assert re.search("incv_training.json: the selection's settings have changed .* --overwrite", begins())
     assert begins("--overwrite") == "training"
     (tmp_path / SELECTION).unlink()
     assert begins() == "selection"

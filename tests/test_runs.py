@@ -9,7 +9,8 @@ from helpers import ARRAYS, CPU, files_in
 
 from noisylabels.errors import UserError
 from noisylabels.runs.files import save_arrays
-from noisylabels.runs.record import Run, read_record
+from noisylabels.runs.record import read_record
+from noisylabels.runs.run import Run
 
 ARGUMENTS = {"dataset": "digits", "epochs": 2, "learning_rate": .1}
 
@@ -97,7 +98,7 @@ def test_an_interrupted_run_goes_on(tmp_path):
 def test_a_session_has_its_own_time_and_place(tmp_path, monkeypatch):
     """Here the second of a run, which computes on something else."""
     now = [1000.]
-    monkeypatch.setattr("noisylabels.runs.record.time.time", lambda: now[0])
+    monkeypatch.setattr("noisylabels.runs.run.time.time", lambda: now[0])
     interrupt(tmp_path)
     run = start(tmp_path)
     with run.session(lambda: {"device": "a card", "threads": 3}):
@@ -191,6 +192,7 @@ def test_overwrite_forgets_a_finished_run(tmp_path):
     run = start(tmp_path, overwrite=True)
     assert not run.finished
     with run.session(lambda: CPU):
+        run.begin_outputs()
         assert not (tmp_path / "a.csv").exists() and len(record(tmp_path)["sessions"]) == 1
 
 
@@ -229,8 +231,8 @@ def test_other_runs_in_the_folder_are_left_alone(other, tmp_path):
     (tmp_path / ".a.1.part.csv").write_text("half")                     # it may be at work
     (checkpoint(tmp_path).with_name(".1a.1.part.npz")).write_text("half")
     before = files_in(tmp_path)
-    run = Run(tmp_path, other, ARGUMENTS, overwrite=True, outputs=[f"{other}.csv"], more=[f"{other}_?.keras"])
     for _ in range(2):
+        run = Run(tmp_path, other, ARGUMENTS, overwrite=True, outputs=[f"{other}.csv"], more=[f"{other}_?.keras"])
         with run.session(lambda: CPU):
             save_arrays(run.checkpoint("main"), ARRAYS)
             (tmp_path / f"{other}.csv").write_text("a")

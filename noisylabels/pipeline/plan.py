@@ -15,7 +15,8 @@ from noisylabels.pipeline.resolve import (
     selection_flags,
 )
 from noisylabels.runs.comparison import has_changed
-from noisylabels.runs.record import Run, read_record
+from noisylabels.runs.record import read_record
+from noisylabels.runs.run import Run
 from noisylabels.selection.decisions import Decisions, read_decisions
 from noisylabels.selection.files import Selected, find_selection, selection_run
 from noisylabels.selection.select import trainings

@@ -145,6 +145,11 @@ def write_results(
 ) -> None:
     """Write networks, matrices, labels, log, result and figures of a training, then its record."""
     run, name, dataset = plan.run, plan.method, experiment.dataset
+    log = training_log(history)
+    result = test_accuracies(log, method.n_networks)
+    if not dataset.clean_test:
+        result["test_labels"] = GIVEN
+    run.begin_outputs()
     paths = [run.folder / f"{name}_{k + 1}.keras" for k in range(method.n_networks)]
     for network, path in zip(method.networks, paths, strict=True):
         save_inference_model(network, path, dataset.classes, method.flip_tta)
@@ -154,10 +159,6 @@ def write_results(
     labels = write_labels(
         run.folder / f"{name}_labels.csv", experiment, method.corrected_labels()
     )
-    log = training_log(history)
-    result = test_accuracies(log, method.n_networks)
-    if not dataset.clean_test:
-        result["test_labels"] = GIVEN
     write_csv(run.folder / f"{name}_training.csv", log)
     write_csv(run.folder / f"{name}_result.csv", result.assign(recipe=experiment.recipe))
     draw.training_figures(run.folder, name)

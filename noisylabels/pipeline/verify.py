@@ -12,7 +12,7 @@ from noisylabels.methods.inputs import MethodInputs
 from noisylabels.pipeline.plan import TheoryPlan
 from noisylabels.progress import Event, say
 from noisylabels.runs.files import write_csv
-from noisylabels.runs.record import Run
+from noisylabels.runs.run import Run
 from noisylabels.streams import stream
 from noisylabels.training import device
 from noisylabels.training import trainer as training
@@ -117,6 +117,7 @@ def write_results(
     }
     M = theory.confusion_matrix(predicted, y, n_classes)
     frame = pd.DataFrame(M, range(n_classes), range(n_classes))
+    run.begin_outputs()
     write_csv(run.folder / "Verify_Theory_history.csv", pd.DataFrame(history))
     write_csv(run.folder / "Verify_Theory_M.csv", frame, index=True)
     write_csv(run.folder / "Verify_Theory.csv", pd.DataFrame([row]))

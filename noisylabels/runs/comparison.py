@@ -74,6 +74,11 @@ def compare(path: Path, found: dict, given: dict, remedy: str) -> None:
         raise UserError(f"{path} is of a run with other arguments: {', '.join(settings)}; give those, {remedy}")
 
 
+def agree(found: dict, given: dict) -> bool:
+    """Return whether two runs have the same arguments."""
+    return not any(_differences(found, given))
+
+
 def _differences(found: dict, given: dict) -> tuple[list[str], list[str]]:
     """Return in words what has changed that arguments name by a digest, and the settings that differ."""
     def value(arguments, key):

@@ -10,7 +10,8 @@ from noisylabels.csv_files import Table, read_columns
 from noisylabels.errors import UserError
 from noisylabels.runs.comparison import compare, computed_in, file_digest, has_changed
 from noisylabels.runs.files import write_csv
-from noisylabels.runs.record import Run, read_record, remove_checkpoints
+from noisylabels.runs.record import read_record, remove_checkpoints
+from noisylabels.runs.run import Run
 from noisylabels.selection.decisions import Decisions
 from noisylabels.selection.issues import ISSUES, PROBABILITIES, write_issues
 from noisylabels.theory import label_scores

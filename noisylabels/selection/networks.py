@@ -10,7 +10,7 @@ from noisylabels.experiment import Experiment
 from noisylabels.methods import method_class
 from noisylabels.methods.inputs import MethodInputs
 from noisylabels.progress import Event
-from noisylabels.runs.record import Run
+from noisylabels.runs.run import Run
 from noisylabels.selection.algorithm import Scores, Stage, score_predictions
 from noisylabels.training.trainer import Trainer, build
 

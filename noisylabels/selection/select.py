@@ -42,6 +42,7 @@ def select(experiment, run, progress):
         say(experiment, run.place)
         result = incv(train, dataset.y_train, experiment.y_noisy, dataset.n_classes, experiment.assumed_pattern,
                       arguments["INCV_iter"], arguments["top_k"], experiment.seed)
+        run.begin_outputs()
         (experiment.folder / "review.html").unlink(missing_ok=True)     # of a selection before; it is drawn last
         write_selection(experiment, result, history)
         run.finish([csv_path(experiment)], **result.iterations[-1], **issues.scores(experiment, result))

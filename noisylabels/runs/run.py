@@ -1,0 +1,274 @@
+"""Runs: one process a run, a record of each, and what is left to do of one that was stopped.
+
+A run is one script (and method) at one noise setting, recipe and seed. Several of them share a folder.
+"""
+
+import contextlib
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from filelock import lock_descriptor
+
+from noisylabels.errors import UserError
+from noisylabels.runs.comparison import agree, compare, computed_in, file_digest
+from noisylabels.runs.files import disk, set_aside, write_json
+from noisylabels.runs.record import (
+    checkpoints_of,
+    clear_checkpoints,
+    environment,
+    read_record,
+    remove_checkpoints,
+    successor_of,
+)
+
+POLL = 0.5  # seconds between two attempts to take a lock
+
+
+class Run:
+    """A run, as far as its folder shows. Creating one writes nothing; the work is done in a `session`.
+
+    A run that replaces a finished one (`overwrite`) keeps the finished result until its own is complete:
+
+    1. It trains. The old record and outputs stay; the new record is in the folder of its checkpoints.
+    2. `begin_outputs` removes the old outputs, then moves the new record to the place of the old one, unfinished.
+    3. It writes its outputs and calls `finish`.
+
+    Killed in stage 1, the old run is still finished. Killed later, the new one is unfinished. In both cases the same
+    command goes on from the checkpoints.
+
+    Attributes
+    ----------
+    finished : bool
+        Whether there is nothing left to do.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the run writes.
+    name : str
+        The record is `<name>.json`.
+    arguments : dict
+        Everything that the result depends on, as values of JSON.
+    overwrite : bool
+        Run again where the run is finished, or has other arguments.
+    outputs : sequence of str
+        The files that a finished run has.
+    more : sequence of str
+        Patterns of other files that it writes.
+    remedy : str
+        What else to give where the arguments differ, in the words of the error.
+
+    Raises
+    ------
+    UserError
+        The folder has a run with other arguments and `overwrite` is False, or the disk does not allow something.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        arguments: dict,
+        overwrite: bool = False,
+        outputs: Sequence[str] = (),
+        more: Sequence[str] = (),
+        remedy: str = "another --name or --results_dir, or --overwrite",
+    ) -> None:
+        self.remedy = remedy
+        self.folder, self.name, self.overwrite = Path(folder), name, overwrite
+        self.arguments = json.loads(json.dumps(arguments))
+        self.outputs, self.more = [self.folder / output for output in outputs], more
+        self.record_path = self.folder / f"{name}.json"
+        self.successor_path = successor_of(self.record_path)
+        self.checkpoints = checkpoints_of(self.record_path)
+        self.seen = read_record(self.record_path)
+        if self.seen and not overwrite:
+            compare(self.record_path, self.seen["arguments"], self.arguments, self.remedy)
+        self.finished = bool(self.seen and not overwrite and self._is_finished(self.seen))
+        if self.finished:
+            remove_checkpoints(self.record_path)
+
+    @contextlib.contextmanager
+    def session(self, start: Callable[[], dict], wait: bool = False) -> Iterator[None]:
+        """Hold the run for this process while the block works on it, from where an earlier session stopped.
+
+        What another process has finished since this Run was created is not done again: `finished` says so in the block.
+
+        Parameters
+        ----------
+        start : callable
+            Called when there is work to do. Returns what the session computes on, for the record. May raise: nothing
+            has been removed by then.
+        wait : bool
+            Wait for a process that holds the run; otherwise that is a UserError that names it.
+        """
+        with disk(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with self._lock(wait):
+            found = read_record(self.record_path)
+            wanted = not self.overwrite or found != self.seen  # another process has just made it
+            if (
+                wanted
+                and found
+                and agree(found["arguments"], self.arguments)
+                and self._is_finished(found)
+            ):
+                self.finished = True
+            else:
+                self._prepare(found, start)
+            yield
+
+    @property
+    def place(self) -> str:
+        """What a session computes on and where it writes, in words."""
+        hardware = self.record["sessions"][-1]["hardware"]
+        return (
+            f"on {hardware['device']}, threads a training: {hardware['threads']}; to {self.folder}"
+        )
+
+    def checkpoint(self, stage: str) -> Path:
+        """Return the path of a stage's checkpoint."""
+        return self.checkpoints / f"{stage}.npz"
+
+    def begin_outputs(self) -> None:
+        """Give up the result that this run replaces, if there is one. Call it when only the outputs remain to write.
+
+        The outputs go first: an old output never stands next to the new record.
+        """
+        if self.written_path == self.successor_path:
+            with disk(self.folder):
+                self._remove_outputs()
+                self.successor_path.replace(self.record_path)
+            self.written_path = self.record_path
+
+    def finish(self, files: Iterable[Path] = (), **results: float | int | str) -> None:
+        """Record the end of the run, its results, and digests of the files that other runs read.
+
+        The checkpoints are removed.
+        """
+        self.record["files"] = {path.name: file_digest(path) for path in files}
+        self.record["finished"] = True
+        self.record["sessions"][-1]["seconds"] = round(time.time() - self.started, 1)
+        self.record["results"] = {
+            name: None if value != value else value for name, value in results.items()
+        }  # no nan
+        write_json(self.record_path, self.record)
+        self.finished = True
+        clear_checkpoints(self.record_path)
+        with contextlib.suppress(OSError):
+            self.successor_path.unlink(missing_ok=True)
+            self.checkpoints.rmdir()
+
+    def _is_finished(self, record: dict) -> bool:
+        return record["finished"] and all(path.exists() for path in self.outputs)
+
+    @contextlib.contextmanager
+    def _lock(self, wait: bool) -> Iterator[None]:
+        """Take the run; the system gives it back when this process ends, however it ends.
+
+        The first byte of a file is locked. After it comes the name of the holder, since Windows lets no other process
+        read a locked byte. A holder that was killed has left its name there.
+        """
+        path = self.folder / f".{self.name}.lock"
+        with contextlib.ExitStack() as stack:
+            with disk(path):
+                lock = stack.enter_context(open(path, "a+"))
+                if not lock_descriptor(lock.fileno(), blocking=False):
+                    holder = _name_in(lock) or "another process"
+                    if not wait:
+                        raise UserError(
+                            f"{self.record_path} is in use by {holder}: wait for it, or give another "
+                            "--results_dir"
+                        )
+                    print(f"waiting for {holder}, which is at {self.record_path}", flush=True)
+                    lock_descriptor(lock.fileno(), poll_interval=POLL)
+                left = _name_in(lock)
+                if left and not left.endswith(f" on {platform.node()}"):
+                    print(
+                        f"{self.record_path}: {left} left this run unfinished; if it is still at work, these two "
+                        "machines share no locks, see docs/running.md",
+                        file=sys.stderr,
+                    )
+                lock.truncate(0)
+                os.write(lock.fileno(), f"\nprocess {os.getpid()} on {platform.node()}\n".encode())
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    lock.truncate(0)
+
+    def _prepare(self, found: dict | None, start: Callable[[], dict]) -> None:
+        """Choose the record that this session goes on with, remove what belongs to no run, and begin the session."""
+        if found is None and self.record_path.exists():
+            set_aside(self.record_path, "it is not the record of a run")
+        elif found and not self.overwrite:
+            compare(self.record_path, found["arguments"], self.arguments, self.remedy)
+        computing = start()
+        kept = bool(found and self._is_finished(found))  # until this run has its own outputs
+        successor = read_record(self.successor_path)
+        if successor is None and self.successor_path.exists():
+            set_aside(self.successor_path, "it is not the record of a run")
+        with disk(self.folder):
+            self.checkpoints.mkdir(exist_ok=True)
+            self._remove_leftovers()
+            base = successor
+            if not successor and not kept:
+                base = found
+            if base and agree(base["arguments"], self.arguments) and self._can_resume(base, computing):
+                self.record = base
+            else:  # the checkpoints are of other or unknown arguments
+                clear_checkpoints(self.record_path)
+                self.record = {"name": self.name, "arguments": self.arguments, "sessions": []}
+            if found and not kept and self.record is not found:
+                self._remove_outputs()
+        self.record["finished"] = False
+        self.record["sessions"].append(environment(computing))
+        self.written_path = self.successor_path if kept else self.record_path
+        write_json(self.written_path, self.record)
+        if not kept:
+            with disk(self.folder):
+                self.successor_path.unlink(missing_ok=True)
+        self.started = time.time()
+
+    def _can_resume(self, record: dict, computing: dict) -> bool:
+        """Return whether this session computes in the number format of the checkpoints.
+
+        Raises UserError if it does not and `overwrite` is False.
+        """
+        before, now = computed_in(record), computing.get("computed_in")
+        if before in (None, now) or now is None or not any(self.checkpoints.glob("*.npz")):
+            return True
+        if not self.overwrite:
+            raise UserError(
+                f"{self.record_path} was begun in {before}, and this machine computes in {now}: continue it "
+                f"on a machine like the first, or give {self.remedy}"
+            )
+        return False
+
+    def _remove_outputs(self) -> None:
+        for path in self.outputs:
+            path.unlink(missing_ok=True)
+
+    def _remove_leftovers(self) -> None:
+        """Remove the temporary files that a killed process was writing, except of figures: these need no lock."""
+        names = [self.record_path.name, *(path.name for path in self.outputs), *self.more]
+        parts = [f".{Path(name).stem}.*.part{Path(name).suffix}" for name in names]
+        for path in [
+            *(path for part in parts for path in self.folder.glob(part)),
+            *self.checkpoints.glob(".*.part.*"),
+        ]:
+            path.unlink(missing_ok=True)
+
+
+def _name_in(lock: IO[str]) -> str:
+    """Return who holds or held a lock, from its open file; "" if unknown, or if SMB forbids reading."""
+    with contextlib.suppress(OSError):
+        lock.seek(1)
+        return lock.read().strip()
+    return ""

@@ -1,0 +1,238 @@
+"""--overwrite: a finished result stays until the new one is complete, wherever the process is killed."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from helpers import ARRAYS, CPU, QUICK, files_in
+
+from noisylabels.errors import UserError
+from noisylabels.runs.files import save_arrays
+from noisylabels.runs.run import Run
+
+OLD, NEW, OTHER = {"epochs": 2}, {"epochs": 3}, {"epochs": 4}
+STAGES = ("start", "training", "trained", "removing", "writing", "finishing")
+
+
+class Killed(Exception):
+    pass
+
+
+def run_of(folder, arguments, overwrite=True):
+    return Run(folder, "INCV", arguments, overwrite, ["a.csv", "b.csv"])
+
+
+def work(folder, arguments=OLD, until=None, overwrite=True):
+    """Do a run up to one of STAGES, whose beginning kills the process; the outputs hold the number of epochs."""
+
+    def reach(stage):
+        if stage == until:
+            raise Killed
+
+    def replace(path, target, plain=Path.replace):
+        if path.parent.name == "INCV_checkpoints" and path.name == "INCV.json":
+            reach("removing")
+        return plain(path, target)
+
+    run = run_of(folder, arguments, overwrite)
+    with pytest.MonkeyPatch.context() as patch, run.session(lambda: CPU):
+        patch.setattr(Path, "replace", replace)
+        reach("start")
+        save_arrays(run.checkpoint(f"{arguments['epochs']}"), ARRAYS)
+        reach("training")
+        reach("trained")
+        run.begin_outputs()
+        reach("writing")
+        (folder / "a.csv").write_text(str(arguments["epochs"]))
+        reach("finishing")
+        (folder / "b.csv").write_text(str(arguments["epochs"]))
+        run.finish(LP=arguments["epochs"])
+
+
+@pytest.fixture
+def killed(tmp_path):
+    """A finished run of two epochs, and one of other arguments or the same that was killed as it replaced it."""
+
+    def killed(until, arguments=NEW):
+        work(tmp_path)
+        (tmp_path / "INCV_checkpoints").mkdir(exist_ok=True)
+        (tmp_path / "INCV_checkpoints/left.npz").touch()  # of the finished one, killed as it ended
+        with pytest.raises(Killed):
+            work(tmp_path, arguments, until)
+        assert not (tmp_path / "INCV_checkpoints/left.npz").exists()
+        return tmp_path
+
+    return killed
+
+
+def record(folder):
+    return json.loads((folder / "INCV.json").read_text())
+
+
+def outputs(folder):
+    return {
+        path: content.decode()
+        for path, content in files_in(folder).items()
+        if path.endswith(".csv")
+    }
+
+
+def checkpoints(folder):
+    return sorted(path.name for path in (folder / "INCV_checkpoints").glob("*.npz"))
+
+
+@pytest.mark.parametrize("until", ["start", "training", "trained"])
+@pytest.mark.parametrize("arguments", [OLD, NEW])
+def test_killed_before_its_outputs_it_leaves_the_finished_result(until, arguments, killed):
+    folder = killed(until, arguments)
+    assert outputs(folder) == {"a.csv": "2", "b.csv": "2"} and record(folder)["finished"]
+    assert (record(folder)["arguments"], record(folder)["results"]) == (OLD, {"LP": 2})
+    left = checkpoints(folder)
+    assert run_of(folder, OLD, overwrite=False).finished and checkpoints(folder) == left
+    assert left == ([] if until == "start" else [f"{arguments['epochs']}.npz"])
+    with pytest.raises(UserError, match="epochs"):
+        run_of(folder, OTHER, overwrite=False)
+
+
+@pytest.mark.parametrize("until", ["removing", "writing", "finishing"])
+@pytest.mark.parametrize("arguments", [OLD, NEW])
+def test_killed_at_its_outputs_it_leaves_no_old_one_next_to_a_new_one(until, arguments, killed):
+    folder = killed(until, arguments)
+    assert outputs(folder) == ({"a.csv": str(arguments["epochs"])} if until == "finishing" else {})
+    assert not run_of(folder, arguments).finished and checkpoints(folder) == [
+        f"{arguments['epochs']}.npz"
+    ]
+    if until != "removing":
+        assert record(folder)["arguments"] == arguments and not record(folder)["finished"]
+
+
+@pytest.mark.parametrize("until", STAGES[1:])
+@pytest.mark.parametrize("arguments", [OLD, NEW])
+def test_the_same_command_goes_on(until, arguments, killed, monkeypatch):
+    folder = killed(until, arguments)
+    run = run_of(folder, arguments)
+    with run.session(lambda: CPU):
+        assert not run.finished and run.checkpoint(f"{arguments['epochs']}").exists()
+        assert len(run.record["sessions"]) == 2
+    work(folder, arguments)
+    assert outputs(folder) == dict.fromkeys(("a.csv", "b.csv"), str(arguments["epochs"]))
+    assert record(folder)["arguments"] == arguments and len(record(folder)["sessions"]) == 3
+    assert (
+        not (folder / "INCV_checkpoints").exists()
+        and run_of(folder, arguments, overwrite=False).finished
+    )
+
+
+@pytest.mark.parametrize("until", ["removing", "writing", "finishing"])
+def test_without_the_flag_it_goes_on_where_the_old_result_is_gone(until, killed):
+    folder = killed(until, OLD)
+    run = run_of(folder, OLD, overwrite=False)
+    with run.session(lambda: CPU):
+        assert (
+            not run.finished and run.checkpoint("2").exists() and len(run.record["sessions"]) == 2
+        )
+
+
+@pytest.mark.parametrize("until", STAGES)
+@pytest.mark.parametrize("first", [OLD, NEW])
+def test_other_arguments_begin_anew(until, first, killed):
+    """Neither goes one run on from the checkpoint of another, nor is anything lost before the third is complete."""
+    folder = killed(until, first)
+    kept = outputs(folder) if until in STAGES[:3] else {}
+    with pytest.raises(Killed):
+        work(folder, OTHER, "training")
+    assert checkpoints(folder) == ["4.npz"] and outputs(folder) == kept
+    work(folder, OTHER)
+    assert outputs(folder) == {"a.csv": "4", "b.csv": "4"} and len(record(folder)["sessions"]) == 2
+
+
+def test_the_old_arguments_do_not_go_on_from_the_new_one_s_checkpoints(killed):
+    folder = killed("removing", NEW)
+    run = run_of(folder, OLD, overwrite=False)
+    with run.session(lambda: CPU):
+        assert checkpoints(folder) == [] and run.record["arguments"] == OLD
+
+
+def test_a_damaged_record_of_the_new_one_is_set_aside(killed, capsys):
+    folder = killed("training")
+    (folder / "INCV_checkpoints/INCV.json").write_text("{")
+    work(folder, NEW)
+    assert (
+        "INCV_checkpoints/INCV.json: it is not the record of a run; kept as"
+        in capsys.readouterr().err
+    )
+    assert outputs(folder) == {"a.csv": "3", "b.csv": "3"} and len(record(folder)["sessions"]) == 1
+
+
+def test_what_another_process_made_again_meanwhile_is_not_made_again(tmp_path, monkeypatch):
+    work(tmp_path)
+    second = run_of(tmp_path, OLD)
+    monkeypatch.setattr("noisylabels.runs.record.time.strftime", lambda *_: "2030-01-01T00:00:00Z")
+    work(tmp_path)
+    with second.session(lambda: CPU):
+        assert second.finished
+
+
+def test_what_another_process_failed_to_make_again_is_made_again(tmp_path):
+    work(tmp_path)
+    second = run_of(tmp_path, OLD)
+    with pytest.raises(Killed):
+        work(tmp_path, OLD, "training")
+    with second.session(lambda: CPU):
+        assert not second.finished and second.checkpoint("2").exists()
+
+
+# --------------------------------------------------------------------------------------------------------- the scripts
+
+
+@pytest.mark.parametrize(
+    "script, flags, during",
+    [
+        ("INCV_main", ["--overwrite"], "noisylabels.pipeline.train.training_log"),
+        ("INCV_main", ["--overwrite_selection"], "noisylabels.selection.select.incv"),
+        ("INCV", ["--overwrite"], "noisylabels.selection.select.incv"),
+        ("Verify_Theory", ["--overwrite"], "noisylabels.training.trainer.Trainer.fit"),
+    ],
+)
+def test_a_script_that_fails_leaves_the_finished_result(
+    script, flags, during, finished, call, unstarted, undrawn, tmp_path, monkeypatch
+):
+    shutil.copytree(finished(script)[0], tmp_path, dirs_exist_ok=True)
+    before = files_in(tmp_path)
+
+    def fail(*_, **__):
+        raise UserError("it fails")
+
+    monkeypatch.setattr(during, fail)
+    ended = call(script, *QUICK[script], *flags, "--results_dir", tmp_path)
+    assert ended.code == 2 and ended.err.endswith(f"{script}.py: error: it fails\n")
+    assert {
+        path: content for path, content in files_in(tmp_path).items() if "_checkpoints/" not in path
+    } == before
+    monkeypatch.undo()
+    again = call(script, *QUICK[script], "--results_dir", tmp_path)
+    assert again.code == 0 and " epoch 1/" not in again.out
+
+
+@pytest.mark.parametrize("damage", ["half", "one bit"])
+def test_a_damaged_network_of_the_teacher_costs_no_student(
+    damage, finished, call, unstarted, undrawn, tmp_path
+):
+    shutil.copytree(finished("INCV_main")[0], tmp_path, dirs_exist_ok=True)
+    flags = [*QUICK["INCV_main"], "--method", "incv_student", "--results_dir", tmp_path]
+    assert call("INCV_main", *flags).code == 0
+    network = tmp_path / "digits/sym/0.5/incv_1.keras"
+    if damage == "half":
+        os.truncate(network, network.stat().st_size // 2)
+    else:
+        content = bytearray(network.read_bytes())
+        content[len(content) // 2] ^= 64
+        network.write_bytes(content)
+    before = files_in(tmp_path)
+    ended = call("INCV_main", *flags, "--overwrite")
+    assert ended.code == 2 and ended.err.count("\n") == 1 and "incv_1.keras is damaged" in ended.err
+    assert {
+        path: content for path, content in files_in(tmp_path).items() if "_checkpoints/" not in path
+    } == before
