@@ -162,7 +162,7 @@ def test_trees_are_compared_line_by_line(drawn, tmp_path):
         SYM: {("standard", f"{A}"), ("standard", f"{B}"), ("standard", f"{B}, 6 epochs")}}
     assert len(lines[SYM]["standard", f"{A}"]) == 40 and doubtful == {SYM}
     assert {*selections[0][0]} == {(SYM, f"{A}"), (SYM, f"{B}"), (SYM, f"{B}, 1 iteration")}
-    assert f"\nRecipe: digits in {A}, digits in {B}; rows" in (A / "digits/compared.md").read_text(encoding="utf-8")
+    assert f"\nRecipe: digits in {A}, digits in {B}, unless" in (A / "digits/compared.md").read_text(encoding="utf-8")
     table = pd.read_csv(A / "digits/compared.csv").set_index("differs")
     assert table.n.to_dict() == {f"{A}": 1, f"{B}": 1, f"{B}, 6 epochs": 1}
 

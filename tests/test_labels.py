@@ -213,4 +213,4 @@ def test_the_recipe_is_that_of_most_runs(folder, tmp_path):
     write_run(folder / "fast/seed1", "standard", .8, seed=1, **fast)
     write_run(folder, "standard", .7)
     assert rows_of(tmp_path) == {("standard", ""): (pytest.approx(.85), 2), ("standard", "digits"): (.7, 1)}
-    assert "Recipe: fast;" in (tmp_path / "digits/table.md").read_text(encoding="utf-8")
+    assert "Recipe: fast," in (tmp_path / "digits/table.md").read_text(encoding="utf-8")

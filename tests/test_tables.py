@@ -38,7 +38,7 @@ def test_table_as_text(digits):
         "|---|---:|",
         "| Standard, 3 epochs, no record | 60.00 (1) |",
         "| INCV, 3 epochs | 91.00 ± 4.24 (2) |"]
-    assert "Recipe: digits; rows that differ from it say in what.\n" in text
+    assert "Recipe: digits, unless a row names another setting.\n" in text
     assert "last epoch" in text and "published" not in text.lower()
 
 
@@ -48,7 +48,7 @@ def test_later_methods_stand_below_the_paper_s(digits):
     draw.summary(digits, "digits")
     assert lines_of(digits / "digits/table.md")[-4:] == [
         "| INCV, 3 epochs | 91.00 ± 4.24 (2) |",
-        "| *after 2019* | |",
+        "| *after 2019* |  |",
         "| GCE, 2 epochs, no record | 80.00 (1) |",
         "| ELR, 2 epochs, no record | 80.00 (1) |"]
 
@@ -64,8 +64,8 @@ def test_published_values_stand_next_to_the_methods_that_have_run(tmp_path):
     write_run(tmp_path / "cifar10/sym/0.3", "standard", 0.1, **cifar10())
     draw.summary(tmp_path, "cifar10")
     lines = lines_of(tmp_path / "cifar10/table.md")
-    assert lines[7:] == [
-        "Published: mean ± standard deviation of five runs; which epoch and which network is not stated.", "",
+    assert lines[-7:] == [
+        "Published: mean ± standard deviation of five runs; the epoch is not stated.", "",
         "| method | sym 0.8 | sym 0.8, published | asym 0.4 | asym 0.4, published | sym 0.3 |",
         "|---|---:|---:|---:|---:|---:|",
         "| Standard, 2 epochs | – | – | – | – | 10.00 (1) |",
@@ -127,17 +127,19 @@ def test_selections_beside_the_published_ones(tmp_path):
     draw.summary(tmp_path, "cifar10")
     lines = lines_of(tmp_path / "cifar10/INCV.md")
     assert lines[0] == "# Label precision and recall of INCV's selections on cifar10"
-    assert lines[4:6] == ["Recipe: fast; rows that differ from it say in what.", "Published: read off the figure."]
-    assert lines[7:] == [
-        "| setting | iteration | LP | LR | F |", "|---|---:|---:|---:|---:|",
-        "| sym 0.5 (2) | 1 | .970 ± .014 (published .954) | .650 ± .071 (published .699) | .778 (published .807) |",
-        "| sym 0.5 (2) | 2 | .960 ± .028 (published .944) | .750 ± .071 (published .836) | .842 (published .887) |",
-        "| sym 0.5 (2) | 3 | .955 ± .035 (published .936) | .775 ± .106 (published .879) | .856 (published .907) |",
-        "| sym 0.5 (2) | 4 | .950 ± .042 (published .930) | .800 ± .141 (published .900) | .869 (published .915) |",
-        "| sym 0.5 (2) | 5 | .990 ± .014 | .800 ± .141 | .885 |",
-        "| sym 0.1, 6 epochs (1) | 1 | .990 | .800 | .885 |",
-        "| sym 0.1, 6 epochs (1) | 2 | – | .000 | – |",
-        "| sym 0.9 (1) | 1 | .000 | .000 | .000 |", "| sym 1.0 (1) | 1 | .000 | – | – |"]
+    assert "Recipe: fast, unless a row names another setting." in lines
+    assert lines[-11:] == [
+        "| setting | n | iteration | LP | LP, published | LR | LR, published | F | F, published |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| sym 0.5 | 2 | 1 | 0.970 ± 0.014 | 0.954 | 0.650 ± 0.071 | 0.699 | 0.778 | 0.807 |",
+        "| sym 0.5 | 2 | 2 | 0.960 ± 0.028 | 0.944 | 0.750 ± 0.071 | 0.836 | 0.842 | 0.887 |",
+        "| sym 0.5 | 2 | 3 | 0.955 ± 0.035 | 0.936 | 0.775 ± 0.106 | 0.879 | 0.856 | 0.907 |",
+        "| sym 0.5 | 2 | 4 | 0.950 ± 0.042 | 0.930 | 0.800 ± 0.141 | 0.900 | 0.869 | 0.915 |",
+        "| sym 0.5 | 2 | 5 | 0.990 ± 0.014 | – | 0.800 ± 0.141 | – | 0.885 | – |",
+        "| sym 0.1, 6 epochs | 1 | 1 | 0.990 | – | 0.800 | – | 0.885 | – |",
+        "| sym 0.1, 6 epochs | 1 | 2 | – | – | 0.000 | – | – | – |",
+        "| sym 0.9 | 1 | 1 | 0.000 | – | 0.000 | – | 0.000 | – |",
+        "| sym 1.0 | 1 | 1 | 0.000 | – | – | – | – | – |"]
     turn_into_cifar100(tmp_path)
     draw.summary(tmp_path, "cifar100")
     assert "published" not in (tmp_path / "cifar100/INCV.md").read_text(encoding="utf-8").lower()
@@ -152,20 +154,21 @@ def test_the_theory_beside_what_was_measured(tmp_path):
         pd.read_csv(path).assign(TA=.25, LP=np.nan).to_csv(path, index=False)
     draw.verify_figures(tmp_path, "cifar10")
     lines = lines_of(tmp_path / "cifar10/Verify_Theory.md")
-    assert lines[2:] == [
-        "Measured, theory, published (read off the figure, ±.005); a row a run.",
-        "Recipe: fast; rows that differ from it say in what.", "",
-        "| setting, seed | TA | LP | LR |", "|---|---:|---:|---:|",
-        "| sym 0.25, 0 | .250, .569, – | –, .988, – | .750, .750, – |",
-        "| sym 0.5, 1 | .250, .278, .262 | –, .900, .883 | .500, .500, .464 |",
-        "| mean distance from theory, sym (over how many) | .028, .016 (1) | –, – (0) | .000, .036 (1) |",
-        "| asym 0.4, 0 | .250, .520, .459 | –, .692, .718 | .600, .600, .547 |",
-        "| mean distance from theory, asym (over how many) | .270, .061 (1) | –, – (0) | .000, .053 (1) |"]
+    assert "Published: read off the paper's figure, ±0.005." in lines
+    assert lines[-7:] == [
+        "| noise | seed | TA | TA, theory | TA, published | LP | LP, theory | LP, published "
+        "| LR | LR, theory | LR, published |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| sym 0.25 | 0 | 0.250 | 0.569 | – | – | 0.988 | – | 0.750 | 0.750 | – |",
+        "| sym 0.5 | 1 | 0.250 | 0.278 | 0.262 | – | 0.900 | 0.883 | 0.500 | 0.500 | 0.464 |",
+        "| mean distance, sym |  | 0.028 (1) |  | 0.016 | – (0) |  | – | 0.000 (1) |  | 0.036 |",
+        "| asym 0.4 | 0 | 0.250 | 0.520 | 0.459 | – | 0.692 | 0.718 | 0.600 | 0.600 | 0.547 |",
+        "| mean distance, asym |  | 0.270 (1) |  | 0.061 | – (0) |  | – | 0.000 (1) |  | 0.053 |"]
     turn_into_cifar100(tmp_path)
     draw.verify_figures(tmp_path, "cifar100")
     lines = lines_of(tmp_path / "cifar100/Verify_Theory.md")
-    assert lines[2] == "Measured, theory; a row a run." and lines[8].endswith("| .250, .278 | –, .900 | .500, .500 |")
-    assert lines[9] == "| mean distance from theory, sym (over how many) | .174 (2) | – (0) | .000 (2) |"
+    assert lines[-4].endswith("| 1 | 0.250 | 0.278 | – | 0.900 | 0.500 | 0.500 |")
+    assert lines[-3] == "| mean distance, sym |  | 0.174 (2) |  | – (0) |  | 0.000 (2) |  |"
 
 
 def test_what_is_published_nowhere_is_at_a_distance_from_the_theory_all_the_same(tmp_path):
@@ -173,9 +176,10 @@ def test_what_is_published_nowhere_is_at_a_distance_from_the_theory_all_the_same
     for pattern, ratio in (("asym5", .5), ("asym", .4), ("sym", .25)):
         write_verify(tmp_path / f"cifar10/{pattern}/{ratio}", pattern, ratio, dataset="cifar10")
     draw.verify_figures(tmp_path, "cifar10")
-    means = [line for line in lines_of(tmp_path / "cifar10/Verify_Theory.md") if "mean distance" in line]
-    assert [line.split("theory, ")[1].split()[0].strip(",") for line in means] == ["sym", "asym", "asym5"]
-    assert ["(over how many) | .000 (1) | .000 (1) | .000 (1) |" in line for line in means] == [True, False, True]
+    means = [line for line in lines_of(tmp_path / "cifar10/Verify_Theory.md") if line.startswith("| mean distance")]
+    assert [line.split()[3].strip(",") for line in means] == ["sym", "asym", "asym5"]
+    alone = "|  | 0.000 (1) |  | – | 0.000 (1) |  | – | 0.000 (1) |  | – |"
+    assert [alone in line for line in means] == [True, False, True]
 
 
 def test_the_mean_distance_from_the_theory_is_of_like_runs(tmp_path, monkeypatch):
@@ -191,10 +195,9 @@ def test_the_mean_distance_from_the_theory_is_of_like_runs(tmp_path, monkeypatch
     monkeypatch.setattr(figures, "heat_maps", lambda rows, labels: drawn.append(rows) or heat_maps(rows, labels))
     draw.verify_figures(tmp_path, "cifar10")
     assert [M[0, 0] for _, M in drawn[0][0]] == pytest.approx([.8, .5])
-    means = [line for line in lines_of(tmp_path / "cifar10/Verify_Theory.md") if "mean distance" in line]
-    assert [line[:line.index(",", 50)] for line in means] == [
-        "| mean distance from theory, sym (over how many) | .035",
-        "| mean distance from theory, sym, a, 2 epochs (over how many) | .050"] and "(2)" in means[0]
+    means = [line for line in lines_of(tmp_path / "cifar10/Verify_Theory.md") if line.startswith("| mean distance")]
+    assert [line.split(")")[0] for line in means] == [
+        "| mean distance, sym |  | 0.035 (2", "| mean distance, sym, a, 2 epochs |  | 0.050 (1"]
 
 
 def test_a_new_method_needs_nothing_here(digits):

@@ -64,26 +64,31 @@ def markdown(table: pd.DataFrame, dataset: str, recipe: str) -> str:
         if "published_mean" in rows and rows.published_mean.notna().any():
             columns[f"{name}, published"] = {(row.method, ""): _percent(row.published_mean, row.published_std)
                                              for row in rows.dropna(subset="published_mean").itertuples()}
-    lines = [f"# Test accuracy on {dataset}", "",
-             "Per cent, after the last epoch, of F-correction at the epoch that its held-out noisy labels choose; of",
-             "two networks, their mean. Mean ± sample standard deviation over the seeds found (how many), of runs that",
-             "agree in all else. `table.csv` also has the mean of the last ten epochs, the best epoch (which the test",
-             "set chose), and the optimizer's steps.", f"Recipe: {recipe}; rows that differ from it say in what."]
+    lines = [
+        f"# Test accuracy on {dataset}",
+        "",
+        "Per cent after the last epoch: mean ± sample standard deviation (number of seeds).",
+        "F-correction: at the epoch with the lowest loss on held-out noisy labels.",
+        "Methods with two networks: mean of both. Only runs with identical settings are averaged.",
+        "`table.csv` also has the mean of the last ten epochs, the best epoch (selected on the test set)",
+        "and the number of optimizer steps.",
+        f"Recipe: {recipe}, unless a row names another setting.",
+    ]
     if any(name.endswith(", published") for name in columns):
-        lines += ["Published: mean ± standard deviation of five runs; which epoch and which network is not stated."]
+        lines.append("Published: mean ± standard deviation of five runs; the epoch is not stated.")
     if doubtful.any():
-        lines += ["†: agreement with test labels that are as noisy as the rest, not accuracy."]
-    lines += ["", f"| method | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
+        lines.append("†: agreement with noisy test labels, not accuracy.")
     order = [*METHODS, *sorted(set(table["method"]) - set(METHODS))]
     found = {row for cells in columns.values() for row in cells}
     later = [method for method in METHODS if method in dict(found) and method not in PAPER_METHODS]
+    rows = []
     for method, differs in sorted(found, key=lambda row: (order.index(row[0]), row[1])):
         if method in later:
-            lines.append(f"| *after 2019* |{' |' * len(columns)}")
+            rows.append(["*after 2019*"] + [""] * len(columns))
             later = []
         title = named(title_of(method), differs)
-        lines.append(f"| {title} | {' | '.join(cells.get((method, differs), '–') for cells in columns.values())} |")
-    return "\n".join(lines) + "\n"
+        rows.append([title, *(cells.get((method, differs), "–") for cells in columns.values())])
+    return "\n".join([*lines, "", *_table(["method", *columns], rows)])
 
 
 def selections(found: dict, points: dict, dataset: str, recipe: str) -> str:
@@ -96,24 +101,30 @@ def selections(found: dict, points: dict, dataset: str, recipe: str) -> str:
     points : dict
         {(noise, differs): {"LP" and "LR": published values}} of those that can be compared.
     """
-    lines = [f"# Label precision and recall of INCV's selections on {dataset}", "",
-             "After each iteration; F: the F-score of the two. Mean ± sample standard deviation over the seeds found",
-             "(how many), of selections that agree in all else; one that ended early stays at its last value.",
-             f"Recipe: {recipe}; rows that differ from it say in what.",
-             *["Published: read off the figure."] * bool(points), "",
-             "| setting | iteration | LP | LR | F |", "|---|---:|---:|---:|---:|"]
+    lines = [
+        f"# Label precision and recall of INCV's selections on {dataset}",
+        "",
+        "After each iteration. LP: label precision. LR: label recall. F: their F-score. n: number of seeds.",
+        "Mean ± sample standard deviation over the seeds, of selections with identical settings.",
+        "A selection that ended early keeps its last value.",
+        f"Recipe: {recipe}, unless a row names another setting.",
+        *["Published: read off the paper's figure."] * bool(points),
+        "",
+    ]
+    columns, rows = ["setting", "n", "iteration"], []
+    for score in ("LP", "LR", "F"):
+        columns += [score, f"{score}, published"] if points else [score]
     for (noise, differs), scores in found.items():
         known = list(zip(*points.get((noise, differs), {}).values(), strict=True))
-        for iteration, LP, LR in zip(scores["LP"].index.astype(int), scores["LP"].itertuples(),
-                                     scores["LR"].itertuples(), strict=True):
-            cells = [_fraction(LP.mean, LP.std), _fraction(LR.mean, LR.std), _f_score(LP.mean, LR.mean)]
-            if iteration <= len(known):
-                pair = known[iteration - 1]
-                theirs = [*map(_fraction, pair), _f_score(*pair)]
-                cells = [f"{cell} (published {value})" for cell, value in zip(cells, theirs, strict=True)]
-            name = f"{named(noise, differs)} ({max(LP.count, LR.count):.0f})"
-            lines.append(f"| {name} | {iteration} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        LPs, LRs = scores["LP"].itertuples(), scores["LR"].itertuples()
+        for iteration, LP, LR in zip(scores["LP"].index.astype(int), LPs, LRs, strict=True):
+            pair = known[iteration - 1] if iteration <= len(known) else (np.nan, np.nan)
+            cells = [
+                _fraction(LP.mean, LP.std), _fraction(pair[0]), _fraction(LR.mean, LR.std), _fraction(pair[1]),
+                _fraction(_f_score(LP.mean, LR.mean)), _fraction(_f_score(*pair))]
+            n = f"{max(LP.count, LR.count):.0f}"
+            rows.append([named(noise, differs), n, f"{iteration}", *(cells if points else cells[::2])])
+    return "\n".join([*lines, *_table(columns, rows)])
 
 
 def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection[str] = ()) -> str:
@@ -130,10 +141,18 @@ def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection
         Values of `differs` whose runs are never averaged.
     """
     points = table["comparable"].any()
-    lines = [f"# Theory and measurement on {dataset}", "",
-             f"Measured, theory{', published (read off the figure, ±.005)' * bool(points)}; a row a run.",
-             f"Recipe: {recipe}; rows that differ from it say in what.", "",
-             "| setting, seed | TA | LP | LR |", "|---|---:|---:|---:|"]
+    lines = [
+        f"# Theory and measurement on {dataset}",
+        "",
+        "TA: test accuracy on held-out noisy labels. LP: label precision. LR: label recall. One row per run.",
+        "Mean distance: mean absolute difference from the theory (number of runs).",
+        f"Recipe: {recipe}, unless a row names another setting.",
+        *["Published: read off the paper's figure, ±0.005."] * bool(points),
+        "",
+    ]
+    columns, rows = ["noise", "seed"], []
+    for score in ("TA", "LP", "LR"):
+        columns += [score, f"{score}, theory"] + [f"{score}, published"] * bool(points)
     table = table.sort_values(["pattern", "ratio", "seed"],
                               key=lambda column: column.map(PATTERNS.index) if column.name == "pattern" else column)
     for pattern, runs in table.groupby("pattern", sort=False):
@@ -144,31 +163,41 @@ def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection
                 values = [row[score], row[f"{score}_theory"]]
                 if points:
                     values.append(published.theory_point(*noise, score) if row["comparable"] else np.nan)
-                cells.append(", ".join(map(_fraction, values)))
+                cells += map(_fraction, values)
                 found.append([abs(value - values[1]) for value in values[::2]])
-            name = named(f"{noise}, {row['seed']}", row["differs"])
-            lines.append(f"| {name} | {' | '.join(cells)} |")
+            rows.append([named(noise, row["differs"]), f"{row['seed']}", *cells])
         for differs, scores in distances.items():
             if differs in unknown:
                 continue
             frames = [pd.DataFrame(found) for found in scores.values()]
             alone = all(frame.iloc[:, 1:].isna().all(axis=None) for frame in frames)        # nothing is published
-            defined = [(frame[[0]] if alone else frame).dropna() for frame in frames]
-            means = [f"{', '.join(map(_fraction, found.mean()))} ({len(found)})" for found in defined]
-            name = named(f"mean distance from theory, {pattern}", differs)
-            lines.append(f"| {name} (over how many) | {' | '.join(means)} |")
-    return "\n".join(lines) + "\n"
+            cells = []
+            for frame in frames:
+                defined = frame[[0]].dropna() if alone else frame.dropna()
+                distance, *known = defined.mean().reindex(frame.columns)
+                cells += [f"{_fraction(distance)} ({len(defined)})", "", *map(_fraction, known)]
+            rows.append([named(f"mean distance, {pattern}", differs), "", *cells])
+    return "\n".join([*lines, *_table(columns, rows)])
 
 
-def _f_score(LP, LR):
-    return _fraction(2 * LP * LR / (LP + LR) if LP or LR else 0)
+def _table(columns: list[str], rows: list[list[str]]) -> list[str]:
+    """Return the lines of a Markdown table, and an empty one: a column of text, then numbers."""
+    lines = [f"| {' | '.join(columns)} |", "|---|" + "---:|" * (len(columns) - 1)]
+    return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
-def _fraction(mean, std=np.nan):
-    """As .123, or .123 ± .004; a dash for what is not defined."""
-    spread = "" if np.isnan(std) else f" ± {_fraction(std)}"
-    return "–" if np.isnan(mean) else f"{mean:.3f}".removeprefix("0") + spread
+def _f_score(LP: float, LR: float) -> float:
+    """Return the harmonic mean of LP and LR, 0 if both are."""
+    return 2 * LP * LR / (LP + LR) if LP or LR else 0.0
 
 
-def _percent(mean, std):
-    return f"{100 * mean:.2f}" + ("" if np.isnan(std) else f" ± {100 * std:.2f}")
+def _fraction(mean: float, std: float = np.nan) -> str:
+    """Return 0.123, or 0.123 ± 0.004; a dash for what is not defined."""
+    if np.isnan(mean):
+        return "–"
+    return f"{mean:.3f}" if np.isnan(std) else f"{mean:.3f} ± {std:.3f}"
+
+
+def _percent(mean: float, std: float) -> str:
+    """Return a fraction in per cent, 12.30 or 12.30 ± 0.40."""
+    return f"{100 * mean:.2f}" if np.isnan(std) else f"{100 * mean:.2f} ± {100 * std:.2f}"
