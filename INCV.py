@@ -10,18 +10,18 @@ precision and recall after each iteration; INCV.json, the record of the run. Whi
 the worst first, and review.html to decide on them; pred_probs.npy and classes.json for cleanlab; cleaned.csv, tasks for
 Label Studio and pictures. Draws results/<dataset>/INCV.png anew.
 """
-import noisylabels.python  # noqa: F401 # isort: skip
+import noisylabels.system.check_requirements  # noqa: F401 # isort: skip
 from argparse import Namespace
 
 from noisylabels import cli, flags
 from noisylabels.flag_rules import check_flags
 from noisylabels.pipeline.load import load_noisy_data
 from noisylabels.pipeline.plan import plan_selection
-from noisylabels.progress import Progress
 from noisylabels.report import draw, review
 from noisylabels.report.console import print_files
-from noisylabels.selection.files import csv_path
-from noisylabels.selection.select import select
+from noisylabels.selection.processes import select
+from noisylabels.selection.selection_csv import csv_path
+from noisylabels.system.progress import Progress
 
 
 def arguments() -> cli.Parser:

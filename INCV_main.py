@@ -9,7 +9,7 @@ results/<dataset>/<pattern>/<ratio>/, under the method's name: <method>_training
 probabilities of these classes; <method>_training.json, the run's record.
 Draws the comparison of all methods found in results/<dataset>/ anew: table.csv, table.md, TestAcc.png, INCV.png.
 """
-import noisylabels.python  # noqa: F401 # isort: skip
+import noisylabels.system.check_requirements  # noqa: F401 # isort: skip
 from argparse import Namespace
 from pathlib import Path
 
@@ -23,9 +23,9 @@ from noisylabels.pipeline.load import load_noisy_data
 from noisylabels.pipeline.plan import plan_training
 from noisylabels.report import draw
 from noisylabels.report.console import print_files
-from noisylabels.report.files import figure_path
+from noisylabels.report.outputs import figure_path
 from noisylabels.report.read import RESULT_COLUMNS, read_finished
-from noisylabels.selection.files import scores_of
+from noisylabels.selection.selection_csv import scores_of
 
 
 def arguments() -> cli.Parser:

@@ -8,7 +8,7 @@ labels, label precision LP and label recall LR, the theory's values beside them,
 Verify_Theory_M.csv, the confusion matrix M; Verify_Theory_history.csv, one row an epoch. And, from all runs found, to
 results/<dataset>/: Verify_Theory.csv, Verify_Theory.png (TA, LP, LR by noise ratio), Verify_Theory_M.png (M over T).
 """
-import noisylabels.python  # noqa: F401 # isort: skip
+import noisylabels.system.check_requirements  # noqa: F401 # isort: skip
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,14 +17,14 @@ import pandas as pd
 
 from noisylabels import cli, flags
 from noisylabels.flag_rules import check_flags
+from noisylabels.noise import Noise
 from noisylabels.pipeline.load import add_noise, load_data, resolve_noise
 from noisylabels.pipeline.plan import plan_theory
-from noisylabels.progress import Progress
 from noisylabels.report import draw
 from noisylabels.report.console import print_files
-from noisylabels.report.files import figure_path
+from noisylabels.report.outputs import figure_path
 from noisylabels.report.read import VERIFY_COLUMNS, read_finished
-from noisylabels.theory import Noise
+from noisylabels.system.progress import Progress
 
 
 def arguments() -> cli.Parser:

@@ -13,7 +13,7 @@ The network needs nothing of this suite. It takes images of its size as they are
     probabilities = network.predict(images)                                 # (n, height, width, channels) -> (n, c)
     labels = [classes[k] for k in probabilities.argmax(axis=1)]
 """
-import noisylabels.python  # noqa: F401 # isort: skip
+import noisylabels.system.check_requirements  # noqa: F401 # isort: skip
 import json
 import sys
 import zipfile
@@ -29,7 +29,7 @@ from noisylabels.data.dataset import Dataset
 from noisylabels.data.image_files import SUFFIXES, entries, folders, images_beneath, read_files
 from noisylabels.data.label_files import damage, listed, open_npz, read_labels
 from noisylabels.errors import UserError, did_you_mean
-from noisylabels.runs.files import write_csv
+from noisylabels.runs.atomic_io import write_csv
 from utils import load_dataset
 
 ARRAYS = {"x_test": "y_test", "test_images": "test_labels", "x": "y", "images": "labels"}       # images and labels

@@ -7,7 +7,7 @@ draws what the runs of that data set (without --dataset: of all) left in `result
 its subfolders, and prints what to open next; it takes seconds and no TensorFlow. Missing runs leave gaps; a damaged
 file is named on standard error and left out. Only runs that agree in everything but the seed are averaged.
 """
-import noisylabels.python  # noqa: F401 # isort: skip
+import noisylabels.system.check_requirements  # noqa: F401 # isort: skip
 from pathlib import Path
 
 from noisylabels import cli
@@ -15,7 +15,7 @@ from noisylabels.data import name_of
 from noisylabels.errors import UserError, did_you_mean
 from noisylabels.report import draw
 from noisylabels.report.console import print_files
-from noisylabels.report.files import figure_path
+from noisylabels.report.outputs import figure_path
 from noisylabels.runs.folders import find_runs
 
 

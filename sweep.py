@@ -10,7 +10,7 @@ Each run is a call of INCV.py or INCV_main.py in a process of its own. Its outpu
 its results. The same command resumes a sweep that was stopped. Failed runs are listed at the end, with
 their logs; the other runs continue.
 """
-import noisylabels.python  # noqa: F401 # isort: skip
+import noisylabels.system.check_requirements  # noqa: F401 # isort: skip
 import argparse
 import contextlib
 import json
@@ -18,21 +18,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from noisylabels import cli, flags, interrupt
+from noisylabels import cli, flags
 from noisylabels.data.dataset import Dataset
 from noisylabels.errors import UserError, did_you_mean
 from noisylabels.flag_rules import check_flags
 from noisylabels.methods import METHODS, PAPER_METHODS
+from noisylabels.noise import PATTERNS, PROVIDED, Noise
 from noisylabels.pipeline.load import load_data
 from noisylabels.report import draw
 from noisylabels.report.console import print_files
-from noisylabels.report.files import figure_path
+from noisylabels.report.outputs import figure_path
 from noisylabels.sweep.fingerprint import fingerprint, mark
 from noisylabels.sweep.plan import command_flags, plan_sweep
 from noisylabels.sweep.run_tasks import SerialExecutor, run_tasks
 from noisylabels.sweep.status import Status
 from noisylabels.sweep.tasks import Task
-from noisylabels.theory import GIVEN, PATTERNS, Noise
+from noisylabels.system import signals
 
 ROOT = Path(__file__).resolve().parent
 PAPER_SETTINGS = [Noise("sym", 0.2), Noise("sym", 0.5), Noise("sym", 0.8), Noise("asym", 0.4)]
@@ -41,8 +42,8 @@ AXES = ("noise_pattern", "noise_ratio", "seed", "method")
 
 def setting(text: str) -> Noise:
     """Parse "sym:0.5", or "given", as an argparse type."""
-    if text == GIVEN:
-        return Noise(GIVEN)
+    if text == PROVIDED:
+        return Noise(PROVIDED)
     pattern, colon, ratio = text.partition(":")
     if pattern not in PATTERNS or not colon:
         number = text[len(text.rstrip("0123456789.")) :] or "0.5"
@@ -130,7 +131,7 @@ def arguments() -> cli.Parser:
 
 def plan(args: argparse.Namespace, dataset: Dataset) -> list[Task]:
     """Return the tasks of the command line."""
-    default = PAPER_SETTINGS if dataset.given is None else [Noise(GIVEN)]
+    default = PAPER_SETTINGS if dataset.given is None else [Noise(PROVIDED)]
     return plan_sweep(args, dataset, args.settings or default, run_flags(args))
 
 
@@ -199,7 +200,7 @@ def executor(args: argparse.Namespace, dataset: Dataset) -> Any:
         flags=["--fingerprint", "--methods", *args.methods, *data_flags],
         fingerprint=fingerprint(ROOT, dataset, args.results_dir),
     )
-    interrupt.LEAVING.append(cluster.leave)
+    signals.LEAVING.append(cluster.leave)
     return cluster
 
 

@@ -24,15 +24,16 @@ from cleanlab.rank import get_label_quality_scores
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import INCV
+from noisylabels.metrics import issue_scores
+from noisylabels.noise import Noise
 from noisylabels.pipeline.load import add_noise
 from noisylabels.pipeline.resolve import selection_experiment
-from noisylabels.progress import Progress
 from noisylabels.report.read import read_issues
 from noisylabels.runs.folders import find_runs
 from noisylabels.selection.algorithm import incv
-from noisylabels.selection.files import selection_run
-from noisylabels.selection.select import Trainers, trainings
-from noisylabels.theory import Noise, issue_scores
+from noisylabels.selection.processes import Trainers, trainings
+from noisylabels.selection.selection_csv import selection_run
+from noisylabels.system.progress import Progress
 from utils import load_dataset
 
 SETTINGS = (Noise("sym", .2), Noise("sym", .5), Noise("sym", .8), Noise("asym", .4))

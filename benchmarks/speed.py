@@ -40,7 +40,7 @@ from models import create_model
 from noisylabels.methods import method_class
 from noisylabels.methods.inputs import MethodInputs
 from noisylabels.recipes import PRECISIONS, RECIPES
-from noisylabels.streams import stream
+from noisylabels.seeding import generator
 from noisylabels.training.device import dtype_policy, start_tensorflow
 from noisylabels.training.trainer import Trainer, build
 from utils import load_dataset
@@ -149,7 +149,7 @@ def cifar10(data_dir):
         dataset = load_dataset("cifar10", data_dir)
         return dataset.x_train, dataset.y_train
     print(f"no CIFAR-10 in {data_dir}: random images of its size")
-    rng = stream(0, "benchmark")
+    rng = generator(0, "benchmark")
     return rng.integers(0, 256, (50_000, 32, 32, 3), np.uint8), rng.integers(0, 10, 50_000)
 
 

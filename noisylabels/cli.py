@@ -6,32 +6,44 @@ import os
 import re
 import sys
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from noisylabels.errors import UserError, did_you_mean
-from noisylabels.interrupt import leave_on_signals, open_streams
-from noisylabels.runs.files import MEND
+from noisylabels.runs.atomic_io import DISK_REMEDY
 from noisylabels.runs.folders import NAME
+from noisylabels.system.signals import leave_on_signals, open_streams
 
 FORMATS = ("png", "pdf", "svg")
 RESUMES = "finished epochs are saved, the same command goes on from there"
 
 
 class Formatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Help texts with the default behind them, where there is one."""
+    """Print the default after a help text, if there is one."""
 
-    def _get_help_string(self, action):
-        without = action.default is None or isinstance(action.default, bool | list)
-        return action.help if without else super()._get_help_string(action)
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or isinstance(action.default, bool | list):
+            return action.help
+        return super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose errors are one line on standard error, exit code 2, with the choice or flag that was meant."""
+    """A parser whose errors are one line with the choice or flag that was meant, and exit code 2.
 
-    def __init__(self, description, epilog=None):
-        super().__init__(description=description, epilog=epilog, formatter_class=Formatter, allow_abbrev=False)
+    Parameters
+    ----------
+    doc : str or None
+        Docstring of the script; its first line is the description. It is None under python -OO.
+    """
 
-    def parse_args(self, args=None, namespace=None):
+    def __init__(self, doc: str | None) -> None:
+        description = (doc or "").partition("\n")[0]
+        super().__init__(description=description, formatter_class=Formatter, allow_abbrev=False)
+
+    def parse_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
         """Parse a command line; `set_flags` of the result are the names of the flags in it."""
         found, others = self.parse_known_args(args, namespace)
         if others:
@@ -42,64 +54,82 @@ class Parser(argparse.ArgumentParser):
         found.set_flags = {name for name, value in vars(present).items() if value is not self}
         return found
 
-    def _check_value(self, action, value):
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
         try:
             super()._check_value(action, value)
         except argparse.ArgumentError as error:
-            raise argparse.ArgumentError(action, error.message + did_you_mean(value, action.choices)) from None
+            message = error.message + did_you_mean(value, action.choices)
+            raise argparse.ArgumentError(action, message) from None
 
-    def error(self, message):
+    def error(self, message: str) -> None:
+        """End the script with an error of its command line."""
         self.fail(f"{message} (see --help)")
 
-    def fail(self, message, code=2):
-        """Ends the script: one line, and the exit code."""
+    def fail(self, message: object, code: int = 2) -> None:
+        """End the script with one line and an exit code."""
         self.exit(code, f"{self.prog}: error: {' '.join(str(message).split())}\n")
 
 
-def number(kind, low, high=math.inf, above=False):
-    """An argparse type: a finite number of this kind, low <= x <= high, or low < x if above."""
-    def parse(text):
+def number(
+    kind: type, low: float, high: float = math.inf, above: bool = False
+) -> Callable[[str], Any]:
+    """Return an argparse type: a finite number with low <= x <= high, or low < x if `above`."""
+
+    def parse(text: str) -> Any:
         try:
-            value = kind(text) + 0                          # -0.0 becomes 0.0
+            value = kind(text) + 0  # -0.0 becomes 0.0
         except ValueError:
             value = math.nan
-        if not (low < value if above else low <= value) or not value <= high or math.isinf(value):
+        is_low = value <= low if above else value < low
+        if math.isnan(value) or math.isinf(value) or is_low or value > high:
             kinds = "a whole" if kind is int else "a finite"
             bounds = f"above {low}" if above else f"of at least {low}"
-            bounds += "" if math.isinf(high) else f" and at most {high}"
+            if not math.isinf(high):
+                bounds += f" and at most {high}"
             raise argparse.ArgumentTypeError(f"{text!r} is not {kinds} number {bounds}")
         return value
+
     return parse
 
 
-def gpu_ids(text):
-    """An argparse type: "0", "0,1" or "-1"."""
+def gpu_ids(text: str) -> str:
+    """Check "0", "0,1" or "-1", as an argparse type."""
     if text != "-1" and not all(part.isdecimal() for part in text.split(",")):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a GPU id such as 0, a list such as 0,1, or -1 for the CPU")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a GPU id such as 0, a list such as 0,1, or -1 for the CPU"
+        )
     return text
 
 
-def folder(text):
-    """An argparse type: a folder that is there, or can be made."""
+def folder(text: str) -> str:
+    """Check that a folder exists or can be made, as an argparse type."""
     for path in (text, *map(str, Path(text).parents)):
         if os.path.exists(path) and not os.path.isdir(path):
             raise argparse.ArgumentTypeError(f"{path!r} is a file, not a folder: give another")
     return text
 
 
-def folder_name(text):
-    """An argparse type: what a folder of runs may be called."""
+def folder_name(text: str) -> str:
+    """Check the name of a folder of runs, as an argparse type."""
     if not re.fullmatch(NAME, text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a name of letters, digits, '.', '-' and '_', or is one that "
-                                         "other folders have, such as seed1")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a name of letters, digits, '.', '-' and '_', or is one that other folders "
+            "have, such as seed1"
+        )
     return text
 
 
-def add_format(parser):
-    parser.add_argument("--format", choices=FORMATS, default="png", help="of figures")
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Add the flag for the format of figures."""
+    parser.add_argument("--format", choices=FORMATS, default="png", help="format of figures")
 
 
-def main(parser, run, argv=None, stopped=RESUMES):
+def main(
+    parser: Parser,
+    run: Callable[[argparse.Namespace], None],
+    argv: Sequence[str] | None = None,
+    stopped: str = RESUMES,
+) -> None:
     """Parse a command line, by default that of the process, and call run(args), the script's body.
 
     Errors of the user or of the disk end in one line and exit code 2. `stopped` says what Ctrl-C
@@ -107,15 +137,18 @@ def main(parser, run, argv=None, stopped=RESUMES):
     """
     open_streams()
     args = parser.parse_args(argv)
-    warnings.showwarning = lambda message, *_: print(f"{parser.prog}: warning: {message}", file=sys.stderr)
-    again = any(flag.startswith("--overwrite") for flag in argv or sys.argv)
-    leave_on_signals(f"{parser.prog}: interrupted; {stopped}{', but makes again what is finished' * again}\n")
+    prog = parser.prog
+    warnings.showwarning = lambda message, *_: print(f"{prog}: warning: {message}", file=sys.stderr)
+    if any(flag.startswith("--overwrite") for flag in argv or sys.argv):
+        stopped += ", but repeats what is finished"
+    leave_on_signals(f"{prog}: interrupted; {stopped}\n")
     try:
         run(args)
         sys.stdout.flush()
     except UserError as error:
         parser.fail(error, error.code)
     except OSError as error:
-        if error.filename is None:                          # standard output: nothing more can be written there
+        if error.filename is None:  # standard output: nothing more can be written there
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        parser.fail(f"{error.filename or 'standard output'}: {error.strerror or error}; {MEND}")
+        name = error.filename or "standard output"
+        parser.fail(f"{name}: {error.strerror or error}; {DISK_REMEDY}")

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from noisylabels.data.dataset import Dataset, digest_of
+from noisylabels.metrics import confusion_matrix
+from noisylabels.noise import PROVIDED, Noise, transition_matrix
 from noisylabels.recipes import Settings
-from noisylabels.theory import GIVEN, Noise, confusion_matrix, transition_matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,14 +32,14 @@ class NoisyData:
     @cached_property
     def noise_rate(self) -> float | None:
         """Share of mislabelled samples: as set, or measured for labels as provided; None if unknown."""
-        if self.noise.pattern != GIVEN:
-            return self.noise.wrong
+        if self.noise.pattern != PROVIDED:
+            return self.noise.noise_rate
         return None if self.is_clean is None else float((~self.is_clean).mean())
 
     @cached_property
     def T(self) -> np.ndarray | None:
         """Noise transition matrix (c, c): as set, or measured; None if unknown."""
-        if self.noise.pattern != GIVEN:
+        if self.noise.pattern != PROVIDED:
             return transition_matrix(*self.noise, self.dataset.n_classes)
         if self.is_clean is None:
             return None
@@ -56,7 +57,7 @@ class NoisyData:
             "seed": self.seed,
             "noise_ratio": self.noise.ratio,
         }
-        if self.noise.pattern == GIVEN:
+        if self.noise.pattern == PROVIDED:
             found |= {"noise_ratio": self.noise_rate, "labels": digest_of([], self.y_noisy)}
         if dataset.is_custom:
             found |= {

@@ -6,8 +6,8 @@ from pathlib import Path
 from models import ARCHITECTURES
 from noisylabels.cli import add_format, folder, folder_name, gpu_ids, number
 from noisylabels.methods import OPTIONS
+from noisylabels.noise import ASSUMABLE_PATTERNS, PATTERNS, PROVIDED
 from noisylabels.recipes import AUGMENTATIONS, OPTIMIZERS, PRECISIONS, RECIPES
-from noisylabels.theory import GIVEN, PATTERNS, TOLD
 
 PATTERN_HELP = (
     "sym: to any other class, uniformly; asym: to the next class; asym5, for cifar10: truck to "
@@ -100,7 +100,7 @@ def add_noise(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--noise_pattern",
-        choices=(*PATTERNS, GIVEN),
+        choices=(*PATTERNS, PROVIDED),
         help=f"{PATTERN_HELP}; given: labels as provided, the default for custom images and "
         "--noisy_labels; else the default is sym",
     )
@@ -206,7 +206,7 @@ def add_selection(parser: ArgumentParser, *aliases: str) -> None:
     )
     add(
         "--assumed_pattern",
-        choices=TOLD,
+        choices=ASSUMABLE_PATTERNS,
         help="noise pattern that the algorithm assumes, for removal, choice of the epoch, warm-up and "
         "the share of discarded samples; by default --noise_pattern, and asym, the cautious one, for "
         "asym5 and for labels as provided",

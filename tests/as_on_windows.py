@@ -57,7 +57,7 @@ for attribute in ATTRIBUTES:
     if hasattr(os, attribute):
         delattr(os, attribute)
 scripts = {path.stem: importlib.import_module(path.stem) for path in sorted(ROOT.glob("*.py"))}
-sys.modules["noisylabels.selection.select"].sys = types.SimpleNamespace(**{**vars(sys), "platform": "win32"})
+sys.modules["noisylabels.selection.processes"].sys = types.SimpleNamespace(**{**vars(sys), "platform": "win32"})
 
 if __name__ == "__main__":
     scripts[sys.argv[1]].main(sys.argv[2:])

@@ -67,7 +67,7 @@ def call(monkeypatch, capsys):
 def unstarted(monkeypatch):
     """Scripts called in this process leave its TensorFlow as it is, and start no other process."""
     monkeypatch.setattr("noisylabels.training.device.start_tensorflow", lambda *_: CPU)
-    monkeypatch.setattr("noisylabels.selection.select.Trainers", InThisProcess)
+    monkeypatch.setattr("noisylabels.selection.processes.Trainers", InThisProcess)
 
 
 @pytest.fixture
@@ -75,14 +75,14 @@ def no_tensorflow(monkeypatch):
     """TensorFlow is not to be imported, nor a process to be started that does."""
     for module in ("training.trainer", "pipeline.train", "pipeline.verify"):
         monkeypatch.setitem(sys.modules, f"noisylabels.{module}", None)
-    monkeypatch.delattr("noisylabels.selection.select.Trainers.start")
+    monkeypatch.delattr("noisylabels.selection.processes.Trainers.start")
 
 
 @pytest.fixture
 def select(call, tmp_path, monkeypatch):
     """Calls INCV.py with these flags, without networks."""
     def select(*flags, results_dir=tmp_path):
-        monkeypatch.setattr("noisylabels.selection.select.Trainers", Halves)
+        monkeypatch.setattr("noisylabels.selection.processes.Trainers", Halves)
         ended = call("INCV", *flags, "--results_dir", results_dir)
         assert (ended.code, ended.err) == (0, "")
     return select

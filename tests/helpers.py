@@ -109,7 +109,7 @@ class InThisProcess(contextlib.AbstractContextManager):
         self.experiment, self.run = experiment, run
 
     def start(self):
-        from noisylabels.selection.networks import HalfTrainer
+        from noisylabels.selection.half_trainer import HalfTrainer
 
         self.trainer = HalfTrainer(self.experiment, self.run, lambda event: None)
         return CPU

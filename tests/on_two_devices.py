@@ -21,8 +21,8 @@ from noisylabels.methods import method_class
 from noisylabels.methods.inputs import MethodInputs, PreparationContext
 from noisylabels.methods.losses import cross_entropy
 from noisylabels.methods.standard import Standard
+from noisylabels.noise import transition_matrix
 from noisylabels.recipes import RECIPES
-from noisylabels.theory import transition_matrix
 from noisylabels.training import optimizers, tf
 from noisylabels.training.trainer import Trainer, build
 from utils import load_dataset

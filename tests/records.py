@@ -5,6 +5,7 @@ import pandas as pd
 from helpers import write_training
 
 from noisylabels import theory
+from noisylabels.noise import transition_matrix
 from noisylabels.recipes import RECIPES
 from noisylabels.report.draw import over_seeds
 from noisylabels.report.read import VERIFY_COLUMNS
@@ -48,7 +49,7 @@ def write_selection(folder, LP, LR, **arguments):
 def write_verify(folder, pattern, ratio, c=10, seed=0, **arguments):
     """A finished Verify_Theory that came out as the theory says, with its record if there are arguments."""
     folder.mkdir(parents=True, exist_ok=True)
-    T = theory.transition_matrix(pattern, ratio, c)
+    T = transition_matrix(pattern, ratio, c)
     scores = theory.test_accuracy(T), theory.label_precision(T), theory.label_recall(T)
     pd.DataFrame([[pattern, ratio, seed, *scores, *scores, 0.9]], columns=[
         "pattern", "ratio", "seed", *VERIFY_COLUMNS]).to_csv(folder / "Verify_Theory.csv", index=False)

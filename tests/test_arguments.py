@@ -273,9 +273,9 @@ def test_a_batch_larger_than_the_data(script, call, folders, tiny):
 @pytest.mark.parametrize("script, arguments, words", [
     ("INCV", ["--top_k", 10], "finished epochs are saved, the same command goes on from there"),
     ("INCV", ["--top_k", 10, "--overwrite"],
-     "finished epochs are saved, the same command goes on from there, but makes again what is finished"),
+     "finished epochs are saved, the same command goes on from there, but repeats what is finished"),
     ("sweep", ["--top_k", 10, "--overwrite_selection"],
-     "finished epochs are saved, the same command goes on from there, but makes again what is finished"),
+     "finished epochs are saved, the same command goes on from there, but repeats what is finished"),
     ("predict", ["nothing.keras", "digits"], "nothing is written"),
     ("report", ["--results_dir", "nothing"], "every file is whole, the same command draws all of them")])
 def test_ctrl_c_says_what_is_left_of_this_script(script, arguments, words, call, monkeypatch):

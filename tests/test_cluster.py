@@ -13,13 +13,14 @@ from dask_cluster import Scheduler, soon, write_scripts
 from distributed import Client
 from helpers import ROOT, end
 
-from noisylabels import cli, interrupt, machine
+from noisylabels import cli
 from noisylabels.errors import UserError
 from noisylabels.sweep import executors
 from noisylabels.sweep.run_tasks import run_tasks
 from noisylabels.sweep.status import Status
 from noisylabels.sweep.tasks import Task
 from noisylabels.sweep.worker import SweepWorkerPlugin
+from noisylabels.system import hardware, signals
 
 SLOW = pytest.mark.slow
 STEPS = """
@@ -160,7 +161,7 @@ def test_runs_are_told_their_gpu_and_their_threads(dask, scripts, tmp_path):
            f"while len([x for x in os.listdir('{tmp_path}') if x.endswith('.here')]) < 4: time.sleep(.01)"
     tasks = [coded(tmp_path, f"t{k}", wait) for k in range(4)]
     assert not carried_out(tasks, runs).failed
-    threads = max(1, machine.cores() // 4)
+    threads = max(1, hardware.cores() // 4)
     assert sorted(task.log.read_text() for task in tasks) == [
         f"--threads {threads} --gpu_id {k}\n" for k in (0, 0, 1, 1)]
 
@@ -176,8 +177,8 @@ def test_own_flags(gpus, place, script, flags):
 
 def test_workers_of_this_machine_share_its_cores(scripts, tmp_path, monkeypatch):
     """Each is told its part of them, and nobody else can reach them."""
-    monkeypatch.setattr(machine, "cores", lambda: 7)
-    monkeypatch.setattr(machine, "gpus", lambda: 0)
+    monkeypatch.setattr(hardware, "cores", lambda: 7)
+    monkeypatch.setattr(hardware, "gpus", lambda: 0)
     runs = executors.on_this_machine(tmp_path, 2, None)
     assert runs.places == 2 and runs.about.startswith("2 at a time, dashboard http://127.0.0.1:")
     tasks = [coded(tmp_path, f"t{k}", "print(*sys.argv[1:-1])") for k in range(3)]
@@ -187,7 +188,7 @@ def test_workers_of_this_machine_share_its_cores(scripts, tmp_path, monkeypatch)
 
 def test_gpus_of_this_machine_are_shared(scripts, tmp_path, monkeypatch):
     """By default each run has one; the places of all workers are numbered through."""
-    monkeypatch.setattr(machine, "gpus", lambda: 2)
+    monkeypatch.setattr(hardware, "gpus", lambda: 2)
     with pytest.raises(UserError, match="3 runs with 1 GPU each need more than the 2 of this machine"):
         executors.on_this_machine(tmp_path, 3, None)
     runs = executors.on_this_machine(tmp_path, 2, None)
@@ -208,7 +209,7 @@ def sweep_of_long_tasks(folder, address):
         scripts = write_scripts(root)
         runs = executors.at_scheduler(address, None, 0, **scripts) if address else executors.on_this_machine(root, 2, 0)
         if address:
-            interrupt.LEAVING.append(runs.leave)
+            signals.LEAVING.append(runs.leave)
         code = f"import time; '{folder}/{{}}.txt'; time.sleep(600)"
         carried_out([coded(root, f"long{k}", code.format(k)) for k in (0, 1)], runs)
     cli.main(cli.Parser("sweep"), run, [])

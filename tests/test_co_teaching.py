@@ -11,7 +11,7 @@ from noisylabels.errors import UserError
 from noisylabels.methods.co_teaching import linear_decay, remember_rate, smallest
 from noisylabels.methods.decoupling import disagreement_loss
 from noisylabels.methods.incv import candidate_batch_size, keep_count, warm_up_epochs
-from noisylabels.theory import Noise
+from noisylabels.noise import Noise
 from noisylabels.training import optimizers
 
 # ---------------------------------------------------------------------------------------------------- co-teaching, INCV

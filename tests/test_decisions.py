@@ -12,8 +12,8 @@ from noisylabels import csv_files
 from noisylabels.errors import UserError
 from noisylabels.report.groups import differences, identity_of, usual_of
 from noisylabels.runs.folders import run_at
+from noisylabels.seeding import generator
 from noisylabels.selection.decisions import DONE, read_decisions
-from noisylabels.streams import stream
 from utils import load_dataset
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -23,7 +23,7 @@ HEADER = ["index", "file", "given_label", "decision", "new_label"]
 @pytest.fixture
 def selected(call, tmp_path, monkeypatch):
     """A selection, as INCV.py wrote it: its frame."""
-    monkeypatch.setattr("noisylabels.selection.select.Trainers", Halves)
+    monkeypatch.setattr("noisylabels.selection.processes.Trainers", Halves)
     assert call("INCV", "--results_dir", tmp_path).code == 0
     return pd.read_csv(tmp_path / SELECTION)
 
@@ -82,7 +82,7 @@ def test_what_is_trained_on(selected, train, tmp_path):
     assert (inputs.candidate == (selected.candidate & ~drop & ~keep & ~relabel)).all()
     assert (inputs.labels == np.where(relabel, (selected.y_noisy + 1) % 10, selected.y_noisy)).all()
     assert inputs.eval_ratio == pytest.approx(selected.eval_ratio[0])
-    to_validate = stratified_holdout(np.flatnonzero(~drop), inputs.labels, .1, stream(0, "validation"))
+    to_validate = stratified_holdout(np.flatnonzero(~drop), inputs.labels, .1, generator(0, "validation"))
     assert held_out.tolist() == sorted([*chosen["drop"], *to_validate])
     assert "decisions decisions.csv: 3 kept, 3 dropped, 3 relabelled, 3 unsure\n" in ended.out
     assert f"{(inputs.labels != selected.y).sum():,} mislabelled" in ended.out
@@ -104,7 +104,7 @@ def test_they_wait_for_a_selection_that_is_yet_to_be_made(selected, train, tmp_p
     chosen, rows = some(selected)
     path = write(tmp_path / "decisions.csv", rows)
     (tmp_path / SELECTION).unlink()
-    monkeypatch.setattr("noisylabels.selection.select.Trainers", Halves)
+    monkeypatch.setattr("noisylabels.selection.processes.Trainers", Halves)
     _, inputs, _ = train("--decisions", path, "--overwrite_selection")
     assert inputs.select[chosen["keep"]].all() and not inputs.select[chosen["drop"]].any()
 

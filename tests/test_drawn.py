@@ -7,10 +7,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from records import write_run, write_selection, write_verify
 
-from noisylabels import theory
+from noisylabels.noise import Noise, transition_matrix
 from noisylabels.report import draw
-from noisylabels.report.files import save
-from noisylabels.theory import Noise
+from noisylabels.report.outputs import save
 
 SYM, ASYM, GIVEN = Noise("sym", .5), Noise("asym", .4), Noise("given")
 
@@ -68,14 +67,14 @@ def test_a_selection_s_figure_says_what_noise_ratio_it_estimates_in_the_end(draw
 @pytest.mark.parametrize("folder, true", [("digits/asym/0.4", ASYM), ("pets/given", None)])
 def test_the_true_T_stands_beside_the_estimated_one_where_it_is_known(folder, true, drawn, tmp_path):
     drawn("training")
-    calls, estimated = drawn("heat_maps"), theory.transition_matrix("asym", .35, 10)
+    calls, estimated = drawn("heat_maps"), transition_matrix("asym", .35, 10)
     write_training(tmp_path / folder, "f_correction", [.5, .6])
     pd.DataFrame(estimated).to_csv(tmp_path / folder / "f_correction_T.csv")
     draw.training_figures(tmp_path / folder, "f_correction")
     draw.training_figures(tmp_path / folder, "standard")
     (((row,), labels),) = calls
     assert labels == ["noisy label"] and [title for title, _ in row] == ["T, estimated", "T, true"][:1 + bool(true)]
-    expected = [estimated, theory.transition_matrix("asym", .4, 10)]
+    expected = [estimated, transition_matrix("asym", .4, 10)]
     for (_, matrix), T in zip(row, expected):
         np.testing.assert_allclose(matrix, T)
 
@@ -84,7 +83,7 @@ def test_a_true_T_that_a_training_was_told_is_not_called_estimated(drawn, tmp_pa
     drawn("training")
     calls, folder = drawn("heat_maps"), tmp_path / "digits/asym/0.4"
     write_training(folder, "f_correction", [.5, .6])
-    pd.DataFrame(theory.transition_matrix("asym", .4, 10)).to_csv(folder / "f_correction_T.csv")
+    pd.DataFrame(transition_matrix("asym", .4, 10)).to_csv(folder / "f_correction_T.csv")
     draw.training_figures(folder, "f_correction")
     (((row,), _),) = calls
     assert [title for title, _ in row] == ["T, true"]
@@ -101,7 +100,7 @@ def test_M_stands_over_T_of_the_settings_that_were_measured(drawn, tmp_path):
     for letter, row in (("M", M), ("T", T)):
         assert [title for title, _ in row] == [f"{letter}, asym 0.4", f"{letter}, sym 0.5"]
         for (_, matrix), noise in zip(row, (ASYM, SYM)):
-            np.testing.assert_allclose(matrix, theory.transition_matrix(*noise, 3))
+            np.testing.assert_allclose(matrix, transition_matrix(*noise, 3))
 
 
 @pytest.mark.parametrize("missing, written", [

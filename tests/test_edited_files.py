@@ -9,7 +9,7 @@ from test_images import class_folders, load, picture
 
 from noisylabels.data import images
 from noisylabels.report import issues, read
-from noisylabels.runs.files import write_csv, write_json
+from noisylabels.runs.atomic_io import write_csv, write_json
 from noisylabels.selection.algorithm import Selection
 from noisylabels.selection.decisions import read_decisions
 from noisylabels.selection.issues import label_issues

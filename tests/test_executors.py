@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 from distributed import KilledWorker
 
-from noisylabels import machine
 from noisylabels.errors import UserError
 from noisylabels.sweep import executors
 from noisylabels.sweep.cluster import Cluster, drain
 from noisylabels.sweep.tasks import TaskResult
+from noisylabels.system import hardware
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def test_a_run_of_this_machine_has_its_share_of_cores_and_gpus(
     cores, found, jobs, asked, gpus, threads, made, monkeypatch
 ):
     """A worker for each of the runs at a time, which has no more memory to lose than the machine has."""
-    monkeypatch.setattr(machine, "cores", lambda: cores)
-    monkeypatch.setattr(machine, "gpus", lambda: found)
+    monkeypatch.setattr(hardware, "cores", lambda: cores)
+    monkeypatch.setattr(hardware, "gpus", lambda: found)
     executors.on_this_machine("root", jobs, asked)
     about = {
         name: made.dask[name] for name in ("n_workers", "threads_per_worker", "memory_limit", "resources")
@@ -67,7 +67,7 @@ def test_a_run_of_this_machine_has_its_share_of_cores_and_gpus(
     ],
 )
 def test_there_are_not_more_gpus_than_there_are(found, jobs, asked, words, made, monkeypatch):
-    monkeypatch.setattr(machine, "gpus", lambda: found)
+    monkeypatch.setattr(hardware, "gpus", lambda: found)
     with pytest.raises(UserError, match=f"^argument --{'jobs' if jobs > 1 else 'gpus_per_run'}: {words}"):
         executors.on_this_machine("root", jobs, asked)
     assert made.dask is None

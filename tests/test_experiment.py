@@ -10,8 +10,8 @@ from noisylabels.data import cifar
 from noisylabels.data.dataset import Dataset, digest_of
 from noisylabels.errors import UserError
 from noisylabels.experiment import Execution, Experiment, NoisyData
+from noisylabels.noise import Noise
 from noisylabels.pipeline.load import resolve_noise
-from noisylabels.theory import Noise
 from utils import corrupt_labels, observed_labels
 
 TRUE, NOISY = np.array([0, 0, 1, 3]), np.array([0, 1, 1, 2])

@@ -6,9 +6,8 @@ from matplotlib import colormaps
 from matplotlib.text import Text
 from records import band
 
-from noisylabels import theory
-from noisylabels.report import figures, looks
-from noisylabels.theory import Noise
+from noisylabels.noise import Noise, transition_matrix
+from noisylabels.report import figures, styles
 
 SYM, ASYM = Noise("sym", .5), Noise("asym", .4)
 
@@ -26,8 +25,8 @@ def accuracy(*keys, frame=ONE):
 
 def test_markers_of_other_settings_are_hollow_or_half_in_turn():
     fills = ["none", "left", "right", "top", "bottom", "none", "left"]
-    assert [looks.look("incv", "MLP", number).fill for number in range(7)] == fills
-    assert looks.look("incv", "MLP").fill == "none"
+    assert [styles.look("incv", "MLP", number).fill for number in range(7)] == fills
+    assert styles.look("incv", "MLP").fill == "none"
 
 
 def test_the_other_settings_of_each_method_are_numbered_by_themselves():
@@ -178,7 +177,7 @@ def test_published_iterations_are_four_and_named_only_where_they_are_drawn(setti
 
 
 def test_maps_of_more_than_ten_classes_have_a_bar_in_the_place_of_numbers():
-    T = theory.transition_matrix("sym", .3, 11)
+    T = transition_matrix("sym", .3, 11)
     figure = figures.heat_maps([[("M", T), ("T", T)]], ["noisy label"])
     left, right, bar = figure.axes
     assert not left.texts and not right.texts and bar.get_ylabel() == "per cent of the true class"
@@ -207,7 +206,7 @@ def test_maps_show_per_cent_in_one_scale_with_the_classes_at_the_left_alone():
 
 
 def test_each_row_of_maps_has_a_label_and_as_many_maps():
-    T = theory.transition_matrix("sym", .3, 3)
+    T = transition_matrix("sym", .3, 3)
     for rows, labels in (([[("M", T)]], ["a", "b"]), ([[("M", T)], [("M", T), ("T", T)]], ["a", "b"])):
         with pytest.raises(ValueError):
             figures.heat_maps(rows, labels)

@@ -10,10 +10,9 @@ from helpers import names, run_command, write_training
 from PIL import Image
 from records import write_selection, write_verify
 
-from noisylabels import theory
 from noisylabels.methods import METHODS, MethodEntry
-from noisylabels.report import draw, figures, looks
-from noisylabels.theory import Noise
+from noisylabels.noise import Noise, transition_matrix
+from noisylabels.report import draw, figures, styles
 
 SETTINGS = [Noise("sym", 0.2), Noise("sym", 0.5), Noise("sym", 0.8), Noise("asym", 0.4)]
 
@@ -52,7 +51,7 @@ def test_the_legend_of_all_methods_is_not_clipped(n):
 
 
 def test_methods_can_be_told_apart_in_grey():
-    found = [looks.look(method) for method in looks.STYLES]
+    found = [styles.look(method) for method in styles.STYLES]
     for field in ("name", "color", "dash", "marker"):
         assert len({getattr(look, field) for look in found}) == len(found)
     rgb = np.array([list(bytes.fromhex(look.color[1:])) for look in found])
@@ -62,7 +61,7 @@ def test_methods_can_be_told_apart_in_grey():
 def test_methods_of_one_s_own_can_be_told_apart(monkeypatch):
     for name in ("one", "two"):
         monkeypatch.setitem(METHODS, name, MethodEntry("One", name))
-    one, two, unknown = (looks.look(name) for name in ("one", "two", "nowhere"))
+    one, two, unknown = (styles.look(name) for name in ("one", "two", "nowhere"))
     assert one.color != two.color and one.dash != two.dash and one.marker != two.marker
     assert unknown.color == one.color and unknown.name == "nowhere"
 
@@ -82,7 +81,7 @@ def lab(linear):
 
 @pytest.mark.parametrize("cones", BLIND, ids=["protan", "deutan", "tritan"])
 def test_methods_can_be_told_apart_by_the_colour_blind(cones):
-    seen = [lab(np.array(cones) @ ((np.array(list(bytes.fromhex(looks.look(method).color[1:]))) / 255) ** 2.2))
+    seen = [lab(np.array(cones) @ ((np.array(list(bytes.fromhex(styles.look(method).color[1:]))) / 255) ** 2.2))
             for method in METHODS]
     assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 7
 
@@ -118,7 +117,7 @@ def test_own_columns_become_panels_by_quantity():
 def test_estimated_T_beside_the_true_one(tmp_path):
     folder = tmp_path / "digits/asym/0.4"
     write_training(folder, "f_correction", [0.5, 0.6])
-    pd.DataFrame(theory.transition_matrix("asym", 0.35, 10)).to_csv(folder / "f_correction_T.csv")
+    pd.DataFrame(transition_matrix("asym", 0.35, 10)).to_csv(folder / "f_correction_T.csv")
     assert names(draw.training_figures(folder, "f_correction")) == ["f_correction_training.png", "f_correction_T.png"]
     assert_is_picture(folder / "f_correction_T.png")
 
@@ -163,7 +162,7 @@ def test_columns_of_the_confusion_figure(found, chosen):
 
 @pytest.mark.parametrize("c", [3, 10, 100])
 def test_heat_maps_of_any_size(c):
-    T = theory.transition_matrix("sym", 0.3, c)
+    T = transition_matrix("sym", 0.3, c)
     T[0] = np.nan                                   # a class that no held-out sample has
     figure = figures.heat_maps([[("M", T)], [("T", T)]], ["predicted class", "noisy label"])
     figure.savefig(io.BytesIO())

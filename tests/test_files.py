@@ -14,7 +14,7 @@ import pytest
 from helpers import ARRAYS, ROOT, files_in, mutated
 
 from noisylabels.errors import UserError
-from noisylabels.runs.files import atomic, load_arrays, save_arrays, write_csv, write_json
+from noisylabels.runs.atomic_io import atomic, load_arrays, save_arrays, write_csv, write_json
 
 
 def python(code, *arguments):
@@ -71,7 +71,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 import numpy as np, pandas as pd
-from noisylabels.runs.files import save_arrays, write_csv, write_json
+from noisylabels.runs.atomic_io import save_arrays, write_csv, write_json
 from noisylabels.errors import UserError
 folder, kind = Path(sys.argv[1]), sys.argv[2]
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
@@ -119,7 +119,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from noisylabels.runs.files import save_arrays, write_json
+from noisylabels.runs.atomic_io import save_arrays, write_json
 folder, n = Path(sys.argv[1]), 0
 print("ready", flush=True)
 while True:

@@ -12,9 +12,9 @@ import INCV_main
 import Verify_Theory
 from noisylabels import cli
 from noisylabels.errors import UserError
+from noisylabels.noise import Noise
 from noisylabels.pipeline import plan, resolve
 from noisylabels.pipeline.load import add_noise, load_noisy_data
-from noisylabels.theory import Noise
 from utils import load_dataset
 
 SYM = Noise("sym", .5)

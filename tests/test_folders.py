@@ -1,8 +1,8 @@
 """The layout of a results folder: from a run to its path, and back."""
 import pytest
 
+from noisylabels.noise import Noise
 from noisylabels.runs.folders import find_runs, run_at, run_folder
-from noisylabels.theory import Noise
 
 PATHS = {
     "digits/sym/0.5": ("digits", Noise("sym", .5), 0, None),

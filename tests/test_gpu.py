@@ -1,8 +1,8 @@
 """Which GPUs are taken, and the one line that a person reads where one does not work: with faked cards."""
 import pytest
 
-from noisylabels import gpu
 from noisylabels.errors import UserError
+from noisylabels.system import gpu
 
 BUILT = ["sm_60", "sm_70", "sm_80", "sm_89", "compute_90"]          # of TensorFlow 2.21's wheel
 

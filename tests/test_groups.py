@@ -10,7 +10,7 @@ from records import INCV, write_record, write_run
 from noisylabels.recipes import RECIPES, resolve
 from noisylabels.report import draw
 from noisylabels.report.groups import Usual, labelled, usual_of
-from noisylabels.report.looks import look
+from noisylabels.report.styles import look
 
 
 def table_of(tmp_path, dataset="digits"):

@@ -7,11 +7,11 @@ import pytest
 from helpers import CPU, SMALL
 
 import INCV
+from noisylabels.noise import Noise
 from noisylabels.pipeline.load import add_noise
 from noisylabels.pipeline.resolve import selection_experiment
 from noisylabels.selection.algorithm import Scores, Stage
-from noisylabels.selection.files import selection_run
-from noisylabels.theory import Noise
+from noisylabels.selection.selection_csv import selection_run
 from utils import load_dataset
 
 EPOCHS, CLASSES = 4, 3
@@ -70,18 +70,18 @@ def selecting(folder, *flags):
 @pytest.fixture
 def script(monkeypatch, tmp_path):
     """The script, and how a half is trained by it: script, train(use_best, top_k)."""
-    from noisylabels.selection import networks
+    from noisylabels.selection import half_trainer
 
     script = Script()
-    monkeypatch.setattr(networks, "build", script.build)
-    monkeypatch.setattr(networks, "Trainer", script.trainer)
+    monkeypatch.setattr(half_trainer, "build", script.build)
+    monkeypatch.setattr(half_trainer, "Trainer", script.trainer)
     experiment = selecting(tmp_path, "--INCV_epochs", EPOCHS, "--seed", 5, "--augmentation", "flip")
     truth = np.array([0, 0, 2, 0, 2, 2])
     small = replace(experiment.dataset, x_train=experiment.dataset.x_train[:6], y_train=truth, classes=("a", "b", "c"))
 
     def train(use_best, top_k=1):
         chosen = replace(experiment, dataset=small, y_noisy=Y_NOISY, arguments=experiment.arguments | {"top_k": top_k})
-        trainer = networks.HalfTrainer(chosen, selection_run(chosen), lambda event: None)
+        trainer = half_trainer.HalfTrainer(chosen, selection_run(chosen), lambda event: None)
         return trainer.train(Stage(2, "b"), SAMPLES, HELD_OUT, use_best)
     return script, train, experiment
 
@@ -137,7 +137,7 @@ def test_a_half_is_trained_from_the_initial_weights_on_its_own_samples(script):
 @pytest.fixture
 def real(tmp_path):
     """A HalfTrainer on digits, of two epochs: real(folder, y_train)."""
-    from noisylabels.selection.networks import HalfTrainer
+    from noisylabels.selection.half_trainer import HalfTrainer
 
     def real(folder, truth=None):
         experiment = selecting(tmp_path / folder, "--INCV_epochs", 2)
@@ -161,9 +161,9 @@ def test_nothing_of_a_half_goes_into_the_other(real):
 
 def test_no_selection_changes_with_the_true_labels(tmp_path, unstarted, monkeypatch):
     """They are for the scores alone: garbage in their place, the same observed labels, and the same is selected."""
-    from noisylabels.progress import Progress
-    from noisylabels.selection import select
-    from noisylabels.selection.files import csv_path, selection_run
+    from noisylabels.selection import processes
+    from noisylabels.selection.selection_csv import csv_path, selection_run
+    from noisylabels.system.progress import Progress
 
     frames, scores = [], []
     for folder in ("true", "garbage"):
@@ -172,7 +172,7 @@ def test_no_selection_changes_with_the_true_labels(tmp_path, unstarted, monkeypa
             garbage = np.random.default_rng(0).integers(0, 10, 1437)
             experiment = replace(experiment, dataset=replace(experiment.dataset, y_train=garbage))
         run = selection_run(experiment)
-        select.select(experiment, run, Progress(select.trainings(experiment), quiet=True))
+        processes.select(experiment, run, Progress(processes.trainings(experiment), quiet=True))
         frames.append(np.genfromtxt(csv_path(experiment), delimiter=",", names=True, dtype=None, encoding=None))
         scores.append(run.record["results"])
         assert run.record["sessions"][0]["hardware"].items() >= CPU.items()

@@ -11,9 +11,9 @@ import INCV_main
 import Verify_Theory
 from noisylabels.data import cifar
 from noisylabels.data.dataset import Dataset
+from noisylabels.noise import Noise
 from noisylabels.pipeline.load import add_noise, load_data, load_noisy_data
 from noisylabels.pipeline.plan import plan_selection, plan_theory, plan_training
-from noisylabels.theory import Noise
 from utils import load_dataset
 
 SMALL_CIFAR = replace(cifar.LAYOUTS["cifar10"], train={"data_batch_1": 60}, test={"test_batch": 20}, image=(3, 8, 8))

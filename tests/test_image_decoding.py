@@ -22,7 +22,7 @@ from noisylabels.errors import UserError
 @pytest.mark.parametrize("chunk", [1, 3, 7])
 def test_all_come_in_their_order_however_they_are_shared_out(cores, chunk, tmp_path, monkeypatch):
     """Those in colour, too, and those that cannot be read."""
-    monkeypatch.setattr("noisylabels.machine.cores", lambda: cores)
+    monkeypatch.setattr("noisylabels.system.hardware.cores", lambda: cores)
     monkeypatch.setattr(image_files, "CHUNK", chunk)
     files, bad = [f"{k:02}.png" for k in range(40)], (0, 13, 39)
     for k, file in enumerate(files):
@@ -126,10 +126,10 @@ def test_reasons_are_of_few_words(tmp_path, monkeypatch):
 
 def test_memory_of_this_machine(monkeypatch):
     """What is left, of its container's, too; where nothing says that all of it."""
-    monkeypatch.setattr("noisylabels.machine.free_memory", lambda: 2048)
+    monkeypatch.setattr("noisylabels.system.hardware.free_memory", lambda: 2048)
     monkeypatch.setattr(image_files.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1000}.get)
     assert image_files.available_memory() == 2048
-    monkeypatch.setattr("noisylabels.machine.free_memory", lambda: float("inf"))
+    monkeypatch.setattr("noisylabels.system.hardware.free_memory", lambda: float("inf"))
     assert image_files.available_memory() == 4096 * 1000
     monkeypatch.delattr(image_files.os, "sysconf")
     assert image_files.available_memory() == float("inf")

@@ -11,11 +11,11 @@ import pytest
 from helpers import ROOT, SELECTION, InThisProcess, files_in, record_of
 from sklearn.metrics import average_precision_score
 
+from noisylabels.metrics import issue_scores
 from noisylabels.report import draw, issues, read
+from noisylabels.seeding import generator
 from noisylabels.selection.algorithm import Scores, incv, score_predictions
 from noisylabels.selection.issues import label_issues
-from noisylabels.streams import stream
-from noisylabels.theory import issue_scores
 from utils import load_dataset
 
 FOLDER = "digits/sym/0.5"
@@ -32,7 +32,7 @@ class Random(InThisProcess):
     def train(self, halves, use_best):
         dataset, answers = self.experiment.dataset, []
         for stage, _, held in halves:
-            p = stream(0, "test", stage.iteration).dirichlet(np.full(10, .5), len(self.experiment.y_noisy))[held]
+            p = generator(0, "test", stage.iteration).dirichlet(np.full(10, .5), len(self.experiment.y_noisy))[held]
             p = np.float32((p + .6 * np.eye(10)[dataset.y_train[held]]) / 1.6)
             answers.append((score_predictions(p, self.experiment.y_noisy[held]), [{"epoch": 0}]))
         return answers
@@ -41,7 +41,7 @@ class Random(InThisProcess):
 @pytest.fixture
 def select(call, tmp_path, monkeypatch):
     """Calls INCV.py with these flags, without networks."""
-    monkeypatch.setattr("noisylabels.selection.select.Trainers", Random)
+    monkeypatch.setattr("noisylabels.selection.processes.Trainers", Random)
     monkeypatch.setattr("noisylabels.report.draw.summary", lambda *_: [])
     return lambda *flags: call("INCV", "--results_dir", tmp_path, *flags)
 
@@ -177,13 +177,13 @@ def test_report_makes_again_what_needs_no_images(select, tmp_path):
 
 def test_killed_between_two_files_the_same_command_mends_it(select, tmp_path, monkeypatch):
     """Before the first, the middle and the last of its files."""
-    from noisylabels.runs import files
+    from noisylabels.runs import atomic_io
 
     def results():
         return {path: content for path, content in files_in(tmp_path / FOLDER).items() if not path.startswith("INCV.")
                 and not path.startswith(".")}
 
-    whole_replace, select_anew = files.Path.replace, lambda: select("--overwrite")
+    whole_replace, select_anew = atomic_io.Path.replace, lambda: select("--overwrite")
     assert select().code == 0
     expected = results()
     for last in ("pred_probs.npy", "label_issues.csv", "cleaned.csv"):
@@ -193,7 +193,7 @@ def test_killed_between_two_files_the_same_command_mends_it(select, tmp_path, mo
             return whole_replace(path, target)
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(files.Path, "replace", replacing)
+            patch.setattr(atomic_io.Path, "replace", replacing)
             select_anew()
         assert select().code == 0 and results() == expected
 

@@ -6,9 +6,9 @@ import pytest
 from helpers import write_training
 from records import INCV, write_run, write_selection, write_verify
 
+from noisylabels.noise import Noise
 from noisylabels.recipes import resolve
 from noisylabels.report import draw, figures
-from noisylabels.theory import Noise
 
 SYM = Noise("sym", .5)
 

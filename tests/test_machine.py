@@ -7,7 +7,7 @@ import time
 import pytest
 from helpers import ROOT
 
-from noisylabels import machine
+from noisylabels.system import hardware, sharing
 
 
 @pytest.mark.parametrize("cores, gpus, memory, flags, expected", [
@@ -43,11 +43,11 @@ from noisylabels import machine
     (8, 4, 9e9, ("auto", "-1", None), (("-1", "-1"), 4)),
 ])
 def test_shares(cores, gpus, memory, flags, expected, monkeypatch):
-    monkeypatch.setattr(machine, "cores", lambda: cores)
-    monkeypatch.setattr(machine, "gpus", lambda: gpus)
-    monkeypatch.setattr(machine, "free_memory", lambda: memory)
+    monkeypatch.setattr(hardware, "cores", lambda: cores)
+    monkeypatch.setattr(hardware, "gpus", lambda: gpus)
+    monkeypatch.setattr(hardware, "free_memory", lambda: memory)
     parallel, gpu_id, threads = flags
-    assert machine.shares(fresh(parallel), gpu_id and fresh(gpu_id), threads) == expected
+    assert sharing.share_machine(fresh(parallel), gpu_id and fresh(gpu_id), threads) == expected
 
 
 def fresh(text):
@@ -60,11 +60,11 @@ def test_gpus(visible, found, monkeypatch, tmp_path):
     """What the driver lists, and of that what the environment lets a process see."""
     for k in range(3):
         (tmp_path / f"proc/driver/nvidia/gpus/000{k}").mkdir(parents=True)
-    monkeypatch.setattr(machine, "Path", lambda path: tmp_path / path.lstrip("/"))
+    monkeypatch.setattr(hardware, "Path", lambda path: tmp_path / path.lstrip("/"))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert machine.gpus() == found
+    assert hardware.gpus() == found
 
 
 @pytest.mark.parametrize("listed, found", [
@@ -76,12 +76,12 @@ def test_gpus_of_windows_in_its_linux(listed, found, monkeypatch, tmp_path):
     if listed:
         smi.write_text(f'#!/bin/sh\n[ "$1" = -L ] && echo "{listed}"\n')
         smi.chmod(0o755)
-    monkeypatch.setattr(machine, "Path", lambda path: tmp_path / path.lstrip("/"))
+    monkeypatch.setattr(hardware, "Path", lambda path: tmp_path / path.lstrip("/"))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert machine.gpus() == 0
+    assert hardware.gpus() == 0
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/dxg").touch()
-    assert machine.gpus() == found
+    assert hardware.gpus() == found
 
 
 @pytest.mark.parametrize("text, found", [
@@ -91,12 +91,12 @@ def test_processor(text, found, monkeypatch, tmp_path):
     (tmp_path / "proc").mkdir()
     if text:
         (tmp_path / "proc/cpuinfo").write_text(text)
-    monkeypatch.setattr(machine, "Path", lambda path: tmp_path / path.lstrip("/"))
+    monkeypatch.setattr(hardware, "Path", lambda path: tmp_path / path.lstrip("/"))
     monkeypatch.setattr("platform.processor", lambda: "B")
-    assert machine.processor() == found
+    assert hardware.processor() == found
     monkeypatch.setattr("platform.processor", str)
     monkeypatch.setattr("platform.machine", lambda: "C")
-    assert machine.processor() == found.replace("B", "C")
+    assert hardware.processor() == found.replace("B", "C")
 
 
 MEMORY = "MemTotal: 9 kB\nMemAvailable:    2048 kB\n"
@@ -118,8 +118,8 @@ def test_free_memory(text, limit, found, version, monkeypatch, tmp_path):
         stat = f"anon 600000\n{'total_' * (version == 1)}inactive_file 100000"
         for name, value in zip(names, (limit, 700000, stat)):
             (group / f"memory.{name}").write_text(f"{value}\n")
-    monkeypatch.setattr(machine, "Path", lambda path: tmp_path / path.lstrip("/"))
-    assert machine.free_memory() == found
+    monkeypatch.setattr(hardware, "Path", lambda path: tmp_path / path.lstrip("/"))
+    assert hardware.free_memory() == found
 
 
 @pytest.mark.parametrize("allowed, quota, count, found", [
@@ -129,12 +129,12 @@ def test_cores(allowed, quota, count, found, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", {0: allowed}.__getitem__, raising=False)
     monkeypatch.setattr("joblib.externals.loky.backend.context._cpu_count_cgroup", lambda count: quota)
     monkeypatch.setattr(os, "cpu_count", lambda: count)
-    assert machine.cores() == found
+    assert hardware.cores() == found
 
 
 PARENT = """
 import functools, os, subprocess, sys, time
-from noisylabels.machine import die_with
+from noisylabels.system.child_processes import die_with
 child = subprocess.Popen([sys.executable, "-S", "-c", "import time; print('up', flush=True); time.sleep(300)"],
                          stdout=subprocess.PIPE, text=True, preexec_fn=functools.partial(die_with, os.getpid()))
 child.stdout.readline()
@@ -168,7 +168,7 @@ def at_work(process):
 
 ORPHAN = """
 import os, time
-from noisylabels.machine import die_with
+from noisylabels.system.child_processes import die_with
 parent = os.getpid()
 if not os.fork():
     while os.getppid() == parent:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from helpers import QUICK, SELECTION, SMALL, assert_is_one_line, shell
 
-from noisylabels import streams
+from noisylabels import seeding
 from utils import corrupt_labels, load_dataset
 
 N, EPOCHS = 1437, 5
@@ -21,13 +21,13 @@ N, EPOCHS = 1437, 5
 ])
 def test_no_two_streams_of_a_run_are_equal(method, stages, others, tmp_path, call, unstarted, undrawn, monkeypatch):
     """Every stream that is drawn, by its seed and purpose."""
-    drawn, plain = [], streams._entropy
+    drawn, plain = [], seeding._entropy
 
     def recorded(seed, purpose):
         drawn.append((seed, *map(str, purpose)))
         return plain(seed, purpose)
 
-    monkeypatch.setattr(streams, "_entropy", recorded)
+    monkeypatch.setattr(seeding, "_entropy", recorded)
     ended = call("INCV_main", *QUICK["INCV_main"], "--method", method, "--validation_split", 0.1, "--seed", 3,
                  "--results_dir", tmp_path)
     assert ended.code == 0, ended.err

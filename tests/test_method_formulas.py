@@ -12,7 +12,7 @@ from noisylabels.methods import d2l
 from noisylabels.methods.f_correction import FCorrection, estimate_T, forward_loss
 from noisylabels.methods.inputs import PreparationContext
 from noisylabels.methods.losses import cross_entropy
-from noisylabels.theory import transition_matrix
+from noisylabels.noise import transition_matrix
 
 # ----------------------------------------------------------------------------------------------------------------- D2L
 

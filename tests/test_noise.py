@@ -11,14 +11,20 @@ import pytest
 
 from noisylabels.data.cifar import LAYOUTS
 from noisylabels.errors import UserError
+from noisylabels.noise import Noise
 from noisylabels.pipeline.load import resolve_noise
 from noisylabels.pipeline.resolve import assumed_pattern
-from noisylabels.streams import stream, stream_seed
-from noisylabels.theory import Noise
+from noisylabels.seeding import derived_seed, generator
 from utils import corrupt_labels, load_dataset
 
 ROOT = Path(__file__).resolve().parent.parent
-LIKE = {9: 1, 2: 0, 4: 7, 3: 5, 5: 3}       # truck to automobile, bird to airplane, deer to horse, cat to dog and back
+LIKE = {
+    9: 1,
+    2: 0,
+    4: 7,
+    3: 5,
+    5: 3,
+}  # truck to automobile, bird to airplane, deer to horse, cat to dog and back
 
 
 def transition_matrix(pattern, ratio, c):
@@ -34,8 +40,10 @@ def transition_matrix(pattern, ratio, c):
 
 
 @pytest.mark.parametrize("ratio", [0, 0.1, 0.5, 0.8, 1])
-@pytest.mark.parametrize("pattern, c", [*((pattern, c) for pattern in ("sym", "asym") for c in (2, 10, 100)),
-                                        ("asym5", 10)])
+@pytest.mark.parametrize(
+    "pattern, c",
+    [*((pattern, c) for pattern in ("sym", "asym") for c in (2, 10, 100)), ("asym5", 10)],
+)
 def test_frequencies_follow_the_transition_matrix(pattern, ratio, c):
     """Every entry within five standard deviations of its binomial count, with 10,000 labels of each class."""
     rows = 10_000
@@ -55,16 +63,25 @@ def test_ratio_zero_keeps_and_ratio_one_flips_every_label():
         assert np.all(corrupt_labels(y, pattern, 1, 10, seed=3) != y)
     assert np.array_equal(corrupt_labels(y, "asym", 1.0, 10, seed=3), (y + 1) % 10)
     assert np.array_equal(corrupt_labels(y, "asym5", 0, 10, seed=3), y)
-    assert np.array_equal(corrupt_labels(y, "asym5", 1.0, 10, seed=3), [LIKE.get(label, label) for label in y])
+    assert np.array_equal(
+        corrupt_labels(y, "asym5", 1.0, 10, seed=3), [LIKE.get(label, label) for label in y]
+    )
 
 
 def test_asym5_is_of_ten_classes_by_their_names():
     classes = LAYOUTS["cifar10"].classes
     assert {classes[of]: classes[to] for of, to in LIKE.items()} == {
-        "truck": "automobile", "bird": "airplane", "deer": "horse", "cat": "dog", "dog": "cat"}
+        "truck": "automobile",
+        "bird": "airplane",
+        "deer": "horse",
+        "cat": "dog",
+        "dog": "cat",
+    }
     for c in (5, 100):
-        with pytest.raises(UserError, match=f"asym5 flips five of the ten classes of CIFAR-10; here are {c}"):
-            corrupt_labels(np.arange(5), "asym5", .4, c, seed=0)
+        with pytest.raises(
+            UserError, match=f"asym5 flips five of the ten classes of CIFAR-10; here are {c}"
+        ):
+            corrupt_labels(np.arange(5), "asym5", 0.4, c, seed=0)
 
 
 @pytest.mark.parametrize("pattern", ["sym", "asym", "asym5"])
@@ -114,7 +131,13 @@ def test_no_labels_give_no_labels():
     ids=str,
 )
 def test_bad_arguments_are_named(change):
-    arguments = {"y": np.arange(5), "pattern": "sym", "ratio": 0.5, "n_classes": 5, "seed": 0} | change
+    arguments = {
+        "y": np.arange(5),
+        "pattern": "sym",
+        "ratio": 0.5,
+        "n_classes": 5,
+        "seed": 0,
+    } | change
     with pytest.raises(UserError) as error:
         corrupt_labels(**arguments)
     assert len(str(error.value).splitlines()) == 1
@@ -122,35 +145,56 @@ def test_bad_arguments_are_named(change):
 
 @pytest.mark.parametrize("script", ["INCV", "INCV_main"])
 def test_asym5_of_cifar10_is_what_the_flags_come_to(script, tiny, tmp_path):
-    args = __import__(script).arguments().parse_args(["--noise_pattern", "asym5", "--noise_ratio", "0.4"])
+    args = (
+        __import__(script)
+        .arguments()
+        .parse_args(["--noise_pattern", "asym5", "--noise_ratio", "0.4"])
+    )
     noise = resolve_noise(args, load_dataset("cifar10", tmp_path))
-    assert noise == Noise("asym5", .4) and assumed_pattern(args, SimpleNamespace(noise=noise)) == "asym"
+    assert (
+        noise == Noise("asym5", 0.4)
+        and assumed_pattern(args, SimpleNamespace(noise=noise)) == "asym"
+    )
     with pytest.raises(SystemExit):
         __import__(script).arguments().parse_args(["--assumed_pattern", "asym5"])
 
 
 def test_streams_differ_by_seed_and_by_every_purpose():
-    keys = [(0,), (1,), (0, "a"), (0, "b"), (0, "a", 1), (0, "a", 2), (0, "a", "1"), (0, "a1"), (0, 1, "a"), (-1, "a")]
-    assert len({stream_seed(*key) for key in keys}) == len(keys)
-    assert len({stream(*key).integers(2**62) for key in keys}) == len(keys)
+    keys = [
+        (0,),
+        (1,),
+        (0, "a"),
+        (0, "b"),
+        (0, "a", 1),
+        (0, "a", 2),
+        (0, "a", "1"),
+        (0, "a1"),
+        (0, 1, "a"),
+        (-1, "a"),
+    ]
+    assert len({derived_seed(*key) for key in keys}) == len(keys)
+    assert len({generator(*key).integers(2**62) for key in keys}) == len(keys)
 
 
 def test_seeds_for_libraries_are_of_31_bits():
-    seeds = [stream_seed(0, "a", k) for k in range(50)]
+    seeds = [derived_seed(0, "a", k) for k in range(50)]
     assert 0 <= min(seeds) and 2**30 < max(seeds) < 2**31
 
 
 def test_a_stream_begins_anew_each_time_and_takes_numpy_integers():
-    assert np.array_equal(stream(5, "shuffle", 3).random(8), stream(np.int64(5), "shuffle", np.int32(3)).random(8))
+    assert np.array_equal(
+        generator(5, "shuffle", 3).random(8),
+        generator(np.int64(5), "shuffle", np.int32(3)).random(8),
+    )
     with pytest.raises(TypeError):
-        stream(0.5, "shuffle")
+        generator(0.5, "shuffle")
 
 
 def test_streams_are_the_same_in_every_version_and_process():
     """Recorded once: a change here would change every published run."""
-    assert stream_seed(0, "noise") == 787490473
-    assert stream(0, "noise").integers(1000, size=4).tolist() == [362, 72, 310, 644]
-    code = "from noisylabels.streams import stream_seed; print(stream_seed(0, 'noise'))"
+    assert derived_seed(0, "noise") == 787490473
+    assert generator(0, "noise").integers(1000, size=4).tolist() == [362, 72, 310, 644]
+    code = "from noisylabels.seeding import derived_seed; print(derived_seed(0, 'noise'))"
     env = os.environ | {"PYTHONHASHSEED": "7"}
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True)
     assert int(out.stdout) == 787490473

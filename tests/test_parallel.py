@@ -25,8 +25,8 @@ from helpers import (
 )
 
 from noisylabels.errors import UserError
-from noisylabels.progress import Event
-from noisylabels.selection.select import Trainers
+from noisylabels.selection.processes import Trainers
+from noisylabels.system.progress import Event
 
 FLAGS = QUICK["INCV"]
 

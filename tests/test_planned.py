@@ -5,7 +5,7 @@ from test_half_trainer import selecting
 import INCV_main
 from noisylabels.pipeline.load import load_noisy_data
 from noisylabels.pipeline.plan import plan_training
-from noisylabels.selection.select import trainings
+from noisylabels.selection.processes import trainings
 
 
 def test_halves_of_later_iterations_take_longer(tmp_path):

@@ -5,8 +5,8 @@ import re
 import pytest
 from rich.console import Console
 
-from noisylabels import progress
-from noisylabels.progress import Event, Progress, say
+from noisylabels.system import progress
+from noisylabels.system.progress import Event, Progress, print_wrapped
 
 ROW = {"loss": 1.23456, "accuracy": .5, "test_accuracy_1": .9, "learning_rate": .001, "seconds": 2.}
 
@@ -14,7 +14,7 @@ ROW = {"loss": 1.23456, "accuracy": .5, "test_accuracy_1": .9, "learning_rate": 
 def line(width, event, plan=("INCV 1a", "INCV 1b", "standard network")):
     shown = Progress(dict.fromkeys(plan, 1))
     shown.begun[event.training], shown.done[event.training] = 0, event.done
-    return shown._line(event, width)
+    return shown._line(event) if width is None else shown._live_line(event, width)
 
 
 @pytest.mark.parametrize("name", ["INCV 1b", "standard network"])
@@ -100,7 +100,7 @@ def test_each_line_is_in_the_file_at_once(monkeypatch):
     """So that whoever follows it knows how far the command is."""
     file = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(file, encoding="utf-8"))
-    say("seed 0")
+    print_wrapped("seed 0")
     assert file.getvalue() == b"seed 0\n"
     Progress({"a": 1}).show(Event("a", 1, 0, row=ROW))
     assert file.getvalue().endswith(b"2.0 s  ETA ?\n")
@@ -183,8 +183,8 @@ def test_seconds_as_minutes_and_hours(seconds, text):
 def test_columns_0_means_a_width_of_80(monkeypatch, capsys):
     """As some shells set it where the width is unknown."""
     monkeypatch.setenv("COLUMNS", "0")
-    monkeypatch.setattr(progress, "able", lambda: True)
-    say("word " * 17)
+    monkeypatch.setattr(progress, "is_live_terminal", lambda: True)
+    print_wrapped("word " * 17)
     assert [len(text) for text in capsys.readouterr().out.splitlines()] == [79, 6]
 
 
@@ -193,8 +193,8 @@ def test_columns_0_means_a_width_of_80(monkeypatch, capsys):
     (True, "noise sym 0.5, 717 labels\n  wrong (0.499), seed 0\non CPU\n")])
 def test_the_first_lines_are_broken_between_words(on_terminal, expected, monkeypatch, capsys):
     monkeypatch.setattr(progress, "terminal", lambda: Console(force_terminal=on_terminal, width=30, file=io.StringIO()))
-    say("noise sym 0.5, 717 labels wrong (0.499), seed 0", "on CPU")
+    print_wrapped("noise sym 0.5, 717 labels wrong (0.499), seed 0", "on CPU")
     assert capsys.readouterr().out == expected
     path = "/results/with-hyphens-and-longer-than-a-line"
-    say(f"on CPU; to {path} again")
+    print_wrapped(f"on CPU; to {path} again")
     assert capsys.readouterr().out == f"on CPU; to{{}}{path}{{}}again\n".format(*["\n  "] * 2 if on_terminal else "  ")

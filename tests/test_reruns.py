@@ -15,10 +15,10 @@ from helpers import QUICK, ROOT, SCRIPTS, SELECTION, SMALL, end, files_in, held,
 
 import INCV_main
 from noisylabels.errors import UserError
+from noisylabels.noise import Noise
 from noisylabels.pipeline import plan
 from noisylabels.pipeline.load import load_noisy_data
 from noisylabels.runs.folders import run_folder
-from noisylabels.theory import Noise
 
 REAL = ROOT.parent / "shared" / "cifar10" / "unpack.py"
 

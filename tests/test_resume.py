@@ -20,7 +20,7 @@ import pytest
 from helpers import QUICK, SMALL, assert_all_have_ended, end, files_in, processes, results_in, shell, start
 
 from noisylabels.errors import UserError
-from noisylabels.runs.files import load_arrays
+from noisylabels.runs.atomic_io import load_arrays
 
 LONGER = {
     "INCV": ("INCV", [*SMALL, "--INCV_epochs", 50, "--INCV_iter", 2]),

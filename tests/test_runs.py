@@ -8,7 +8,7 @@ import pytest
 from helpers import ARRAYS, CPU, files_in
 
 from noisylabels.errors import UserError
-from noisylabels.runs.files import save_arrays
+from noisylabels.runs.atomic_io import save_arrays
 from noisylabels.runs.record import read_record
 from noisylabels.runs.run import Run
 

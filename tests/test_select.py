@@ -9,7 +9,7 @@ from helpers import CPU, ROOT, SELECTION, InThisProcess, record_of
 
 from noisylabels.errors import UserError
 from noisylabels.selection.algorithm import Scores, incv
-from noisylabels.selection.select import Trainers
+from noisylabels.selection.processes import Trainers
 from noisylabels.theory import estimate_noise_ratio
 from utils import corrupt_labels, load_dataset
 
@@ -42,7 +42,7 @@ class Scripted(InThisProcess):
 def selected(call, tmp_path, monkeypatch):
     """Calls INCV.py with these flags: what its trainings were told, its CSV, its iterations."""
     monkeypatch.setattr(Scripted, "made", [])
-    monkeypatch.setattr("noisylabels.selection.select.Trainers", Scripted)
+    monkeypatch.setattr("noisylabels.selection.processes.Trainers", Scripted)
 
     def selected(*flags):
         ended = call("INCV", *flags, "--results_dir", tmp_path)
@@ -99,9 +99,9 @@ def test_the_seed_draws_noise_and_halves(selected, tmp_path, call):
 ])
 def test_the_halves_share_the_machine(flags, processes, threads, selected, tmp_path, monkeypatch):
     """Of eight cores and much memory. How many threads a training had stands in the record."""
-    monkeypatch.setattr("noisylabels.machine.cores", lambda: 8)
-    monkeypatch.setattr("noisylabels.machine.gpus", lambda: 0)
-    monkeypatch.setattr("noisylabels.machine.free_memory", lambda: 1e10)
+    monkeypatch.setattr("noisylabels.system.hardware.cores", lambda: 8)
+    monkeypatch.setattr("noisylabels.system.hardware.gpus", lambda: 0)
+    monkeypatch.setattr("noisylabels.system.hardware.free_memory", lambda: 1e10)
     script, _, _ = selected(*flags)
     assert (len(script.experiment.execution.gpu_ids), script.experiment.execution.threads) == (processes, threads)
     assert record_of(tmp_path, "INCV")["sessions"][0]["hardware"]["threads"] == threads
@@ -114,7 +114,7 @@ def test_a_batch_of_all_that_there_is(script, smaller, task, call, tmp_path, mon
     def begins(*_, **__):
         raise UserError("it begins")
 
-    monkeypatch.setattr("noisylabels.selection.select.Trainers.start", begins)
+    monkeypatch.setattr("noisylabels.selection.processes.Trainers.start", begins)
     monkeypatch.setattr("noisylabels.training.device.start_tensorflow", begins)
     batches = [call(script, *task, "--batch_size", n, "--results_dir", tmp_path) for n in (smaller, smaller + 1)]
     assert batches[0].err == f"{script}.py: error: it begins\n"
@@ -135,10 +135,10 @@ class HalfTrainer:
 begun = []
 sys.modules["noisylabels.training"] = ModuleType("without TensorFlow")
 sys.modules["noisylabels.training.device"] = device = ModuleType("device")
-sys.modules["noisylabels.selection.networks"] = networks = ModuleType("networks")
+sys.modules["noisylabels.selection.half_trainer"] = networks = ModuleType("networks")
 device.start_tensorflow = lambda *how: begun.append(how) or how
 networks.HalfTrainer = HalfTrainer
-from noisylabels.selection.select import Trainers
+from noisylabels.selection.processes import Trainers
 
 settings = SimpleNamespace(batch_size=64, precision="mixed")
 execution = SimpleNamespace(gpu_ids=("0", "2,3"), jit_compile=False, threads=2)

@@ -9,7 +9,7 @@ from helpers import assert_is_one_line, files_in, mutated
 
 from noisylabels import csv_files
 from noisylabels.errors import UserError
-from noisylabels.selection.files import read_selection, scores_of, write_labels
+from noisylabels.selection.selection_csv import read_selection, scores_of, write_labels
 from utils import corrupt_labels, load_dataset
 
 pytestmark = pytest.mark.usefixtures("no_tensorflow")           # a bad file is found before TensorFlow is imported

@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 
+from noisylabels.metrics import label_loss
 from noisylabels.selection.algorithm import Selection as Sets
 from noisylabels.selection.algorithm import (
     best_epoch_iterations,
@@ -10,7 +11,6 @@ from noisylabels.selection.algorithm import (
     removal_ratio,
     summarise_iteration,
 )
-from noisylabels.theory import label_loss
 
 nan = float("nan")
 

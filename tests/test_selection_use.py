@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from helpers import SELECTION, assert_is_one_line, files_in, record_of
 
-from noisylabels import theory
 from noisylabels.errors import UserError
+from noisylabels.noise import transition_matrix
 from utils import load_dataset
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -130,7 +130,7 @@ def test_one_that_was_told_another_pattern_is_refused(select, train):
     select("--assumed_pattern", "asym")
     assert_is_one_line(train()[0], r"assumed_pattern \(found asym, given sym\)")
     _, (_, inputs) = train("--assumed_pattern", "asym")
-    assert inputs.assumed_pattern == "asym" and (inputs.T == theory.transition_matrix("sym", .5, 10)).all()
+    assert inputs.assumed_pattern == "asym" and (inputs.T == transition_matrix("sym", .5, 10)).all()
 
 
 def test_one_is_made_as_the_flags_say(train):

@@ -1,4 +1,5 @@
 """The set-up: pinned requirements that install on every Python named in the README, and no network but the download."""
+
 import ast
 import re
 import runpy
@@ -9,9 +10,26 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SOURCES = [*ROOT.glob("*.py"), *(path for folder in ("noisylabels", "models", "benchmarks")
-                               for path in (ROOT / folder).rglob("*.py"))]
-NETWORK = {"urllib", "http", "socket", "ssl", "requests", "urllib3", "ftplib", "smtplib", "aiohttp", "httpx"}
+SOURCES = [
+    *ROOT.glob("*.py"),
+    *(
+        path
+        for folder in ("noisylabels", "models", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+    ),
+]
+NETWORK = {
+    "urllib",
+    "http",
+    "socket",
+    "ssl",
+    "requests",
+    "urllib3",
+    "ftplib",
+    "smtplib",
+    "aiohttp",
+    "httpx",
+}
 
 
 FURTHER = ["requirements/dev.txt", "requirements/gpu.txt"]
@@ -27,7 +45,9 @@ def packages(name):
     """{package: its versions and hashes} of a file of requirements."""
     found = {}
     for line in pins(name):
-        found.setdefault(re.match(r"[\w.-]+", line)[0], set()).update(re.findall(r"==[^\s;]+|--hash=\S+", line))
+        found.setdefault(re.match(r"[\w.-]+", line)[0], set()).update(
+            re.findall(r"==[^\s;]+|--hash=\S+", line)
+        )
     return found
 
 
@@ -49,75 +69,126 @@ def test_no_further_requirement_changes_a_pin(name):
 def test_every_dependency_of_the_package_is_pinned():
     """Those of pyproject.toml, which the lock files are generated from."""
     text = (ROOT / "pyproject.toml").read_text()
-    dependencies = re.findall(r'"([\w-]+)', re.search(r"^dependencies = \[(.*?)^\]", text, re.M | re.S)[1])
+    dependencies = re.findall(
+        r'"([\w-]+)', re.search(r"^dependencies = \[(.*?)^\]", text, re.M | re.S)[1]
+    )
     assert dependencies and {*dependencies} <= {*packages("requirements.txt")}
 
 
 def test_cuda_comes_for_the_same_tensorflow_and_with_ptxas():
     assert {"tensorflow", "nvidia-cudnn-cu12", "nvidia-cuda-nvcc-cu12", "nvidia-nccl-cu12"} <= {
-        *packages("requirements/gpu.txt")}
+        *packages("requirements/gpu.txt")
+    }
 
 
 def test_only_the_download_can_reach_the_network():
     found = {}
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else (
-                [node.module or ""] if isinstance(node, ast.ImportFrom) else [])
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else ([node.module or ""] if isinstance(node, ast.ImportFrom) else [])
+            )
             if NETWORK & {name.split(".")[0] for name in names if name != "urllib.parse"}:
                 found[path.name] = names
     assert set(found) == {"download.py"}
 
 
-@pytest.mark.parametrize("method", [pytest.param("standard", marks=pytest.mark.runs),
-                                    pytest.param("incv", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param("standard", marks=pytest.mark.runs),
+        pytest.param("incv", marks=pytest.mark.slow),
+    ],
+)
 def test_the_demo_does_without_what_only_posix_has(method, tmp_path):
     """As on Windows, as far as another system can play that."""
-    flags = ["--method", method, "--architecture", "MLP", "--INCV_epochs", "1", "--INCV_iter", "1", "--epochs", "1",
-             "--threads", "1", "--results_dir", tmp_path]
-    done = subprocess.run([sys.executable, ROOT / "tests/as_on_windows.py", "INCV_main", *flags], capture_output=True,
-                          text=True)
+    flags = [
+        "--method",
+        method,
+        "--architecture",
+        "MLP",
+        "--INCV_epochs",
+        "1",
+        "--INCV_iter",
+        "1",
+        "--epochs",
+        "1",
+        "--threads",
+        "1",
+        "--results_dir",
+        tmp_path,
+    ]
+    done = subprocess.run(
+        [sys.executable, ROOT / "tests/as_on_windows.py", "INCV_main", *flags],
+        capture_output=True,
+        text=True,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / f"digits/sym/0.5/{method}_result.csv").exists()
 
 
-@pytest.mark.parametrize("script", ["INCV", "INCV_main", "Verify_Theory", "predict", "report", "sweep"])
+@pytest.mark.parametrize(
+    "script", ["INCV", "INCV_main", "Verify_Theory", "predict", "report", "sweep"]
+)
 def test_a_python_without_the_packages_says_what_to_do(script):
-    ended = subprocess.run([sys.executable, "-S", ROOT / f"{script}.py"], text=True, capture_output=True)
+    ended = subprocess.run(
+        [sys.executable, "-S", ROOT / f"{script}.py"], text=True, capture_output=True
+    )
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert re.fullmatch(r"error: numpy, .*, tensorflow: not installed for this Python, .*; run `make install` .*\n",
-                        ended.stderr)
+    assert re.fullmatch(
+        r"error: numpy, .*, tensorflow: not installed for this Python, .*; run `make install` .*\n",
+        ended.stderr,
+    )
 
 
-@pytest.mark.parametrize("script", ["INCV", "INCV_main", "Verify_Theory", "predict", "report", "sweep"])
+@pytest.mark.parametrize(
+    "script", ["INCV", "INCV_main", "Verify_Theory", "predict", "report", "sweep"]
+)
 def test_help_needs_no_docstrings(script):
     """Python removes them with -OO."""
-    ended = subprocess.run([sys.executable, "-OO", ROOT / f"{script}.py", "--help"], text=True, capture_output=True)
-    assert (ended.returncode, ended.stderr) == (0, "") and ended.stdout.startswith(f"usage: {script}.py")
+    ended = subprocess.run(
+        [sys.executable, "-OO", ROOT / f"{script}.py", "--help"], text=True, capture_output=True
+    )
+    assert (ended.returncode, ended.stderr) == (0, "") and ended.stdout.startswith(
+        f"usage: {script}.py"
+    )
 
 
 def test_a_training_without_docstrings_says_what_keras_needs(tmp_path):
-    ended = subprocess.run([sys.executable, "-OO", ROOT / "INCV_main.py", "--results_dir", tmp_path], text=True,
-                           capture_output=True)
+    ended = subprocess.run(
+        [sys.executable, "-OO", ROOT / "INCV_main.py", "--results_dir", tmp_path],
+        text=True,
+        capture_output=True,
+    )
     assert (ended.returncode, ended.stderr) == (
-        2, "INCV_main.py: error: Keras needs the docstrings that python -OO (PYTHONOPTIMIZE=2) removes: leave that "
-           "out\n")
+        2,
+        "INCV_main.py: error: Keras needs the docstrings that python -OO (PYTHONOPTIMIZE=2) removes: leave that "
+        "out\n",
+    )
 
 
 def test_a_python_that_is_too_old_says_what_to_do(monkeypatch, capsys):
     monkeypatch.setattr(sys, "version_info", (3, 9, 18))
     with pytest.raises(SystemExit) as stop:
-        runpy.run_path(str(ROOT / "noisylabels/python.py"))
+        runpy.run_path(str(ROOT / "noisylabels/system/check_requirements.py"))
     assert stop.value.code == 2
     version = re.escape(sys.version.split()[0])
-    assert re.fullmatch(f"error: Python 3.10 to 3.13 is needed, this is {version}; run `make install` once, .*\n",
-                        capsys.readouterr().err)
+    assert re.fullmatch(
+        f"error: Python 3.10 to 3.13 is needed, this is {version}; run `make install` once, .*\n",
+        capsys.readouterr().err,
+    )
 
 
 @pytest.mark.parametrize("version", [(3, 10, 0), (3, 13, 1)])
 def test_a_python_of_the_readme_is_new_enough(version, monkeypatch, capsys):
     monkeypatch.setattr(sys, "version_info", version)
-    assert runpy.run_path(str(ROOT / "noisylabels/python.py"))["problem"] == "" == capsys.readouterr().err
+    assert (
+        runpy.run_path(str(ROOT / "noisylabels/system/check_requirements.py"))["problem"]
+        == ""
+        == capsys.readouterr().err
+    )
 
 
 @pytest.mark.slow
@@ -126,7 +197,25 @@ def test_a_python_of_the_readme_is_new_enough(version, monkeypatch, capsys):
 def test_every_python_of_the_readme_finds_its_packages(version, name, tmp_path):
     """Resolved for that version against the registry, hashes checked, nothing installed."""
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--no-deps", "--require-hashes",
-         "--ignore-installed", "--only-binary=:all:", "--python-version", version, "--target", str(tmp_path),
-         "-r", str(ROOT / name)], capture_output=True, text=True)
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--dry-run",
+            "--no-deps",
+            "--require-hashes",
+            "--ignore-installed",
+            "--only-binary=:all:",
+            "--python-version",
+            version,
+            "--target",
+            str(tmp_path),
+            "-r",
+            str(ROOT / name),
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr

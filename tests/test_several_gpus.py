@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 from helpers import ROOT
 
-from noisylabels import gpu
 from noisylabels.errors import UserError
 from noisylabels.methods import METHODS, method_class
+from noisylabels.system import gpu
 from noisylabels.training import device
 
 QUICK, LATER = ("normalised", "standard", "d2l"), ("f_correction", "gce", "sce")        # as standard but for the loss

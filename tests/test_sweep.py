@@ -13,12 +13,12 @@ from helpers import QUICK, SMALL, assert_all_have_ended, assert_is_one_line, end
 from rich.console import Console
 
 import sweep
-from noisylabels import machine
 from noisylabels.pipeline.load import load_data
 from noisylabels.sweep.run_tasks import SerialExecutor, run_tasks
 from noisylabels.sweep.status import Status, time_left
 from noisylabels.sweep.subprocess_runner import call
 from noisylabels.sweep.tasks import Task, TaskQueue, TaskResult
+from noisylabels.system import hardware
 
 TINY = ["--settings", "sym:0.5", "--methods", "standard", "incv", "--seeds", "0", "1"]
 FAIL = "import sys; print('before'); sys.exit('no such thing')"
@@ -97,7 +97,7 @@ def test_what_is_done_is_known(finished, call):
     (["--jobs", "2", "--gpus_per_run", "1"], "argument --jobs: 2 runs with 1 GPU each need more than the 0 of this"),
 ])
 def test_mistakes_are_one_line(flags, pattern, call, tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "gpus", lambda: 0)
+    monkeypatch.setattr(hardware, "gpus", lambda: 0)
     assert_is_one_line(call("sweep", *TINY, *flags, "--results_dir", tmp_path), f".*{pattern}")
     assert list(tmp_path.iterdir()) == []
 

@@ -12,6 +12,7 @@ from rich.console import Console
 
 import sweep
 from noisylabels.errors import UserError
+from noisylabels.noise import Noise
 from noisylabels.sweep import executors
 from noisylabels.sweep.cluster import Cluster
 from noisylabels.sweep.fingerprint import digest_of_code, mark, state_of
@@ -19,7 +20,6 @@ from noisylabels.sweep.run_tasks import SerialExecutor, run_tasks
 from noisylabels.sweep.status import Status, end_of, time_left
 from noisylabels.sweep.subprocess_runner import call
 from noisylabels.sweep.tasks import Task, TaskResult
-from noisylabels.theory import Noise
 from utils import load_dataset
 
 # ----------------------------------------------------------------------------------------------------------- its flags
@@ -100,7 +100,7 @@ def test_what_does_the_tasks(flags, expected, monkeypatch, tmp_path):
     monkeypatch.setattr(executors, "on_this_machine", lambda root, *given: asked.append(given))
     monkeypatch.setattr(executors, "at_scheduler", lambda *given, **_: asked.append(given) or runs)
     monkeypatch.setattr(sweep, "fingerprint", lambda *_: {})
-    monkeypatch.setattr("noisylabels.interrupt.LEAVING", leaving)
+    monkeypatch.setattr("noisylabels.system.signals.LEAVING", leaving)
     args = sweep.arguments().parse_args([*flags, "--results_dir", str(tmp_path)])
     found = sweep.executor(args, load_dataset("digits", ""))
     assert isinstance(found, SerialExecutor) == (expected == "here") and asked == [expected] * (expected != "here")

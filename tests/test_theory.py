@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from noisylabels import theory
 from noisylabels.errors import UserError
+from noisylabels.metrics import confusion_matrix, label_scores
+from noisylabels.noise import Noise, default_assumed_pattern, transition_matrix
 from noisylabels.report import published
 
 UNEVEN = [[0.9, 0.1], [0.4, 0.6]]
@@ -19,7 +21,7 @@ THREE = [[0.8, 0.2, 0], [0, 0.5, 0.5], [0.1, 0.1, 0.8]]
     ("asym", [[0.7, 0.3, 0], [0, 0.7, 0.3], [0.3, 0, 0.7]]),
 ])
 def test_transition_matrix(pattern, expected):
-    np.testing.assert_allclose(theory.transition_matrix(pattern, 0.3, 3), expected, atol=1e-15)
+    np.testing.assert_allclose(transition_matrix(pattern, 0.3, 3), expected, atol=1e-15)
 
 
 @pytest.mark.parametrize("pattern, ratio, c, TA, LP, LR", [
@@ -37,7 +39,7 @@ def test_transition_matrix(pattern, expected):
     ("asym5", 1, 10, 1, 0.5, 1),
 ])
 def test_scores_of_the_two_patterns(pattern, ratio, c, TA, LP, LR):
-    T = theory.transition_matrix(pattern, ratio, c)
+    T = transition_matrix(pattern, ratio, c)
     assert theory.test_accuracy(T) == pytest.approx(TA)
     assert theory.label_precision(T) == pytest.approx(LP)
     assert theory.label_recall(T) == pytest.approx(LR)
@@ -59,7 +61,7 @@ def test_scores_of_a_general_matrix(T, prior, TA, LP, LR):
     ("TA", theory.test_accuracy), ("LP", theory.label_precision), ("LR", theory.label_recall)])
 def test_published_points_follow_the_theory(score, formula):
     """A slip in the table or in a formula would put a point off its curve."""
-    distances = [abs(value - formula(theory.transition_matrix(pattern, i / 10, 10)))
+    distances = [abs(value - formula(transition_matrix(pattern, i / 10, 10)))
                  for pattern, points in published.THEORY_POINTS.items() for i, value in enumerate(points[score])]
     assert len(distances) == 22 and max(distances) <= 0.1 and np.mean(distances) <= 0.05
 
@@ -99,7 +101,7 @@ def test_estimated_noise_ratio(TA, c, top_k, ratio):
 @given(st.floats(0, 1), st.integers(2, 200), st.data())
 def test_estimate_is_the_inverse_of_the_symmetric_formula(share, c, data):
     ratio = share * (1 - 1 / c)                                         # down to the minimum of the curve
-    TA = theory.test_accuracy(theory.transition_matrix("sym", ratio, c))
+    TA = theory.test_accuracy(transition_matrix("sym", ratio, c))
     assert theory.estimate_noise_ratio(min(1, max(TA, 1 / c)), c) == pytest.approx(ratio, abs=1e-6)
     k = data.draw(st.integers(1, c - 1))
     ratio = share * (1 - k / c)
@@ -131,7 +133,7 @@ def test_accuracy_below_the_curve_gives_its_minimum_and_a_warning(TA, c, k, rati
 ])
 def test_noise_ratio_of_the_selected(pattern, ratio, c, expected):
     assert theory.selected_noise_ratio(ratio, pattern, c) == pytest.approx(expected)
-    assert expected == pytest.approx(1 - theory.label_precision(theory.transition_matrix(pattern, ratio, c)))
+    assert expected == pytest.approx(1 - theory.label_precision(transition_matrix(pattern, ratio, c)))
 
 
 @pytest.mark.parametrize("selected, clean, LP, LR", [
@@ -141,34 +143,34 @@ def test_noise_ratio_of_the_selected(pattern, ratio, c, expected):
     ([1, 1, 1, 0, 0, 0], [0, 0, 0, 0, 0, 0], 0, np.nan),
 ])
 def test_scores_of_a_selection(selected, clean, LP, LR):
-    scores = theory.label_scores(np.array(selected, bool), np.array(clean, bool))
+    scores = label_scores(np.array(selected, bool), np.array(clean, bool))
     assert scores == pytest.approx({"LP": LP, "LR": LR}, nan_ok=True)
 
 
 def test_confusion_matrix():
     """A row for each true class: one of three samples, one of one, one of none, and one that is never predicted."""
-    M = theory.confusion_matrix(np.array([0, 1, 1, 0, 1]), np.array([0, 0, 0, 1, 3]), 4)
+    M = confusion_matrix(np.array([0, 1, 1, 0, 1]), np.array([0, 0, 0, 1, 3]), 4)
     np.testing.assert_allclose(M, [[1 / 3, 2 / 3, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]])
 
 
 @pytest.mark.parametrize("pattern, told", [("sym", "sym"), ("asym", "asym"), ("asym5", "asym"), ("given", "asym")])
 def test_what_an_algorithm_is_told(pattern, told):
-    assert theory.told(pattern) == told
+    assert default_assumed_pattern(pattern) == told
 
 
 @pytest.mark.parametrize("pattern, wrong", [("sym", .4), ("asym", .4), ("asym5", .2)])
 def test_share_of_wrong_labels(pattern, wrong):
-    noise = theory.Noise(pattern, .4)
-    assert noise.wrong == pytest.approx(wrong) == 1 - np.diag(theory.transition_matrix(*noise, 10)).mean()
+    noise = Noise(pattern, .4)
+    assert noise.noise_rate == pytest.approx(wrong) == 1 - np.diag(transition_matrix(*noise, 10)).mean()
 
 
 @pytest.mark.parametrize("call", [
-    lambda: theory.transition_matrix("pair", 0.5, 10),
-    lambda: theory.transition_matrix("sym", -0.1, 10),
-    lambda: theory.transition_matrix("sym", 1.1, 10),
-    lambda: theory.transition_matrix("sym", float("nan"), 10),
-    lambda: theory.transition_matrix("sym", 0.5, 1),
-    lambda: theory.transition_matrix("asym5", 0.5, 100),
+    lambda: transition_matrix("pair", 0.5, 10),
+    lambda: transition_matrix("sym", -0.1, 10),
+    lambda: transition_matrix("sym", 1.1, 10),
+    lambda: transition_matrix("sym", float("nan"), 10),
+    lambda: transition_matrix("sym", 0.5, 1),
+    lambda: transition_matrix("asym5", 0.5, 100),
     lambda: theory.selected_noise_ratio(0.5, "pair", 10),
     lambda: theory.selected_noise_ratio(0.5, "asym5", 10),
     lambda: theory.selected_noise_ratio(2, "sym", 10),

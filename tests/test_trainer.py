@@ -7,8 +7,8 @@ import tensorflow as tf
 from toys import N, fit, inputs_for, toy
 
 from noisylabels.errors import UserError
-from noisylabels.progress import Event
-from noisylabels.runs.files import load_arrays, save_arrays
+from noisylabels.runs.atomic_io import load_arrays, save_arrays
+from noisylabels.system.progress import Event
 from noisylabels.training import trainer
 from noisylabels.training.trainer import Trainer
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from helpers import CPU, held
 
-from noisylabels.streams import stream
+from noisylabels.seeding import generator
 from utils import corrupt_labels, load_dataset
 
 N, EPOCHS, RATIOS = 1437, 13, (.2, .5)
@@ -93,7 +93,7 @@ def test_one_half_is_trained_on_and_the_other_tested(ran):
     script, _ = ran
     trained, held_out = script.restarts[0], script.tested[0]
     assert sorted([*trained, *held_out]) == list(range(N)) and abs(len(trained) - len(held_out)) == 1
-    assert sorted(trained) == sorted(np.array_split(stream(3, "halves").permutation(N), 2)[0])
+    assert sorted(trained) == sorted(np.array_split(generator(3, "halves").permutation(N), 2)[0])
     assert len(script.restarts) == len(RATIOS) and len(script.tested) == 11 * len(RATIOS)      # not after 1, 2 of 13
     assert all((samples == trained).all() for samples in script.restarts)
     assert all((samples == held_out).all() for samples in script.tested)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from noisylabels.methods import OPTIONS, method_class
 from noisylabels.methods.inputs import MethodInputs, PreparationContext
-from noisylabels.theory import transition_matrix
+from noisylabels.noise import transition_matrix
 from noisylabels.training.steps import Batch
 from noisylabels.training.trainer import Trainer
 

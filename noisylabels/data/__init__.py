@@ -6,7 +6,7 @@ from pathlib import Path
 
 from noisylabels.data.label_files import read_labels
 from noisylabels.errors import UserError, did_you_mean
-from noisylabels.theory import GIVEN
+from noisylabels.noise import PROVIDED
 
 DATASETS = {"digits": "digits", "cifar10": "cifar", "cifar100": "cifar"}        # name: module
 
@@ -32,7 +32,7 @@ def own_name(path: str | os.PathLike) -> str:
     """
     path = Path(os.path.abspath(path))
     own = path.name if path.is_dir() else path.stem
-    if not own or not own.isprintable() or own == GIVEN:
+    if not own or not own.isprintable() or own == PROVIDED:
         raise UserError(f"argument --dataset: {own!a} cannot be the name of a folder of results: rename "
                         f"{str(path)!a}, or give a link to it of another name")
     if own.casefold() in DATASETS:

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from noisylabels import machine
 from noisylabels.data.image_decoding import FORMATS, decode, resized
 from noisylabels.data.label_files import array_header, damage, open_npz
 from noisylabels.errors import UserError
+from noisylabels.system import hardware
 
 SUFFIXES = (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif",
             ".tiff", ".webp")
@@ -28,7 +28,7 @@ BLOCK = 2**24                   # bytes of an npz that are read at once
 
 def available_memory():
     """Bytes that are left, of the machine's memory and its container's; where nothing says that, all that it has."""
-    found = machine.free_memory()
+    found = hardware.free_memory()
     if found == math.inf and hasattr(os, "sysconf"):        # not Linux; Windows does not say
         found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return found
@@ -170,7 +170,7 @@ def _decode_all(paths, size, title, report):
 
     Returns it, {place in paths: why not}, and the peaks of `image_decoding.decode`.
     """
-    store, unreadable, workers = Store(len(paths), size), {}, machine.cores()
+    store, unreadable, workers = Store(len(paths), size), {}, hardware.cores()
     peaks = []
     start = last = time.monotonic()
     Image.init()

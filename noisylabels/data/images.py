@@ -18,7 +18,7 @@ from noisylabels.data.image_files import read_arrays, read_files
 from noisylabels.data.sources import in_arrays, in_folder, in_table
 from noisylabels.errors import UserError
 from noisylabels.names import listed
-from noisylabels.streams import stream_seed
+from noisylabels.seeding import derived_seed
 
 SIZE = 32                       # pixels a side to which files are decoded, where nothing else is asked for
 TEST_SPLIT = .2
@@ -33,7 +33,7 @@ def load(path, image_size=None, test_split=None, seed=0, image_column=None, labe
     files, one of labels, and `split` and `y_true` if it has them. An npz: `sources.ARRAYS`, uint8, y_true beside y.
     image_size: pixels a side; by default 32, and for an npz as it is. Files are resized as a whole, not cropped, and
     keep one channel where all of them are grey. test_split: the share, of each class alike and drawn from
-    stream_seed(seed, "test split"), that is set aside where there is no test set, by default a fifth. no_mirror: a
+    derived_seed(seed, "test split"), that is set aside where there is no test set, by default a fifth. no_mirror: a
     mirror image need not be of its image's class. unreadable: path of a CSV (file,
     reason) that lists the files that cannot be read, if there are any; they are left out. report: takes lines to log.
     Raises UserError for what cannot be a data set, and what does not fit into memory. Warns of what is left out.
@@ -96,7 +96,7 @@ def _set_aside(given, share, seed):
     if not max(1, n_classes) <= n <= len(several) - n_classes:
         raise UserError(f"argument --test_split: {share} of the images are {n:,}, and {len(given) - n:,} are left to "
                         f"train on, too few of either for {n_classes} classes: give another share, or more images")
-    _, chosen = train_test_split(several, test_size=n, random_state=stream_seed(seed, "test split"),
+    _, chosen = train_test_split(several, test_size=n, random_state=derived_seed(seed, "test split"),
                                  stratify=given[several])
     test = np.zeros(len(given), bool)
     test[chosen] = True

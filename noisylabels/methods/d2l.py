@@ -47,7 +47,7 @@ import tensorflow as tf
 from noisylabels.methods.base import Method
 from noisylabels.methods.inputs import MethodInputs
 from noisylabels.methods.losses import accuracy, cross_entropy
-from noisylabels.streams import stream
+from noisylabels.seeding import generator
 from noisylabels.training.augmentation import scale
 from noisylabels.training.steps import Batch
 
@@ -158,7 +158,7 @@ class D2L(Method):
         """Measure the LID, go back at the turning point, and update alpha."""
         lids = [row["lid"] for row in history]
         previous = lids[-1] if lids else 1.0
-        lids.append(self.measure(stream(seed, "lid", epoch), previous))
+        lids.append(self.measure(generator(seed, "lid", epoch), previous))
         epochs = self.inputs.epochs
         turned = turning_point(lids, first_turn(epochs), window(epochs))
         for current, earlier in zip(self.state, self.extra_state):

@@ -33,7 +33,7 @@ import tensorflow as tf
 from noisylabels.methods.base import Method
 from noisylabels.methods.inputs import MethodInputs
 from noisylabels.methods.losses import accuracy, cross_entropy
-from noisylabels.theory import label_scores
+from noisylabels.metrics import label_scores
 from noisylabels.training.steps import Batch
 
 CLIP = 1e-4

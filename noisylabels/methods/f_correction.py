@@ -37,7 +37,7 @@ import tensorflow as tf
 from noisylabels.methods.base import Method
 from noisylabels.methods.inputs import PreparationContext
 from noisylabels.methods.losses import accuracy
-from noisylabels.streams import stream
+from noisylabels.seeding import generator
 from noisylabels.training.sampling import stratified_holdout
 from noisylabels.training.steps import Batch
 
@@ -86,7 +86,7 @@ class FCorrection(Method):
 
     def prepare(self, context: PreparationContext) -> None:
         """Draw the held-out samples, and estimate T unless the option gives the true one."""
-        rng = stream(context.seed, "held_out")
+        rng = generator(context.seed, "held_out")
         self.held_out = stratified_holdout(self.samples, self.inputs.labels, HELD_OUT_SHARE, rng)
         self.hold_out(self.held_out)
         if self.inputs.options["T"] == "true":

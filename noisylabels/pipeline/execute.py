@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from noisylabels.pipeline.plan import SelectionPlan, TrainingPlan
-from noisylabels.progress import Progress
 from noisylabels.report import draw
-from noisylabels.selection.files import Selected, csv_path, find_selection
-from noisylabels.selection.select import select
+from noisylabels.selection.processes import select
+from noisylabels.selection.selection_csv import Selected, csv_path, find_selection
+from noisylabels.system.progress import Progress
 
 
 def carry_out(plan: TrainingPlan, quiet: bool) -> None:

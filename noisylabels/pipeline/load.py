@@ -9,7 +9,7 @@ from noisylabels.data.cifar import LAYOUTS
 from noisylabels.data.dataset import Dataset
 from noisylabels.errors import UserError
 from noisylabels.experiment import NoisyData
-from noisylabels.theory import GIVEN, PATTERNS, Noise
+from noisylabels.noise import PATTERNS, PROVIDED, Noise
 from utils import load_dataset, observed_labels
 
 CUSTOM_FLAGS = (
@@ -60,14 +60,14 @@ def resolve_noise(args: Namespace, dataset: Dataset) -> Noise:
 
     Raises UserError if the labels of the data set do not allow it.
     """
-    default = PATTERNS[0] if dataset.given is None else GIVEN
+    default = PATTERNS[0] if dataset.given is None else PROVIDED
     return check_noise_allowed(args, dataset, Noise(args.noise_pattern or default, args.noise_ratio))
 
 
 def check_noise_allowed(args: Namespace, dataset: Dataset, noise: Noise) -> Noise:
     """Return the noise with its default ratio; UserError if the labels do not allow it."""
     pattern, name = noise.pattern, dataset.name
-    if pattern == GIVEN:
+    if pattern == PROVIDED:
         if dataset.given is None:
             raise UserError(
                 f"argument --noise_pattern: the labels of {name} are the true ones, so no observed labels "

@@ -18,8 +18,8 @@ from noisylabels.runs.comparison import has_changed
 from noisylabels.runs.record import read_record
 from noisylabels.runs.run import Run
 from noisylabels.selection.decisions import Decisions, read_decisions
-from noisylabels.selection.files import Selected, find_selection, selection_run
-from noisylabels.selection.select import trainings
+from noisylabels.selection.processes import trainings
+from noisylabels.selection.selection_csv import Selected, find_selection, selection_run
 
 THEORY_FILES = ("Verify_Theory.csv", "Verify_Theory_M.csv", "Verify_Theory_history.csv")
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from noisylabels.errors import UserError
 from noisylabels.experiment import Execution, Experiment, NoisyData
-from noisylabels.machine import shares
 from noisylabels.methods import OPTIONS
+from noisylabels.noise import PROVIDED, default_assumed_pattern
 from noisylabels.recipes import resolve
 from noisylabels.runs.folders import run_folder
-from noisylabels.theory import GIVEN, told
+from noisylabels.system.sharing import share_machine
 
 ITERATIONS, TOP_K = 4, 1  # of the selection, where the flags are not set
 OVERRIDES = (
@@ -87,7 +87,7 @@ def make_experiment(
         name = recipe
     return Experiment(
         data=data,
-        assumed_pattern=arguments.get("assumed_pattern", told(data.noise.pattern)),
+        assumed_pattern=arguments.get("assumed_pattern", default_assumed_pattern(data.noise.pattern)),
         recipe=recipe,
         settings=settings,
         folder=run_folder(args.results_dir, dataset.name, data.noise, data.seed, name),
@@ -119,7 +119,7 @@ def selection_experiment(args: Namespace, data: NoisyData, overwrite: bool) -> E
         top_k=top_k,
         assumed_pattern=assumed_pattern(args, data),
     )
-    gpu_ids, threads = shares(args.parallel_halves, args.gpu_id, args.threads)
+    gpu_ids, threads = share_machine(args.parallel_halves, args.gpu_id, args.threads)
     return replace(made, execution=replace(made.execution, gpu_ids=gpu_ids, threads=threads))
 
 
@@ -137,13 +137,13 @@ def selection_flags(args: Namespace) -> list[str]:
 
 def assumed_pattern(args: Namespace | None, data: NoisyData) -> str:
     """Return the noise pattern that the algorithm assumes: the flag's, or that of the noise."""
-    return getattr(args, "assumed_pattern", None) or told(data.noise.pattern)
+    return getattr(args, "assumed_pattern", None) or default_assumed_pattern(data.noise.pattern)
 
 
 def check_labels(args: Namespace, data: NoisyData) -> None:
     """Raise UserError if the labels leave nothing to learn."""
     dataset = data.dataset
-    y = data.y_noisy if data.noise.pattern == GIVEN else dataset.y_train
+    y = data.y_noisy if data.noise.pattern == PROVIDED else dataset.y_train
     present = np.unique(y)
     if len(y) < dataset.n_classes:
         problem = f"has {len(y)} training samples, fewer than its {dataset.n_classes} classes"

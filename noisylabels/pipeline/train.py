@@ -12,13 +12,13 @@ from noisylabels.methods import method_class, options_of
 from noisylabels.methods.base import Method
 from noisylabels.methods.inputs import MethodInputs, PreparationContext
 from noisylabels.methods.standard import standard_probabilities
+from noisylabels.noise import PROVIDED
 from noisylabels.pipeline.plan import TrainingPlan, network_paths
-from noisylabels.progress import Event, say
 from noisylabels.report import draw
-from noisylabels.runs.files import write_csv
-from noisylabels.selection.files import Selected, scores_of, write_labels
-from noisylabels.streams import stream
-from noisylabels.theory import GIVEN
+from noisylabels.runs.atomic_io import write_csv
+from noisylabels.seeding import generator
+from noisylabels.selection.selection_csv import Selected, scores_of, write_labels
+from noisylabels.system.progress import Event, print_wrapped
 from noisylabels.training import device
 from noisylabels.training import trainer as training
 from noisylabels.training.callbacks import combine_callbacks, every_n_epochs
@@ -48,7 +48,7 @@ def train(plan: TrainingPlan, on_event: Callable[[Event], None]) -> None:
             return
         if selected:
             experiment = with_labels(experiment, selected)
-        say(experiment, *([selected] if selected else []), run.place)
+        print_wrapped(experiment, *([selected] if selected else []), run.place)
         inputs = method_inputs(experiment, name, selected)
 
         def create_trainer(method: Method) -> training.Trainer:
@@ -69,7 +69,7 @@ def train(plan: TrainingPlan, on_event: Callable[[Event], None]) -> None:
             np.setdiff1d(np.arange(len(inputs.labels)), dropped),
             inputs.labels,
             settings.validation_split,
-            stream(seed, "validation"),
+            generator(seed, "validation"),
         )
         method.hold_out(np.union1d(validation, dropped))
         method.prepare(
@@ -148,7 +148,7 @@ def write_results(
     log = training_log(history)
     result = test_accuracies(log, method.n_networks)
     if not dataset.clean_test:
-        result["test_labels"] = GIVEN
+        result["test_labels"] = PROVIDED
     run.begin_outputs()
     paths = [run.folder / f"{name}_{k + 1}.keras" for k in range(method.n_networks)]
     for network, path in zip(method.networks, paths, strict=True):

@@ -9,11 +9,13 @@ from noisylabels import theory
 from noisylabels.experiment import Experiment
 from noisylabels.methods import method_class
 from noisylabels.methods.inputs import MethodInputs
+from noisylabels.metrics import confusion_matrix, label_scores
+from noisylabels.noise import transition_matrix
 from noisylabels.pipeline.plan import TheoryPlan
-from noisylabels.progress import Event, say
-from noisylabels.runs.files import write_csv
+from noisylabels.runs.atomic_io import write_csv
 from noisylabels.runs.run import Run
-from noisylabels.streams import stream
+from noisylabels.seeding import generator
+from noisylabels.system.progress import Event, print_wrapped
 from noisylabels.training import device
 from noisylabels.training import trainer as training
 from noisylabels.training.callbacks import every_n_epochs
@@ -56,7 +58,7 @@ def verify(plans: list[TheoryPlan], on_event: Callable[[Event], None]) -> None:
         on_event=on_event,
     )
     test_images = device.as_tensor(dataset.x_test)
-    halves = stream(first.seed, "halves").permutation(len(dataset.y_train))
+    halves = generator(first.seed, "halves").permutation(len(dataset.y_train))
     trained, held_out = np.array_split(halves, 2)
     held_out = np.sort(held_out)
 
@@ -72,7 +74,7 @@ def verify(plans: list[TheoryPlan], on_event: Callable[[Event], None]) -> None:
         with run.session(lambda: hardware, execution.wait):
             if run.finished:  # by another process, in the meantime
                 return
-            say(experiment, run.place)
+            print_wrapped(experiment, run.place)
             trainer.relabel(experiment.y_noisy, experiment.is_clean)
             method.restart(trained)
             history, memory = trainer.fit(
@@ -103,19 +105,19 @@ def write_results(
     """Write TA, LP, LR, the values of the theory, and the confusion matrix M."""
     y, y_noisy = experiment.dataset.y_train[held_out], experiment.y_noisy[held_out]
     noise, n_classes = experiment.noise, experiment.dataset.n_classes
-    T = theory.transition_matrix(*noise, n_classes)
+    T = transition_matrix(*noise, n_classes)
     row = {
         "pattern": noise.pattern,
         "ratio": noise.ratio,
         "seed": experiment.seed,
         "TA": (predicted == y_noisy).mean(),
-        **theory.label_scores(predicted == y_noisy, y == y_noisy),
+        **label_scores(predicted == y_noisy, y == y_noisy),
         "TA_theory": theory.test_accuracy(T),
         "LP_theory": theory.label_precision(T),
         "LR_theory": theory.label_recall(T),
         "test_accuracy": test_accuracy,
     }
-    M = theory.confusion_matrix(predicted, y, n_classes)
+    M = confusion_matrix(predicted, y, n_classes)
     frame = pd.DataFrame(M, range(n_classes), range(n_classes))
     run.begin_outputs()
     write_csv(run.folder / "Verify_Theory_history.csv", pd.DataFrame(history))

@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 from matplotlib import rcParams
 
-from noisylabels import theory
 from noisylabels.data.dataset import Dataset
 from noisylabels.methods import METHODS, title_of
+from noisylabels.noise import PROVIDED, transition_matrix
 from noisylabels.report import figures, issues, published, run_list, tables
-from noisylabels.report.files import save, save_csv, save_text
 from noisylabels.report.groups import differences, identity_of, labelled, rows_of_records, usual_of
-from noisylabels.report.looks import named
+from noisylabels.report.outputs import save, save_csv, save_text
 from noisylabels.report.read import (
     ITERATION_COLUMNS,
     VERIFY_COLUMNS,
@@ -29,7 +28,8 @@ from noisylabels.report.read import (
     read_result,
     read_training,
 )
-from noisylabels.runs.files import write_json
+from noisylabels.report.styles import named
+from noisylabels.runs.atomic_io import write_json
 from noisylabels.runs.folders import find_runs, run_at
 
 
@@ -113,7 +113,7 @@ def training_figures(run_folder, method):
     T = read_matrix(run.folder / "f_correction_T.csv") if method == "f_correction" else None
     if T is not None:
         row = [("T, estimated", T)]
-        if run.noise.pattern != theory.GIVEN:
+        if run.noise.pattern != PROVIDED:
             true = ("T, true", true_T(run.noise, T))
             row = [true] if np.allclose(T, true[1]) else [*row, true]
         written.append(save(figures.heat_maps([row], ["noisy label"]), run.folder / "f_correction_T.png"))
@@ -242,7 +242,7 @@ def over_seeds(lines, hold=False):
 
 def true_T(noise, like):
     """The true T of a noise setting, of the size of another matrix."""
-    return theory.transition_matrix(*noise, len(like))
+    return transition_matrix(*noise, len(like))
 
 
 def everything(results_dir, dataset):

@@ -14,7 +14,8 @@ from matplotlib.ticker import MaxNLocator
 
 from noisylabels import theory
 from noisylabels.methods import METHODS
-from noisylabels.report.looks import GREY, QUANTITIES, SCORES, SETS, Look, look, named
+from noisylabels.noise import ASSUMABLE_PATTERNS, PATTERNS, transition_matrix
+from noisylabels.report.styles import GREY, QUANTITIES, SCORES, SETS, Look, look, named
 
 
 def theory_curves(points, n_classes, published=None):
@@ -26,12 +27,12 @@ def theory_curves(points, n_classes, published=None):
     points: frame with columns pattern, ratio, differs, TA, LP, LR; runs that differ from the recipe are drawn hollow.
     published: as published.THEORY_POINTS, or None.
     """
-    patterns = [*theory.TOLD, *(other for other in theory.PATTERNS[2:] if other in {*points["pattern"]})]
+    patterns = [*ASSUMABLE_PATTERNS, *(other for other in PATTERNS[2:] if other in {*points["pattern"]})]
     figure, panels = _panels(len(patterns), width=4.2, height=3.2, columns=3)
     ratios = np.linspace(0, 1, 201)
     formulas = {"TA": theory.test_accuracy, "LP": theory.label_precision, "LR": theory.label_recall}
     for axes, pattern in zip(panels, patterns, strict=True):
-        matrices = [theory.transition_matrix(pattern, ratio, n_classes) for ratio in ratios]
+        matrices = [transition_matrix(pattern, ratio, n_classes) for ratio in ratios]
         runs = points[(points["pattern"] == pattern) | (points["ratio"] == 0)]
         alike = runs["differs"] == ""
         for score, formula in formulas.items():

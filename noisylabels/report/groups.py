@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from noisylabels.methods import OPTIONS, options_of
+from noisylabels.noise import default_assumed_pattern
 from noisylabels.recipes import RECIPES, RECORD_DEFAULTS, resolve
 from noisylabels.runs.comparison import computed_in
 from noisylabels.runs.folders import RunFolder
 from noisylabels.runs.record import read_record
-from noisylabels.theory import told
 
 WORDS = {"epochs": "{} epochs", "architecture": "{}", "optimizer": "{}", "learning_rate": "rate {:g}",
          "weight_decay": "weight decay {:g}", "batch_size": "batch {}", "augmentation": "augmentation {}",
@@ -162,7 +162,7 @@ def differences(identity: dict, task: str, usual: Usual) -> str:
         found.append("unknown data")
     elif identity["data"] != usual.data:
         found.append(f"data {identity['data']}")
-    assumed = told(identity.get("noise_pattern"))
+    assumed = default_assumed_pattern(identity.get("noise_pattern"))
     if identity.get("assumed_pattern", assumed) != assumed:
         found.append(f"told {identity['assumed_pattern']}")
     for name, option in options_of(identity.get("method"), OPTIONS).items():

@@ -8,10 +8,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from noisylabels.metrics import issue_scores
 from noisylabels.report import issue_figures, review
-from noisylabels.report.files import save, save_csv, save_text
+from noisylabels.report.outputs import save, save_csv, save_text
 from noisylabels.report.read import read_issues
-from noisylabels.theory import issue_scores
 
 ISSUES = "label_issues.csv"
 SHOWN = 48                      # the worst, in a picture

@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 
 from noisylabels.methods import METHODS, PAPER_METHODS, title_of
+from noisylabels.noise import PATTERNS, PROVIDED, Noise
 from noisylabels.report import published
-from noisylabels.report.looks import named
 from noisylabels.report.read import RESULT_COLUMNS
-from noisylabels.theory import GIVEN, PATTERNS, Noise
+from noisylabels.report.styles import named
 
 
 def table_row(noise: Noise, method: str, differs: str, results: dict, known: dict | None) -> dict:
@@ -36,7 +36,7 @@ def table_row(noise: Noise, method: str, differs: str, results: dict, known: dic
         scores = frame[column].astype(float)
         row |= {f"{column}_mean": scores.mean(), f"{column}_std": scores.std()}
     if frame["test_labels"].notna().any():
-        row["test_labels"] = GIVEN
+        row["test_labels"] = PROVIDED
     if known is not None:
         row["published_mean"], row["published_std"] = known.get(noise, (None, None))
     return row
@@ -55,10 +55,10 @@ def markdown(table: pd.DataFrame, dataset: str, recipe: str) -> str:
         Recipe of the rows that do not differ from it.
     """
     columns = {}
-    doubtful = table.get("test_labels", pd.Series(index=table.index)).eq(GIVEN)
+    doubtful = table.get("test_labels", pd.Series(index=table.index)).eq(PROVIDED)
     for setting, rows in table.assign(mark=np.where(doubtful, " †", "")).groupby(
             ["pattern", "ratio"], sort=False, dropna=False):
-        name = setting[0] if setting[0] == GIVEN else str(Noise(*setting))
+        name = setting[0] if setting[0] == PROVIDED else str(Noise(*setting))
         columns[name] = {(row.method, row.differs): f"{_percent(row.final_mean, row.final_std)} ({row.n}){row.mark}"
                          for row in rows.itertuples()}
         if "published_mean" in rows and rows.published_mean.notna().any():

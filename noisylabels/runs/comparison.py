@@ -5,7 +5,7 @@ from pathlib import Path
 
 from noisylabels.errors import UserError
 from noisylabels.recipes import RECORD_DEFAULTS
-from noisylabels.runs.files import disk
+from noisylabels.runs.atomic_io import disk
 
 DIGESTS = {         # arguments that are digests, or have one, and of what
     "data": "the images or labels", "labels": "the observed labels", "selection": "the selection's rows",

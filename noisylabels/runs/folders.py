@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from noisylabels.theory import GIVEN, PATTERNS, Noise
+from noisylabels.noise import PATTERNS, PROVIDED, Noise
 
 NAME = r"(?!seed\d+(?![\w.-])|[\w.-]*checkpoints(?![\w.-]))\w[\w.-]*"        # what a folder of runs may be called
 _RATIO = r"0(?:\.\d+)?|1(?:\.0+)?"
-_PATH = re.compile(rf"/([^/]+)/(?:({'|'.join(PATTERNS)})/({_RATIO})|{GIVEN})(?:/({NAME}))?(?:/seed([1-9]\d*))?$")
+_PATH = re.compile(rf"/([^/]+)/(?:({'|'.join(PATTERNS)})/({_RATIO})|{PROVIDED})(?:/({NAME}))?(?:/seed([1-9]\d*))?$")
 
 
 def run_folder(results_dir, dataset, noise, seed, name=None):
@@ -50,7 +50,7 @@ def run_at(folder):
     if not match:
         raise ValueError(f"{folder} is not a run folder: <dataset>/<pattern>/<ratio>, or <dataset>/given, a name or "
                          "seed<k> beneath")
-    noise = Noise(match[2], float(match[3])) if match[2] else Noise(GIVEN)
+    noise = Noise(match[2], float(match[3])) if match[2] else Noise(PROVIDED)
     return RunFolder(match[1], noise, match[4], int(match[5] or 0), Path(folder))
 
 
@@ -63,6 +63,6 @@ def find_runs(results_dir, dataset):
             run = run_at(folder)
             if run.dataset == root.name:
                 runs.append(run)
-    order = (*PATTERNS, GIVEN)
+    order = (*PATTERNS, PROVIDED)
     return sorted(runs, key=lambda run: (order.index(run.noise.pattern), run.noise.ratio, run.name or "", run.seed,
                                      str(run.folder)))

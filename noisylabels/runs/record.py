@@ -10,9 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import NoneType
 
-from noisylabels.machine import processor
 from noisylabels.recipes import RECORD_TYPES
-from noisylabels.runs.files import disk
+from noisylabels.runs.atomic_io import disk
+from noisylabels.system.hardware import processor
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "pandas", "matplotlib")
 OF_KIND = RECORD_TYPES | {"dataset": str, "noise_pattern": str, "recipe": (str, NoneType), "samples": int,

@@ -16,8 +16,8 @@ from typing import IO
 from filelock import lock_descriptor
 
 from noisylabels.errors import UserError
+from noisylabels.runs.atomic_io import disk, set_aside, write_json
 from noisylabels.runs.comparison import agree, compare, computed_in, file_digest
-from noisylabels.runs.files import disk, set_aside, write_json
 from noisylabels.runs.record import (
     checkpoints_of,
     clear_checkpoints,

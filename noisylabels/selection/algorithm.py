@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from noisylabels.streams import stream
-from noisylabels.theory import estimate_noise_ratio, label_loss, label_scores
+from noisylabels.metrics import label_loss, label_scores
+from noisylabels.seeding import generator
+from noisylabels.theory import estimate_noise_ratio
 
 
 def is_selected(probabilities: np.ndarray, y_noisy: np.ndarray, top_k: int = 1) -> np.ndarray:
@@ -188,7 +189,7 @@ def incv(
         candidates = np.flatnonzero(result.candidate)
         if len(candidates) < 2:
             break
-        C1, C2 = np.array_split(stream(seed, "split", i).permutation(candidates), 2)
+        C1, C2 = np.array_split(generator(seed, "split", i).permutation(candidates), 2)
         S = np.flatnonzero(result.select)
         halves = [
             (Stage(i, "a"), np.concatenate([S, C1]), np.sort(C2)),

@@ -4,8 +4,8 @@ import os
 import numpy as np
 import pandas as pd
 
-from noisylabels.runs.files import write_array, write_csv, write_json
-from noisylabels.theory import issue_scores
+from noisylabels.metrics import issue_scores
+from noisylabels.runs.atomic_io import write_array, write_csv, write_json
 
 ISSUES, PROBABILITIES, CLASSES = "label_issues.csv", "pred_probs.npy", "classes.json"
 

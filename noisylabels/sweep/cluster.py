@@ -14,12 +14,12 @@ from typing import Any
 import cloudpickle
 from distributed import Client, Future, KilledWorker, get_worker
 
-from noisylabels import machine
 from noisylabels.errors import UserError
 from noisylabels.sweep import subprocess_runner, worker
 from noisylabels.sweep.status import Status
 from noisylabels.sweep.subprocess_runner import RETRIES
 from noisylabels.sweep.tasks import Task, TaskResult, killed
+from noisylabels.system import child_processes, hardware
 
 SECONDS = 1.0  # between two looks at the workers
 WITHDRAW = 5.0  # seconds at most to withdraw a sweep from the scheduler after an interruption
@@ -27,7 +27,7 @@ ANSWER = 20.0  # seconds in which a scheduler has to answer
 SCHEDULER_LOST = (
     "the scheduler is gone: finished runs are saved, the same command continues from there"
 )
-for sent in (machine, subprocess_runner, worker):
+for sent in (child_processes, hardware, subprocess_runner, worker):
     cloudpickle.register_pickle_by_value(sent)
 
 

@@ -13,10 +13,10 @@ import dask
 import yaml
 from distributed import LocalCluster
 
-from noisylabels import machine
 from noisylabels.errors import UserError
 from noisylabels.sweep.cluster import Cluster
 from noisylabels.sweep.subprocess_runner import RETRIES
+from noisylabels.system import hardware
 
 DASHBOARD = "127.0.0.1:8787"  # of a local cluster, if the port is free
 SYSTEMS = {
@@ -47,7 +47,7 @@ def on_this_machine(root: Path, jobs: int, gpus: float | None) -> Cluster:
     UserError
         The runs need more GPUs than the machine has.
     """
-    found = machine.gpus()
+    found = hardware.gpus()
     gpus = min(1, found) if gpus is None else gpus
     if gpus * jobs > found:
         flag = "jobs" if jobs > 1 else "gpus_per_run"
@@ -66,7 +66,7 @@ def on_this_machine(root: Path, jobs: int, gpus: float | None) -> Cluster:
         dashboard_address=DASHBOARD,
         silence_logs=logging.CRITICAL,
     )
-    threads = max(1, machine.cores() // jobs)
+    threads = max(1, hardware.cores() // jobs)
     return Cluster(workers, gpus, root=root, threads=threads, numbered=True)
 
 

@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 
 from noisylabels.data.dataset import Dataset, digest_of
-from noisylabels.runs.files import disk
+from noisylabels.runs.atomic_io import disk
 from noisylabels.runs.record import versions
 
 MARK = ".sweep"  # a file that identifies a results folder

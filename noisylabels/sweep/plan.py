@@ -7,11 +7,11 @@ from itertools import product
 from noisylabels.data.dataset import Dataset
 from noisylabels.flag_rules import Call, unused_because
 from noisylabels.methods import METHODS
+from noisylabels.noise import Noise
 from noisylabels.pipeline.load import add_noise, check_noise_allowed
 from noisylabels.pipeline.plan import TrainingPlan, plan_training
-from noisylabels.selection.files import RECORD
+from noisylabels.selection.selection_csv import RECORD
 from noisylabels.sweep.tasks import Task
-from noisylabels.theory import Noise
 
 TRAINING_FLAGS = ("epochs", "evaluate_every", "wait", "validation_split")  # INCV.py has none of them
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from subprocess import CalledProcessError
 from typing import Protocol
 
-from noisylabels.runs.files import disk
+from noisylabels.runs.atomic_io import disk
 from noisylabels.sweep.status import Status
 from noisylabels.sweep.subprocess_runner import RETRIES, call, wait_flags
 from noisylabels.sweep.tasks import Task, TaskQueue, TaskResult, killed

@@ -13,8 +13,8 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from noisylabels.progress import clock, seconds_of, terminal
 from noisylabels.sweep.tasks import Task, TaskResult
+from noisylabels.system.progress import clock, seconds_of, terminal
 
 SHOWN = 8  # running tasks that a terminal shows
 SECONDS = 5.0  # between two estimates of the time left

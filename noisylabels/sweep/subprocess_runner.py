@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from noisylabels.machine import die_with
+from noisylabels.system.child_processes import die_with
 
 RETRIES = 3  # of a task whose process was killed or whose worker was lost
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from distributed import Status, Worker, WorkerPlugin
 
-from noisylabels.machine import cores
 from noisylabels.sweep.subprocess_runner import call, wait_flags
+from noisylabels.system.hardware import cores
 
 # Proxies at a closed port: a worker reads its data set and downloads nothing.
 NO_DOWNLOAD = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https")}

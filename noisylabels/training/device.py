@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from noisylabels import gpu
 from noisylabels.errors import UserError
-from noisylabels.machine import cores
+from noisylabels.system import gpu
+from noisylabels.system.hardware import cores
 
 if sys.flags.optimize > 1:
     raise UserError("Keras needs the docstrings that python -OO (PYTHONOPTIMIZE=2) removes: leave that out")

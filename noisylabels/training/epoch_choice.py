@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from noisylabels.theory import label_loss
+from noisylabels.metrics import label_loss
 from noisylabels.training.callbacks import AfterEpoch, combine_callbacks
 
 if TYPE_CHECKING:

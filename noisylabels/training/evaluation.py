@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from noisylabels.streams import stream
-from noisylabels.theory import label_loss
+from noisylabels.metrics import label_loss
+from noisylabels.seeding import generator
 from noisylabels.training.device import as_tensor
 from noisylabels.training.training_log import TEST_ACCURACY, TEST_AGREEMENT
 
@@ -77,7 +77,7 @@ class Evaluation:
         self.measure = TEST_ACCURACY if experiment.dataset.clean_test else TEST_AGREEMENT
         self.y_test = experiment.dataset.y_test
         self.test_images = as_tensor(experiment.dataset.x_test)
-        rng = stream(experiment.seed, "tracked")
+        rng = generator(experiment.seed, "tracked")
         count = min(N_TRACKED, len(method.samples))
         self.tracked = np.sort(rng.choice(method.samples, count, replace=False))
         self.y = experiment.y_noisy[self.tracked]

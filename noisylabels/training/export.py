@@ -8,7 +8,7 @@ import numpy as np
 
 from models.layers import BatchNorm, Whitening
 from noisylabels.errors import UserError
-from noisylabels.runs.files import atomic, write_json
+from noisylabels.runs.atomic_io import atomic, write_json
 from noisylabels.training.device import quiet_stderr
 
 # Name of exported models. It distinguishes them from networks that are saved as they are trained.

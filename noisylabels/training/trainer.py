@@ -20,10 +20,10 @@ import tensorflow as tf
 
 from models import create_model
 from noisylabels.errors import UserError
-from noisylabels.progress import Event
 from noisylabels.recipes import LRSchedule, Settings
-from noisylabels.runs.files import load_arrays, save_arrays, set_aside
-from noisylabels.streams import stream, stream_seed
+from noisylabels.runs.atomic_io import load_arrays, save_arrays, set_aside
+from noisylabels.seeding import derived_seed, generator
+from noisylabels.system.progress import Event
 from noisylabels.training import optimizers
 from noisylabels.training.callbacks import AfterEpoch
 from noisylabels.training.device import as_tensor, dtype_policy
@@ -63,7 +63,7 @@ def build(
     gc.collect()  # networks and graphs of earlier trainings are cycles and occupy much memory
     networks, network_optimizers = [], []
     for k in range(method_class.n_networks):
-        keras.utils.set_random_seed(stream_seed(seed, "weights", stage, k))
+        keras.utils.set_random_seed(derived_seed(seed, "weights", stage, k))
         network = create_model(
             settings.architecture,
             inputs.images.shape[1:],
@@ -171,7 +171,7 @@ class Trainer:
         for epoch in range(len(history), epochs):
             start = time.perf_counter()
             own_columns = self.method.begin_epoch(epoch, history, seed)
-            rng = stream(seed, "epoch", stage, epoch)
+            rng = generator(seed, "epoch", stage, epoch)
             row = {
                 "epoch": epoch + 1,
                 "learning_rate": self.learning_rate(epoch, epochs),

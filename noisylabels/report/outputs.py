@@ -4,7 +4,7 @@ from pathlib import Path
 
 from matplotlib import rc_context, rcParams
 
-from noisylabels.runs.files import atomic, write_csv
+from noisylabels.runs.atomic_io import atomic, write_csv
 
 UNTOLD = {              # what a figure's file would say of the program and the time that wrote it, by format
     "png": ["Software"], "pdf": ["Creator", "Producer", "CreationDate"], "svg": ["Creator", "Date"]}

@@ -9,9 +9,9 @@ import numpy as np
 from noisylabels.experiment import Experiment
 from noisylabels.methods import method_class
 from noisylabels.methods.inputs import MethodInputs
-from noisylabels.progress import Event
 from noisylabels.runs.run import Run
 from noisylabels.selection.algorithm import Scores, Stage, score_predictions
+from noisylabels.system.progress import Event
 from noisylabels.training.trainer import Trainer, build
 
 

@@ -13,11 +13,11 @@ from importlib import import_module
 from multiprocessing.connection import wait
 
 from noisylabels.errors import UserError
-from noisylabels.machine import die_with
-from noisylabels.progress import Event, say
 from noisylabels.selection import issues
 from noisylabels.selection.algorithm import Stage, incv
-from noisylabels.selection.files import csv_path, write_selection
+from noisylabels.selection.selection_csv import csv_path, write_selection
+from noisylabels.system.child_processes import die_with
+from noisylabels.system.progress import Event, print_wrapped
 
 
 def trainings(experiment):
@@ -39,7 +39,7 @@ def select(experiment, run, progress):
     with Trainers(experiment, run, progress) as trainers, run.session(trainers.start, wait=True):
         if run.finished:                # by another process, for which this one has waited
             return
-        say(experiment, run.place)
+        print_wrapped(experiment, run.place)
         result = incv(train, dataset.y_train, experiment.y_noisy, dataset.n_classes, experiment.assumed_pattern,
                       arguments["INCV_iter"], arguments["top_k"], experiment.seed)
         run.begin_outputs()
@@ -124,7 +124,7 @@ def _serve(connection, experiment, run, gpu_id):
         device = import_module("noisylabels.training.device")
         connection.send(device.start_tensorflow(gpu_id, experiment.execution.jit_compile, experiment.execution.threads,
                                                 experiment.settings.batch_size, experiment.settings.precision))
-        trainer = import_module("noisylabels.selection.networks").HalfTrainer(experiment, run, connection.send)
+        trainer = import_module("noisylabels.selection.half_trainer").HalfTrainer(experiment, run, connection.send)
         while True:
             connection.send(trainer.train(*connection.recv()))
     except UserError as error:

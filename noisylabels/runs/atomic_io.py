@@ -13,7 +13,7 @@ import numpy as np
 from noisylabels.csv_files import quoting
 from noisylabels.errors import UserError
 
-MEND = "mend that or write elsewhere, and give the command again: what is on disk is whole"
+DISK_REMEDY = "mend that or write elsewhere, and give the command again: what is on disk is whole"
 ABANDONED = 3600        # seconds after which a temporary file is taken for that of a process that was killed
 
 
@@ -23,7 +23,7 @@ def disk(path):
     try:
         yield
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}; {MEND}") from None
+        raise UserError(f"{path}: {error.strerror or error}; {DISK_REMEDY}") from None
 
 
 @contextlib.contextmanager
@@ -36,7 +36,7 @@ def atomic(path):
     """
     path = Path(path)
     if path.exists() and not path.is_file():
-        raise UserError(f"{path}: a device or a folder is there, not a file; {MEND}")
+        raise UserError(f"{path}: a device or a folder is there, not a file; {DISK_REMEDY}")
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.{os.urandom(4).hex()}.part{path.suffix}")
     with disk(path):
         for left in path.parent.glob(f".{glob.escape(path.stem)}.*.part{path.suffix}"):

@@ -8,13 +8,13 @@ import pandas as pd
 
 from noisylabels.csv_files import Table, read_columns
 from noisylabels.errors import UserError
+from noisylabels.metrics import label_scores
+from noisylabels.runs.atomic_io import write_csv
 from noisylabels.runs.comparison import compare, computed_in, file_digest, has_changed
-from noisylabels.runs.files import write_csv
 from noisylabels.runs.record import read_record, remove_checkpoints
 from noisylabels.runs.run import Run
 from noisylabels.selection.decisions import Decisions
 from noisylabels.selection.issues import ISSUES, PROBABILITIES, write_issues
-from noisylabels.theory import label_scores
 
 COLUMNS = {"y": float, "y_noisy": float, "select": bool, "candidate": bool, "eval_ratio": float}
 OF_THE_DATA = ("dataset", "noise_pattern", "noise_ratio", "seed", "labels", "data", "image", "may_be_mirrored",

@@ -1,22 +1,22 @@
-"""Imported first by each script: ends it, in a line that says what to do, where Python is too old or lacks packages.
+"""Check Python and its packages before anything else is imported, and end with one line if they fail.
 
-If the script is what was called, Ctrl-C ends it in one line from here on: the imports that follow take seconds.
-A Python that is too old has to understand this module.
+Each script imports this module first. If the script was called itself, Ctrl-C ends it in one line from
+here on, because the imports that follow take seconds. Old Pythons must be able to parse this module.
 """
 import os
 import sys
 from importlib.util import find_spec
 
-PACKAGES = ("numpy", "pandas", "sklearn", "matplotlib", "filelock", "joblib", "PIL", "rich",
-            "pooch", "distributed", "dask_jobqueue", "tensorflow")
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PACKAGES = ("numpy", "pandas", "sklearn", "matplotlib", "filelock", "joblib", "PIL", "rich", "pooch",
+            "distributed", "dask_jobqueue", "tensorflow")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 main, problem = getattr(sys.modules["__main__"], "__file__", None) or "", ""
 if sys.version_info < (3, 10):  # noqa: UP036
     problem = f"Python 3.10 to 3.13 is needed, this is {sys.version.split()[0]}"
 else:
     if os.path.dirname(os.path.abspath(main)) == ROOT:
-        from noisylabels.interrupt import leave_on_signals, open_streams
+        from noisylabels.system.signals import leave_on_signals, open_streams
 
         open_streams()
         leave_on_signals(f"{os.path.basename(main)}: interrupted; nothing is written\n")

@@ -1,0 +1,1 @@
+"""The machine: hardware, GPUs, signals, child processes, and progress on the terminal."""
