@@ -1,9 +1,16 @@
-"""Data sets by name or path. A new one is a module in this folder with `load(name, data_dir)` and one line here."""
+"""Data sets by name or path.
+
+To add one, write a module in this folder with `load(name, data_dir)`, and add a line to DATASETS.
+"""
+
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+from noisylabels.data.dataset import Dataset
 from noisylabels.data.label_files import read_labels
 from noisylabels.errors import UserError, did_you_mean
 from noisylabels.noise import PROVIDED
@@ -11,13 +18,16 @@ from noisylabels.noise import PROVIDED
 DATASETS = {"digits": "digits", "cifar10": "cifar", "cifar100": "cifar"}        # name: module
 
 
-def is_path(name):
-    """Whether it leads to a person's own images: it has a separator, or is there and no name of DATASETS."""
-    return os.sep in str(name) or str(name) not in DATASETS and os.path.exists(name)
+def is_path(name: str) -> bool:
+    """Return whether a name is the path of custom images.
+
+    It is one if it has a separator, or if it exists and is not in DATASETS.
+    """
+    return os.sep in str(name) or (str(name) not in DATASETS and os.path.exists(name))
 
 
-def name_of(name):
-    """What a data set is called, by its name or path. Raises UserError, see `own_name`."""
+def name_of(name: str) -> str:
+    """Return the name of a data set, from its name or path; UserError: see `own_name`."""
     return own_name(name) if is_path(name) else name
 
 
@@ -42,24 +52,31 @@ def own_name(path: str | os.PathLike) -> str:
     return own
 
 
-def load(name, data_dir, noisy_labels=None, trust_labels=False, report=print, **own):
-    """Return the `dataset.Dataset` with this name, one of DATASETS, or at this path.
+def load(
+    name: str,
+    data_dir: str,
+    noisy_labels: str | None = None,
+    trust_labels: bool = False,
+    report: Callable[[str], None] = print,
+    **own: Any,
+) -> Dataset:
+    """Load a data set by its name or path.
 
     Parameters
     ----------
-    name
-        One of DATASETS, or a path.
-    data_dir
-        Where the named data sets are, or are downloaded to.
-    noisy_labels
-        FILE or FILE#KEY of observed labels, see label_files.read_labels. The data set's own labels
-        are the truth then.
-    trust_labels
-        Take the labels of own images for the truth.
-    report
-        Takes lines to log.
-    own
-        Further arguments of images.load.
+    name : str
+        One of DATASETS, or the path of custom images.
+    data_dir : str
+        Folder of CIFAR, or where to download it.
+    noisy_labels : str, optional
+        FILE or FILE#KEY with observed labels, see `label_files.read_labels`. The labels of the data
+        set are then the true ones.
+    trust_labels : bool
+        Treat the labels of custom images as true.
+    report : callable
+        Receives lines to log.
+    **own
+        Further arguments of `images.load`.
 
     Raises
     ------
@@ -69,17 +86,18 @@ def load(name, data_dir, noisy_labels=None, trust_labels=False, report=print, **
     if is_path(name):
         dataset = import_module("noisylabels.data.images").load(name, report=report, **own)
         if trust_labels and dataset.y_train is not None:
-            raise UserError(f"argument --trust_labels: {name} says itself, in y_true, what is true: leave it out")
+            raise UserError(f"argument --trust_labels: {name} has true labels in y_true: leave it out")
     elif name in DATASETS:
         for flag in ("image_size", "test_split", "image_column", "label_column", "no_mirror", "trust_labels"):
             if {**own, "trust_labels": trust_labels}.get(flag):
-                raise UserError(f"argument --{flag}: it is for own images, by their path, and {name} is none: leave it "
-                                "out")
+                raise UserError(
+                    f"argument --{flag}: it applies to custom images, given by their path: leave it out"
+                )
         dataset = import_module(f"noisylabels.data.{DATASETS[name]}").load(name, data_dir)
     else:
         raise UserError(f"argument --dataset: unknown data set {str(name)!r}: choose one of "
-                        f"{', '.join(DATASETS)}, or give the path of a folder of images, a .csv or an "
-                        ".npz that is there" + did_you_mean(name, DATASETS))
+                        f"{', '.join(DATASETS)}, or give the path of an existing folder of images, .csv or "
+                        ".npz" + did_you_mean(name, DATASETS))
     if trust_labels or noisy_labels:
         dataset = replace(dataset, loaded=dataset)
     if dataset.y_train is None and (trust_labels or noisy_labels):

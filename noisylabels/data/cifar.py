@@ -27,7 +27,7 @@ class Archive(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """How a data set is published: its folder, the rows in each file, the keys in the pickled dictionaries."""
+    """The published layout of a data set: its folder, files, and keys of the pickled dictionaries."""
 
     folder: str
     train: dict  # file name -> rows
@@ -39,7 +39,8 @@ class Layout:
     image: tuple = (3, 32, 32)  # channels, height, width: the order within a row
 
     @property
-    def files(self):
+    def files(self) -> tuple[str, ...]:
+        """Names of all files."""
         return (*self.train, *self.test, self.meta)
 
 
@@ -87,11 +88,25 @@ ARCHIVES = {  # sizes and sums as Keras, torchvision and others have recorded th
 }
 
 
-def load(name, data_dir):
-    """The data set `name`, a key of LAYOUTS, as a Dataset; CIFAR-100 with its fine labels.
+def load(name: str, data_dir: str) -> Dataset:
+    """Load CIFAR-10, or CIFAR-100 with its fine labels, and download it if it is missing.
 
-    It is read from its folder in `data_dir`, and downloaded there first if it is missing. Memory: the images and one
-    file. Raises UserError for a failed download, and a file that is missing, damaged or of another kind.
+    Parameters
+    ----------
+    name : {"cifar10", "cifar100"}
+        The data set.
+    data_dir : str
+        Folder that contains its published folder.
+
+    Returns
+    -------
+    Dataset
+        Loading needs memory for the images and one file.
+
+    Raises
+    ------
+    UserError
+        The download fails, or a file is missing, damaged or of another kind.
     """
     layout = LAYOUTS[name]
     folder = Path(data_dir) / layout.folder
@@ -103,11 +118,13 @@ def load(name, data_dir):
     return Dataset(name, *_read_split(folder, layout.train, layout), *_read_split(folder, layout.test, layout), classes)
 
 
-def _read_split(folder, files, layout):
-    """Images uint8 (n, height, width, channels) and labels int64 (n,) of `files`: file name -> rows."""
+def _read_split(
+    folder: Path, files: dict[str, int], layout: Layout
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return images uint8 (n, height, width, channels) and labels int64 (n,) of {file: rows}."""
     channels, height, width = layout.image
     n, end = sum(files.values()), 0
-    memory = mmap.mmap(-1, n * height * width * channels)       # aligned to a page: a device can use it as it is
+    memory = mmap.mmap(-1, n * height * width * channels)       # aligned to a page, so a device can use it without a copy
     x, y = np.frombuffer(memory, np.uint8).reshape(n, height, width, channels), np.empty(n, np.int64)
     for file, rows in files.items():
         start, end = end, end + rows
@@ -115,8 +132,8 @@ def _read_split(folder, files, layout):
     return x, y
 
 
-def _read_batch(path, rows, layout):
-    """The images of one file, a view (rows, height, width, channels) into its bytes, and its labels, a list of ints."""
+def _read_batch(path: Path, rows: int, layout: Layout) -> tuple[np.ndarray, list[int]]:
+    """Return the images of a file, a view (rows, height, width, channels), and its labels."""
     content = _read_pickle(path, rows)
     pixels, labels = content.get(b"data"), content.get(layout.labels)
     row, n_classes = math.prod(layout.image), len(layout.classes)
@@ -130,8 +147,8 @@ def _read_batch(path, rows, layout):
     return images.reshape(rows, *layout.image).transpose(0, 2, 3, 1), labels
 
 
-def _read_classes(folder, layout):
-    """The class names of the meta file, or the known ones where it is missing or names other than one a class."""
+def _read_classes(folder: Path, layout: Layout) -> tuple[str, ...]:
+    """Return the class names of the meta file, or the known ones if it lacks one name per class."""
     path = folder / layout.meta
     if not os.path.exists(path):
         return layout.classes
@@ -143,8 +160,8 @@ def _read_classes(folder, layout):
     return classes if sane else layout.classes
 
 
-def _read_pickle(path, rows):
-    """The dictionary in the file `path`, which should hold `rows` rows. Raises UserError if it cannot be had."""
+def _read_pickle(path: Path, rows: int) -> dict:
+    """Return the dictionary in a file that should hold `rows` rows; UserError if it cannot be read."""
     limit = rows * (3072 + 256) + 2**20  # bytes: the published files need 33 a row beside the pixels
     try:
         if not path.is_file():

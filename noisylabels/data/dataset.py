@@ -1,57 +1,59 @@
-"""What a data set is, whichever it is."""
+"""Images, labels and class names of a data set, whatever its source."""
+
 import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 
 class Whole(NamedTuple):
-    """All images of a person's own data that other labels are for, unreadable and set aside, too."""
+    """All images that a file of observed labels refers to, unreadable and held-out ones included."""
 
-    labels: np.ndarray          # y_train, or given, int64 (m,)
-    places: np.ndarray | slice  # of the training images among them, (n,)
-    files: tuple | None         # their names, (m,)
-    test_files: tuple           # those of a test set of its own
+    labels: np.ndarray  # true labels, or those provided, int64 (m,)
+    places: np.ndarray | slice  # positions of the training images among them, (n,)
+    files: tuple | None  # file names, (m,)
+    test_files: tuple  # file names of a separate test set
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images uint8 (n, height, width, channels) in 0..255, labels int64 (n,), and what the suite must know of them.
+    """A data set with a training and a test set.
 
-    A data set of known truth has y_train, and noise is added to it; one of labels as they came has `given`, and y_train
-    only where the truth is known beside them.
+    Noise is added to the true labels `y_train`, unless observed labels are provided in `given`.
     """
 
     name: str
-    x_train: np.ndarray
-    y_train: np.ndarray | None          # true labels; None where they are not known
-    x_test: np.ndarray
-    y_test: np.ndarray
-    classes: tuple                      # their names
-    may_be_mirrored: bool = True        # whether an image's mirror image is of the same class
+    x_train: np.ndarray  # uint8 (n, height, width, channels), 0 to 255
+    y_train: np.ndarray | None  # true labels, int64 (n,); None if unknown
+    x_test: np.ndarray  # uint8 (m, height, width, channels)
+    y_test: np.ndarray  # int64 (m,)
+    classes: tuple  # class names
+    may_be_mirrored: bool = True  # a flipped image belongs to the same class
     default_recipe: str = "paper"
-    given: np.ndarray | None = None     # observed labels as they came; None where noise is to be added to the true ones
-    clean_test: bool = True             # whether y_test is known to be true, or as noisy as the rest
-    files: tuple | None = None          # of the training images, for a person to find them by
-    are_files: bool = False             # whether these are names of files, not places in an array
-    whole: Whole | None = None          # of own images
-    is_custom: bool = False             # a user's own images, not one of data.DATASETS
-    loaded: "Dataset | None" = None     # before --noisy_labels or --trust_labels changed what its labels are
+    given: np.ndarray | None = None  # observed labels as provided, int64 (n,)
+    clean_test: bool = True  # y_test is known to be true
+    files: tuple | None = None  # names of the training images, for the user
+    are_files: bool = False  # these are names of files, not positions in an array
+    whole: Whole | None = None  # for custom images
+    is_custom: bool = False  # custom images, not one of data.DATASETS
+    loaded: "Dataset | None" = None  # before --noisy_labels or --trust_labels changed the labels
 
     @property
-    def may_be_shifted(self):
-        """Whether the images are large enough to lose pixels at their borders and be of the same class."""
+    def may_be_shifted(self) -> bool:
+        """Whether a shift by some pixels keeps the class: images have at least 16 pixels a side."""
         return min(self.input_shape[:2]) >= 16
 
     @property
-    def n_classes(self):
+    def n_classes(self) -> int:
+        """Number of classes."""
         return len(self.classes)
 
     @property
-    def input_shape(self):
+    def input_shape(self) -> tuple[int, ...]:
+        """Height, width and channels of an image."""
         return self.x_train.shape[1:]
 
     @cached_property
@@ -63,8 +65,8 @@ class Dataset:
                          self.y_test)
 
 
-def digest_of(names, *arrays):
-    """16 hexadecimal digits that tell these names (anything of JSON) and arrays, None among them, from others."""
+def digest_of(names: Any, *arrays: np.ndarray | None) -> str:
+    """Return 16 hexadecimal digits that identify names (any JSON value) and arrays."""
     digest = hashlib.sha256(json.dumps(names).encode())
     for array in arrays:
         digest.update(b"unknown" if array is None else repr((array.shape, array.dtype.str)).encode())

@@ -1,4 +1,5 @@
-"""The embedded data set: scikit-learn's handwritten digits."""
+"""Handwritten digits, which scikit-learn includes."""
+
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -6,8 +7,11 @@ from sklearn.model_selection import train_test_split
 from noisylabels.data.dataset import Dataset
 
 
-def load(name="digits", data_dir=None):
-    """1,797 digits of 8x8 pixels, values 0..16 scaled to 0..255; 1,437 to train and 360 to test, whatever the seed."""
+def load(name: str = "digits", data_dir: str | None = None) -> Dataset:
+    """Load 1,437 training and 360 test images of 8x8 pixels, with values scaled to 0 to 255.
+
+    The split does not depend on the seed of a run.
+    """
     digits = load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
     labels = digits.target.astype(np.int64)
