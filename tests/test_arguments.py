@@ -81,7 +81,7 @@ FLAGS = [
     (["--dataset", "cifra10"], r"unknown data set 'cifra10': .*; did you mean cifar10\?"),
     (["--reciep", "fast"], r"unrecognized arguments: --reciep fast; did you mean --recipe\?"),
     (["--zzz"], r"unrecognized arguments: --zzz \(see --help\)"),
-    (["--results_dir", "x" * 300], "xxx/.*: File name too long; mend that or write elsewhere"),
+    (["--results_dir", "x" * 300], "xxx/.*: File name too long; fix that or write elsewhere"),
 ]
 SELECTION = [
     (["--INCV_epochs", "0"], "--INCV_epochs.*: '0' is not a whole number of at least 1"),
@@ -96,7 +96,7 @@ SELECTION = [
     (["--parallel_halves", "maybe"], "--parallel_halves: invalid choice: 'maybe'.*auto.*on.*off"),
     (["--assumed_pattern", "none"], "--assumed_pattern: invalid choice: 'none'"),
     (["--noise_ratio", "0.5", "0.6"], "unrecognized arguments: 0.6"),
-    (["--results_dir", "/proc/results"], "/proc/results/.*; mend that or write elsewhere"),   # read-only
+    (["--results_dir", "/proc/results"], "/proc/results/.*; fix that or write elsewhere"),   # read-only
 ]
 TRAINING = [
     (["--method", "cleanlab"], "--method: invalid choice: 'cleanlab'.*standard.*incv"),

@@ -19,7 +19,7 @@ BAD_ARRAYS = {
     "nothing": ({}, "(there is none)"),
     "other names": ({"images": X, "labels": Y}, "holds the arrays images, labels: give x, y; or x_train"),
     "two forms": ({"x": X, "y": Y, "x_train": X, "y_train": Y}, "holds the arrays x, y, x_train, y_train: give"),
-    "no labels": ({"x": X, "z": Y}, "lacks y beside x, z"),
+    "no labels": ({"x": X, "z": Y}, "has x, z, but lacks y"),
     "no test images": ({"x_train": X, "y_train": Y, "y_test": Y}, "lacks x_test"),
     "labels of two rows": ({"x": X, "y": np.zeros((8, 2), int)}, "y must hold whole numbers or text, one for each"),
     "images of truth": ({"x": X > 0, "y": Y}, "x is bool of shape (8, 5, 5, 3): give uint8"),
@@ -37,9 +37,9 @@ BAD_ARRAYS = {
     "long labels": ({"x": X, "y": np.array(["a" * 999, "b"] * 4)}, "texts of 3,996 bytes"),
     "empty label": ({"x": X, "y": np.array(["", "b"] * 4)}, "has no name"),
     "text not in UTF-8": ({"x": X, "y": np.array([b"\xff", b"a"] * 4)}, "not encoded in UTF-8"),
-    "one class": ({"x": X, "y": Y * 0}, "one class alone, 0"),
+    "one class": ({"x": X, "y": Y * 0}, "one class only, 0"),
     "other size to test on": ({"x_train": X, "y_train": Y, "x_test": X[:, 1:], "y_test": Y},
-                              "images to train on are (5, 5, 3), those to test on (4, 5, 3): make them alike"),
+                              "training images are (5, 5, 3), test images (4, 5, 3): give them the same shape"),
 }
 
 
@@ -77,4 +77,4 @@ def test_an_npz_that_claims_more_than_there_is(tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "own.npz", "w") as archive:
         archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
         archive.writestr("y.npy", (np.save(content := io.BytesIO(), Y), content.getvalue())[1])
-    assert "take up to 80.0 GB of memory, 1.0 GB are left" in complaint(tmp_path / "own.npz", test_split=.5)
+    assert "need up to 80.0 GB of memory, 1.0 GB are free" in complaint(tmp_path / "own.npz", test_split=.5)

@@ -36,9 +36,9 @@ def test_nothing_there(tmp_path):
     (tmp_path / "images.zip").write_bytes(b"PK")
     assert "give a folder" in complaint(tmp_path / "images.zip")
     for name in ("gone.csv", "gone.npz"):
-        assert "no data set that is there" in complaint(tmp_path / name)
+        assert "no existing data set" in complaint(tmp_path / name)
     os.mkfifo(tmp_path / "pipe.csv")                        # opening it would wait forever
-    with pytest.raises(UserError, match="no data set that is there"):
+    with pytest.raises(UserError, match="no existing data set"):
         images.load(tmp_path / "pipe.csv")
 
 
@@ -52,9 +52,9 @@ def test_an_empty_folder(tmp_path):
 
 def test_one_class(tmp_path):
     class_folders(tmp_path / "own", a=5)
-    assert "one class alone, a: give images of two or more" in complaint(tmp_path / "own")
+    assert "one class only, a: give images of two or more" in complaint(tmp_path / "own")
     (tmp_path / "own" / "b").mkdir()                        # empty
-    assert "one class alone, a" in complaint(tmp_path / "own")
+    assert "one class only, a" in complaint(tmp_path / "own")
 
 
 def test_too_many_classes(tmp_path, monkeypatch):
@@ -199,7 +199,7 @@ def test_too_many_that_cannot_be_read(tmp_path):
     with pytest.raises(UserError) as error:
         images.load(root, report=str, unreadable=listed)
     message = str(error.value)
-    assert "2 of 32 images cannot be read" in message and f"all are in {listed}; more than 5 %: mend or" in message
+    assert "2 of 32 images cannot be read" in message and f"all are in {listed}; more than 5 %: repair or" in message
     assert "'a/0.png' (no image" in message and len(message.splitlines()) == 1
     assert len(listed.read_text().splitlines()) == 3 and len(list(tmp_path.iterdir())) == 2
     assert "2 of 32 images cannot be read" in complaint(root)       # without a place for the list
@@ -211,14 +211,14 @@ def test_a_list_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     assert "unreadable.csv: " in complaint(root, unreadable=tmp_path / "file" / "unreadable.csv")
     (tmp_path / "unreadable.csv").mkdir()
-    assert "mend that" in complaint(root, unreadable=tmp_path / "unreadable.csv")
+    assert "fix that" in complaint(root, unreadable=tmp_path / "unreadable.csv")
 
 
 def test_a_class_that_would_vanish(tmp_path):
     root, listed = class_folders(tmp_path / "own", a=30, b=30, c=2), tmp_path / "unreadable.csv"
     for file in (root / "c").iterdir():
         file.write_text("text")
-    with pytest.raises(UserError, match="2 of 62 images.*none would be left to train on of c: mend"):
+    with pytest.raises(UserError, match="2 of 62 images.*none would be left to train on of c: repair"):
         images.load(root, report=str, unreadable=listed)
     assert listed.exists()
 
@@ -228,11 +228,11 @@ def test_more_than_fits_into_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(image_files, "available_memory", lambda: 30 * 3 * 100 * 100)
     monkeypatch.setattr(image_files, "decode", lambda *_: pytest.fail("it began"))
     message = complaint(root, image_size=101)
-    assert "30 images of 101×101 take up to 0.9 MB of memory, 0.9 MB are left: give --image_size 100 or less" in message
+    assert "30 images of 101×101 need up to 0.9 MB of memory, 0.9 MB are free: give --image_size 100 or less" in message
     monkeypatch.undo()
     monkeypatch.setattr(image_files, "available_memory", lambda: 30 * 3 * 100 * 100)
     assert images.load(root, image_size=100, report=lines.append).input_shape == (100, 100, 1)
-    assert "30 images of 100×100 take up to 0.9 MB" in lines[2]
+    assert "30 images of 100×100 need up to 0.9 MB" in lines[2]
     monkeypatch.setattr(image_files, "available_memory", lambda: 100)
     assert complaint(root).endswith("give fewer images")
 
@@ -252,8 +252,8 @@ BAD_TABLES = {
     "other split": ("file,label,split\nx/00.png,a,val\n", "line 2 has 'val' as split; give train or test"),
     "all to test on": ("file,label,split\nx/00.png,a,test\nx/01.png,b,test\n", "no images to train on"),
     "class to test on": ("file,label,split\nx/00.png,a,train\nx/01.png,b,train\nx/02.png,c,test\n", "all images of c "),
-    "one class": ("file,label,split\nx/00.png,a,train\nx/01.png,a,test\n", "one class alone, a"),
-    "one class but in truth": ("file,label,split,y_true\nx/00.png,a,train,b\nx/01.png,a,test,a\n", "one class alone"),
+    "one class": ("file,label,split\nx/00.png,a,train\nx/01.png,a,test\n", "one class only, a"),
+    "one class but in truth": ("file,label,split,y_true\nx/00.png,a,train,b\nx/01.png,a,test,a\n", "one class only"),
     "line break": ('file,label\nx/00.png,"a, ""b""\nc"\nx/01.png,b\n', "rename it"),
     "no line": ("file,label\n", "holds no images: add a line for each"),
     "empty": ("", "no column file or path or"),

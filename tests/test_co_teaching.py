@@ -56,7 +56,7 @@ def test_incv_discards_what_is_wrong_among_the_selected_by_its_estimate(pattern,
 
 def test_co_teaching_is_told_the_share_of_all_labels_that_is_wrong():
     """Of asym5 at .4 a fifth: half of the classes keep theirs."""
-    method = toy("co_teaching", noise_ratio=Noise("asym5", .4).wrong, epochs=200, batch_size=128)
+    method = toy("co_teaching", noise_ratio=Noise("asym5", .4).noise_rate, epochs=200, batch_size=128)
     assert method.schedule(10) == {"keep": 102}
 
 

@@ -92,14 +92,14 @@ def test_a_full_disk_leaves_the_old_file(kind, tmp_path):
     """The limit of a file's size stands for the disk's: to the writer both are an OSError in the middle of a write."""
     (tmp_path / f"old.{kind}").write_text("old")
     out, err = python(FULL, tmp_path, kind).communicate(timeout=60)
-    assert err == "" and re.fullmatch(f".*old.{kind}: File too large; mend that or write elsewhere.*\n", out)
+    assert err == "" and re.fullmatch(f".*old.{kind}: File too large; fix that or write elsewhere.*\n", out)
     assert files_in(tmp_path) == {f"old.{kind}": b"old"}
 
 
 def test_a_folder_that_is_gone_or_a_file(tmp_path):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "gone", tmp_path / "file"):
-        with pytest.raises(UserError, match=f"{folder}/a.json: .*; mend that or write elsewhere"):
+        with pytest.raises(UserError, match=f"{folder}/a.json: .*; fix that or write elsewhere"):
             write_json(folder / "a.json", {})
     (tmp_path / "a.json").mkdir()
     with pytest.raises(UserError, match="a.json: a device or a folder is there"):
@@ -216,5 +216,5 @@ def test_mutated_checkpoints_are_whole_or_set_aside(cases, tmp_path):
 
 def test_a_checkpoint_that_cannot_be_opened_is_no_riddle(tmp_path):
     (tmp_path / "a.npz").mkdir()
-    with pytest.raises(UserError, match="a.npz: Is a directory; mend that"):
+    with pytest.raises(UserError, match="a.npz: Is a directory; fix that"):
         load_arrays(tmp_path / "a.npz")

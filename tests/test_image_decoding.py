@@ -139,13 +139,13 @@ def test_memory_of_this_machine(monkeypatch):
                                           (8, "--image_size 8 or less, or fewer")])
 def test_what_would_fit_into_memory(side, advice, monkeypatch):
     monkeypatch.setattr(image_files, "available_memory", lambda: 1000 * 3 * side**2 + 1000)
-    with pytest.raises(UserError, match=f"are left: give {advice} images$"):
+    with pytest.raises(UserError, match=f"are free: give {advice} images$"):
         check_memory("own", 1000, 20, 20, 3, str)
 
 
 def test_what_cannot_be_resized_is_not_to_be_resized(monkeypatch):
     monkeypatch.setattr(image_files, "available_memory", lambda: 1000 * 3 * 9**2)
-    with pytest.raises(UserError, match="are left: give fewer images$"):
+    with pytest.raises(UserError, match="are free: give fewer images$"):
         image_files.read_files("a", ["b"] * 1000, np.ones(1000, bool), 20, "own", str, fixed=True)
 
 
@@ -155,7 +155,7 @@ def test_sizes_in_words(n, words, monkeypatch):
     said = []
     monkeypatch.setattr(image_files, "available_memory", lambda: n)
     check_memory("own", n, 1, 1, 1, said.append)
-    assert said == [f"own: {n:,} images of 1×1 take up to {words} of memory, {words} are left"]
+    assert said == [f"own: {n:,} images of 1×1 need up to {words} of memory, {words} are free"]
 
 
 @pytest.mark.parametrize("height, width, channels", [(2, 3, 1), (5, 4, 3)])
@@ -168,7 +168,7 @@ def test_need_is_that_of_all_pixels(height, width, channels, monkeypatch):
 
 def test_a_folder_that_cannot_be_read(tmp_path):
     Image.new("L", (4, 4)).save(tmp_path / "file.png")
-    with pytest.raises(UserError, match="cannot read the folder .*file.png: Not a directory; mend that"):
+    with pytest.raises(UserError, match="cannot read the folder .*file.png: Not a directory; fix that"):
         image_files.entries(tmp_path / "file.png")
 
 

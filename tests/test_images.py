@@ -56,7 +56,7 @@ def test_folder(tmp_path):
         assert (image == shades[file]).all() and file.split("/")[0] == data.classes[label]
     assert "6 of 30 images" in lines[0] and "as noisy as the rest" in lines[0]
     assert lines[1] == "pets: 3 classes, images to train on/to test on: Emu 4/1, cat 12/3, dog 8/2"
-    assert "30 images of 32×32 take up to 0.1 MB" in lines[2]
+    assert "30 images of 32×32 need up to 0.1 MB" in lines[2]
 
 
 def test_a_device_can_use_the_images_as_they_are(tmp_path):
@@ -195,7 +195,7 @@ def test_order_split_and_truth_of_a_csv(tmp_path):
     columns = ("baabba", "bbaabc", "train test train train test train".split())
     rows = [(f"./x/0{k}.png" if k else tmp_path / "x/00.png", *row) for k, row in enumerate(zip(*columns))][::-1]
     path = table(tmp_path / "own.csv", ("file", "label", "y_true", "split"), rows)
-    with pytest.warns(UserWarning, match="y_true has c, but no image is labelled so"):
+    with pytest.warns(UserWarning, match="y_true has c, but no image has this label"):
         data = images.load(path, report=str)
     assert data.files == ("./x/05.png", "./x/03.png", "./x/02.png", str(tmp_path / "x/00.png"))
     assert data.x_train[:, 0, 0, 0].tolist() == [5, 3, 2, 0] and data.x_test[:, 0, 0, 0].tolist() == [4, 1]

@@ -88,7 +88,7 @@ def test_a_file_system_without_locks_is_an_error_of_one_line(number, tmp_path, m
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("noisylabels.runs.run.lock_descriptor", lock_descriptor)
-    with pytest.raises(UserError, match=rf"\.INCV\.lock: {os.strerror(number)}; mend that or write elsewhere"):
+    with pytest.raises(UserError, match=rf"\.INCV\.lock: {os.strerror(number)}; fix that or write elsewhere"):
         with Run(tmp_path, "INCV", {}).session(never):
             never()
     assert files_in(tmp_path) == {".INCV.lock": b""}
@@ -100,7 +100,7 @@ def test_a_full_disk_at_the_lock_is_said_of_the_lock(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("noisylabels.runs.run.os.write", write)
-    with pytest.raises(UserError, match=r"\.INCV\.lock: No space left on device; mend that or write elsewhere"):
+    with pytest.raises(UserError, match=r"\.INCV\.lock: No space left on device; fix that or write elsewhere"):
         with Run(tmp_path, "INCV", {}).session(never):
             never()
 

@@ -107,7 +107,7 @@ def test_nothing_looks_as_if_the_truth_were_known(trained):
     )
     assert record["results"]["test_labels"] == "given"
     assert (
-        "how many labels are wrong is not known" in ended.out
+        "the true labels are unknown" in ended.out
         and "as noisy as the rest" in ended.out
     )
     assert not re.search(r"label precision|label recall|\bLP\b|\bnan\b|test accuracy", ended.out)
@@ -248,10 +248,10 @@ def test_where_the_truth_is_known_the_noise_is_measured(tmp_path):
     )
     known = experiment("--dataset", tmp_path / "pets/pets.csv", "--results_dir", tmp_path)
     wrong = float(np.mean(known.y_noisy != known.dataset.y_train))
-    assert 0 < wrong < 0.2 and known.wrong == known.identity["noise_ratio"] == wrong
+    assert 0 < wrong < 0.2 and known.data.noise_rate == known.identity["noise_ratio"] == wrong
     np.testing.assert_allclose(known.T.sum(axis=1), 1)
     assert known.noise == Noise(PROVIDED) and str(known).split("\n")[1].startswith(
-        "noise given, 5 labels wrong (0.104)"
+        "noise given, 5 mislabelled (0.104)"
     )
     flipped = experiment(
         "--dataset",
@@ -285,7 +285,7 @@ def test_labels_that_are_trusted_can_be_flipped(tmp_path):
     ]
     trusted = experiment(*flags, "--noise_ratio", ".25")
     assert trusted.noise == Noise("sym", 0.25) and trusted.dataset.clean_test
-    assert 0 < trusted.wrong == 0.25 and (trusted.y_noisy != trusted.dataset.y_train).mean() < 0.5
+    assert 0 < trusted.data.noise_rate == 0.25 and (trusted.y_noisy != trusted.dataset.y_train).mean() < 0.5
 
 
 @pytest.mark.parametrize(
@@ -318,7 +318,7 @@ def test_letters_are_shifted_but_not_mirrored(tmp_path):
     assert (letters.augmentation, letters.flip_tta) == ("translate", False)
     assert experiment(*flags, "--image_size", 8).settings.augmentation == "flip"
     with pytest.raises(
-        UserError, match="--no_mirror: --augmentation translate_flip makes mirror images"
+        UserError, match="--no_mirror: --augmentation translate_flip flips images"
     ):
         experiment(*flags, "--no_mirror", "--augmentation", "translate_flip")
 
@@ -338,7 +338,7 @@ def test_labels_from_a_file_are_given_and_those_of_the_data_set_the_truth(tmp_pa
     )
     assert (
         given.noise == Noise(PROVIDED)
-        and given.wrong == np.mean(noisy != y)
+        and given.data.noise_rate == np.mean(noisy != y)
         and given.assumed_pattern == "asym"
     )
     assert given.folder == tmp_path / "digits/given"

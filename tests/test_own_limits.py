@@ -73,7 +73,7 @@ def test_a_class_that_is_not_tested_does_not_vanish_by_the_damage_of_another(tmp
         assert images.load(tmp_path / "own", report=str).classes == ("a", "b", "rare")
     (tmp_path / "own" / "a" / "03.png").unlink()
     spoil(tmp_path / "own", "rare/00.png")
-    assert "none would be left to train on of rare: mend" in complaint(tmp_path / "own")
+    assert "none would be left to train on of rare: repair" in complaint(tmp_path / "own")
 
 
 def test_a_list_that_cannot_be_written_says_why(tmp_path):
@@ -81,7 +81,7 @@ def test_a_list_that_cannot_be_written_says_why(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     listed = tmp_path / "file" / "unreadable.csv"
     assert complaint(tmp_path / "own", unreadable=listed) == (
-        f"{listed}: File exists; mend that, or have the results elsewhere")
+        f"{listed}: File exists; fix that, or give another --results_dir")
 
 
 # ----------------------------------------------------------------------------------------------------- names and tables
@@ -202,7 +202,7 @@ def test_a_test_set_of_which_nothing_can_be_read_is_an_error(tmp_path):
         class_folders(tmp_path / "own" / part, a=n, b=n)
     for name in "ab":
         (tmp_path / f"own/test/{name}/00.png").write_bytes(b"no image")
-    assert "none would be left to test on: mend or replace these files" in complaint(tmp_path / "own")
+    assert "none would be left to test on: repair or replace these files" in complaint(tmp_path / "own")
 
 
 def test_a_test_set_without_classes(tmp_path):

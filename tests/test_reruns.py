@@ -193,7 +193,7 @@ def test_output_that_cannot_be_written(output, reason, tmp_path):
     with open("/dev/full" if output == "full disk" else writer, "w") as stdout:
         ended = shell("sweep", "--dry_run", "--results_dir", tmp_path, stdout=stdout)
     assert ended.code == 2 and ended.err.count("\n") == 1
-    assert f"standard output: {reason}; mend that" in ended.err
+    assert f"standard output: {reason}; fix that" in ended.err
 
 
 # -------------------------------------------------------------------------------------------------------- real images

@@ -147,7 +147,7 @@ def test_all_that_can_happen_to_INCV(tmp_path, tmp_path_factory):
 
     ended = shell(script, *arguments, "--results_dir", tmp_path, preexec_fn=limit_files)
     assert ended.code == 2 and ended.err.count("\n") == 1 and files_in(checkpoints) == {}
-    assert re.search(f"{checkpoints}/1[ab].npz: File too large; mend that or write elsewhere", ended.err)
+    assert re.search(f"{checkpoints}/1[ab].npz: File too large; fix that or write elsewhere", ended.err)
 
     for by, moment in ((signal.SIGTERM, when(is_importing)), (signal.SIGINT, when(is_building)),
                        (signal.SIGTERM, after_progress(.1))):

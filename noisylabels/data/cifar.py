@@ -124,7 +124,7 @@ def _read_split(
     """Return images uint8 (n, height, width, channels) and labels int64 (n,) of {file: rows}."""
     channels, height, width = layout.image
     n, end = sum(files.values()), 0
-    memory = mmap.mmap(-1, n * height * width * channels)       # aligned to a page, so a device can use it without a copy
+    memory = mmap.mmap(-1, n * height * width * channels)
     x, y = np.frombuffer(memory, np.uint8).reshape(n, height, width, channels), np.empty(n, np.int64)
     for file, rows in files.items():
         start, end = end, end + rows

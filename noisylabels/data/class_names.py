@@ -51,7 +51,7 @@ def class_codes(path: object, labels: list[str], truth: list[str] | None,
             raise UserError(f"{path}: the classes {other[:80]!a} and {name[:80]!a} differ only in "
                             "white space: give both the same name, or another one")
     if len(present) < 2:
-        raise UserError(f"{path} has one class alone, {listed(present)}: give images of two or "
+        raise UserError(f"{path} has one class only, {listed(present)}: give images of two or "
                         "more, and in a folder those of each in a folder of its own at the top")
     if len(present) > MAX_CLASSES:
         raise UserError(f"{path} has {len(present):,} classes, such as {listed(present[:3])}, more "

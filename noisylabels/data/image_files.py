@@ -1,12 +1,15 @@
-"""Image files as uint8 arrays: decoded in parallel, once, into memory that was asked for before."""
+"""Read image files into uint8 arrays, decoded in parallel into reserved memory."""
+
 import math
 import mmap
 import os
 import time
 import warnings
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -20,66 +23,77 @@ SUFFIXES = (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", "
             ".tiff", ".webp")
 SYSTEM = {"@eadir", "#recycle", "@recycle", "$recycle.bin", "recycler", "__macosx", "lost+found",
           "system volume information", "thumbnails", ".thumbnails", ".trashes", ".spotlight-v100",
-          ".fseventsd"}         # folders of systems and devices, whose images are none of the user's
-FEW_BITS = 14                   # of 16: images that use no more are a quarter as bright, or less
-CHUNK = 32                      # images that a thread takes at once
-BLOCK = 2**24                   # bytes of an npz that are read at once
+          ".fseventsd"}  # folders of operating systems and devices
+FEW_BITS = 14  # of 16: images that use no more have at most a quarter of the brightness
+CHUNK = 32  # images per task of a thread
+BLOCK = 2**24  # bytes of an npz read at once
 
 
-def available_memory():
-    """Bytes that are left, of the machine's memory and its container's; where nothing says that, all that it has."""
+def available_memory() -> float:
+    """Return the free bytes of the machine and its container; all bytes if that is unknown."""
     found = hardware.free_memory()
-    if found == math.inf and hasattr(os, "sysconf"):        # not Linux; Windows does not say
+    if found == math.inf and hasattr(os, "sysconf"):        # not Linux; unknown on Windows
         found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return found
 
 
-def check_memory(name, n, height, width, channels, report, fixed=False):
-    """Says what n images take; raises UserError, with the size that would fit unless it is fixed, if there is less."""
+def check_memory(
+    name: str,
+    n: int,
+    height: int,
+    width: int,
+    channels: int,
+    report: Callable[[str], None],
+    fixed: bool = False,
+) -> None:
+    """Report the memory that n images need; UserError if there is less.
+
+    The error names a size that fits, unless the size is `fixed`.
+    """
     need, available = n * height * width * channels, available_memory()
-    what = f"{name}: {n:,} images of {height}×{width} take up to {_size(need)} of memory, {_size(available)} are left"
+    what = f"{name}: {n:,} images of {height}×{width} need up to {_size(need)} of memory, {_size(available)} are free"
     if need > available:
         fits = 0 if fixed else int((available / (n * channels)) ** .5)
         raise UserError(f"{what}: give {f'--image_size {fits} or less, or ' if fits > 7 else ''}fewer images")
     report(what)
 
 
-def pages(*shape):
-    """An array of uint8 that begins at a page of memory, so that a device can use it as it is; zeros."""
+def pages(*shape: int) -> np.ndarray:
+    """Return zeros, uint8, aligned to a page of memory, so a device can use them without a copy."""
     size = math.prod(shape)
     return np.frombuffer(mmap.mmap(-1, max(1, size)), np.uint8, size).reshape(shape)
 
 
 class Store:
-    """Room for n square images of one channel, or of three as soon as one of them is in colour.
+    """Memory for n square images: grey, or in colour as soon as one image is.
 
-    Memory: that of n images in colour is reserved, but only taken from the machine once there is one.
+    Memory for n colour images is reserved, but not used before there is one.
     """
 
-    def __init__(self, n, size):
+    def __init__(self, n: int, size: int) -> None:
         self.shape, self.memory, self.filled, self.channels = (n, size, size), pages(n * size * size * 3), 0, 1
 
     @property
-    def images(self):
-        """What was added, (filled, size, size, channels)."""
+    def images(self) -> np.ndarray:
+        """The images added so far, (filled, size, size, channels)."""
         return self._all()[:self.filled]
 
-    def add(self, images):
-        """Adds images (k, size, size), or (k, size, size, 3)."""
+    def add(self, images: np.ndarray) -> None:
+        """Add images (k, size, size), or (k, size, size, 3)."""
         if images.ndim == 4:
             self.widen()
         start, self.filled = self.filled, self.filled + len(images)
         self._all()[start:self.filled] = images if images.ndim == 4 else images[..., np.newaxis]
 
-    def widen(self):
-        """Makes grey images ones of three channels, in place, from the last to the first."""
+    def widen(self) -> None:
+        """Give grey images three channels, in place, from the last to the first."""
         if self.channels == 1:
             grey, self.channels = self._all(), 3
             for end in range(self.filled, 0, -CHUNK):
                 block = slice(max(0, end - CHUNK), end)
                 self._all()[block] = grey[block].copy()
 
-    def _all(self):
+    def _all(self) -> np.ndarray:
         shape = (*self.shape, self.channels)
         return self.memory[:math.prod(shape)].reshape(shape)
 
@@ -100,11 +114,11 @@ def entries(folder: str | Path, system: list[str] | None = None) -> list[os.DirE
                     kept.append(entry)
         return sorted(kept, key=lambda entry: entry.name)
     except OSError as error:
-        raise UserError(f"cannot read the folder {folder}: {error.strerror}; mend that") from None
+        raise UserError(f"cannot read the folder {folder}: {error.strerror}; fix that") from None
 
 
-def _is_folder(entry):
-    """Also of a link that leads nowhere, or in a circle."""
+def _is_folder(entry: os.DirEntry) -> bool:
+    """Return whether an entry is a folder, also for links that are broken or circular."""
     return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
 
 
@@ -139,12 +153,45 @@ def images_beneath(root: str | Path, top: str,
     return sorted(found), other
 
 
-def read_files(base, files, test, size, name, report, fixed=False):
-    """Decodes image files in parallel: x_train and x_test without those that cannot be read, and {index: why}.
+def read_files(
+    base: str | Path,
+    files: Sequence[str],
+    test: np.ndarray,
+    size: int,
+    name: str,
+    report: Callable[[str], None],
+    fixed: bool = False,
+) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+    """Decode image files in parallel.
 
-    base: the folder that `files`, n str, are relative to. test: bool (n,), those of the test set. size: pixels a side.
-    name: the data set's, for `report`, which is called with what memory it takes, and with how far it is: every ten per
-    cent, but not more often than once a second. fixed: nobody can choose another size. UserError: it does not fit.
+    Parameters
+    ----------
+    base : path
+        Folder that the files are relative to.
+    files : sequence of str
+        The n files.
+    test : np.ndarray
+        Files of the test set, bool (n,).
+    size : int
+        Side in pixels.
+    name : str
+        Name of the data set, for messages.
+    report : callable
+        Receives the memory needed, and the progress at most once a second.
+    fixed : bool
+        The user cannot choose another size.
+
+    Returns
+    -------
+    x_train, x_test : np.ndarray
+        The readable images, uint8 (k, size, size, channels).
+    unreadable : dict
+        Reason by index of the file.
+
+    Raises
+    ------
+    UserError
+        The images do not fit into memory.
     """
     check_memory(name, len(files), size, size, 3, report, fixed)
     base, stores, unreadable, peaks = os.fspath(base), [], {}, []
@@ -165,17 +212,19 @@ def read_files(base, files, test, size, name, report, fixed=False):
     return *(store.images for store in stores), unreadable
 
 
-def _decode_all(paths, size, title, report):
-    """Decode files in parallel, into a Store of those that can be read, in their order.
+def _decode_all(
+    paths: list[str], size: int, title: str, report: Callable[[str], None]
+) -> tuple[Store, dict[int, str], list[int]]:
+    """Decode files in parallel, in their order.
 
-    Returns it, {place in paths: why not}, and the peaks of `image_decoding.decode`.
+    Returns the readable images, the reason by index of the others, and the peaks of `decode`.
     """
     store, unreadable, workers = Store(len(paths), size), {}, hardware.cores()
     peaks = []
     start = last = time.monotonic()
     Image.init()
     with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
-        warnings.simplefilter("ignore")                     # Pillow's, of what is odd in a file but does no harm
+        warnings.simplefilter("ignore")                     # of Pillow, about harmless oddities
         running, chunks = deque(), range(0, len(paths), CHUNK)
         for first in chunks[:2 * workers]:
             running.append(pool.submit(_decode_chunk, paths, first, size))
@@ -195,13 +244,15 @@ def _decode_all(paths, size, title, report):
     return store, unreadable, peaks
 
 
-def _decode_chunk(paths, first, size):
-    """Decode CHUNK files from `first` on, as `_decode_all`; images (k, size, size) or (k, size, size, 3)."""
+def _decode_chunk(
+    paths: list[str], first: int, size: int
+) -> tuple[np.ndarray, dict[int, str], list[int]]:
+    """Decode CHUNK files from `first` on, to (k, size, size) or (k, size, size, 3)."""
     images, reasons, peaks = [], {}, []
     for k, path in enumerate(paths[first:first + CHUNK], first):
         try:
             images.append(decode(path, size, peaks))
-        except Exception as error:                          # Pillow raises a dozen kinds, all of damage
+        except Exception as error:                          # Pillow raises many kinds for damage
             reasons[k] = _reason(error)
     if any(image.ndim == 3 for image in images):
         images = [np.broadcast_to(image[..., np.newaxis] if image.ndim == 2 else image, (size, size, 3))
@@ -209,19 +260,41 @@ def _decode_chunk(paths, first, size):
     return np.array(images, np.uint8), reasons, peaks
 
 
-def _reason(error):
-    """Why a file could not be decoded, in a few words."""
+def _reason(error: Exception) -> str:
+    """Return in a few words why a file could not be decoded."""
     if isinstance(error, Image.UnidentifiedImageError):
         return f"no image of a known format ({', '.join(FORMATS)})"
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
     return " ".join(ascii(words)[1:-1].split())[:200]
 
 
-def read_arrays(path, name, parts, test, size, report):
-    """The images of an npz, x_train and x_test, at size × size pixels, or as they are where size is None.
+def read_arrays(
+    path: Path,
+    name: str,
+    parts: list[tuple[str, tuple[int, ...], bool]],
+    test: np.ndarray,
+    size: int | None,
+    report: Callable[[str], None],
+) -> list[np.ndarray]:
+    """Read the images of an npz, as training and test images.
 
-    parts: list of (array, shape (n, height, width, channels), whether in Fortran order). test: bool, of all their rows.
-    name, report: see read_files. Raises UserError where it is damaged, or does not fit into memory.
+    Parameters
+    ----------
+    path : Path
+        The npz.
+    parts : list of (str, tuple, bool)
+        Array, shape (n, height, width, channels), and whether it is in Fortran order.
+    test : np.ndarray
+        Rows of the test set, bool, for all arrays together.
+    size : int, optional
+        Side in pixels; by default the images keep their size.
+    name, report
+        See `read_files`.
+
+    Raises
+    ------
+    UserError
+        The file is damaged, or does not fit into memory.
     """
     height, width, channels = (size, size, parts[0][1][3]) if size else parts[0][1][1:]
     check_memory(name, len(test), height, width, channels, report)
@@ -242,8 +315,8 @@ def read_arrays(path, name, parts, test, size, report):
     return x
 
 
-def _blocks(file, shape, fortran):
-    """The rows of an array of uint8, as arrays (k, height, width, channels) of BLOCK bytes; in Fortran order all."""
+def _blocks(file: BinaryIO, shape: tuple[int, ...], fortran: bool) -> Iterator[np.ndarray]:
+    """Yield an array of uint8 as blocks of rows; in Fortran order as one block."""
     bytes_a_row = math.prod(shape[1:])
     rows = shape[0] if fortran else max(1, BLOCK // bytes_a_row)
     for start in range(0, shape[0], rows):
@@ -252,6 +325,6 @@ def _blocks(file, shape, fortran):
         yield pixels.reshape(k, *shape[1:], order="F" if fortran else "C")
 
 
-def _size(n):
-    """Bytes in words."""
+def _size(n: float) -> str:
+    """Format bytes."""
     return f"{n / 1e9:,.1f} GB" if n >= 1e9 else f"{n / 1e6:,.1f} MB"

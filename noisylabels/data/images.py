@@ -1,9 +1,11 @@
-"""A person's own images, with labels that may be wrong: a folder, a CSV or an npz. Nothing in them is ever run."""
+"""Custom images with observed labels, from a folder, a CSV or an npz. No code in them is executed."""
+
 import contextlib
 import csv
 import math
 import os
 import warnings
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
@@ -20,29 +22,61 @@ from noisylabels.errors import UserError
 from noisylabels.names import listed
 from noisylabels.seeding import derived_seed
 
-SIZE = 32                       # pixels a side to which files are decoded, where nothing else is asked for
-TEST_SPLIT = .2
-MAX_UNREADABLE = .05           # of all files
+SIZE = 32  # default side in pixels of decoded files
+TEST_SPLIT = 0.2
+MAX_UNREADABLE = 0.05  # share of all files
 
 
-def load(path, image_size=None, test_split=None, seed=0, image_column=None, label_column=None, no_mirror=False,
-         unreadable=None, report=print):
-    """The data set in a folder, a CSV or an npz, as a Dataset whose observed labels are `given`.
+def load(
+    path: str | Path,
+    image_size: int | None = None,
+    test_split: float | None = None,
+    seed: int = 0,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    no_mirror: bool = False,
+    unreadable: Path | None = None,
+    report: Callable[[str], None] = print,
+) -> Dataset:
+    """Load custom images and their observed labels.
 
-    A folder: the top level is the class, or train/ and test/ are, with the same classes in each. A CSV: a column of
-    files, one of labels, and `split` and `y_true` if it has them. An npz: `sources.ARRAYS`, uint8, y_true beside y.
-    image_size: pixels a side; by default 32, and for an npz as it is. Files are resized as a whole, not cropped, and
-    keep one channel where all of them are grey. test_split: the share, of each class alike and drawn from
-    derived_seed(seed, "test split"), that is set aside where there is no test set, by default a fifth. no_mirror: a
-    mirror image need not be of its image's class. unreadable: path of a CSV (file,
-    reason) that lists the files that cannot be read, if there are any; they are left out. report: takes lines to log.
-    Raises UserError for what cannot be a data set, and what does not fit into memory. Warns of what is left out.
+    Parameters
+    ----------
+    path : path
+        A folder with one subfolder per class, or with such folders in train/ and test/; a CSV with
+        columns for files and labels, and optionally `split` and `y_true`; or an npz, see
+        `sources.ARRAYS`.
+    image_size : int, optional
+        Side in pixels; by default 32, for an npz its own. Images are resized without cropping. They
+        keep one channel if all are grey.
+    test_split : float, optional
+        Share of each class held out for testing if there is no test set; by default 0.2.
+    seed : int
+        Random seed of that split.
+    image_column, label_column : str, optional
+        Columns of a CSV.
+    no_mirror : bool
+        A flipped image may belong to another class.
+    unreadable : Path, optional
+        CSV (file, reason) for the files that cannot be read. They are left out.
+    report : callable
+        Receives lines to log.
+
+    Returns
+    -------
+    Dataset
+        The observed labels are in `given`.
+
+    Raises
+    ------
+    UserError
+        This is no data set, or it does not fit into memory.
     """
     path = Path(path)
     kind = "folder" if path.is_dir() else path.suffix.lower()
     if kind not in ("folder", ".csv", ".npz") or not (path.is_dir() or path.is_file()):
-        raise UserError(f"{path} is no data set that is there: give a folder with a folder of images for each class, a "
-                        ".csv with columns of files and labels, or an .npz")
+        raise UserError(f"{path} is no existing data set: give a folder with one subfolder of images per class, a "
+                        ".csv with columns for files and labels, or an .npz")
     if kind != ".csv" and (image_column or label_column):
         raise UserError(f"--image_column and --label_column choose columns of a .csv: leave them out with {path}")
     if kind == "folder":
@@ -56,10 +90,10 @@ def load(path, image_size=None, test_split=None, seed=0, image_column=None, labe
     test = samples.test
     own_split = test is not None
     if not own_split:
-        test = _set_aside(given, test_split or TEST_SPLIT, seed)
+        test = _held_out(given, test_split or TEST_SPLIT, seed)
         whose = "as noisy as the rest" if truth is None else "those of y_true"
-        report(f"{name}: no test set, so {test.sum():,} of {len(test):,} images, of each class alike, are set aside "
-               f"before anything else; their labels are {whose}")
+        report(f"{name}: no test set, so {test.sum():,} of {len(test):,} images are held out for testing, the same "
+               f"share of each class; their labels are {whose}")
     elif test_split:
         raise UserError(f"argument --test_split: {path} has a test set of its own: leave it out")
     _check_classes(path, classes, given, truth, test, own_split)
@@ -89,8 +123,8 @@ def load(path, image_size=None, test_split=None, seed=0, image_column=None, labe
 
 # ------------------------------------------------------------------------------------------------ classes and the split
 
-def _set_aside(given, share, seed):
-    """Which images are to test on, bool (n,): a share of each class, drawn by the seed. A class's only image is not."""
+def _held_out(given: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Draw a share of each class for testing, bool (n,). The only image of a class is never drawn."""
     several = np.flatnonzero(np.bincount(given)[given] > 1)
     n, n_classes = math.ceil(share * len(several)), len(np.unique(given[several]))
     if not max(1, n_classes) <= n <= len(several) - n_classes:
@@ -103,8 +137,15 @@ def _set_aside(given, share, seed):
     return test
 
 
-def _check_classes(path, classes, given, truth, test, own_split):
-    """Raises UserError where there is nothing to train on, or to test on, or a class is only tested on."""
+def _check_classes(
+    path: Path,
+    classes: tuple[str, ...],
+    given: np.ndarray,
+    truth: np.ndarray | None,
+    test: np.ndarray,
+    own_split: bool,
+) -> None:
+    """Raise UserError if the training or test set is empty, or a class is in the test set only."""
     if truth is not None and not np.isin(truth, given).any():
         raise UserError(f"{path}: y_true has no class of the labels: it has {classes[truth[0]]!a}, they have "
                         f"{classes[given[0]]!a}; write both alike")
@@ -114,20 +155,32 @@ def _check_classes(path, classes, given, truth, test, own_split):
     tested = np.bincount(given[test], minlength=len(classes)) > 0
     alone = [classes[k] for k in np.flatnonzero(tested & ~trained)]
     if alone:
-        mend = "put some into the training set" if own_split else "give a smaller --test_split, or more of them"
-        raise UserError(f"{path}: all images of {listed(alone)} are in the test set: {mend}")
+        remedy = "give a smaller --test_split, or more of them"
+        if own_split:
+            remedy = "put some into the training set"
+        raise UserError(f"{path}: all images of {listed(alone)} are in the test set: {remedy}")
     if trained.sum() < 2:
-        raise UserError(f"{path} has labels of one class alone, {classes[trained.argmax()]}: give images of two")
+        raise UserError(f"{path} has labels of one class only, {classes[trained.argmax()]}: give images of two")
     if not trained.all():
         unseen = [classes[k] for k in np.flatnonzero(~trained)]
-        warnings.warn(f"{path}: y_true has {listed(unseen)}, but no image is labelled so", stacklevel=3)
+        warnings.warn(f"{path}: y_true has {listed(unseen)}, but no image has this label", stacklevel=3)
 
 
-def _check_readable(n, unreadable, path, lost):
-    """Lists the files that could not be read in a CSV, and raises UserError if they are more than 5 %.
+def _check_readable(
+    n: int, unreadable: list[tuple[str, str]], path: Path | None, lost: str
+) -> None:
+    """List unreadable files in a CSV; raise UserError if they are more than 5 % or leave nothing.
 
-    n: files in all. unreadable: list of (file, reason). path: of the CSV, or None; without such files there will be
-    none. lost: for what no image would be left, in words, which is an error, too.
+    Parameters
+    ----------
+    n : int
+        Number of all files.
+    unreadable : list of (str, str)
+        File and reason.
+    path : Path, optional
+        The CSV; it is deleted if all files are readable.
+    lost : str
+        What no image would be left for, in words; "" if there is nothing.
     """
     if path is not None:
         _write_list(Path(path), unreadable)
@@ -137,14 +190,14 @@ def _check_readable(n, unreadable, path, lost):
     which = f"{len(unreadable):,} of {n:,} images cannot be read, such as {first}"
     which += "" if path is None else f"; all are in {path}"
     if lost:
-        raise UserError(f"{which}; none would be left to {lost}: mend or replace these files")
+        raise UserError(f"{which}; none would be left to {lost}: repair or replace these files")
     if len(unreadable) > MAX_UNREADABLE * n:
-        raise UserError(f"{which}; more than {100 * MAX_UNREADABLE:.0f} %: mend or remove these files")
+        raise UserError(f"{which}; more than {100 * MAX_UNREADABLE:.0f} %: repair or remove these files")
     warnings.warn(f"{which}; they are left out", stacklevel=3)
 
 
-def _write_list(path, unreadable):
-    """A CSV (file, reason) that appears whole or not at all; where nothing is to be listed an older one disappears."""
+def _write_list(path: Path, unreadable: list[tuple[str, str]]) -> None:
+    """Write a CSV (file, reason) atomically; delete it if the list is empty."""
     part = path.with_name(f".{path.stem}.{os.urandom(6).hex()}.part{path.suffix}")
     try:
         if not unreadable:
@@ -158,4 +211,4 @@ def _write_list(path, unreadable):
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink()
-        raise UserError(f"{path}: {error.strerror or error}; mend that, or have the results elsewhere") from None
+        raise UserError(f"{path}: {error.strerror or error}; fix that, or give another --results_dir") from None

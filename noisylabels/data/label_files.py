@@ -1,10 +1,12 @@
-"""Labels from files: npy, npz, CSV, and the `.pt` of CIFAR-N. They are read without running anything from them."""
+"""Labels from .csv, .npy, .npz, and the .pt of CIFAR-N. No code in them is executed."""
+
 import contextlib
 import os
 import pickle
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -102,8 +104,8 @@ def _matching(path: Path, labels: np.ndarray, files: Sequence[str] | None, datas
 
 
 @contextlib.contextmanager
-def damage(problem):
-    """Turns whatever a damaged file raises within the block into a UserError; zipfile and NumPy raise a dozen kinds."""
+def damage(problem: str) -> Iterator[None]:
+    """Turn all errors in the block into a UserError. zipfile and NumPy raise many kinds for damage."""
     try:
         yield
     except UserError:
@@ -113,8 +115,8 @@ def damage(problem):
         raise UserError(f"{problem} ({reason})") from None
 
 
-def array_header(file):
-    """Shape, whether it is in Fortran order, and dtype of the npy at the start of a binary file. ValueError: no npy."""
+def array_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Return shape, whether in Fortran order, and dtype of an npy; ValueError if it is none."""
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise ValueError("its format is newer")
@@ -122,10 +124,22 @@ def array_header(file):
     return read(file)
 
 
-def read_label_array(what, open_file, n):
-    """The whole numbers or text of an npy, (n,) or (n, 1), as an array (n,). Objects are not read.
+def read_label_array(what: str, open_file: Callable[[], BinaryIO], n: int) -> np.ndarray:
+    """Read whole numbers or text from an npy of shape (n,) or (n, 1).
 
-    what: its name, for errors. open_file: a function that opens it. n: how many there must be. Raises UserError.
+    Parameters
+    ----------
+    what : str
+        Name of the array, for errors.
+    open_file : callable
+        Opens the file.
+    n : int
+        Required number of labels.
+
+    Raises
+    ------
+    UserError
+        The array is damaged, or has another shape or type. Objects are not read.
     """
     with damage(f"{what} is damaged or no array of NumPy: save it anew"), open_file() as file:
         shape, _, dtype = array_header(file)
@@ -139,34 +153,34 @@ def read_label_array(what, open_file, n):
         return np.frombuffer(file.read(n * dtype.itemsize), dtype, n)
 
 
-def open_npz(path):
-    """The zip file of an npz, and the names of the arrays in it. Raises UserError where it is none."""
+def open_npz(path: str | Path) -> tuple[zipfile.ZipFile, list[str]]:
+    """Return the zip file of an npz and the names of its arrays; UserError if it is none."""
     with damage(f"{path} is damaged or no npz: save it anew with numpy.savez"):
         archive = zipfile.ZipFile(path)
     return archive, [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
 
 
-def _npy(path, key, n):
+def _npy(path: Path, key: str, n: int) -> dict[str, np.ndarray]:
     if key:
         raise UserError(f"{path} holds one array without keys: give {path} without #{key}")
     return {"": read_label_array(path, lambda: open(path, "rb"), n)}
 
 
-def _npz(path, key, n):
+def _npz(path: Path, key: str, n: int) -> dict[str, np.ndarray]:
     archive, keys = open_npz(path)
     with archive:
         return {name: read_label_array(f"{path}: {name}", lambda name=name: archive.open(f"{name}.npy"), n)
                 for name in keys_to_read(path, key, keys)}
 
 
-def _pt(path, key, n):
-    """Of a torch file: a zip, uncompressed, with the pickle of a dictionary of arrays or tensors in it."""
-    limit = 1000 * n + 2**20                                # bytes; CIFAR-10N's has 6 arrays, 72 bytes an image at most
+def _pt(path: Path, key: str, n: int) -> dict[str, np.ndarray]:
+    """Read a file of torch.save: an uncompressed zip with a pickled dictionary of arrays or tensors."""
+    limit = 1000 * n + 2**20  # bytes; CIFAR-10N has 6 arrays of at most 72 bytes per image
     with damage(f"{path} is damaged, or no file of torch.save with a dictionary of labels: get it anew or give an npz"):
         with zipfile.ZipFile(path) as archive:
             members = {name.partition("/")[2]: name for name in archive.namelist()}
 
-            def member(name):
+            def member(name: str) -> bytes:
                 info = archive.getinfo(members[name])
                 if info.compress_type != zipfile.ZIP_STORED or info.file_size > limit:
                     raise ValueError("compressed, or too long")
@@ -184,8 +198,8 @@ def _pt(path, key, n):
     return found
 
 
-def _torch_numbers(array, member):
-    """The numbers of an Array or Tensor. member: a function that reads a file of the zip. Errors are of many kinds."""
+def _torch_numbers(array: Array | Tensor, member: Callable[[str], bytes]) -> np.ndarray:
+    """Return the numbers of an array or tensor. `member` reads a file of the zip."""
     if type(array) is Tensor:
         if array.stride not in ((1,), (1, 1)):
             raise ValueError("a view of another tensor")
@@ -229,21 +243,21 @@ def _indices(what: object, values: np.ndarray | list[str], dataset: Dataset,
     return codes
 
 
-def distinct(texts):
-    """The different ones of a list of str, sorted, and for each of the list its place among them, int64 (n,)."""
+def distinct(texts: list[str]) -> tuple[list[str], np.ndarray]:
+    """Return the sorted distinct texts, and the index of each text among them, int64 (n,)."""
     present = sorted(set(texts))
     rank = {text: k for k, text in enumerate(present)}
     return present, np.fromiter((rank[text] for text in texts), np.int64, len(texts))
 
 
-def whole_number(text):
-    """The int that a text is, such as -3 or 012; None where it is none."""
+def whole_number(text: str) -> int | None:
+    """Parse a whole number such as -3 or 012; None if it is none."""
     digits = text.removeprefix("-")
     return int(text) if digits.isascii() and digits.isdecimal() and len(digits) < 20 else None
 
 
-def label_texts(what, values):
-    """Labels, an array (n,) of whole numbers or text or a list of str, as a list of str. UserError: not in UTF-8."""
+def label_texts(what: object, values: np.ndarray | list[str]) -> list[str]:
+    """Return labels, whole numbers or text, as text; UserError if they are not encoded in UTF-8."""
     try:
         values = values.tolist() if isinstance(values, np.ndarray) else values
         return [value.decode() if isinstance(value, bytes) else str(value) for value in values]

@@ -1,8 +1,10 @@
-"""Where a person's own images and labels are: in a folder, a CSV or an npz; nothing is decoded here yet."""
+"""Find custom images and their labels in a folder, a CSV or an npz, without decoding images."""
+
 import os
 import warnings
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -20,18 +22,22 @@ from noisylabels.data.structure import FileFinder, check_levels, resembling_mask
 from noisylabels.errors import UserError
 from noisylabels.names import listed
 
-ARRAYS = (("x", "y", "", ""), ("x_train", "y_train", "x_test", "y_test"),       # images, labels, and those to test on
-          ("train_images", "train_labels", "test_images", "test_labels"))
+# Images and labels, then those of the test set.
+ARRAYS = (
+    ("x", "y", "", ""),
+    ("x_train", "y_train", "x_test", "y_test"),
+    ("train_images", "train_labels", "test_images", "test_labels"),
+)
 
 
 class Samples(NamedTuple):
-    """What is known of n images before they are read."""
+    """Names and labels of n images that are not read yet."""
 
-    files: list                 # str, for a person to find them by
-    labels: list                # str, as they came
-    truth: list | None          # str, where the true ones are given as well
-    test: np.ndarray | None     # bool (n,), which are to test on; None where nothing says so
-    paths: list | None = None   # str, where the files are if not at their names
+    files: list[str]  # names, for the user
+    labels: list[str]  # observed labels
+    truth: list[str] | None  # true labels, if known
+    test: np.ndarray | None  # test images, bool (n,); None if unknown
+    paths: list[str] | None = None  # of the files, if they differ from the names
 
 
 # ------------------------------------------------------------------------------------------------------------- folders
@@ -48,7 +54,7 @@ def in_folder(path: Path) -> Samples:
     if train and test is not None:
         if not test:
             raise UserError(f"{path}: test/ has no folders of classes: put its images into some, or "
-                            "give train/ alone, to have a part of it set aside")
+                            "give train/ alone, to hold out a part of it")
         if train != test:
             differ = sorted(set(train) ^ set(test))
             raise UserError(f"{path}: train/ and test/ hold different classes, only one has "
@@ -147,8 +153,8 @@ def _column(path: Path, header: list[str], known: tuple[str, ...], named: str | 
     return fit[0]
 
 
-def in_arrays(path):
-    """The labels in an npz, and where its images are: a list of (array, shape, whether in Fortran order)."""
+def in_arrays(path: Path) -> tuple[Samples, list[tuple[str, tuple[int, ...], bool]]]:
+    """Return the labels in an npz, and its images as (array, shape, whether in Fortran order)."""
     archive, keys = open_npz(path)
     forms = [form for form in ARRAYS if form[0] in keys]
     if len(forms) != 1:
@@ -163,11 +169,12 @@ def in_arrays(path):
     true = "y_true" if x == "x" and "y_true" in keys else ""
     used = {true, *(name for pair in pairs for name in pair)} - {""}
     if not used <= set(keys):
-        raise UserError(f"{path} lacks {listed(sorted(used - set(keys)))} beside {listed(keys)}: add it")
+        missing = listed(sorted(used - set(keys)))
+        raise UserError(f"{path} has {listed(keys)}, but lacks {missing}: add it")
     if used < set(keys):
         warnings.warn(f"{path}: left out: {listed([key for key in keys if key not in used])}", stacklevel=3)
     with archive:
-        def labels(name, n):
+        def labels(name: str, n: int) -> list[str]:
             what = f"{path}: {name}"
             return label_texts(what, read_label_array(what, lambda: archive.open(f"{name}.npy"), n))
 
@@ -180,13 +187,13 @@ def in_arrays(path):
         truth = labels(true, len(given)) if true else None
     shapes = [shape[1:] for _, shape, _ in parts]
     if len(set(shapes)) > 1:
-        raise UserError(f"{path}: images to train on are {shapes[0]}, those to test on {shapes[1]}: make them alike")
+        raise UserError(f"{path}: training images are {shapes[0]}, test images {shapes[1]}: give them the same shape")
     test = np.arange(len(given)) >= parts[0][1][0] if len(parts) > 1 else None
     return Samples(files, given, truth, test), parts
 
 
-def _image_shape(path, name, archive):
-    """Shape (n, height, width, channels) of the images in an array of an npz, and whether it is in Fortran order."""
+def _image_shape(path: Path, name: str, archive: ZipFile) -> tuple[tuple[int, ...], bool]:
+    """Return the shape (n, height, width, channels) of an array, and whether it is in Fortran order."""
     with damage(f"{path}: {name} is damaged or no array of NumPy: save it anew"), archive.open(f"{name}.npy") as file:
         shape, fortran, dtype = array_header(file)
     whole = (*shape, 1) if len(shape) == 3 else shape

@@ -13,7 +13,7 @@ import numpy as np
 from noisylabels.csv_files import quoting
 from noisylabels.errors import UserError
 
-DISK_REMEDY = "mend that or write elsewhere, and give the command again: what is on disk is whole"
+DISK_REMEDY = "fix that or write elsewhere, and give the command again: what is on disk is whole"
 ABANDONED = 3600        # seconds after which a temporary file is taken for that of a process that was killed
 
 
