@@ -32,6 +32,12 @@ def test_links_lead_somewhere(page):
             assert other.exists() and (not anchor or anchor in anchors(other)), target
 
 
+def test_tests_named_in_docs_exist():
+    known = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    named_tests = {name for page in PAGES for name in re.findall(r"`(test_\w+\.py)`", page.read_text())}
+    assert named_tests and named_tests <= known
+
+
 def named(column):
     """Return the name of a column in docs/outputs.md."""
     return re.sub(r"_[12]$", "_k", column)
