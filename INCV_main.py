@@ -57,9 +57,10 @@ def run(args: Namespace) -> None:
         print_summary(done.experiment.folder, done.method)
     draw.summary(args.results_dir, data.dataset.name)
     folder = plan.experiment.folder
+    measure = "test accuracy" if data.dataset.clean_test else "agreement with test labels"
     opened = {
-        folder / f"{plan.method}_result.csv": "test accuracy of the networks",
-        figure_path(folder / f"{plan.method}_training.png"): "test accuracy over the epochs",
+        folder / f"{plan.method}_result.csv": f"{measure} of the networks",
+        figure_path(folder / f"{plan.method}_training.png"): f"{measure} over the epochs",
         Path(args.results_dir, data.dataset.name, "table.md"): "all methods and noise settings",
     }
     print_files(opened, folder)

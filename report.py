@@ -55,7 +55,7 @@ def run(args):
 def to_open(folder: Path) -> dict[Path, str]:
     """Return the files of a data set's results that show all of its runs: {path: description}."""
     return {
-        folder / "table.md": "test accuracy of all methods",
+        folder / "table.md": "comparison of all methods",
         figure_path(folder / "INCV.png"): "label precision and recall of the selections",
         figure_path(folder / "Verify_Theory.png"): "theory and measurement",
     }

@@ -249,7 +249,7 @@ def test_where_the_truth_is_known_the_noise_is_measured(tmp_path):
     known = experiment("--dataset", tmp_path / "pets/pets.csv", "--results_dir", tmp_path)
     wrong = float(np.mean(known.y_noisy != known.dataset.y_train))
     assert 0 < wrong < 0.2 and known.data.noise_rate == known.identity["noise_ratio"] == wrong
-    np.testing.assert_allclose(known.T.sum(axis=1), 1)
+    np.testing.assert_allclose(known.data.T.sum(axis=1), 1)
     assert known.noise == Noise(PROVIDED) and str(known).split("\n")[1].startswith(
         "noise given, 5 mislabelled (0.104)"
     )
@@ -372,7 +372,7 @@ def test_labels_from_a_file_are_for_all_images_where_the_test_set_is_set_aside(t
             crowd,
             file.split("/")[0],
         )
-    assert made.dataset.clean_test and 0 < made.wrong < 0.2
+    assert made.dataset.clean_test and 0 < made.data.noise_rate < 0.2
 
 
 # ---------------------------------------------------------------------------------------------- sweeps and reports

@@ -271,7 +271,7 @@ def test_command_draws_and_says_what_to_open(digits, call):
     done = run_command("report.py", "--results_dir", digits)
     assert done.returncode == 0 and done.stderr == ""
     others = [path for path in digits.rglob("*") if path.is_file() and path.name not in (".hidden", "table.md")]
-    assert done.stdout == (f"\nopen next:\n  {digits}/digits/table.md  test accuracy of all methods\n"
+    assert done.stdout == (f"\nopen next:\n  {digits}/digits/table.md  comparison of all methods\n"
                            f"{len(others)} other files are in {digits}/digits\n")
     assert done.stdout == call("report", "--results_dir", digits, "--dataset", "digits").out
 
