@@ -36,7 +36,7 @@ import sys
 import colorsys as loaded
 from noisylabels.training import device, tf
 print([name for name in ("matplotlib", "sklearn") if name in sys.modules])
-with device.without("colorsys", "this"):
+with device.hidden_modules("colorsys", "this"):
     assert sys.modules["colorsys"] is loaded
     try:
         import this

@@ -1,7 +1,8 @@
-"""Starts TensorFlow: quietly, on the device asked for, with memory taken as needed and deterministic kernels.
+"""Start TensorFlow without log messages, on the requested device, with deterministic kernels.
 
-To import this module is to import TensorFlow; the package's `__init__` does so before anything else can.
+Importing this module imports TensorFlow. The package imports it before any other module can.
 """
+
 import contextlib
 import ctypes
 import functools
@@ -11,7 +12,9 @@ import re
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,15 +23,17 @@ from noisylabels.system import gpu
 from noisylabels.system.hardware import cores
 
 if sys.flags.optimize > 1:
-    raise UserError("Keras needs the docstrings that python -OO (PYTHONOPTIMIZE=2) removes: leave that out")
+    raise UserError(
+        "Keras needs the docstrings that python -OO (PYTHONOPTIMIZE=2) removes: leave that out"
+    )
 
 CPUINFO = Path("/proc/cpuinfo")
-M_ARENA_MAX = -8        # of glibc's malloc.h: with one arena, memory freed by one thread serves the others
+M_ARENA_MAX = -8  # from glibc's malloc.h; with one arena, threads reuse each other's freed memory
 
 
 @contextlib.contextmanager
-def quiet_stderr():
-    """Keeps what native libraries write to standard error off the terminal, unless the block fails."""
+def quiet_stderr() -> Iterator[None]:
+    """Suppress what native libraries write to standard error, unless the block fails."""
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as spool:
@@ -45,8 +50,11 @@ def quiet_stderr():
 
 
 @contextlib.contextmanager
-def without(*names):
-    """To whoever tries to import these modules in the block they are not installed, unless they are loaded already."""
+def hidden_modules(*names: str) -> Iterator[None]:
+    """Make imports of these modules fail in the block, as if they were not installed.
+
+    Modules that are already imported remain visible.
+    """
     hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))
     try:
@@ -57,29 +65,58 @@ def without(*names):
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")             # that of nvidia-smi; CUDA's has the fastest first
-with contextlib.suppress(AttributeError, OSError, TypeError):        # another system, or another C library
+# Number GPUs as nvidia-smi does. CUDA's default starts with the fastest.
+os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+# Other systems and C libraries have no mallopt.
+with contextlib.suppress(AttributeError, OSError, TypeError):
     ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
-gc.disable()            # nothing that an import makes is garbage: to look for it, then and at the end, takes a second
-with quiet_stderr(), without("matplotlib", "sklearn"):  # which Keras loads where it can: 50 MB a process, and a second
+# Imports create no garbage, but looking for it takes a second, now and at exit.
+gc.disable()
+# Keras imports these optional packages, which costs a second and 50 MB per process.
+with quiet_stderr(), hidden_modules("matplotlib", "sklearn"):
     import tensorflow as tf
 gc.freeze()
 gc.enable()
 
 
 @functools.cache
-def start_tensorflow(gpu_id, jit_compile=False, threads=None, batch_size=None, precision="float32"):
-    """Sets TensorFlow up, once; call it before anything computes.
+def start_tensorflow(
+    gpu_id: str | None,
+    jit_compile: bool = False,
+    threads: int | None = None,
+    batch_size: int | None = None,
+    precision: str = "float32",
+) -> dict[str, Any]:
+    """Configure TensorFlow. Call this once, before the first operation.
 
-    gpu_id: None for the first GPU if there is one, "-1" for the CPU, or ids as nvidia-smi numbers them; 0 and 1, which
-    the commands of 2019 name, mean the CPU where there is no GPU at all.
-    jit_compile: with XLA, which has no deterministic kernel for the gradient of a max pooling; else all kernels are.
-    threads: of an operation on the CPU, on whose number the last digits of a result depend; by default a core each.
-    batch_size: of a training whose batches several GPUs may share, equally; without, the first of several is used.
-    precision: one of recipes.PRECISIONS.
-    Returns what results depend on of it: the device's name, whether it has instructions for bfloat16, the threads,
-    and the number format that the precision comes to, see `number_format`; for a run's record.
-    Raises UserError for a GPU that does not exist, or does not work.
+    Parameters
+    ----------
+    gpu_id : str or None
+        Comma-separated ids of GPUs, as in nvidia-smi. None is the first GPU, or the CPU if there is
+        none; "-1" is the CPU. Without a GPU, the ids 0 and 1, which the commands of the 2019 code
+        contain, mean the CPU.
+    jit_compile : bool
+        Use XLA. It has no deterministic kernel for the gradient of max pooling. Otherwise all
+        kernels are deterministic.
+    threads : int, optional
+        Threads of an operation on the CPU. By default one per core. The last digits of results
+        depend on it.
+    batch_size : int, optional
+        Batch size of a training that can be split across several GPUs. Without it, only the first
+        of several GPUs is used.
+    precision : str
+        One of `recipes.PRECISIONS`.
+
+    Returns
+    -------
+    dict
+        What results depend on, for the run's record: "device", its name and whether it computes in
+        bfloat16; "threads"; and "computed_in", see `number_format`.
+
+    Raises
+    ------
+    UserError
+        If a GPU does not exist or does not work.
     """
     with quiet_stderr():
         found = tf.config.list_physical_devices("GPU")
@@ -91,28 +128,40 @@ def start_tensorflow(gpu_id, jit_compile=False, threads=None, batch_size=None, p
         names.append(details.get("device_name", "GPU"))
         if built and "compute_capability" in details:
             gpu.check_kernels(names[-1], details["compute_capability"], built)
+    threads = threads or cores()
     with quiet_stderr():
         tf.config.set_visible_devices(chosen, "GPU")
-        tf.config.threading.set_intra_op_parallelism_threads(threads or cores())
-        tf.config.threading.set_inter_op_parallelism_threads(threads or cores())
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
         for device in chosen:
             tf.config.experimental.set_memory_growth(device, True)
         if not jit_compile:
             tf.config.experimental.enable_op_determinism()
-        problem = try_out(chosen, jit_compile)              # native start-up messages come with the first operation
+        # The first operations print native start-up messages.
+        problem = try_out(chosen, jit_compile)
         if len(chosen) > 1 and not problem:
             tf.distribute.experimental_set_strategy(tf.distribute.MirroredStrategy())
-    name = " and ".join(f"{count} × {name}" if count > 1 else name for name, count in Counter(names).items()) or "CPU"
+    name = device_name(names)
     if problem:
         raise gpu.failed(name, problem)
-    return {"device": f"{name} with bfloat16" if computes_bfloat16() else name, "threads": threads or cores(),
-            "computed_in": number_format(precision)}
+    if computes_bfloat16():
+        name += " with bfloat16"
+    return {"device": name, "threads": threads, "computed_in": number_format(precision)}
 
 
-def try_out(gpus, jit_compile):
-    """The first operations on each device, by XLA if that is to be used; the error that comes of it, or None."""
+def device_name(gpu_names: Sequence[str]) -> str:
+    """Return the names of GPUs, such as "2 × NVIDIA A100", or "CPU" if there are none."""
+    parts = []
+    for name, count in Counter(gpu_names).items():
+        parts.append(f"{count} × {name}" if count > 1 else name)
+    return " and ".join(parts) or "CPU"
+
+
+def try_out(gpus: Sequence[Any], jit_compile: bool) -> Exception | None:
+    """Run first operations on the CPU and on each GPU, and return the error of one that fails."""
+
     @tf.function(jit_compile=jit_compile, autograph=False)
-    def compute(x):
+    def compute(x: tf.Tensor) -> tf.Tensor:
         return tf.nn.conv2d(x, tf.ones([3, 3, 1, 1]), 1, "SAME") + x
 
     try:
@@ -122,13 +171,14 @@ def try_out(gpus, jit_compile):
         tf.zeros(1).numpy()
     except tf.errors.OpError as error:
         return error
+    return None
 
 
 @functools.cache
-def computes_bfloat16():
-    """Whether the device multiplies in bfloat16 by instructions of its own: GPUs since Ampere, CPUs by their flags.
+def computes_bfloat16() -> bool:
+    """Return whether the device has instructions for bfloat16. Call after `start_tensorflow`.
 
-    Call it after `start_tensorflow`.
+    GPUs since Ampere have them. CPUs list them in their flags.
     """
     gpus = tf.config.get_visible_devices("GPU")
     if gpus:
@@ -139,26 +189,28 @@ def computes_bfloat16():
     return False
 
 
-def dtype_policy(precision):
-    """Keras' dtype policy for one of recipes.PRECISIONS on this device: mixed_bfloat16 or float32."""
+def dtype_policy(precision: str) -> str:
+    """Return Keras's dtype policy for one of `recipes.PRECISIONS` on this device."""
     return "mixed_bfloat16" if precision == "mixed" and computes_bfloat16() else "float32"
 
 
 def number_format(precision: str) -> str:
-    """Name the format in which the device multiplies: bfloat16, float32, or TF32 of GPUs since Ampere.
+    """Return the format in which the device multiplies. Call after `start_tensorflow`.
 
-    Call it after `start_tensorflow`.
+    It is bfloat16, float32, or TF32 on GPUs since Ampere.
     """
     if dtype_policy(precision) == "mixed_bfloat16":
         return "bfloat16"
-    tensor_cores = tf.config.get_visible_devices("GPU") and computes_bfloat16()
-    return "TF32" if tensor_cores and os.environ.get("NVIDIA_TF32_OVERRIDE") != "0" else "float32"
+    has_tensor_cores = tf.config.get_visible_devices("GPU") and computes_bfloat16()
+    uses_tf32 = has_tensor_cores and os.environ.get("NVIDIA_TF32_OVERRIDE") != "0"
+    return "TF32" if uses_tf32 else "float32"
 
 
-def image_type():
-    """As what the device holds images: as bytes, but a GPU, which cannot take rows out of bytes, as float16.
+def image_type() -> tf.DType:
+    """Return the type in which the device stores images. Call after `start_tensorflow`.
 
-    That is exact for 0 to 255. Call it after `start_tensorflow`.
+    It is uint8 on a CPU. GPUs cannot gather rows of uint8, so it is float16 there, which represents
+    0 to 255 exactly.
     """
     return tf.float16 if tf.config.get_visible_devices("GPU") else tf.uint8
 
