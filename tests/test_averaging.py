@@ -51,9 +51,8 @@ def test_distances_from_theory_are_averaged_over_known_data_alone(tmp_path):
     draw.verify_figures(tmp_path, "digits")
     text = (tmp_path / "digits/Verify_Theory.md").read_text(encoding="utf-8")
     found = [line.split(" | ")[0] for line in text.splitlines() if "mean distance" in line]
-    assert found == ["| mean distance from theory, sym (over how many)",
-                     "| mean distance from theory, sym, data b (over how many)"]
-    assert "| sym 0.3, 0, unknown data |" in text
+    assert found == ["| mean distance, sym", "| mean distance, sym, data b"]
+    assert "| sym 0.3, unknown data | 0 |" in text
 
 
 @pytest.mark.parametrize("copy, seed, differs", [
@@ -158,3 +157,13 @@ def test_a_run_is_not_continued_in_another_number_format(before, now, refused, t
         assert begin(overwrite=True) == (1, [])
         hardware(run.record_path, **before)
     assert begin() == (2, [] if refused else ["1a.npz"])
+
+
+@pytest.mark.parametrize("data, line", [("a", "Recipe: digits in A, digits in B, unless"),
+                                        ("b", "Recipe: digits on data a in A, digits on data b in B, unless")])
+def test_a_comparison_of_results_on_other_data_says_so(data, line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "A/digits/sym/0.5", "standard", .1)
+    write_run(tmp_path / "B/digits/sym/0.5", "standard", .2, data=data)
+    draw.compare(["A", "B"], "digits")
+    assert line in (tmp_path / "A/digits/compared.md").read_text(encoding="utf-8")

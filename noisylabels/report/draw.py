@@ -135,6 +135,7 @@ class Summary(NamedTuple):
     published: dict         # {(noise, differs): {"LP" and "LR": 4 values}}, where they are of the same data
     recipe: str             # of most of them
     doubtful: set           # the noise settings, some test labels of which are not known to be true
+    data: str | None = None     # fingerprint of the data of most runs
 
 
 def summarise(results_dir, dataset):
@@ -150,7 +151,7 @@ def summarise(results_dir, dataset):
                            for run, result in found.items()} for method, found in results.items()}
     usual = usual_of([identity for found in identities.values() for identity in found.values()]
                      + [identity_of(run, "INCV", {}) for run in runs])
-    summary = Summary([], {}, {}, {}, usual.recipe, set())
+    summary = Summary([], {}, {}, {}, usual.recipe, set(), usual.data)
     for noise in dict.fromkeys(run.noise for run in runs):
         for method, found in identities.items():
             for differs, group in labelled({run: found[run] for run in found if run.noise == noise}, "main", usual):
@@ -203,8 +204,12 @@ def write_summary(found, folder, dataset, table, curves, selections):
 def compare(results_dirs, dataset):
     """Results of several trees in one table and one figure, `compared.*`, in the first; a row says of which it is."""
     summaries = {tree: summarise(tree, dataset) for tree in results_dirs}
-    recipes = ", ".join(f"{found.recipe} in {tree}" for tree, found in summaries.items())
-    together = Summary([], {}, {}, {}, recipes, set())
+    several = len({found.data for found in summaries.values()}) > 1
+    recipes = []
+    for tree, found in summaries.items():
+        data = f" on data {found.data}" if several else ""
+        recipes.append(f"{found.recipe}{data} in {tree}")
+    together = Summary([], {}, {}, {}, ", ".join(recipes), set())
     for tree, found in summaries.items():
         together.doubtful.update(found.doubtful)
         together.rows.extend({**row, "differs": named(tree, row["differs"])} for row in found.rows)

@@ -62,6 +62,8 @@ def identity_of(run: RunFolder, name: str, otherwise: dict) -> dict:
         selection = {"digest": selection} | of_it
     if selection is not None:
         made = {name: value for name, value in selection.items() if name not in OF_ONE_SEED}
+        if made.get("precision") == "float32":
+            made.setdefault("computed_in", "float32")       # older records of trainings lack it
         alone = {} if named or not selection else {"digest": selection.get("digest")}
         found["selection"] = RECORD_DEFAULTS | made if made else alone
     return found
@@ -141,16 +143,20 @@ def _apart(identity: dict, other: dict) -> list:
 
     one, two = flat(identity), flat(other)
     found = [f"{name} {one.get(name)}" for name in sorted({*one, *two}) if one.get(name) != two.get(name)]
-    again = " again" * (identity.get("seed") == other.get("seed"))
-    return found or [f"seed {identity['seed']}{again}"]
+    if found:
+        return found
+    seed = f"seed {identity['seed']}"
+    return [seed] if identity["data"] is None else [f"{seed} again"]
 
 
 def differences(identity: dict, task: str, usual: Usual) -> str:
     """Say in what runs differ from the usual recipe and data; "" where in nothing. task: one of a recipe's."""
     recipe = usual.recipe
-    name = identity.get("name")
-    found = [name] if name and name != identity.get("recipe") else []
-    found += [f"named {name}"] if name and name == identity.get("recipe") and name in usual.unnamed else []
+    found, name = [], identity.get("name")
+    if name and name != identity.get("recipe"):
+        found.append(name)
+    elif name and name in usual.unnamed:
+        found.append(f"named {name}")
     own, limits = identity.get("recipe") or recipe, LIMITS.get(identity.get("dataset"), (True, True))
     allowed = [identity.get(name, limit) for name, limit in zip(("may_be_mirrored", "may_be_shifted"), limits)]
     found += [own] * (own != recipe) + _settings(identity, own, task, allowed)
