@@ -89,7 +89,7 @@ def test_different_classes_in_train_and_test(tmp_path):
 
 def test_train_without_test(tmp_path):
     class_folders(tmp_path / "own" / "train", a=3, b=3)
-    assert "has one folder of images, train/, with folders in it (a, b): give " in complaint(tmp_path / "own")
+    assert "holds images in train/ alone, in folders (a, b): give " in complaint(tmp_path / "own")
     class_folders(tmp_path / "own" / "val", a=3, b=3)
     assert "train/, val/ hold no images, but the same folders (a, b)" in complaint(tmp_path / "own")
     for part in ("a", "b"):
@@ -111,7 +111,8 @@ def test_parts_by_other_names(parts, tmp_path):
     assert f"({'/, '.join(parts[1:])}/ with a, b)" in message
     assert "call what to train on train/ and what to test on test/" in message
     class_folders(tmp_path / "classes", Training=5, Testing=5, val=5)
-    assert images.load(tmp_path / "classes", report=str).classes == ("Testing", "Training", "val")
+    with pytest.warns(UserWarning, match="classes called Testing, Training, val, as parts of a data set are: if they"):
+        assert images.load(tmp_path / "classes", report=str).classes == ("Testing", "Training", "val")
 
 
 @pytest.mark.parametrize("share", [.01, .9])

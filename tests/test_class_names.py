@@ -36,6 +36,15 @@ def test_names_that_stand_for_a_missing_label(name):
     assert found.startswith(f"classes that may stand for a missing label: {name!a}; if they do")
 
 
+@pytest.mark.parametrize("names, doubted", [
+    (["images", "masks"], True), (["Train", "DEV"], True), (["fold_0", "fold_1", "fold_2"], True),
+    (["train", "unlabeled"], True), (["train", "bus"], False), (["test", "tests"], False), (["fold", "part"], False)])
+def test_names_of_parts_of_a_data_set(names, doubted):
+    expected = [f"classes called {', '.join(names)}, as parts of a data set are: if they are no classes, call what to "
+                "train on train/ and what to test on test/, each with a folder for each class"]
+    assert doubts(names) == (expected if doubted else [])
+
+
 def test_minus_one_of_two_is_a_class():
     assert doubts(["-1", "1"]) == []
 

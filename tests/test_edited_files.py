@@ -14,6 +14,7 @@ from noisylabels.selection.algorithm import Selection
 from noisylabels.selection.decisions import read_decisions
 from noisylabels.selection.issues import label_issues
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*classes that may:UserWarning")
 ODD = {" lead": ["a.png", "ü.png"], "trail ": [" b.png", "c d.png"], 'comma, "quote"': ["a\rb.png", "x\ny.png"],
        "nan": ["1.png", "=1+1.png"], "café": [".b.png".strip("."), "e\u0301.png"], "TRUE": ["#.png", "'.png"],
        "e\u200bmu": ["a;b.png", "a\tb.png"], "-1": ["-.png", "z.png"], "sep=": ["0.png", "01.png"]}
@@ -37,7 +38,6 @@ def selected(tmp_path):
     return dataset, select, folder
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")
 def read_own(path, **options):
     return images.load(path, report=str, **options)
 
@@ -50,7 +50,6 @@ def spreadsheet(path, encoding="utf-8-sig"):
     path.write_bytes(text.encode(encoding))
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_cleaned_csv_in_the_place_of_the_data_set(selected, tmp_path):
     """The same images with the same labels, whatever their names."""
     dataset, select, folder = selected

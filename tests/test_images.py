@@ -108,7 +108,8 @@ def test_train_and_test_are_the_split(tmp_path):
 
 
 def test_classes_may_be_called_train_and_test(tmp_path):
-    assert load(class_folders(tmp_path, train=5, test=5))[0].classes == ("test", "train")
+    class_folders(tmp_path, train=5, test=5, bus=5)
+    assert load(tmp_path)[0].classes == ("bus", "test", "train")
 
 
 def test_links(tmp_path):

@@ -27,7 +27,7 @@ def test_folders_with_other_folders_are_no_classes_either(tmp_path):
     class_folders(tmp_path / "own/animals", cat=3, dog=3)
     class_folders(tmp_path / "own/things", car=3, ship=3, tree=3)
     message = complaint(tmp_path / "own")
-    assert "animals/, things/ hold no images, but folders of images, as animals/cat, dog" in message
+    assert "animals/, things/ hold no images, but folders of images (such as car, ship, tree)" in message
     assert SPLIT in message
 
 
@@ -40,12 +40,21 @@ def test_folders_with_folders_beside_folders_with_images(flat, tmp_path):
     assert f"give {tmp_path / 'own/train'} alone, {SPLIT}" in message
 
 
-def test_one_folder_that_holds_all(tmp_path):
+def test_a_part_that_lacks_classes_is_a_part(tmp_path):
+    class_folders(tmp_path / "own/fold_0", cat=3, dog=3)
+    class_folders(tmp_path / "own/fold_1", cat=3)
+    assert "fold_0/, fold_1/ hold no images, but folders of images (such as cat, dog)" in complaint(tmp_path / "own")
+
+
+@pytest.mark.parametrize("within", ["photos", "data/photos"])
+def test_one_folder_that_holds_all(within, tmp_path):
     """As of an archive that was unpacked into a folder of its own."""
-    class_folders(tmp_path / "own/photos", cat=3, dog=3)
-    assert f"give {tmp_path / 'own/photos'} if these are the classes" in complaint(tmp_path / "own")
-    class_folders(tmp_path / "own/__MACOSX/photos", cat=3)
-    assert f"give {tmp_path / 'own/photos'} if these are the classes" in complaint(tmp_path / "own")
+    class_folders(tmp_path / "own" / within, cat=3, dog=3)
+    expected = (f"own holds images in {within}/ alone, in folders (cat, dog): give {tmp_path / 'own' / within} if "
+                "these are the classes")
+    assert complaint(tmp_path / "own").endswith(expected)
+    class_folders(tmp_path / "own/__MACOSX" / within, cat=3)
+    assert complaint(tmp_path / "own").endswith(expected)
 
 
 def test_parts_within_train_and_test(tmp_path):
@@ -73,11 +82,11 @@ def noise(path, colours=256):
 
 def test_masks_of_the_images_beside_them_are_no_class(tmp_path):
     for k in range(5):
-        noise(tmp_path / f"images/{k}.jpg")
-        noise(tmp_path / f"masks/{k}.png", 2)
-    with pytest.warns(UserWarning, match="masks and images hold files of the same names, and the images of masks have"):
+        noise(tmp_path / f"photos/{k}.jpg")
+        noise(tmp_path / f"truth/{k}.png", 2)
+    with pytest.warns(UserWarning, match="truth and photos hold files of the same names, and the images of truth have"):
         images.load(tmp_path, report=str)
-    noise(tmp_path / "masks/5.png", 2)                      # other names: classes like any others
+    noise(tmp_path / "truth/5.png", 2)                      # other names: classes like any others
     load(tmp_path)
 
 
@@ -97,14 +106,14 @@ def test_folders_of_the_system_are_left_out_and_named(name, place, tmp_path):
     with pytest.warns(UserWarning) as caught:
         found = images.load(tmp_path, report=str)
     assert found.classes == ("a", "b") and len(found.given) == 8
-    assert [str(warning.message) for warning in caught] == [f"{tmp_path}: 1 folders of the system left out: {name}"]
+    assert [str(warning.message) for warning in caught] == [f"{tmp_path}: system folders left out (1): {name}"]
 
 
 def test_many_folders_of_the_system_are_one_line(tmp_path):
     class_folders(tmp_path, a=5, b=5)
     for folder in ("a/@eaDir", "b/@eaDir", "lost+found"):
         picture(tmp_path / folder / "0.png")
-    with pytest.warns(UserWarning, match=": 3 folders of the system left out: @eaDir, lost") as caught:
+    with pytest.warns(UserWarning, match="system folders left out .3.: @eaDir, lost") as caught:
         images.load(tmp_path, report=str)
     assert len(caught) == 1
 

@@ -1,4 +1,5 @@
 """The classes of a person's own data: their order, names that are probably mistakes, their counts."""
+import re
 import unicodedata
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
@@ -11,6 +12,8 @@ from noisylabels.names import listed, shown, visible
 
 MAX_CLASSES = 1000
 NO_LABEL = {"", "-", "--", "''", '""', "nan", "none", "null", "nil", "na", "n/a", "#n/a", "<na>"}
+PARTS = re.compile(r"train(ing)?|test(ing)?|val(id|idation)?|dev|eval|unlabel+ed|images?|masks?|labels"
+                   r"|annotations|(fold|split|part)[ _-]?\d+")
 IN_FULL, SHORTENED = 20, 8              # classes in one line
 PAIRS = 5                               # in a warning
 
@@ -67,7 +70,8 @@ def class_codes(path: object, labels: list[str], truth: list[str] | None,
 def doubts(classes: Sequence[str]) -> list[str]:
     """Return a sentence for each kind of mistake that the names of classes suggest.
 
-    The kinds are pairs of names that look alike, and names that stand for a missing label.
+    The kinds are pairs of names that look alike, names that stand for a missing label, and parts of
+    a data set in the place of classes.
     """
     alike, found = {}, []
     for name in classes:
@@ -81,6 +85,10 @@ def doubts(classes: Sequence[str]) -> list[str]:
     if missing:
         found.append(f"classes that may stand for a missing label: {', '.join(missing[:PAIRS])}; "
                      "if they do, remove their images")
+    if all(PARTS.fullmatch(name.casefold()) for name in classes):
+        found.append(f"classes called {listed(classes)}, as parts of a data set are: if they are no "
+                     "classes, call what to train on train/ and what to test on test/, each with a "
+                     "folder for each class")
     return found
 
 

@@ -86,7 +86,7 @@ def in_folder(path: Path) -> Samples:
     test, files, labels = map(list, zip(*sorted(zip(test, files, labels))))
     if system:
         names = sorted({os.path.basename(folder) for folder in system})
-        warnings.warn(f"{path}: {len(system):,} folders of the system left out: {listed(names)}",
+        warnings.warn(f"{path}: system folders left out ({len(system):,}): {listed(names)}",
                       stacklevel=3)
     if empty:
         warnings.warn(f"{path}: no image in {listed(empty)}", stacklevel=3)

@@ -26,26 +26,36 @@ def check_levels(path: Path, found: dict[str, list[str]]) -> None:
     found
         {folder in it: paths of its images, "folder/..."}; each has some.
     """
+    if len(found) == 1:
+        _check_one(path, *found.values())
+        return
     inner = {top: _inner(files) for top, files in found.items()}
-    nested = [top for top in inner if len(inner[top]) > 1]
+    several = {name for names in inner.values() if len(names) > 1 for name in names}
+    nested = [top for top, names in inner.items() if several.intersection(names)]
     flat = [top for top in inner if top not in nested]
     if not nested:
         return
-    within = listed(inner[nested[0]])
+    within = listed(max((inner[top] for top in nested), key=len))
     split = ("call what to train on train/ and what to test on test/, or, if they are classes all the "
              "same, name files and labels in a .csv")
-    if len(inner) == 1:
-        raise UserError(f"{path} has one folder of images, {nested[0]}/, with folders in it "
-                        f"({within}): give {path / nested[0]} if these are the classes")
     if flat:
         raise UserError(
             f"{path}: some folders hold images ({_slashed(flat)}), others hold folders of images "
             f"({_slashed(nested)} with {within}), so which ones are the classes is not clear: give "
             f"{path / nested[0]} alone, {split}")
     same = all(names == inner[nested[0]] for names in inner.values())
-    what = f"the same folders ({within})" if same else f"folders of images, as {nested[0]}/{within}"
+    what = f"the same folders ({within})" if same else f"folders of images (such as {within})"
     raise UserError(f"{path}: {_slashed(nested)} hold no images, but {what}, as parts of a data set "
                     f"do, not classes: {split}")
+
+
+def _check_one(path: Path, files: Sequence[str]) -> None:
+    """Raise UserError if the only folder in `path` holds folders of images, in whatever depth."""
+    common = PurePosixPath(os.path.commonpath([os.path.dirname(file) for file in files]))
+    below = sorted({PurePosixPath(file).relative_to(common).parts[0] for file in files})
+    if all(PurePosixPath(file).parent != common for file in files):
+        raise UserError(f"{path} holds images in {common}/ alone, in folders ({listed(below)}): give "
+                        f"{path / common} if these are the classes")
 
 
 def _slashed(names: Sequence[str]) -> str:
