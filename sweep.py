@@ -28,7 +28,7 @@ from noisylabels.pipeline.load import load_data
 from noisylabels.report import draw
 from noisylabels.report.console import print_files
 from noisylabels.report.outputs import figure_path
-from noisylabels.sweep.fingerprint import fingerprint, mark
+from noisylabels.sweep.fingerprint import check_writable, fingerprint, mark
 from noisylabels.sweep.plan import command_flags, plan_sweep
 from noisylabels.sweep.run_tasks import SerialExecutor, run_tasks
 from noisylabels.sweep.status import Status
@@ -150,15 +150,17 @@ def run(args: argparse.Namespace) -> None:
         return
     dataset = load_data(args)
     tasks = plan(args, dataset)
+    finished = all(task.done for task in tasks)
+    if not finished:
+        check_writable(args.results_dir)
     if args.dry_run:
+        if not finished:
+            check_executor(args)
         for task in tasks:
             state = "done" if task.done else "to do"
             print(f"{state:<6} {task.command}")
         return
-    if all(task.done for task in tasks):
-        chosen = SerialExecutor(ROOT)
-    else:
-        chosen = executor(args, dataset)
+    chosen = SerialExecutor(ROOT) if finished else executor(args, dataset)
     with chosen, Status(tasks, chosen) as status:
         run_tasks(tasks, chosen, status)
     draw.set_format(args.format)
@@ -179,15 +181,11 @@ def run(args: argparse.Namespace) -> None:
 
 def executor(args: argparse.Namespace, dataset: Dataset) -> Any:
     """Return what runs the tasks: this process one after the other, or a Dask cluster."""
-    if args.jobs in (None, 1) and not args.scheduler and not args.gpus_per_run:
+    if is_serial(args):
         return SerialExecutor(ROOT)
     from noisylabels.sweep import executors  # Dask takes a second to import
 
-    if args.gpu_id and args.gpus_per_run:
-        raise UserError(
-            "argument --gpu_id: with --gpus_per_run each run gets its own; leave one of them out"
-        )
-    gpus = 0 if args.gpu_id else args.gpus_per_run
+    gpus = gpus_of(args)
     if not args.scheduler:
         return executors.on_this_machine(ROOT, args.jobs or 1, gpus)
     mark(args.results_dir)
@@ -202,6 +200,33 @@ def executor(args: argparse.Namespace, dataset: Dataset) -> Any:
     )
     signals.LEAVING.append(cluster.leave)
     return cluster
+
+
+def check_executor(args: argparse.Namespace) -> None:
+    """Raise UserError if `executor` would, as far as that shows before anything is started."""
+    if is_serial(args):
+        return
+    from noisylabels.sweep import executors
+
+    gpus = gpus_of(args)
+    if args.scheduler:
+        executors.check_scheduler(args.scheduler)
+    else:
+        executors.gpus_of_local_run(args.jobs or 1, gpus)
+
+
+def is_serial(args: argparse.Namespace) -> bool:
+    """Return whether this process carries out the runs one after the other."""
+    return args.jobs in (None, 1) and not args.scheduler and not args.gpus_per_run
+
+
+def gpus_of(args: argparse.Namespace) -> float | None:
+    """Return the GPUs per run as the executors take them."""
+    if args.gpu_id and args.gpus_per_run:
+        raise UserError(
+            "argument --gpu_id: with --gpus_per_run each run gets its own; leave one of them out"
+        )
+    return 0 if args.gpu_id else args.gpus_per_run
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,9 +1,11 @@
 """Where a sweep may run, and what is made of what Dask answers; Dask itself is in test_cluster.py."""
 
+import copy
 import queue
 import subprocess
 from types import SimpleNamespace
 
+import dask
 import pytest
 from distributed import KilledWorker
 
@@ -93,6 +95,43 @@ def test_a_scheduler_is_an_address_or_a_configuration(
     assert made.ours == (expected, {"root": "root"}) and asked == [(scheduler, submitted)] * (
         submitted is not None
     )
+
+
+@pytest.fixture
+def configured(monkeypatch, tmp_path):
+    """Reads a configuration of Slurm with these options, on a machine that has sbatch or not."""
+
+    def configured(options, sbatch=True):
+        monkeypatch.setattr(executors.shutil, "which", lambda command: command if sbatch else None)
+        monkeypatch.setattr(executors, "silence_dask", lambda: None)
+        (tmp_path / "slurm.yaml").write_text(f"jobqueue: {{slurm: {{{options}}}}}")
+        return executors.read_configuration(str(tmp_path / "slurm.yaml"))
+
+    executors.import_jobqueue()
+    before = copy.deepcopy(dask.config.config)
+    yield configured
+    dask.config.config.clear()
+    dask.config.config.update(before)
+
+
+@pytest.mark.parametrize(
+    "options, sbatch, problem",
+    [
+        ("memory: 1GB", True, "an option of slurm is missing or .* how much cores and memory"),
+        ("cores: many, memory: 1GB", True, "has a value that it cannot have: "),
+        ("cores: 1, memory: lots", True, "has a value that it cannot have: Could not interpret 'lots'"),
+        ("cores: 1, memory: 1GB, job-extra-directives: 3", True, "has a value that it cannot have: "),
+        ("cores: 1, memory: 1GB, interface: ib77", True, "'ib77' is not a valid network interface"),
+        ("cores: 1, memory: 1GB", False, "this machine has no sbatch, which submits jobs to slurm"),
+    ],
+)
+def test_a_configuration_is_checked_before_anything_starts(options, sbatch, problem, configured):
+    with pytest.raises(UserError, match=f"^argument --scheduler: .*slurm.yaml: .*{problem}"):
+        configured(options, sbatch)
+
+
+def test_a_sound_configuration_gives_its_kind_of_cluster(configured):
+    assert configured("cores: 1, memory: 1GB, interface: lo").__name__ == "SLURMCluster"
 
 
 # ------------------------------------------------------------------------------------------------- what Dask answers

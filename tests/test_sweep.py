@@ -102,6 +102,29 @@ def test_mistakes_are_one_line(flags, pattern, call, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("dry_run", [[], ["--dry_run"]])
+@pytest.mark.parametrize("flags, pattern", [
+    (["--jobs", "2", "--gpus_per_run", "1"], "argument --jobs: 2 runs with 1 GPU each need more than the 0 of this"),
+    (["--jobs", "2", "--gpus_per_run", "1", "--gpu_id", "0"], "argument --gpu_id: .* leave one of them out$"),
+    (["--scheduler", "none.yaml"], "argument --scheduler: none.yaml: No such file or directory"),
+    (["--scheduler", "slurm.yaml"], "argument --scheduler: slurm.yaml: no option of slurm: cpus"),
+    (["--scheduler", "tcp://127.0.0.1:9"], "argument --scheduler: no scheduler answers at tcp://127.0.0.1:9 "),
+    (["--results_dir", "/proc/results"], "/proc: "),
+])
+def test_a_dry_run_fails_where_the_sweep_fails(flags, pattern, dry_run, call, tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "gpus", lambda: 0)
+    monkeypatch.setattr("noisylabels.sweep.cluster.ANSWER", .5)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "slurm.yaml").write_text("jobqueue: {slurm: {cores: 1, memory: 1GB, cpus: 1}}")
+    assert_is_one_line(call("sweep", *TINY, "--results_dir", tmp_path / "results", *flags, *dry_run), f".*{pattern}")
+
+
+def test_a_dry_run_with_nothing_to_do_needs_no_cluster(call, monkeypatch, tmp_path):
+    monkeypatch.setattr(sweep, "plan", lambda *_: [])
+    ended = call("sweep", "--results_dir", tmp_path, "--jobs", "2", "--gpus_per_run", "1", "--gpu_id", "0", "--dry_run")
+    assert ended == (0, "", "")
+
+
 # ------------------------------------------------------------------------------------------------------------ the order
 
 

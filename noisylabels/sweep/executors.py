@@ -1,9 +1,13 @@
 """Executors on Dask: workers of this machine, of a scheduler at an address, or of a batch system."""
 
+import contextlib
 import logging
+import shlex
+import shutil
 import signal
 import sys
 import warnings
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -11,9 +15,11 @@ from typing import Any
 
 import dask
 import yaml
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
+from distributed.utils import get_ip_interface
 
 from noisylabels.errors import UserError
+from noisylabels.sweep import cluster
 from noisylabels.sweep.cluster import Cluster
 from noisylabels.sweep.subprocess_runner import RETRIES
 from noisylabels.system import hardware
@@ -47,14 +53,7 @@ def on_this_machine(root: Path, jobs: int, gpus: float | None) -> Cluster:
     UserError
         The runs need more GPUs than the machine has.
     """
-    found = hardware.gpus()
-    gpus = min(1, found) if gpus is None else gpus
-    if gpus * jobs > found:
-        flag = "jobs" if jobs > 1 else "gpus_per_run"
-        raise UserError(
-            f"argument --{flag}: {jobs} runs with {gpus:g} GPU each need more than the {found} of this "
-            "machine; give less, or --gpu_id -1 alone for the CPU"
-        )
+    gpus = gpus_of_local_run(jobs, gpus)
     silence_dask()
     # Python's resource tracker warns about a process that Ctrl-C has ended.
     sys.warnoptions.append("ignore:resource_tracker:UserWarning")
@@ -68,6 +67,19 @@ def on_this_machine(root: Path, jobs: int, gpus: float | None) -> Cluster:
     )
     threads = max(1, hardware.cores() // jobs)
     return Cluster(workers, gpus, root=root, threads=threads, numbered=True)
+
+
+def gpus_of_local_run(jobs: int, gpus: float | None) -> float:
+    """Return the GPUs of each run on this machine; parameters and errors as of `on_this_machine`."""
+    found = hardware.gpus()
+    gpus = min(1, found) if gpus is None else gpus
+    if gpus * jobs > found:
+        flag = "jobs" if jobs > 1 else "gpus_per_run"
+        raise UserError(
+            f"argument --{flag}: {jobs} runs with {gpus:g} GPU each need more than the {found} of this "
+            "machine; give less, or --gpu_id -1 alone for the CPU"
+        )
+    return gpus
 
 
 def at_scheduler(scheduler: str, jobs: int | None, gpus: float | None, **plugin: Any) -> Cluster:
@@ -88,11 +100,33 @@ def at_scheduler(scheduler: str, jobs: int | None, gpus: float | None, **plugin:
         No scheduler answers, or it will have no worker.
     """
     silence_dask()
-    if Path(scheduler).suffix in (".yaml", ".yml"):
-        cluster, problems = batch_jobs(scheduler, jobs or 1)
-        return Cluster(cluster, gpus or 0, jobs or 1, problems, **plugin)
-    try:
+    if is_configuration(scheduler):
+        batch, problems = batch_jobs(scheduler, jobs or 1)
+        return Cluster(batch, gpus or 0, jobs or 1, problems, **plugin)
+    with answering(scheduler):
         return Cluster(scheduler, gpus or 0, **plugin)
+
+
+def check_scheduler(scheduler: str) -> None:
+    """Raise UserError if `at_scheduler` would, as far as that shows before anything is started."""
+    silence_dask()
+    if is_configuration(scheduler):
+        read_configuration(scheduler)
+        return
+    with answering(scheduler):
+        Client(scheduler, set_as_default=False, timeout=cluster.ANSWER).close()
+
+
+def is_configuration(scheduler: str) -> bool:
+    """Return whether this is the path of a dask-jobqueue configuration, not an address."""
+    return Path(scheduler).suffix in (".yaml", ".yml")
+
+
+@contextlib.contextmanager
+def answering(scheduler: str) -> Iterator[None]:
+    """Raise UserError where no scheduler answers at an address within the block."""
+    try:
+        yield
     except (OSError, ValueError) as error:
         raise UserError(
             f"argument --scheduler: no scheduler answers at {scheduler} ({error}); give its address, "
@@ -100,10 +134,14 @@ def at_scheduler(scheduler: str, jobs: int | None, gpus: float | None, **plugin:
         ) from None
 
 
-def batch_jobs(path: str, jobs: int) -> tuple[Any, list[str]]:
-    """Start a scheduler in this process and submit `jobs` batch jobs with workers.
+def read_configuration(path: str) -> type:
+    """Read a dask-jobqueue configuration into Dask's own and return its class of clusters.
 
-    Returns the cluster, and a list that receives the error messages of the batch system.
+    Raises
+    ------
+    UserError
+        It cannot be read, has an unknown option or a value that no job can have, or this machine
+        lacks the network interface or the command that submits jobs.
     """
     jobqueue = import_jobqueue()
     try:
@@ -121,7 +159,32 @@ def batch_jobs(path: str, jobs: int) -> tuple[Any, list[str]]:
         names = ", ".join(sorted(unknown))
         raise UserError(f"argument --scheduler: {path}: no option of {system}: {names}")
     dask.config.update(dask.config.config, content)
-    kind, problems = getattr(jobqueue, SYSTEMS[system]), []
+    kind = getattr(jobqueue, SYSTEMS[system])
+    try:
+        interface = dask.config.get(f"jobqueue.{system}.interface")
+        if interface:
+            get_ip_interface(interface)
+        job = kind.job_cls("tcp://127.0.0.1:0", "check")  # it is not submitted
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"argument --scheduler: {path}: an option of {system} is missing or has a value that it "
+            f"cannot have: {error}"
+        ) from None
+    command = shlex.split(job.submit_command)[0]
+    if not shutil.which(command):
+        raise UserError(
+            f"argument --scheduler: {path}: this machine has no {command}, which submits jobs to "
+            f"{system}; start the sweep where it is installed"
+        )
+    return kind
+
+
+def batch_jobs(path: str, jobs: int) -> tuple[Any, list[str]]:
+    """Start a scheduler in this process and submit `jobs` batch jobs with workers.
+
+    Returns the cluster, and a list that receives the error messages of the batch system.
+    """
+    kind, problems = read_configuration(path), []
 
     class Job(kind.job_cls):
         """A job that records the error message of the batch system, which Dask discards."""
@@ -135,11 +198,11 @@ def batch_jobs(path: str, jobs: int) -> tuple[Any, list[str]]:
                 raise
 
     try:
-        cluster = kind(job_cls=Job)
-    except ValueError as error:
+        batch = kind(job_cls=Job)
+    except (ValueError, RuntimeError) as error:
         raise UserError(f"argument --scheduler: {path}: {error}") from None
-    cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)  # jobs that end are submitted again
-    return cluster, problems
+    batch.adapt(minimum_jobs=jobs, maximum_jobs=jobs)  # jobs that end are submitted again
+    return batch, problems
 
 
 def import_jobqueue() -> ModuleType:

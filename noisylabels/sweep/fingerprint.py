@@ -21,6 +21,15 @@ def mark(results_dir: Path | str) -> None:
             file.write(f"{uuid.uuid4().hex}\n")
 
 
+def check_writable(results_dir: Path | str) -> None:
+    """Raise UserError if nothing can be written to a results folder, or where it is to be created."""
+    folder = Path(results_dir).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    with disk(folder), tempfile.TemporaryFile(dir=folder):
+        pass
+
+
 def fingerprint(root: Path, dataset: Dataset, results_dir: Path | str) -> dict[str, str | None]:
     """Return {what: its state} of the code in `root`, the packages, the data and the results folder."""
     return {
