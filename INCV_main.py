@@ -13,8 +13,6 @@ import noisylabels.system.check_requirements  # noqa: F401 # isort: skip
 from argparse import Namespace
 from pathlib import Path
 
-import pandas as pd
-
 from noisylabels import cli, flags
 from noisylabels.flag_rules import check_flags
 from noisylabels.methods import METHODS
@@ -24,7 +22,7 @@ from noisylabels.pipeline.plan import plan_training
 from noisylabels.report import draw
 from noisylabels.report.console import print_files
 from noisylabels.report.outputs import figure_path
-from noisylabels.report.read import RESULT_COLUMNS, read_finished
+from noisylabels.report.read import RESULT_COLUMNS, read_csv, read_labels
 from noisylabels.selection.selection_csv import scores_of
 
 
@@ -54,7 +52,7 @@ def run(args: Namespace) -> None:
 
     # files
     for done in pending or [plan]:
-        print_summary(done.experiment.folder, done.method)
+        print_summary(done.experiment.folder, done.method, len(data.y_noisy))
     draw.summary(args.results_dir, data.dataset.name)
     folder = plan.experiment.folder
     measure = "test accuracy" if data.dataset.clean_test else "agreement with test labels"
@@ -66,9 +64,10 @@ def run(args: Namespace) -> None:
     print_files(opened, folder)
 
 
-def print_summary(folder: Path, method: str) -> None:
-    """Print the test accuracies of a finished run, from its files."""
-    result = read_finished(folder / f"{method}_result.csv", "network", ["final", "last10_epochs", *RESULT_COLUMNS])
+def print_summary(folder: Path, method: str, samples: int) -> None:
+    """Print the test accuracies of a finished run on so many training samples, from its files."""
+    columns = ["final", "last10_epochs", *RESULT_COLUMNS]
+    result = read_csv(folder / f"{method}_result.csv", "network", columns, required=True)
     averaged = {10: "ten"}.get(n := int(result.last10_epochs.iloc[0]), n)
     titles = {"final": "network saved", "last": "last epoch", "last10": f"mean of last {averaged}",
               "validated": "epoch by held-out labels", "best": "best epoch (by the test set)"}
@@ -86,9 +85,8 @@ def print_summary(folder: Path, method: str) -> None:
     for row in rows if len(rows) > 2 else rows[:1]:                     # the mean of one network is that network
         name = "mean of both" if row["network"] == "mean" else f"network {row['network']}"
         print(f"{name:<16}" + "   ".join(f"{row[key]:<{len(title)}.4f}" for key, title in titles.items()).rstrip())
-    labels = folder / f"{method}_labels.csv"
-    if labels.exists():
-        frame = pd.read_csv(labels)
+    if "labels" in METHODS[method].files:
+        frame = read_labels(folder / f"{method}_labels.csv", samples)
         scores = "".join(f", {name.replace('_', ' ')} {value:.3f}" for name, value in scores_of(frame).items())
         print(f"its labels: {(frame.label == frame.y_noisy).sum():,} of {len(frame):,} as observed{scores}")
 

@@ -23,7 +23,7 @@ from noisylabels.pipeline.plan import plan_theory
 from noisylabels.report import draw
 from noisylabels.report.console import print_files
 from noisylabels.report.outputs import figure_path
-from noisylabels.report.read import VERIFY_COLUMNS, read_finished
+from noisylabels.report.read import VERIFY_COLUMNS, read_csv
 from noisylabels.system.progress import Progress
 
 
@@ -72,7 +72,7 @@ def run(args: Namespace) -> None:
 def print_summary(pattern: str, folders: Sequence[Path]) -> None:
     """Print the scores of finished runs, from their files."""
     print(f"\n{pattern}     TA  theory      LP  theory      LR  theory   clean test accuracy")
-    found = [read_finished(folder / "Verify_Theory.csv", "ratio", VERIFY_COLUMNS) for folder in folders]
+    found = [read_csv(folder / "Verify_Theory.csv", "ratio", VERIFY_COLUMNS, required=True) for folder in folders]
     for row in pd.concat(found).itertuples():
         print(f"{row.Index:<4.2g}" + "".join(f"{a:>7.3f} {b:>7.3f} " for a, b in (
             (row.TA, row.TA_theory), (row.LP, row.LP_theory), (row.LR, row.LR_theory))) + f"{row.test_accuracy:>10.3f}")

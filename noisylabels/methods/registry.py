@@ -16,11 +16,12 @@ class MethodEntry(NamedTuple):
     title: str  # in tables and figures
     cost: float = 1.0  # time per epoch, relative to Standard
     teacher: str | None = None  # method whose networks it needs
+    files: tuple[str, ...] = ()  # <method>_<name>.csv that it writes besides its log and result
 
 
 METHODS = {
     "standard": MethodEntry("Standard", "Standard"),
-    "f_correction": MethodEntry("FCorrection", "F-correction"),
+    "f_correction": MethodEntry("FCorrection", "F-correction", files=("T",)),
     "decoupling": MethodEntry("Decoupling", "Decoupling", 2.0),
     "co_teaching": MethodEntry("CoTeaching", "Co-teaching", 2.7),
     "mentornet": MethodEntry("MentorNet", "MentorNet"),
@@ -31,8 +32,8 @@ PAPER_METHODS = tuple(METHODS)  # those of Chen et al. 2019
 METHODS |= {
     "gce": MethodEntry("GCE", "GCE"),
     "sce": MethodEntry("SCE", "SCE"),
-    "elr": MethodEntry("ELR", "ELR"),
-    "incv_student": MethodEntry("Student", "INCV student", teacher="incv"),
+    "elr": MethodEntry("ELR", "ELR", files=("labels",)),
+    "incv_student": MethodEntry("Student", "INCV student", teacher="incv", files=("labels",)),
 }
 
 SELECTION_METHODS = ("incv", "incv_student")  # train on the selection of INCV

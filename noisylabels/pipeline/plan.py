@@ -170,9 +170,9 @@ def training_run(experiment: Experiment, method: str, selected: Selected | None)
         f"{method}_training",
         identity,
         experiment.overwrite,
-        [f"{method}_training.csv", f"{method}_result.csv"],
-        [f"{method}_?.keras", f"{method}_?.csv", f"{method}_labels.csv"],
-        f"another --name or --results_dir, or --method {method} --overwrite",
+        [f"{method}_{name}.csv" for name in ("training", "result", *METHODS[method].files)],
+        [f"{method}_?.keras"],
+        remedy=f"another --name or --results_dir, or --method {method} --overwrite",
     )
 
 

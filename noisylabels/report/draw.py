@@ -3,26 +3,25 @@
 Missing runs leave gaps. The functions return the paths that they wrote, none where there is nothing to draw. Shares are
 fractions in the CSVs and per cent in table.md. Figures are PNGs, or what `set_format` chose.
 """
+from __future__ import annotations
+
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib import rcParams
 
-from noisylabels.data.dataset import Dataset
 from noisylabels.methods import METHODS, title_of
 from noisylabels.noise import PROVIDED, transition_matrix
 from noisylabels.report import figures, issues, published, run_list, tables
 from noisylabels.report.groups import differences, identity_of, labelled, rows_of_records, usual_of
 from noisylabels.report.outputs import save, save_csv, save_text
 from noisylabels.report.read import (
-    ITERATION_COLUMNS,
     VERIFY_COLUMNS,
     networks_of,
     read_accuracy,
     read_csv,
-    read_finished,
     read_iterations,
     read_matrix,
     read_result,
@@ -31,6 +30,9 @@ from noisylabels.report.read import (
 from noisylabels.report.styles import named
 from noisylabels.runs.atomic_io import write_json
 from noisylabels.runs.folders import find_runs, run_at
+
+if TYPE_CHECKING:
+    from noisylabels.data.dataset import Dataset
 
 
 def set_format(name):
@@ -45,8 +47,8 @@ def verify_figures(results_dir, dataset):
     """
     found, measured = {}, {}
     for run in find_runs(results_dir, dataset):
-        row = read_csv(run.folder / "Verify_Theory.csv", "seed", VERIFY_COLUMNS)
-        M = read_matrix(run.folder / "Verify_Theory_M.csv")
+        row = read_csv(run.folder / "Verify_Theory.csv", "seed", VERIFY_COLUMNS, "Verify_Theory")
+        M = read_matrix(run.folder / "Verify_Theory_M.csv", "Verify_Theory")
         if row is not None:
             found[run] = row[VERIFY_COLUMNS].iloc[0]
         if M is not None:
@@ -87,10 +89,13 @@ def representative(settings, n=4):
     return sorted(chosen + [others[i] for i in spread])
 
 
-def incv_figures(run_folder):
-    """`INCV_iterations.png`: LP, LR and the sizes of the sets after each iteration of one run. ValueError: `run_at`."""
+def incv_figures(run_folder: Path, required: bool = False) -> list[Path]:
+    """Draw `INCV_iterations.png`: LP, LR and the sizes of the sets after each iteration of one run.
+
+    Raises ValueError as `run_at`, and UserError if the log is missing or damaged and `required`.
+    """
     run = run_at(run_folder)
-    frame = read_iterations(run)
+    frame = read_iterations(run, required)
     if frame is None:
         return []
     title = f"INCV, {run.title}: estimated noise ratio {frame['eps'].iloc[-1]:.3f}"
@@ -110,7 +115,9 @@ def training_figures(run_folder, method):
         shown = frame[[*networks_of(frame), *heldout, *own]]
         figure = figures.training(shown, method, f"{title_of(method)}, {run.title}")
         written.append(save(figure, run.folder / f"{method}_training.png"))
-    T = read_matrix(run.folder / "f_correction_T.csv") if method == "f_correction" else None
+    T = None
+    if method == "f_correction":
+        T = read_matrix(run.folder / "f_correction_T.csv", "f_correction_training")
     if T is not None:
         row = [("T, estimated", T)]
         if run.noise.pattern != PROVIDED:
@@ -266,15 +273,18 @@ def print_selection(csv: Path, dataset: Dataset, *reviewed: int) -> None:
     classes = csv.with_name("classes.json")
     if not classes.exists():                                # somebody has removed it
         write_json(classes, list(dataset.classes))
-    last = read_finished(csv.with_name("INCV_iterations.csv"), "iteration", ITERATION_COLUMNS).iloc[-1]
+    last = read_iterations(run_at(csv.parent), required=True).iloc[-1]
     print(f"\nestimated noise ratio  {last.eps:.3f}\n"
           f"selected               {last.selected:,.0f}, candidate {last.candidate:,.0f}, removed {last.removed:,.0f}")
     if np.isfinite([last.LP, last.LR]).any():               # the true labels are known
         print(f"label precision        {last.LP:.3f}\nlabel recall           {last.LR:.3f}")
-    issues.print_found(csv.parent)
+    issues.print_found(csv.parent, dataset)
     selection_files(csv.parent, dataset, *reviewed)
 
 
-def selection_files(folder, dataset=None, *reviewed):
-    """Writes what is made of a finished selection's files, the page to review it last. Returns the paths."""
-    return [*incv_figures(folder), *issues.files(folder, dataset, *reviewed)]
+def selection_files(folder: Path, dataset: Dataset | None = None, *reviewed: int) -> list[Path]:
+    """Write what is made of a finished selection's files, the review page last, and return the paths.
+
+    Without a data set, damaged files are left out; with it, they are an error.
+    """
+    return [*incv_figures(folder, dataset is not None), *issues.files(folder, dataset, *reviewed)]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from noisylabels.methods import OPTIONS, options_of
 from noisylabels.noise import default_assumed_pattern
 from noisylabels.recipes import RECIPES, RECORD_DEFAULTS, resolve
+from noisylabels.report.read import warn
 from noisylabels.runs.comparison import computed_in
 from noisylabels.runs.folders import RunFolder
 from noisylabels.runs.record import read_record
@@ -50,7 +51,10 @@ def identity_of(run: RunFolder, name: str, otherwise: dict) -> dict:
         Plain values, and the seed, which must differ. The digest of a selection is left out where its settings are
         recorded, or where the user named the run.
     """
-    record = read_record(run.folder / f"{name}.json")
+    path = run.folder / f"{name}.json"
+    record = read_record(path)
+    if record is None and path.exists():
+        warn(f"{path}: left out, it is not the record of a run")
     found = RECORD_DEFAULTS | record["arguments"] if record else {**otherwise}
     found = {"data": None, "seed": run.seed, **found, "name": run.name, "computed_in": record and computed_in(record)}
     found.pop("teacher", None)                  # digests of networks of this seed

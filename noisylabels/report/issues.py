@@ -2,7 +2,11 @@
 
 Only the pictures of samples, and the page to review them, need the images.
 """
+from __future__ import annotations
+
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 from xml.etree import ElementTree
 
@@ -13,17 +17,17 @@ from noisylabels.report import issue_figures, review
 from noisylabels.report.outputs import save, save_csv, save_text
 from noisylabels.report.read import read_issues
 
+if TYPE_CHECKING:
+    from noisylabels.data.dataset import Dataset
+
 ISSUES = "label_issues.csv"
 SHOWN = 48                      # the worst, in a picture
 LOCAL_FILES = "/data/local-files/?d="       # where Label Studio serves files of LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT
 
 
-def print_found(folder):
-    """How many labels are probably wrong, and how right that is where the truth is known."""
-    issues = read_issues(folder)
-    if issues is None:
-        return
-    frame = issues.frame
+def print_found(folder: Path, dataset: Dataset) -> None:
+    """Print how many labels are probably wrong, and how right that is where the truth is known."""
+    frame = read_issues(folder, dataset).frame
     found = f"label issues           {frame.is_label_issue.sum():,} of {len(frame):,}"
     if (frame.y_true != "").all():
         scores = issue_scores(frame.is_label_issue.to_numpy(), (frame.y_true != frame.given_label).to_numpy())
@@ -32,13 +36,25 @@ def print_found(folder):
     print(found)
 
 
-def files(folder, dataset=None, reviewed=review.SHOWN):
-    """Writes all that follows from the label issues in a folder. Returns the paths, none where there are no issues.
+def files(folder: Path, dataset: Dataset | None = None, reviewed: int = review.SHOWN) -> list[Path]:
+    """Write all files that follow from the label issues in a folder.
 
-    dataset: a Dataset, theirs. Without its images there is neither the picture of the worst nor the page to review.
-    reviewed: how many are on that page.
+    Parameters
+    ----------
+    folder : Path
+        The run folder of a selection.
+    dataset : Dataset, optional
+        Its data set; its label issues must then be whole. Without the images there is neither the
+        picture of the worst labels nor the review page, and damaged label issues are left out.
+    reviewed : int
+        Number of images on the review page.
+
+    Returns
+    -------
+    list of Path
+        The files; none where there are no label issues.
     """
-    issues = read_issues(folder)
+    issues = read_issues(folder, dataset)
     if issues is None:
         return []
     frame = issues.frame

@@ -1,16 +1,28 @@
-"""Reads what runs left, and believes nothing: what is missing is None, what is damaged is named and left out."""
+"""Read the files of runs. A missing file is None; a damaged one is named and left out.
+
+For the run that a call asks for, a missing or damaged file is an error instead (`required`).
+"""
+from __future__ import annotations
+
 import contextlib
 import functools
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from noisylabels.csv_files import read_columns
 from noisylabels.errors import UserError
+from noisylabels.runs.comparison import has_changed
+from noisylabels.runs.folders import RunFolder
+from noisylabels.runs.record import read_record
+
+if TYPE_CHECKING:
+    from noisylabels.data.dataset import Dataset
 
 VERIFY_COLUMNS = ["TA", "LP", "LR", "TA_theory", "LP_theory", "LR_theory", "test_accuracy"]
 ITERATION_COLUMNS = ["iteration", "LP", "LR", "eps", "selected", "candidate", "removed"]
@@ -28,17 +40,20 @@ def networks_of(frame):
     return [name for name in frame if name.startswith(("test_accuracy_", "test_agreement_"))]
 
 
-def read_result(run, method):
-    """Series of a finished run's results, the mean of its networks, and its recipe; None if not finished.
+def read_result(run: RunFolder, method: str) -> pd.Series | None:
+    """Read the mean result of a run's networks, and its recipe; None if it is not finished.
 
-    final: the test accuracy of what the method arrives at; in files of before the last epoch's. test_labels: "given"
-    where it is not known which of them are true, and accuracy is agreement with them, else nan.
+    `final` is the test accuracy of the networks that the run saved. `test_labels` is "given" where the true test labels
+    are unknown, so that accuracy is agreement with them; else nan.
     """
-    frame = read_csv(run.folder / f"{method}_result.csv", "network", RESULT_COLUMNS)
-    if frame is not None:
-        scores = frame.loc["mean"] if "mean" in frame.index else frame.mean(numeric_only=True)
-        scores = scores.reindex([*FURTHER_COLUMNS, *RESULT_COLUMNS, "recipe"])
-        return scores.fillna({"final": scores["last"]})
+    path = run.folder / f"{method}_result.csv"
+    frame = read_csv(path, "network", RESULT_COLUMNS, f"{method}_training")
+    if frame is None:
+        return None
+    if "mean" not in frame.index:
+        return warn(f"{path}: left out, no row mean")
+    scores = frame.loc["mean"].reindex([*FURTHER_COLUMNS, *RESULT_COLUMNS, "recipe"])
+    return scores.fillna({"final": scores["last"]})
 
 
 def read_accuracy(run, method):
@@ -48,22 +63,33 @@ def read_accuracy(run, method):
         return frame[networks_of(frame)].mean(axis=1).dropna()
 
 
-def read_training(run, method):
-    """Frame of a method's training by epoch, from 1; None where there is none, or no test accuracy in it."""
-    frame = read_csv(run.folder / f"{method}_training.csv", "epoch", TRAINING_COLUMNS)
+def read_training(run: RunFolder, method: str) -> pd.DataFrame | None:
+    """Read the log of a training by epoch, from 1; None if there is none, or no test accuracy in it."""
+    path, name = run.folder / f"{method}_training.csv", f"{method}_training"
+    frame = read_csv(path, "epoch", TRAINING_COLUMNS, name)
     if frame is not None and 0 in frame.index:      # files of before count from 0
         frame.index = frame.index + 1
-    if frame is not None and frame[networks_of(frame)].notna().any(axis=None):
-        return frame
-
-
-def read_iterations(run):
-    """Frame of a run's selection by iteration; None where there is none, or a size is blank."""
-    path = run.folder / "INCV_iterations.csv"
-    frame = read_csv(path, "iteration", ITERATION_COLUMNS)
-    if frame is not None and frame[SIZES].isna().any(axis=None):
-        return warn(f"{path}: left out, a size is blank")
+    if frame is None or frame[networks_of(frame)].isna().all(axis=None):
+        return None
+    epochs = finished_record(run.folder, name).get("arguments", {}).get("epochs", len(frame))
+    if [*frame.index] != [*range(1, epochs + 1)]:
+        return warn(f"{path}: left out, not one row for each of {epochs} epochs")
     return frame
+
+
+def read_iterations(run: RunFolder, required: bool = False) -> pd.DataFrame | None:
+    """Read the log of a selection by iteration; None if there is none, or a size is blank."""
+    path = run.folder / "INCV_iterations.csv"
+    frame = read_csv(path, "iteration", ITERATION_COLUMNS, "INCV", required)
+    if frame is None:
+        return None
+    with _skipping(path, required):
+        if frame[SIZES].isna().any(axis=None):
+            raise ValueError("a size is blank")
+        results = finished_record(run.folder, "INCV").get("results") or {}
+        if [*frame.index] != [*range(1, int(results.get("iteration", len(frame))) + 1)]:
+            raise ValueError("not one row for each iteration")
+        return frame
 
 
 class Issues(NamedTuple):
@@ -78,22 +104,31 @@ class Issues(NamedTuple):
         return pd.Index(self.classes).get_indexer(self.frame[column])
 
 
-def read_issues(folder: Path) -> Issues | None:
+def read_issues(folder: Path, dataset: Dataset | None = None) -> Issues | None:
     """Read the label issues in a folder; None where there are none.
 
-    A file that is damaged is named on standard error, with the line, and left out.
+    Parameters
+    ----------
+    folder : Path
+        The run folder of a selection.
+    dataset : Dataset, optional
+        The data set of the selection that a call asks for: its label issues must be there and
+        fit. Without it, a damaged file is named on standard error, with the line, and left out.
     """
-    path = folder / "label_issues.csv"
-    if not path.exists():
+    path, required = folder / "label_issues.csv", dataset is not None
+    if not path.exists() and not required:
         return None
-    with _skipping(path):
-        classes = json.loads((folder / "classes.json").read_bytes())
+    classes = read_classes(folder / "classes.json", dataset)
+    if classes is None:
+        return warn(f"{path}: left out without classes.json")
+    with _skipping(path, required):
         table = read_columns(path, ISSUE_COLUMNS)
         frame = pd.DataFrame(table.columns | {"is_label_issue": table.booleans("is_label_issue")} | {
             name: table.numbers(name) for name in ("index", "label_score")})
         issues = Issues(frame.astype({"index": int}), classes)
-        if not len(frame) or sorted(issues.frame["index"]) != list(range(len(frame))):
-            raise ValueError("not one row for each index")
+        n = len(dataset.x_train) if required else _samples(folder) or max(1, len(frame))
+        if sorted(issues.frame["index"]) != list(range(n)):
+            raise ValueError(f"not one row for each of {n:,} indices")
         for row, score in enumerate(issues.frame.label_score):
             if not 0 <= score <= 1.001:
                 raise table.error(row, f"has the label_score {score}, which is no probability")
@@ -105,30 +140,84 @@ def read_issues(folder: Path) -> Issues | None:
         return issues
 
 
-def read_csv(path, index, columns):
-    """A frame by a unique `index`, with these columns at least, numbers or blank; None where there is no such.
+def read_classes(path: Path, dataset: Dataset | None = None) -> list[str] | None:
+    """Read the names of the classes; None where there are none. Those of a data set are required."""
+    with _skipping(path, dataset is not None):
+        classes = json.loads(path.read_bytes())
+        if dataset is not None and classes != list(dataset.classes):
+            raise ValueError(f"not the classes of {dataset.name}")
+        if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+            raise ValueError("not a list of names")
+        return classes
 
-    Of columns in a tuple it needs one.
+
+def read_csv(path: Path, index: str, columns: list, run: str | None = None,
+             required: bool = False) -> pd.DataFrame | None:
+    """Read a CSV of numbers.
+
+    Parameters
+    ----------
+    path : Path
+        The CSV.
+    index : str
+        Column of unique values.
+    columns : list of str or tuple of str
+        Columns that it has, of numbers or blank; of a tuple, one of them.
+    run : str, optional
+        Name of the record, in the same folder, of the run that wrote the CSV.
+    required : bool
+        Raise UserError where the CSV is missing, empty or damaged, instead of returning None.
     """
-    with _skipping(path):
+    with _skipping(path, required):
         frame = _frame(path, index, columns)
+        check_unchanged(path, run)
+        if required and not len(frame):
+            raise ValueError("it is empty")
         return frame if len(frame) else None
 
 
-def read_finished(path, index, columns):
-    """As `read_csv`, of a run that has finished. Raises UserError where there is no such."""
-    try:
-        frame = _frame(path, index, columns)
-        if len(frame):
-            return frame
-        reason = "it is empty"
-    except (OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-    raise UserError(f"{path} is damaged, {reason}: remove it, and the same command makes it again")
+def read_labels(path: Path, n: int) -> pd.DataFrame:
+    """Read the labels that a method took to be true: y, y_noisy, label, n rows. Raises UserError."""
+    with _skipping(path, required=True):
+        check_whole(path)
+        frame = pd.read_csv(path, dtype=str)
+        if [*frame] != ["y", "y_noisy", "label"]:
+            raise ValueError("no columns y, y_noisy and label")
+        if len(frame) != n:
+            raise ValueError(f"{len(frame):,} rows for {n:,} training samples")
+        frame = frame.astype(float)
+        if frame.y_noisy.isna().any():
+            raise ValueError("a blank in y_noisy")
+        return frame
 
 
-def _frame(path, index, columns):
-    """As `read_csv`, or an empty one. Raises ValueError or OSError where there is no such."""
+def finished_record(folder: Path, run: str) -> dict:
+    """Return the record of a finished run; {} if there is none."""
+    record = read_record(folder / f"{run}.json")
+    return record if record and record["finished"] else {}
+
+
+def check_unchanged(path: Path, run: str | None) -> None:
+    """Raise ValueError if a file is not as the run of a record in its folder wrote it."""
+    if run and has_changed(finished_record(path.parent, run), path):
+        raise ValueError("it has changed since the run wrote it")
+
+
+def check_whole(path: Path) -> None:
+    """Raise ValueError if the last line of a file has no end."""
+    if not path.read_bytes().endswith(b"\n"):
+        raise ValueError("its end is missing")
+
+
+def _samples(folder: Path) -> int:
+    """Return how many samples the selection in a folder had; 0 if that is unknown."""
+    results = finished_record(folder, "INCV").get("results") or {}
+    return sum(int(results.get(name) or 0) for name in SIZES)
+
+
+def _frame(path: Path, index: str, columns: list) -> pd.DataFrame:
+    """Read as `read_csv`; the frame may be empty. Raises ValueError or OSError where there is no such CSV."""
+    check_whole(path)
     frame = pd.read_csv(path, dtype=str).apply(_numbers)
     if index not in frame:
         raise ValueError(f"no column {index}")
@@ -143,19 +232,27 @@ def _frame(path, index, columns):
     return frame.dropna(subset=index).set_index(index, verify_integrity=True)
 
 
-def read_matrix(path):
-    """A matrix of shares, (c, c), from a CSV with header and index; None where there is no such."""
+def read_matrix(path: Path, run: str | None = None) -> np.ndarray | None:
+    """Read a matrix (c, c) whose rows sum to 1, or to 0 for an absent class; None if there is none.
+
+    The CSV has a header and an index. `run` is as in `read_csv`.
+    """
     with _skipping(path):
+        check_whole(path)
         matrix = pd.read_csv(path, dtype=str).iloc[:, 1:].to_numpy(dtype=float)
         if len(matrix) < 2 or matrix.shape != (len(matrix), len(matrix)):
             raise ValueError("not a square matrix")
         if not (matrix > 0).any() or (matrix < 0).any() or (matrix > 1.001).any():
             raise ValueError("not shares of one")
+        sums = matrix.sum(axis=1)
+        if ((abs(sums - 1) > 0.002) & (sums != 0)).any():
+            raise ValueError("a row that does not sum to one")
+        check_unchanged(path, run)
         return matrix
 
 
-def _numbers(column):
-    """A column of text as float64, if it can be. Pandas' own parser crashes on a long exponent (its issue 63089)."""
+def _numbers(column: pd.Series) -> pd.Series:
+    """Return a column of text as float64, if possible. Pandas' own parser crashes on a long exponent (issue 63089)."""
     try:
         return column.astype(float)
     except ValueError:
@@ -163,16 +260,22 @@ def _numbers(column):
 
 
 @contextlib.contextmanager
-def _skipping(path):
-    """Leave the block at a missing file silently, at an unreadable one with a warning."""
+def _skipping(path: Path, required: bool = False) -> Iterator[None]:
+    """Leave the block at a missing file silently, at an unreadable one with a warning; `required`: with a UserError."""
+    again = "remove it, and the same command makes it again"
     try:
         yield
     except FileNotFoundError:
-        pass
-    except (OSError, ValueError) as error:
+        if required:
+            raise UserError(f"{path} is missing: give --overwrite to make it again") from None
+    except (OSError, ValueError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
+        if required:
+            raise UserError(f"{path} is damaged, {reason}: {again}") from None
         warn(f"{path}: left out, {reason}")
     except UserError as error:              # of a CSV that people edit; it names path and line
+        if required:
+            raise UserError(f"{error}; or {again}") from None
         warn(f"{error}; the file is left out")
 
 

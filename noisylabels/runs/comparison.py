@@ -17,9 +17,12 @@ OF_ITS_ROWS = ("digest", "LP", "LR")                        # of a selection in 
 
 
 def file_digest(path: Path) -> str:
-    """Identify the content of a file, by 16 hexadecimal digits. Raises UserError if it cannot be read."""
+    """Identify the content of a file, by 16 hexadecimal digits. Raises UserError if it cannot be read.
+
+    The line endings of Windows count as those of other systems: git may exchange them in a text file.
+    """
     with disk(path):
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()[:16]
 
 
 def has_changed(record: dict, path: Path) -> bool:

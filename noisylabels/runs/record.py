@@ -55,8 +55,9 @@ def read_record(path):
 def _is_record(record):
     """Whether this, of JSON, has the form of a record. Raises KeyError or TypeError where it has not at all."""
     arguments, sessions = record["arguments"], record["sessions"]
+    parts = [record.get("results") or {}, record.get("files", {}), *sessions]
     if not (isinstance(arguments, dict) and isinstance(sessions, list) and "finished" in record
-            and all(isinstance(part, dict) for part in [record.get("results") or {}, *sessions])):
+            and all(isinstance(part, dict) for part in parts)):
         return False
     selection = arguments.get("selection") or {}            # of runs of before a digest
     settings = [arguments, selection] if isinstance(selection, dict) else [arguments]

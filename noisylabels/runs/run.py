@@ -17,7 +17,7 @@ from filelock import lock_descriptor
 
 from noisylabels.errors import UserError
 from noisylabels.runs.atomic_io import disk, set_aside, write_json
-from noisylabels.runs.comparison import agree, compare, computed_in, file_digest
+from noisylabels.runs.comparison import agree, compare, computed_in, file_digest, has_changed
 from noisylabels.runs.record import (
     checkpoints_of,
     clear_checkpoints,
@@ -61,13 +61,16 @@ class Run:
         The files that a finished run has.
     more : sequence of str
         Patterns of other files that it writes.
+    editable : sequence of str
+        The outputs that people may edit.
     remedy : str
         What else to give where the arguments differ, in the words of the error.
 
     Raises
     ------
     UserError
-        The folder has a run with other arguments and `overwrite` is False, or the disk does not allow something.
+        `overwrite` is False, and the folder has a run with other arguments, or an output of the finished run is no
+        longer as the run wrote it. Or the disk does not allow something.
     """
 
     def __init__(
@@ -78,12 +81,14 @@ class Run:
         overwrite: bool = False,
         outputs: Sequence[str] = (),
         more: Sequence[str] = (),
+        editable: Sequence[str] = (),
         remedy: str = "another --name or --results_dir, or --overwrite",
     ) -> None:
         self.remedy = remedy
         self.folder, self.name, self.overwrite = Path(folder), name, overwrite
         self.arguments = json.loads(json.dumps(arguments))
         self.outputs, self.more = [self.folder / output for output in outputs], more
+        self.editable = editable
         self.record_path = self.folder / f"{name}.json"
         self.successor_path = successor_of(self.record_path)
         self.checkpoints = checkpoints_of(self.record_path)
@@ -92,6 +97,7 @@ class Run:
             compare(self.record_path, self.seen["arguments"], self.arguments, self.remedy)
         self.finished = bool(self.seen and not overwrite and self._is_finished(self.seen))
         if self.finished:
+            self._check_outputs(self.seen)
             remove_checkpoints(self.record_path)
 
     @contextlib.contextmanager
@@ -148,11 +154,12 @@ class Run:
             self.written_path = self.record_path
 
     def finish(self, files: Iterable[Path] = (), **results: float | int | str) -> None:
-        """Record the end of the run, its results, and digests of the files that other runs read.
+        """Record the end of the run, its results, and digests of its outputs and other files.
 
         The checkpoints are removed.
         """
-        self.record["files"] = {path.name: file_digest(path) for path in files}
+        paths = [*(path for path in self.outputs if path.exists()), *files]
+        self.record["files"] = {path.name: file_digest(path) for path in paths}
         self.record["finished"] = True
         self.record["sessions"][-1]["seconds"] = round(time.time() - self.started, 1)
         self.record["results"] = {
@@ -167,6 +174,15 @@ class Run:
 
     def _is_finished(self, record: dict) -> bool:
         return record["finished"] and all(path.exists() for path in self.outputs)
+
+    def _check_outputs(self, record: dict) -> None:
+        """Raise UserError if an output has changed since the run of this record wrote it."""
+        for path in self.outputs:
+            if path.name not in self.editable and has_changed(record, path):
+                raise UserError(
+                    f"{path} is damaged, or was edited since the run wrote it: restore it, or move it away, and the "
+                    "same command makes it again"
+                )
 
     @contextlib.contextmanager
     def _lock(self, wait: bool) -> Iterator[None]:

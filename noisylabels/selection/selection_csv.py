@@ -78,6 +78,10 @@ def find_selection(experiment, path=None, given=(), decisions=None):
     usual, identity = csv_path(experiment), experiment.identity
     csv = path or usual
     record = read_record(csv.with_name(RECORD)) if csv.name == usual.name else None
+    if csv.name == usual.name and record is None and csv.with_name(RECORD).exists():
+        raise UserError(f"{csv.with_name(RECORD)} is damaged, it is not the record of a run: restore it; or move it "
+                        "away, and how the selection was made counts as unknown; or give "
+                        f"{'another --selection' if path else '--overwrite_selection'}")
     made = record["arguments"] if record else {}
     if record:
         names = ["assumed_pattern"] if path else given if record["finished"] else {*made, *identity}
@@ -112,7 +116,7 @@ def csv_path(experiment):
 def selection_run(experiment):
     """The selection as a run: finished where its files are there. Raises UserError, see `Run`."""
     return Run(experiment.folder, RECORD.removesuffix(".json"), experiment.identity, experiment.overwrite,
-               [csv_path(experiment).name, HISTORY, ITERATIONS, ISSUES, PROBABILITIES],
+               [csv_path(experiment).name, HISTORY, ITERATIONS, ISSUES, PROBABILITIES], editable=[ISSUES],
                remedy="another --name or --results_dir, or --overwrite (INCV_main.py: --overwrite_selection)")
 
 
