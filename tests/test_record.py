@@ -1,14 +1,22 @@
 """The record of runs in results/record: whole, small, and drawn from its own CSVs."""
+import importlib
+import io
 import json
+import re
+import shlex
 import subprocess
 
+import pandas as pd
 import pytest
 from helpers import ROOT, files_in
 from matplotlib.figure import Figure
 
+import INCV_main
 import report
+from noisylabels.report.published import theory_point
 
 RECORD = ROOT / "results/record"
+PAGE = ROOT / "results/README.md"
 
 
 def is_figure(path):
@@ -55,9 +63,34 @@ def test_all_of_the_record_is_finished(recorded):
     assert records and [path for path, record in records.items() if not record["sessions"][-1]["seconds"]] == []
 
 
-def test_the_page_of_the_record_shows_its_tables(drawn):
-    page = (ROOT / "results/README.md").read_text()
-    tables = ["\n".join(line for line in content.decode().splitlines() if line.startswith("|"))
-              for path, content in drawn.items() if path.endswith(".md") and not path.endswith("runs.md")]
-    assert tables and [table for table in tables if table not in page] == []
+def test_report_page_shows_generated_tables(drawn):
+    page = PAGE.read_text(encoding="utf-8")
     assert "(record/cifar10/runs.md)" in page
+    for name in ("table.md", "INCV.md"):
+        lines = drawn[f"cifar10/{name}"].decode().splitlines()
+        table = "\n".join(line for line in lines if line.startswith("|"))
+        assert f"\n\n{table}\n\n" in page, f"copy the table of {name} to results/README.md:\n{table}"
+
+
+def test_report_page_theory_table_matches_csv(recorded):
+    runs = pd.read_csv(io.BytesIO(recorded["cifar10/Verify_Theory.csv"]))
+    assert (runs.seed == 0).all()
+    runs = runs.set_index(["pattern", "ratio"])
+    rows = []
+    for ratio in sorted({ratio for _, ratio in runs.index}):
+        cells = []
+        for pattern in ("sym", "asym"):
+            run = runs.loc[(pattern if ratio else "sym", ratio)]  # the same without noise
+            cells += [run.TA, run.TA_theory, theory_point(pattern, ratio, "TA")]
+        rows.append(f"| {ratio} | {' | '.join(f'{cell:.3f}' for cell in cells)} |")
+    assert len(rows) == 11 and "\n".join(rows) in PAGE.read_text(encoding="utf-8"), rows
+
+
+def test_report_page_commands_are_accepted():
+    commands = re.findall(r"`python (\w+)\.py (.*?)`", PAGE.read_text(encoding="utf-8"))
+    assert {script for script, _ in commands} == {"INCV", "INCV_main", "Verify_Theory", "sweep", "report"}
+    for script, flags in commands:
+        parser = importlib.import_module(script).arguments()
+        others = parser.parse_known_args(shlex.split(flags))[1]
+        assert not others or script == "sweep", flags
+        INCV_main.arguments().parse_args(others)

@@ -48,6 +48,14 @@ def test_run_list_has_one_row_per_finished_run(tmp_path):
     ]
 
 
+def test_run_list_states_number_of_runs_and_total_hours(tmp_path):
+    write_sessions(tmp_path / "pets/sym/0.5/seed1", "elr_training", [SESSION, SESSION])
+    write_sessions(tmp_path / "pets/sym/0.5", "sce_training", [SESSION], finished=False)
+    write_sessions(tmp_path / "pets/given", "INCV", [SESSION, {"seconds": None}])
+    rows_of(tmp_path)
+    assert "2 finished runs, at least 4.5 hours in total." in (tmp_path / "pets/runs.md").read_text()
+
+
 def test_interrupted_session_makes_hours_a_lower_bound(tmp_path):
     later = {"git": "def5678", "hardware": {"device": "Some GPU"}, "seconds": 7200}
     write_sessions(tmp_path / "pets/sym/0.5", "INCV", [SESSION | {"seconds": None}, later])

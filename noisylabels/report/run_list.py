@@ -37,20 +37,21 @@ def markdown(runs: Iterable[RunFolder], dataset: str) -> str | None:
     dataset : str
         Name of the data set, for the heading.
     """
-    rows = [
-        _row(run, path.stem, record)
-        for run in runs
-        for path in sorted(run.folder.glob("*.json"))
-        if (record := read_record(path)) and record["finished"]
-    ]
+    rows, seconds = [], 0.0
+    for run in runs:
+        for path in sorted(run.folder.glob("*.json")):
+            record = read_record(path)
+            if record and record["finished"]:
+                rows.append(_row(run, path.stem, record))
+                seconds += sum(_known_seconds(record["sessions"]))
     if not rows:
         return None
     lines = [
         f"# Runs on {dataset}",
         "",
-        "One row per finished run. Add `--data_dir` and `--results_dir` to a command to choose the",
-        "folders. Threads: per training. Hours: wall-clock time; ≥ where a session was interrupted, whose",
-        "time is unknown. Date: start of the run (UTC).",
+        f"{len(rows)} finished runs, at least {seconds / 3600:.1f} hours in total. Threads: per training.",
+        "Hours: wall-clock time; ≥: a session was interrupted, and its time is unknown.",
+        "Date: start of the run (UTC). Commands name no folders: add `--data_dir` and `--results_dir`.",
         "",
         f"| {' | '.join(COLUMNS)} |",
         f"|{'|'.join(COLUMNS.values())}|",
@@ -93,8 +94,8 @@ def _row(run: RunFolder, name: str, record: dict) -> dict[str, object]:
     """Return the cells of a record, by column."""
     sessions = record["sessions"] or [{}]
     hardware = sessions[-1].get("hardware", {})
-    seconds = [session.get("seconds") for session in sessions]
-    hours = f"{sum(filter(None, seconds)) / 3600:.2f}"
+    known = _known_seconds(sessions)
+    hours = f"{sum(known) / 3600:.2f}"
     processor = str(hardware.get("device") or "unknown").removesuffix(" with bfloat16")
     if processor == "CPU":
         processor = hardware.get("processor") or "CPU, model unknown"
@@ -109,9 +110,14 @@ def _row(run: RunFolder, name: str, record: dict) -> dict[str, object]:
         "revision": ", ".join(revisions),
         "processor": processor,
         "threads": hardware.get("threads"),
-        "hours": f"≥ {hours}" if None in seconds else hours,
+        "hours": hours if len(known) == len(sessions) else f"≥ {hours}",
         "date": str(sessions[0].get("started") or "")[:10],
     }
+
+
+def _known_seconds(sessions: list[dict]) -> list[float]:
+    """Return the wall-clock times of the sessions that were not interrupted."""
+    return [session["seconds"] for session in sessions if session.get("seconds") is not None]
 
 
 def _cell(value: object) -> str:
