@@ -112,7 +112,7 @@ def test_mistakes_are_one_line(flags, pattern, call, tmp_path, monkeypatch):
     (["--results_dir", "/proc/results"], "/proc: "),
 ])
 def test_a_dry_run_fails_where_the_sweep_fails(flags, pattern, dry_run, call, tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "gpus", lambda: 0)
+    monkeypatch.setattr(hardware, "gpus", lambda: 0)
     monkeypatch.setattr("noisylabels.sweep.cluster.ANSWER", .5)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "slurm.yaml").write_text("jobqueue: {slurm: {cores: 1, memory: 1GB, cpus: 1}}")
