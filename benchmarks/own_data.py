@@ -1,13 +1,21 @@
-"""Measures own images: what loading many takes, and INCV.py on few and on many classes, all of them generated.
+"""Measure how long custom images take to load, and INCV.py on few and on many classes.
 
-    python benchmarks/own_data.py                                       # a quarter of an hour on two cores
-    python benchmarks/own_data.py --photos photos --data_dir data       # makes a folder to try everything on
+    python benchmarks/own_data.py                                       # 15 minutes on two cores
+    python benchmarks/own_data.py --photos photos --data_dir data       # only write example images
 
-Loading: folders of --images PNGs of 64x64 pixels in ten classes, read in a process of their own at 32x32; seconds, and
-the peak of its memory. Classes: INCV.py to its end, two iterations of four epochs, on 20 images of 16x16 pixels a class
-and at least 1,000, one label in ten wrong; seconds, label precision and recall. Prints a line of JSON for each.
-Photos: 3,000 of CIFAR-10's cats, dogs and cars, one in ten in another's folder; photos.csv beside it has the truth.
+All images are generated. Each measurement prints one line of JSON.
+
+Loading: folders with --images PNG files of 64x64 pixels in ten classes, resized to 32x32. Each
+folder is loaded in a process of its own. Reports seconds and the peak memory of the process.
+
+Classes: a whole selection by INCV.py, two iterations of four epochs, for --classes classes. There
+are 20 images of 16x16 pixels per class, and at least 1,000 images. One label in ten is wrong.
+Reports seconds, label precision and label recall.
+
+Photos: writes 3,000 CIFAR-10 images of cats, dogs and cars to a folder per class. One image in ten
+is in the folder of another class. The true labels are in photos.csv, next to the folder.
 """
+
 import argparse
 import json
 import resource
@@ -24,8 +32,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def write_folder(folder, n):
-    """n images of noise on the colour of their class, in ten classes."""
+def write_folder(folder: Path, n: int) -> None:
+    """Write n images of ten classes: the colour of the class plus noise."""
     rng = np.random.default_rng(0)
     colours = rng.integers(64, 192, (10, 3))
     for k in range(10):
@@ -35,78 +43,128 @@ def write_folder(folder, n):
         Image.fromarray(pixels).save(folder / str(i % 10) / f"{i}.png", compress_level=1)
 
 
-def load(folder):
-    """Loads a folder; prints what it took."""
+def measure_loading(folder: str) -> None:
+    """Load a folder of images, and print the seconds and the memory in GB."""
     sys.path.insert(0, str(ROOT))
     from utils import load_dataset
 
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
-    dataset = load_dataset(folder, report=lambda line: None)
-    seconds, peak = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"images": len(dataset.x_train) + len(dataset.x_test), "seconds": round(seconds, 1),
-                      "before_gb": round(before * 1024 / 1e9, 3), "peak_gb": round(peak * 1024 / 1e9, 3)}), flush=True)
-
-
-def write_classes(path, c):
-    """An npz of c classes, each a pattern of its own with noise on it; one label in ten is another's."""
-    rng = np.random.default_rng(0)
-    true = rng.permutation(np.resize(np.arange(c), max(1000, 20 * c)))
-    patterns = rng.integers(64, 192, (c, 16, 16))
-    x = (patterns[true] + rng.integers(-64, 64, (len(true), 16, 16))).astype(np.uint8)
-    y = np.where(rng.random(len(true)) < .1, (true + rng.integers(1, c, len(true))) % c, true)
-    np.savez(path, x=x, y=y, y_true=true)
-
-
-def select(folder, c):
-    """Runs INCV.py on c classes; prints what it took and found."""
-    write_classes(folder / f"classes{c}.npz", c)
+    before = peak_memory_gb()
     start = time.perf_counter()
-    subprocess.run([sys.executable, ROOT / "INCV.py", "--dataset", folder / f"classes{c}.npz", "--results_dir",
-                    folder / "results", "--INCV_epochs", "4", "--INCV_iter", "2", "--no_mirror", "--gpu_id", "-1",
-                    "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    dataset = load_dataset(folder, report=lambda line: None)
+    seconds = time.perf_counter() - start
+    result = {
+        "images": len(dataset.x_train) + len(dataset.x_test),
+        "seconds": round(seconds, 1),
+        "before_gb": before,
+        "peak_gb": peak_memory_gb(),
+    }
+    print(json.dumps(result), flush=True)
+
+
+def peak_memory_gb() -> float:
+    """Return the peak memory of this process until now, in 1e9 bytes."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 3)
+
+
+def number_of_images(c: int) -> int:
+    """Return the number of generated images of c classes."""
+    return max(1000, 20 * c)
+
+
+def write_classes(path: Path, c: int) -> None:
+    """Write an npz of c classes: the pattern of the class plus noise. One label in ten is wrong."""
+    rng = np.random.default_rng(0)
+    y_true = rng.permutation(np.resize(np.arange(c), number_of_images(c)))
+    n = len(y_true)
+    patterns = rng.integers(64, 192, (c, 16, 16))
+    x = (patterns[y_true] + rng.integers(-64, 64, (n, 16, 16))).astype(np.uint8)
+    is_wrong = rng.random(n) < 0.1
+    y = np.where(is_wrong, (y_true + rng.integers(1, c, n)) % c, y_true)
+    np.savez(path, x=x, y=y, y_true=y_true)
+
+
+def measure_selection(folder: Path, c: int) -> None:
+    """Run INCV.py on c classes, and print the seconds, label precision and label recall."""
+    path = folder / f"classes{c}.npz"
+    write_classes(path, c)
+    command = [sys.executable, ROOT / "INCV.py", "--dataset", path]
+    command += ["--results_dir", folder / "results", "--INCV_epochs", "4", "--INCV_iter", "2"]
+    command += ["--no_mirror", "--gpu_id", "-1", "--quiet"]
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    seconds = time.perf_counter() - start
     last = pd.read_csv(folder / f"results/classes{c}/given/INCV_iterations.csv").iloc[-1]
-    print(json.dumps({"classes": c, "images": max(1000, 20 * c), "seconds": round(time.perf_counter() - start, 1),
-                      "LP": round(last.LP, 3), "LR": round(last.LR, 3)}), flush=True)
+    result = {
+        "classes": c,
+        "images": number_of_images(c),
+        "seconds": round(seconds, 1),
+        "LP": round(last.LP, 3),
+        "LR": round(last.LR, 3),
+    }
+    print(json.dumps(result), flush=True)
 
 
-def write_photos(folder, data_dir):
-    """A folder for each of three classes, with wrong images in it, and the truth in a CSV beside it."""
+def write_photos(folder: Path, data_dir: str) -> None:
+    """Write CIFAR-10 images of three classes with wrong labels, and a CSV of the true labels."""
     sys.path.insert(0, str(ROOT))
     from utils import load_dataset
 
-    data, rng, classes, rows = load_dataset("cifar10", data_dir), np.random.default_rng(0), [3, 5, 1], []
-    chosen = np.concatenate([np.flatnonzero(data.y_train == c)[:1000] for c in classes])
+    dataset = load_dataset("cifar10", data_dir)
+    rng = np.random.default_rng(0)
+    classes = [3, 5, 1]
+    chosen = np.concatenate([np.flatnonzero(dataset.y_train == c)[:1000] for c in classes])
+    rows = []
     for k, i in enumerate(rng.permutation(chosen)):
-        true = data.y_train[i]
-        label = rng.choice([c for c in classes if c != true]) if rng.random() < .1 else true
-        path = folder / data.classes[label] / f"{k:05}.png"
+        true = dataset.y_train[i]
+        others = [c for c in classes if c != true]
+        label = rng.choice(others) if rng.random() < 0.1 else true
+        path = folder / dataset.classes[label] / f"{k:05}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(data.x_train[i]).save(path)
-        rows.append((path.relative_to(folder.parent).as_posix(), data.classes[label], data.classes[true]))
-    pd.DataFrame(rows, columns=["file", "label", "y_true"]).to_csv(folder.with_suffix(".csv"), index=False)
+        Image.fromarray(dataset.x_train[i]).save(path)
+        name = path.relative_to(folder.parent).as_posix()
+        rows.append((name, dataset.classes[label], dataset.classes[true]))
+    frame = pd.DataFrame(rows, columns=["file", "label", "y_true"])
+    frame.to_csv(folder.with_suffix(".csv"), index=False)
 
 
-def main(images, classes):
+def main(images: list[int], classes: list[int]) -> None:
+    """Measure the loading and the selection for each number of images and of classes."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for n in images:
             write_folder(folder / str(n), n)
             subprocess.run([sys.executable, __file__, "--folder", folder / str(n)], check=True)
         for c in classes:
-            select(folder, c)
+            measure_selection(folder, c)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--images", type=int, nargs="*", default=[25_000, 50_000, 100_000], help="numbers of images")
-    parser.add_argument("--classes", type=int, nargs="*", default=[2, 10, 300], help="numbers of classes")
-    parser.add_argument("--folder", help="load this folder alone; the benchmark calls itself so")
-    parser.add_argument("--photos", type=Path, help="make this folder of photos, and nothing else")
-    parser.add_argument("--data_dir", default="data", help="where CIFAR-10 is, for --photos")
+    parser.add_argument(
+        "--images",
+        type=int,
+        nargs="*",
+        default=[25_000, 50_000, 100_000],
+        help="numbers of images to load",
+    )
+    parser.add_argument(
+        "--classes",
+        type=int,
+        nargs="*",
+        default=[2, 10, 300],
+        help="numbers of classes to select from",
+    )
+    parser.add_argument(
+        "--folder", help="only load this folder; the benchmark calls itself with this flag"
+    )
+    parser.add_argument("--photos", type=Path, help="only write example images to this folder")
+    parser.add_argument(
+        "--data_dir", default="data", help="folder that contains CIFAR-10, for --photos"
+    )
     args = parser.parse_args()
     if args.photos:
         write_photos(args.photos, args.data_dir)
     elif args.folder:
-        load(args.folder)
+        measure_loading(args.folder)
     else:
         main(args.images, args.classes)

@@ -5,8 +5,7 @@ generator of augmented batches. INCV calls `predict` on the held-out half twice 
 Co-teaching calls `predict` and `train_on_batch` of both networks for each batch.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from __future__ import annotations
 
 import keras
 import numpy as np
@@ -33,7 +32,7 @@ def create_network(inputs: MethodInputs, settings: Settings) -> keras.Model:
 
 def augmented_batches(
     inputs: MethodInputs, settings: Settings, samples: np.ndarray, batch_size: int
-) -> Iterator[Any]:
+) -> tf.keras.preprocessing.image.NumpyArrayIterator:
     """Return endless augmented batches of float images in [0, 1] and one-hot labels.
 
     Images have the shape (b, h, w, ch), labels the shape (b, c).
