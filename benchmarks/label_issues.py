@@ -1,19 +1,27 @@
-"""Compares who finds the wrong labels: INCV after 1 to 4 iterations, and cleanlab on the probabilities of its first.
+"""Compare INCV with cleanlab at finding label issues.
 
-    python benchmarks/label_issues.py                           # digits, four settings, three seeds: four minutes
-    python benchmarks/label_issues.py --results_dir results     # the finished runs of INCV.py that are found there
+    python benchmarks/label_issues.py                           # digits, 12 selections, 4 minutes
+    python benchmarks/label_issues.py --results_dir results     # finished runs of INCV.py
 
-INCV's first iteration is 2-fold noisy cross-validation: an issue is a label that the other half's network does not
-predict. cleanlab gets the same out-of-sample probabilities, pred_probs.npy. Of each: precision and recall of its
-issues, and the average precision of its ranking. Runs that are found know the scores of the first and the last
-iteration alone. Prints the means over the seeds as a table in Markdown, and writes a row a run and finder to --output.
+INCV is measured after 1 to 4 iterations. Its first iteration is 2-fold noisy cross-validation. A
+label is an issue if the network trained on the other half does not predict it. cleanlab receives
+the same out-of-sample probabilities, those of pred_probs.npy. For each method, the benchmark
+reports precision and recall of the issues, and the average precision of the ranking.
+
+With --results_dir, only the first and the last iteration are measured, because a finished run has
+the scores of these alone. Runs without known true labels are left out.
+
+Prints the means over the seeds as a Markdown table. Writes one row per run and method to --output.
 """
+
 import argparse
 import contextlib
 import io
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,24 +32,28 @@ from cleanlab.rank import get_label_quality_scores
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import INCV
+from noisylabels.experiment import Experiment
 from noisylabels.metrics import issue_scores
 from noisylabels.noise import Noise
 from noisylabels.pipeline.load import add_noise
 from noisylabels.pipeline.resolve import selection_experiment
 from noisylabels.report.read import read_issues
 from noisylabels.runs.folders import find_runs
-from noisylabels.selection.algorithm import incv
+from noisylabels.selection.algorithm import Half, Scores, incv
 from noisylabels.selection.processes import Trainers, trainings
 from noisylabels.selection.selection_csv import selection_run
 from noisylabels.system.progress import Progress
 from utils import load_dataset
 
-SETTINGS = (Noise("sym", .2), Noise("sym", .5), Noise("sym", .8), Noise("asym", .4))
+SETTINGS = (Noise("sym", 0.2), Noise("sym", 0.5), Noise("sym", 0.8), Noise("asym", 0.4))
 MEASURES = ["issue_precision", "issue_recall", "issue_average_precision"]
 
+# By name of the method: the issues, bool (n,), and the label scores (n,), low for likely issues.
+Findings = dict[str, tuple[np.ndarray, np.ndarray]]
 
-def digits(seeds, folder):
-    """The rows of all settings and seeds, selected here."""
+
+def digits_rows(seeds: int, folder: str) -> Iterator[dict[str, Any]]:
+    """Run INCV on digits for all settings and seeds, and yield the rows of the table."""
     dataset = load_dataset("digits", "")
     for seed in range(seeds):
         for noise in SETTINGS:
@@ -49,89 +61,142 @@ def digits(seeds, folder):
             args = INCV.arguments().parse_args([*map(str, flags), "--results_dir", folder])
             data = add_noise(dataset, noise, seed)
             experiment = selection_experiment(args, data, args.overwrite)
-            yield from rows("digits", noise, seed, iterations(experiment), ~data.is_clean)
+            findings = find_issues(experiment)
+            yield from score_findings("digits", noise, seed, findings, ~data.is_clean)
 
 
-def iterations(experiment):
-    """{finder: (issues, scores)} of INCV after each iteration, and of cleanlab. Both (n,), a low score is bad."""
-    y, n, run, found = experiment.y_noisy, len(experiment.y_noisy), selection_run(experiment), {}
-    issue, total, times = np.ones(n, bool), np.zeros(n), np.zeros(n)
+def find_issues(experiment: Experiment) -> Findings:
+    """Return the findings of INCV after each iteration, and those of cleanlab."""
+    y = experiment.y_noisy
+    n = len(y)
+    run = selection_run(experiment)
+    findings: Findings = {}
+    is_issue, score_sum, count = np.ones(n, bool), np.zeros(n), np.zeros(n)
 
-    def train(halves, use_best):
+    def train(halves: Sequence[Half], use_best: bool) -> list[Scores]:
         answers = [scores for scores, _ in trainers.train(halves, use_best)]
         for (_, _, held_out), scores in zip(halves, answers):
-            issue[held_out[scores.agrees]] = False
-            total[held_out] += scores.label_score
-            times[held_out] += 1
-        i = halves[0][0].iteration
-        found[f"INCV, {i} iteration{'s' * (i > 1)}"] = issue.copy(), total / times
+            is_issue[held_out[scores.agrees]] = False
+            score_sum[held_out] += scores.label_score
+            count[held_out] += 1
+        iteration = halves[0][0].iteration
+        name = "INCV, 1 iteration" if iteration == 1 else f"INCV, {iteration} iterations"
+        findings[name] = is_issue.copy(), score_sum / count
         return answers
 
-    with Progress(trainings(experiment), quiet=True) as progress, Trainers(experiment, run, progress) as trainers, (
-            run.session(trainers.start)):
-        result = incv(train, None, y, experiment.dataset.n_classes, experiment.assumed_pattern, seed=experiment.seed)
-    assert (issue == ~result.select).all() and np.allclose(total / times, result.label_score, atol=1e-6)
-    return found | cleanlab(y, result.probabilities)
+    with (
+        Progress(trainings(experiment), quiet=True) as progress,
+        Trainers(experiment, run, progress) as trainers,
+        run.session(trainers.start),
+    ):
+        result = incv(
+            train,
+            y=None,
+            y_noisy=y,
+            n_classes=experiment.dataset.n_classes,
+            pattern=experiment.assumed_pattern,
+            seed=experiment.seed,
+        )
+    assert (is_issue == ~result.select).all()
+    assert np.allclose(score_sum / count, result.label_score, atol=1e-6)
+    return findings | find_issues_cleanlab(y, result.probabilities)
 
 
-def cleanlab(y, pred_probs):
-    """The same of cleanlab, for labels int (n,)."""
+def find_issues_cleanlab(y: np.ndarray, pred_probs: np.ndarray) -> Findings:
+    """Return the findings of cleanlab for labels, int (n,), and probabilities (n, c)."""
     with contextlib.redirect_stdout(io.StringIO()):
         lab = Datalab({"label": y}, label_name="label", task="classification", verbosity=0)
         lab.find_issues(pred_probs=pred_probs, issue_types={"label": {}})
     issues = lab.get_issues("label")
-    return {"cleanlab find_label_issues": (find_label_issues(y, pred_probs), get_label_quality_scores(y, pred_probs)),
-            "cleanlab Datalab": (issues.is_label_issue.to_numpy(), issues.label_score.to_numpy())}
+    return {
+        "cleanlab find_label_issues": (
+            find_label_issues(y, pred_probs),
+            get_label_quality_scores(y, pred_probs),
+        ),
+        "cleanlab Datalab": (issues.is_label_issue.to_numpy(), issues.label_score.to_numpy()),
+    }
 
 
-def runs(results_dir):
-    """The rows of the finished runs of INCV.py in a results folder whose true labels are known."""
+def finished_rows(results_dir: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the finished runs of INCV.py in a results folder.
+
+    Runs without known true labels are left out.
+    """
     for dataset in sorted(path.name for path in results_dir.iterdir() if path.is_dir()):
         for run in find_runs(results_dir, dataset):
             issues = read_issues(run.folder)
             if issues is None or (issues.frame.y_true == "").any():
                 continue
             issues = issues._replace(frame=issues.frame.sort_values("index"))
-            pred_probs, y = np.load(run.folder / "pred_probs.npy"), issues.codes("given_label")
-            first, iteration = pred_probs[np.arange(len(y)), y], pd.to_numeric(issues.frame.selected_iteration)
+            pred_probs = np.load(run.folder / "pred_probs.npy")
+            y = issues.codes("given_label")
+            iteration = pd.to_numeric(issues.frame.selected_iteration)
+            first = (iteration != 1).to_numpy(), pred_probs[np.arange(len(y)), y]
             last = issues.frame.is_label_issue.to_numpy(), issues.frame.label_score.to_numpy()
-            found = {"INCV, 1 iteration": ((iteration != 1).to_numpy(), first), "INCV, all iterations": last}
-            yield from rows(dataset if run.name is None else f"{dataset}, {run.name}", run.noise, run.seed,
-                            found | cleanlab(y, pred_probs), y != issues.codes("y_true"))
+            findings = {"INCV, 1 iteration": first, "INCV, all iterations": last}
+            findings |= find_issues_cleanlab(y, pred_probs)
+            title = dataset if run.name is None else f"{dataset}, {run.name}"
+            is_mislabelled = y != issues.codes("y_true")
+            yield from score_findings(title, run.noise, run.seed, findings, is_mislabelled)
 
 
-def rows(dataset, noise, seed, found, wrong):
-    """A row for each finder."""
-    for finder, (issue, score) in found.items():
+def score_findings(
+    dataset: str, noise: Noise, seed: int, findings: Findings, is_mislabelled: np.ndarray
+) -> Iterator[dict[str, Any]]:
+    """Yield one row per method, with its scores."""
+    for finder, (is_issue, score) in findings.items():
         order = np.argsort(score, kind="stable")
-        yield {"dataset": dataset, "noise": str(noise), "seed": seed, "finder": finder, "issues": int(issue.sum()),
-               "wrong": int(wrong.sum()), **issue_scores(issue[order], wrong[order])}
+        yield {
+            "dataset": dataset,
+            "noise": str(noise),
+            "seed": seed,
+            "finder": finder,
+            "issues": int(is_issue.sum()),
+            "wrong": int(is_mislabelled.sum()),
+            **issue_scores(is_issue[order], is_mislabelled[order]),
+        }
     print(f"{dataset}, {noise}, seed {seed}", file=sys.stderr, flush=True)
 
 
-def table(frame):
-    """Means over the seeds, Markdown: a row a finder, precision / recall / average precision for each setting."""
+def markdown_table(frame: pd.DataFrame) -> str:
+    """Return a Markdown table of the means over the seeds.
+
+    It has a row per method and a column per setting. A cell has precision / recall / average
+    precision.
+    """
     means = frame.groupby(["dataset", "noise", "finder"], sort=False)[MEASURES].mean()
-    text = means.apply(lambda row: " / ".join(f"{value:.3f}".lstrip("0") for value in row), axis=1).unstack("finder").T
-    lines = [["found by", *(f"{dataset}, {noise}" for dataset, noise in text)], ["---"] * (text.shape[1] + 1)]
-    lines += [[finder, *text.loc[finder].fillna("")] for finder in frame.finder.unique()]
+    cells = means.apply(lambda row: " / ".join(f"{value:.3f}" for value in row), axis=1)
+    columns = cells.unstack("finder").T
+    header = ["method", *(f"{dataset}, {noise}" for dataset, noise in columns)]
+    rows = [[finder, *columns.loc[finder].fillna("")] for finder in frame.finder.unique()]
+    lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def main(args):
-    with tempfile.TemporaryDirectory() as folder:
-        found = list(runs(args.results_dir) if args.results_dir else digits(args.seeds, folder))
-    if not found:
+def main(args: argparse.Namespace) -> None:
+    """Measure all runs, write the CSV and print the table."""
+    if args.results_dir:
+        rows = list(finished_rows(args.results_dir))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            rows = list(digits_rows(args.seeds, folder))
+    if not rows:
         raise SystemExit(f"no finished run of INCV.py with known true labels in {args.results_dir}")
-    frame = pd.DataFrame(found).round(4)
+    frame = pd.DataFrame(rows).round(4)
     if args.output:
         frame.to_csv(args.output, index=False)
-    print(table(frame))
+    print(markdown_table(frame))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--results_dir", type=Path, help="of finished runs; by default digits are selected here")
-    parser.add_argument("--seeds", type=int, default=3, help="of each setting of digits")
-    parser.add_argument("--output", type=Path, help="a CSV")
+    parser.add_argument(
+        "--results_dir",
+        type=Path,
+        help="results folder with finished runs; by default the benchmark runs INCV on digits",
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="number of seeds per setting of digits"
+    )
+    parser.add_argument("--output", type=Path, help="CSV to write, one row per run and method")
     main(parser.parse_args())
