@@ -43,8 +43,8 @@ def test_a_script_that_fails_has_no_peak(tmp_path):
 
 def test_what_a_sweep_costs():
     out = benchmark("scaling", "cost", "--runs", "2", "--tasks", "20")
-    assert re.search(r"^a process that does nothing: 0\.\d{3} s, as a run of a sweep \d\.\d{3} s\n"
-                     r"20 tasks that do nothing: \d+\.\d s, \d+\.\d\d ms each$", out, re.MULTILINE)
+    assert re.search(r"^empty script: 0\.\d{3} s alone, \d\.\d{3} s as a run of a sweep\n"
+                     r"20 empty tasks: \d+\.\d s, \d+\.\d\d ms per task$", out, re.MULTILINE)
 
 
 def test_so_many_gpus_are_done_when_the_last_of_them_is(tmp_path):
@@ -52,7 +52,7 @@ def test_so_many_gpus_are_done_when_the_last_of_them_is(tmp_path):
     first = Task("first", "x", [], tmp_path / "first.json", work=2)
     tasks = [first, *(Task(f"t{k}", "x", [], tmp_path / f"{k}.json", needs=first if k < 2 else None, work=1)
                       for k in range(4))]
-    assert [scaling.finished(tasks, gpus, lambda task: task.work) for gpus in (1, 2, 8)] == [6, 3, 3]
+    assert [scaling.completion_time(tasks, gpus, lambda task: task.work) for gpus in (1, 2, 8)] == [6, 3, 3]
 
 
 def test_the_table_on_paper():
