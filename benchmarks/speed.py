@@ -1,222 +1,114 @@
-"""Measures how fast the suite is: against a plain loop in the manner of 2019, and against the machine's convolutions.
+"""Measure the speed of training, compared with a plain loop in the style of the 2019 code.
 
-    python benchmarks/speed.py --data_dir data          # ten minutes on two cores, fifteen at most
+    python benchmarks/speed.py --data_dir data          # 10 minutes on two cores, at most 15
 
-Suite and plain loop take turns, and the medians of their times are compared. Of an epoch on CIFAR-10 a few steps of
-ResNet-32, batch 128, are measured, and scaled up to the whole; epochs on the digits are measured as they are. INCV
-trains on one half and scores the other, which the plain loop does twice; the suite's two halves train side by side, in
-a process of one thread each, so that an epoch of it is half of the time of both (also given: in one process, on all
-cores). Modified Co-teaching is past its warm-up, with 64 candidates in a batch, and scores the test images with both
-networks. Where --data_dir has no CIFAR-10 its images are random: the speed does not depend on what they show. With
-PyTorch installed its ResNet-32 joins in.
---precision mixed: the suite and the convolutions compute in bfloat16 on CIFAR-10; the plain loop never does.
+Project and plain loop are measured in turns, and the medians of their times are compared. On
+CIFAR-10, a few steps of ResNet-32 with batches of 128 are measured and scaled to a whole epoch. On
+digits, whole epochs are measured. Random images replace CIFAR-10 if --data_dir does not contain it,
+because the speed does not depend on their content.
 
-Prints medians, and ratios beside their goals, and last one line of JSON. CPU only; run it on a machine
-that does nothing else.
+- INCV trains on one half and scores the other one. The plain loop scores it twice. The project
+  trains the two halves in parallel processes of one thread each, so its time per epoch is half of
+  the time for both. The time in one process on all cores is reported too.
+- Modified Co-teaching is measured after its warm-up, with 64 candidates per batch. It scores the
+  test images with both networks.
+
+The convolutions of a training step alone are measured as an upper bound of the speed. If PyTorch is
+installed, its ResNet-32 is measured as well.
+
+With --precision mixed, the project and the convolutions compute in bfloat16 on CIFAR-10. The plain
+loop always computes in float32.
+
+Prints medians, ratios and their goals. The last line is JSON. Uses the CPU only, and needs a
+machine without other load.
 """
+
+from __future__ import annotations
+
 import argparse
-import contextlib
 import json
 import logging
-import multiprocessing
 import os
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"            # tf.data complains of an attribute in the plain loop
-import keras
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # hides a warning of tf.data in the plain loop
 import plain_2019
-import tensorflow as tf
+from speed_loops import BATCH, CALLS, SCORED, STEPS, Loop, ParallelLoop, ProjectLoop, load_problem
 
-from models import create_model
-from noisylabels.methods import method_class
-from noisylabels.methods.inputs import MethodInputs
-from noisylabels.recipes import PRECISIONS, RECIPES
-from noisylabels.seeding import generator
-from noisylabels.training.device import dtype_policy, start_tensorflow
-from noisylabels.training.trainer import Trainer, build
-from utils import load_dataset
+from noisylabels.recipes import PRECISIONS
+from noisylabels.training.device import start_tensorflow
 
 DIGITS = {"digits_incv_epoch": 5, "digits_co_teaching_epoch": 5}
-GOALS = {"float32": {"incv_epoch": 2.2, "co_teaching_epoch": 1.8, **DIGITS},
-         "mixed": {"incv_epoch": 3, "co_teaching_epoch": 2.6, **DIGITS}}
-BATCH, STEPS, SCORED = 128, 16, 4096            # measured of an epoch on CIFAR-10
-MINUTES = 12                                    # no repetition begins later than that
+GOALS = {
+    "float32": {"incv_epoch": 2.2, "co_teaching_epoch": 1.8, **DIGITS},
+    "mixed": {"incv_epoch": 3, "co_teaching_epoch": 2.6, **DIGITS},
+}
+MINUTES = 12  # no repetition starts later
+
+Key = str | tuple[str, str, str]  # of a part: its name, or comparison, loop and "train" or "score"
 
 
-class Suite:
-    """What the scripts do in an epoch: the same functions, checkpoint included."""
+class Comparison(NamedTuple):
+    """One row of the result."""
 
-    def __init__(self, name, problem, settings, scored, folder):
-        self.method = build(method_class(name), problem.inputs, settings, 0, "main")
-        self.method.samples, self.method.warm_up = problem.samples, -1
-        self.trainer = Trainer(self.method, np.ones(len(problem.inputs.labels), bool), settings.augmentation,
-                               settings.learning_rate_at)
-        self.scored, self.checkpoint = scored, folder / "checkpoint.npz"
+    loops: dict[str, Loop]  # "project", "plain" and perhaps "parallel"
+    trained: float  # measured share of the training of an epoch
+    scored: float  # measured share of the scoring of an epoch
 
-    def train(self):
-        self.checkpoint.unlink(missing_ok=True)
-        self.trainer.fit(1, 0, "benchmark", self.checkpoint, lambda epoch, memory: {})
-
-    def score(self):
-        for k in range(self.method.n_networks):
-            self.method.probabilities(self.trainer.images, self.scored, k)
+    def epoch_seconds(self, name: str, loop: str, seconds: Mapping[Key, float]) -> float:
+        """Return the seconds of a whole epoch, from those of the measured parts."""
+        return (
+            seconds[name, loop, "train"] / self.trained + seconds[name, loop, "score"] / self.scored
+        )
 
 
-class SideBySide:
-    """Two processes of one thread each, that do the same at the same time: INCV's halves, or convolutions alone."""
-
-    def __init__(self, *arguments):
-        context, self.connections = multiprocessing.get_context("spawn"), []
-        for _ in range(2):
-            here, there = context.Pipe()
-            context.Process(target=serve, args=(there, *arguments), daemon=True).start()
-            self.connections.append(here)
-        self.do(None)
-
-    def do(self, part):
-        for connection in self.connections if part else []:
-            connection.send(part)
-        for connection in self.connections:
-            connection.recv()
-
-    def train(self):
-        self.do("train")
-
-    def score(self):
-        self.do("score")
-
-    def convolutions(self):
-        self.do("convolutions")
-
-
-def serve(connection, prefix, data_dir, precision):
-    """The life of such a process."""
-    start_tensorflow("-1", threads=1)
-    problem = problem_of(prefix, data_dir)
-    with tempfile.TemporaryDirectory() as folder:
-        suite = Suite("standard", problem, problem.settings("INCV", precision), problem.scored, Path(folder))
-        parts = {"train": suite.train, "score": suite.score}
-        if not prefix:
-            parts["convolutions"] = convolutions(precision)
-        connection.send(True)
-        with contextlib.suppress(EOFError):
-            while True:
-                parts[connection.recv()]()
-                connection.send(True)
-
-
-class Problem(NamedTuple):
-    """A data set as far as it is measured. epoch, held_out, tests: samples in a whole epoch of INCV, scored ones."""
-
-    recipe: str
-    inputs: MethodInputs
-    samples: np.ndarray
-    scored: np.ndarray
-    epoch: int
-    held_out: int
-    tests: int
-
-    def settings(self, task, precision):
-        settings = RECIPES[self.recipe][task]
-        return replace(settings, precision=precision) if self.recipe == "paper" else settings
-
-
-def problem_of(prefix, data_dir):
-    """CIFAR-10, or with the prefix digits_ the digits."""
-    if prefix:
-        digits = load_dataset("digits", data_dir)
-        images, labels, n, m, epoch, tests = digits.x_train, digits.y_train, 718, 719, 718, 360
-    else:
-        (images, labels), n, m, epoch, tests = cifar10(data_dir), STEPS * BATCH, SCORED, 25_000, 10_000
-    samples, scored, everything = np.arange(n), np.arange(n, n + m), np.arange(len(labels))
-    candidate = np.isin(everything, scored[:n // 2])
-    inputs = MethodInputs(images, labels, 10, BATCH, 200).with_selection(everything < n, candidate, .5)
-    return Problem("digits" if prefix else "paper", inputs, samples, scored, epoch, len(labels) - epoch, tests)
-
-
-def cifar10(data_dir):
-    """Images uint8 (50000, 32, 32, 3) and labels int (50000,), random ones where there are none."""
-    if (Path(data_dir) / "cifar-10-batches-py").is_dir():
-        dataset = load_dataset("cifar10", data_dir)
-        return dataset.x_train, dataset.y_train
-    print(f"no CIFAR-10 in {data_dir}: random images of its size")
-    rng = generator(0, "benchmark")
-    return rng.integers(0, 256, (50_000, 32, 32, 3), np.uint8), rng.integers(0, 10, 50_000)
-
-
-class Compared(NamedTuple):
-    """One line of the comparison. sides: {name: loop}; trained, scored: the share of an epoch that is measured."""
-
-    sides: dict
-    trained: float
-    scored: float
-
-
-def comparisons(data_dir, folder, precision):
-    """What is compared: {name: Compared}."""
-    found = {}
+def create_comparisons(data_dir: str, folder: Path, precision: str) -> dict[str, Comparison]:
+    """Return the comparisons by name."""
+    comparisons = {}
     for prefix in ("", "digits_"):
-        problem = problem_of(prefix, data_dir)
-        for name, task, suite, plain, whole in [
-                ("incv_epoch", "INCV", "standard", plain_2019.INCV, problem.held_out),
-                ("co_teaching_epoch", "main", "incv", plain_2019.CoTeaching, problem.tests)]:
-            settings, scored = problem.settings(task, precision), problem.scored[:whole]
-            sides = {"suite": Suite(suite, problem, settings, scored, folder),
-                     "plain": plain(problem.inputs, settings, problem.samples, scored)}
+        problem = load_problem(prefix, data_dir)
+        for name, task, method, plain_loop, whole in [
+            ("incv_epoch", "INCV", "standard", plain_2019.INCV, problem.held_out),
+            ("co_teaching_epoch", "main", "incv", plain_2019.CoTeaching, problem.tests),
+        ]:
+            settings = problem.settings(task, precision)
+            scored = problem.scored[:whole]
+            loops = {
+                "project": ProjectLoop(method, problem, settings, scored, folder),
+                "plain": plain_loop(problem.inputs, settings, problem.samples, scored),
+            }
             if task == "INCV":
-                sides["together"] = SideBySide(prefix, data_dir, precision)
-            found[prefix + name] = Compared(sides, len(problem.samples) / problem.epoch, len(scored) / whole)
-    return found
+                loops["parallel"] = ParallelLoop(prefix, data_dir, precision)
+            trained = len(problem.samples) / problem.epoch
+            comparisons[prefix + name] = Comparison(loops, trained, len(scored) / whole)
+    return comparisons
 
 
-def convolutions(precision):
-    """A function that computes all convolutions of a training step of ResNet-32, forward and backward, and no more."""
-    layers = [layer for layer in create_model("ResNet32", (32, 32, 3), 10).layers
-              if isinstance(layer, keras.layers.Conv2D)]
-    dtype = keras.DTypePolicy(dtype_policy(precision)).compute_dtype
-    inputs = {shape: tf.cast(tf.random.stateless_uniform((BATCH, *shape), (0, 0)), dtype)
-              for shape in {layer.input.shape[1:] for layer in layers}}
-
-    @tf.function(autograph=False)
-    def compute():
-        done, used = [], []
-        for layer in layers:
-            x, kernel = inputs[layer.input.shape[1:]], tf.cast(layer.kernel.value, dtype)
-            options = {"strides": [1, *layer.strides, 1], "padding": "SAME"}
-            with tf.control_dependencies(done):             # one layer after the other, as in a network
-                y = tf.nn.conv2d(x, kernel, **options)
-            done = [tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=kernel.shape, out_backprop=y, **options)]
-            if layer is not layers[0]:                      # nothing needs the gradient of the images
-                done.append(tf.raw_ops.Conv2DBackpropInput(input_sizes=x.shape, filter=kernel, out_backprop=y,
-                                                           **options))
-            used += [gradient[0, 0, 0, 0] for gradient in done]         # what nothing uses is not computed
-        return tf.stack(used)
-    return lambda: [compute().numpy() for _ in range(4)]
-
-
-def pytorch():
-    """Its training and prediction of four batches each, or none where it is not installed."""
+def pytorch_parts() -> dict[str, Callable[[], None]]:
+    """Return training and prediction by PyTorch, or nothing if it is not installed."""
     try:
         from pytorch import ResNet32
     except ImportError:
-        print("PyTorch is not installed: measured without it")
+        print("PyTorch is not installed: measuring without it")
         return {}
     network = ResNet32(BATCH)
-    return {"torch_train": lambda: network.train(4), "torch_predict": lambda: network.predict(4)}
+    return {
+        "torch_train": lambda: network.train(CALLS),
+        "torch_predict": lambda: network.predict(CALLS),
+    }
 
 
-def measure(parts, repetitions):
-    """Calls each of the functions `parts` once to warm up, then in turns: {name: median seconds}."""
-    start, times = time.perf_counter(), {name: [] for name in parts}
+def measure(parts: Mapping[Key, Callable[[], None]], repetitions: int) -> dict[Key, float]:
+    """Call each part once to warm up, then all in turns. Return the median seconds of each."""
+    start = time.perf_counter()
+    times: dict[Key, list[float]] = {name: [] for name in parts}
     for repetition in range(repetitions + 1):
         if repetition > 1 and time.perf_counter() - start > MINUTES * 60:
             break
@@ -227,46 +119,79 @@ def measure(parts, repetitions):
     return {name: median(seconds[1:]) for name, seconds in times.items()}
 
 
-def main(data_dir, repetitions, precision):
+def print_ratios(
+    comparisons: dict[str, Comparison], seconds: Mapping[Key, float], goals: dict[str, float]
+) -> dict[str, float]:
+    """Print the table of the comparisons. Return the ratios of the plain loop to the project."""
+    ratios = {}
+    print(f"\n{'seconds per epoch':<28}plain loop     project   ratio    goal     in one process")
+    for name, comparison in comparisons.items():
+        times = {loop: comparison.epoch_seconds(name, loop, seconds) for loop in comparison.loops}
+        project = times["parallel"] / 2 if "parallel" in times else times["project"]
+        ratios[name] = round(times["plain"] / project, 2)
+        print(
+            f"{name:<28}{times['plain']:<15.3f}{project:<10.3f}{ratios[name]:<9.2f}"
+            f"{goals[name]:<9}{times['plain'] / times['project']:.2f}"
+        )
+    return ratios
+
+
+def print_images_per_second(seconds: Mapping[Key, float]) -> dict[str, float]:
+    """Print the images per second of ResNet-32. Return those of the parallel processes."""
+    parallel = "incv_epoch", "parallel"
+    train = 2 * STEPS * BATCH / seconds[(*parallel, "train")]
+    predict = 2 * SCORED / seconds[(*parallel, "score")]
+    bound = 2 * CALLS * BATCH / seconds["convolutions"]
+    print("\nResNet-32, images per second")
+    print(f"{'':<28}training       prediction")
+    print(f"{'two processes':<28}{train:<15.0f}{predict:.0f}")
+    print(f"{'convolutions alone':<28}{bound:<15.0f}")
+    for loop, title, passes in (("project", "one process", 1), ("plain", "plain loop", 2)):
+        trained = STEPS * BATCH / seconds["incv_epoch", loop, "train"]
+        predicted = passes * SCORED / seconds["incv_epoch", loop, "score"]
+        print(f"{title:<28}{trained:<15.0f}{predicted:.0f}")
+    if "torch_train" in seconds:
+        trained = CALLS * BATCH / seconds["torch_train"]
+        predicted = CALLS * BATCH / seconds["torch_predict"]
+        print(f"{'PyTorch':<28}{trained:<15.0f}{predicted:.0f}")
+    return {
+        "conv_bound_share": round(train / bound, 3),
+        "train_images_per_s": round(train),
+        "predict_images_per_s": round(predict),
+    }
+
+
+def main(data_dir: str, repetitions: int, precision: str) -> None:
+    """Measure everything and print the result."""
     start_tensorflow("-1")
     logging.getLogger("tensorflow").setLevel("ERROR")
     with tempfile.TemporaryDirectory() as folder:
-        compared = comparisons(data_dir, Path(folder), precision)
-        parts = {(name, side, part): getattr(loop, part) for name, line in compared.items()
-                 for part in ("train", "score") for side, loop in line.sides.items()}
-        parts["convolutions"] = compared["incv_epoch"].sides["together"].convolutions
-        extras = pytorch()
-        seconds = measure({**parts, **extras}, repetitions)
-
-    result = {}
-    print(f"\n{'an epoch, seconds':<28}plain loop     suite     ratio    goal     in one process")
-    for name, line in compared.items():
-        times = {side: seconds[name, side, "train"] / line.trained + seconds[name, side, "score"] / line.scored
-                 for side in line.sides}
-        suite = times["together"] / 2 if "together" in times else times["suite"]
-        result[name] = round(times["plain"] / suite, 2)
-        print(f"{name:<28}{times['plain']:<15.3f}{suite:<10.3f}{result[name]:<9.2f}{GOALS[precision][name]:<9}"
-              f"{times['plain'] / times['suite']:.2f}")
-    side = "incv_epoch", "together"
-    train, predict = 2 * STEPS * BATCH / seconds[(*side, "train")], 2 * SCORED / seconds[(*side, "score")]
-    bound = 2 * 4 * BATCH / seconds["convolutions"]
-    print(f"\nResNet-32, images a second, two processes together: training {train:.0f}, prediction {predict:.0f},"
-          f" convolutions of the training alone {bound:.0f}; in one process"
-          f" {STEPS * BATCH / seconds['incv_epoch', 'suite', 'train']:.0f},"
-          f" {SCORED / seconds['incv_epoch', 'suite', 'score']:.0f}; plain loop"
-          f" {STEPS * BATCH / seconds['incv_epoch', 'plain', 'train']:.0f},"
-          f" {2 * SCORED / seconds['incv_epoch', 'plain', 'score']:.0f}")
-    if extras:
-        print("PyTorch, same network and batch: training {:.0f}, prediction {:.0f}".format(
-            *(4 * BATCH / seconds[name] for name in extras)))
-    print(json.dumps({**result, "conv_bound_share": round(train / bound, 3), "train_images_per_s": round(train),
-                      "predict_images_per_s": round(predict)}))
+        comparisons = create_comparisons(data_dir, Path(folder), precision)
+        parts: dict[Key, Callable[[], None]] = {}
+        for name, comparison in comparisons.items():
+            for part in ("train", "score"):
+                for loop, implementation in comparison.loops.items():
+                    parts[name, loop, part] = getattr(implementation, part)
+        parts["convolutions"] = comparisons["incv_epoch"].loops["parallel"].convolutions
+        parts.update(pytorch_parts())
+        seconds = measure(parts, repetitions)
+    ratios = print_ratios(comparisons, seconds, GOALS[precision])
+    print(json.dumps({**ratios, **print_images_per_second(seconds)}))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data_dir", default="data", help="where CIFAR-10 is, if it is there")
-    parser.add_argument("--repetitions", type=int, default=5, help="measurements of each, of which the median counts")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the suite on CIFAR-10")
+    parser.add_argument(
+        "--data_dir", default="data", help="folder that contains CIFAR-10; else random images"
+    )
+    parser.add_argument(
+        "--repetitions", type=int, default=5, help="number of measurements per median"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="float32",
+        help="precision of the project on CIFAR-10",
+    )
     options = parser.parse_args()
     main(options.data_dir, options.repetitions, options.precision)
