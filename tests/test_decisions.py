@@ -134,7 +134,7 @@ BAD = {
                       r"relabels as '<script>\\n', which is no class of digits"),
     "relabel as nothing": (lambda f: [row(f, 5, "relabel")], "relabels as '', which is no class"),
     "a new label to keep": (lambda f: [row(f, 5, "keep", 3)], "has a new_label where the decision is not relabel"),
-    "all dropped": (lambda f: [row(f, i, "drop") for i in np.flatnonzero(f.select)], "drops all that is selected"),
+    "all dropped": (lambda f: [row(f, i, "drop") for i in np.flatnonzero(f.select)], "drops all selected samples"),
 }
 
 
@@ -194,7 +194,7 @@ def test_decisions_on_files_outlast_those_that_come_and_go(tmp_path):
     assert (decisions.indices.tolist(), decisions.decided.tolist()) == ([1, 2], ["relabel", "keep"])
     assert decisions.labels.tolist() == [1, 1]
     assert str(decisions) == ("decisions decisions.csv: 1 kept, 0 dropped, 1 relabelled, 0 unsure; 1 on files that are "
-                              "not trained on are passed over")
+                              "outside the training set are ignored")
     with pytest.raises(UserError, match=r"is of another data set: it has the file 'a/1.png', and none of these"):
         read_decisions(path, replace(dataset, files=("x", "y", "z")), np.array([0, 0, 1]))
     with pytest.raises(UserError, match=r"at index 1 it has the given_label 'a', here that is 'b'"):

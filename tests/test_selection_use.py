@@ -22,7 +22,7 @@ def test_what_it_is_stands_in_the_output_and_in_the_record(select, train, tmp_pa
     ended, (what, _) = train("--epochs", 3)
     csv = pd.read_csv(tmp_path / SELECTION)
     clean = csv.y == csv.y_noisy
-    line = (f"selection digits_sym0.5_INCV_results.csv: digits, MLP, 25 epochs, 2 iterations, told sym; "
+    line = (f"selection digits_sym0.5_INCV_results.csv: digits, MLP, 25 epochs, 2 iterations, assumes sym; "
             f"{csv.select.sum():,} selected, LP {clean[csv.select].mean():.3f}, LR {csv.select[clean].mean():.3f}")
     assert what == "training" and line in ended.out.splitlines()
     found = record_of(tmp_path, "incv_training")["arguments"]["selection"]

@@ -1,25 +1,29 @@
-"""Files that appear whole or not at all, and checkpoints that are read without trusting them."""
+"""Write files atomically, and read checkpoints safely."""
+
 import contextlib
 import glob
 import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from noisylabels.csv_files import quoting
 from noisylabels.errors import UserError
 
 DISK_REMEDY = "fix that or write elsewhere, and give the command again: what is on disk is whole"
-ABANDONED = 3600        # seconds after which a temporary file is taken for that of a process that was killed
+ABANDONED = 3600  # seconds after which a temporary file counts as left by a killed process
 
 
 @contextlib.contextmanager
-def disk(path):
-    """Turns what the disk does not allow within the block into a UserError of one line."""
+def disk(path: Path | str) -> Iterator[None]:
+    """Turn errors of the disk in the block into a UserError of one line."""
     try:
         yield
     except OSError as error:
@@ -27,12 +31,16 @@ def disk(path):
 
 
 @contextlib.contextmanager
-def atomic(path):
-    """Yields a temporary path beside `path`, of the same suffix; renames it to `path` when the block ends well.
+def atomic(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path in the same folder, and rename it to `path` when the block succeeds.
 
-    A reader sees the old file or the new one, whole, whatever happens in between. What killed processes have left of it
-    is removed. Raises UserError for a full disk and the like, and where the path is no file: a device, which is not to
-    be replaced by one, or a folder.
+    A reader sees the whole old file or the whole new one. Temporary files of killed processes are
+    removed.
+
+    Raises
+    ------
+    UserError
+        The disk refuses, or the path is a device or a folder.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
@@ -45,43 +53,44 @@ def atomic(path):
                     left.unlink()
         try:
             yield temporary
-            with open(temporary, "r+b") as file:         # Windows flushes only what one may write
+            with open(temporary, "r+b") as file:         # Windows flushes only writable files
                 os.fsync(file.fileno())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
 
 
-def write_csv(path, frame, index=False):
-    """A pandas frame as CSV, floats with the digits that bring them back exactly."""
+def write_csv(path: Path, frame: pd.DataFrame, index: bool = False) -> None:
+    """Write a frame as CSV, with enough digits to restore floats exactly."""
     texts = frame.select_dtypes("object")
     with atomic(path) as temporary:
         frame.to_csv(temporary, index=index, lineterminator="\n",
                      quoting=quoting(chain.from_iterable(texts[name] for name in texts)))
 
 
-def write_json(path, content):
+def write_json(path: Path, content: Any) -> None:
+    """Write a value as JSON."""
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def write_array(path, array):
-    """An array as .npy."""
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write an array as .npy."""
     with atomic(path) as temporary:
         np.save(temporary, array)
 
 
-def save_arrays(path, arrays):
-    """Arrays by name, as an uncompressed npz: its checksums tell a damaged file from a good one."""
+def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays by name as an uncompressed npz, whose checksums reveal damage."""
     with atomic(path) as temporary:
         np.savez(temporary, **arrays)
 
 
-def load_arrays(path):
-    """What `save_arrays` wrote; None where the file is missing, or is damaged or foreign and so set aside.
+def load_arrays(path: Path | str) -> dict[str, np.ndarray] | None:
+    """Read what `save_arrays` wrote; None if the file is missing, or unusable and renamed.
 
-    Nothing in the file can run: npz members are read as plain arrays, never unpickled; and what claims to hold more
-    than its size, a compressed file, is not read.
+    No code in the file is executed: members are read as plain arrays, never unpickled. A compressed
+    file, which may expand beyond its size, is not read.
     """
     path = Path(path)
     if not path.exists():
@@ -93,13 +102,13 @@ def load_arrays(path):
             if sum(member.file_size for member in archive.zip.infolist()) > path.stat().st_size:
                 raise ValueError("compressed")
             return {name: archive[name] for name in archive.files}
-    except Exception as error:                              # zipfile and NumPy raise a dozen kinds, all of damage
+    except Exception as error:                              # zipfile and NumPy raise many kinds for damage
         return set_aside(path, f"it is damaged or no checkpoint ({type(error).__name__})")
 
 
-def set_aside(path, why):
-    """Renames a file that cannot be used to `<name>.unusable`, and says so; returns None."""
+def set_aside(path: Path, why: str) -> None:
+    """Rename a file that cannot be used to `<name>.unusable`, and print why."""
     aside = path.with_name(path.name + ".unusable")
     with disk(path):
         path.replace(aside)
-    print(f"{path}: {why}; kept as {aside.name}, and what it was for starts again", file=sys.stderr)
+    print(f"{path}: {why}; renamed to {aside.name}; its stage starts again", file=sys.stderr)

@@ -1,7 +1,8 @@
-"""Whether a recorded run is the one that a call asks for, and whether the files that it wrote are still the same."""
+"""Compare a recorded run with the requested one, and its files with those that it wrote."""
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from noisylabels.errors import UserError
 from noisylabels.recipes import RECORD_DEFAULTS
@@ -26,7 +27,7 @@ def file_digest(path: Path) -> str:
 
 
 def has_changed(record: dict, path: Path) -> bool:
-    """Whether a file is another one than the finished run of this record wrote; False if an older record lacks it."""
+    """Return whether a file differs from the one that the finished run wrote; False if unknown."""
     known = record.get("files", {}).get(path.name)
     return known is not None and known != file_digest(path)
 
@@ -84,7 +85,7 @@ def agree(found: dict, given: dict) -> bool:
 
 def _differences(found: dict, given: dict) -> tuple[list[str], list[str]]:
     """Return in words what has changed that arguments name by a digest, and the settings that differ."""
-    def value(arguments, key):
+    def value(arguments: dict, key: str) -> Any:
         return arguments.get(key, RECORD_DEFAULTS.get(key))
 
     changed, settings = [], []

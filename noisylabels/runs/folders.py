@@ -1,11 +1,12 @@
-"""Where a run lies, and what lies at a path: the layout of a results folder is known here alone.
+"""The layout of a results folder: the folder of a run, and the run of a folder.
 
     <results>/<dataset>/<pattern>/<ratio>/[<name>/][seed<k>/]
     <results>/<dataset>/given/[<name>/][seed<k>/]
 
-The first is the path of 2019 for the default recipe of a data set and seed 0. Other recipes, and runs that were given
-a name, lie beneath it in a folder of that name, other seeds in `seed<k>`. The second is of labels as they came.
+The first is the path of the 2019 code for the default recipe and seed 0. Other recipes and named runs
+have a subfolder of that name, other seeds a subfolder `seed<k>`. The second is for labels as provided.
 """
+
 import contextlib
 import re
 from pathlib import Path
@@ -15,13 +16,15 @@ import numpy as np
 
 from noisylabels.noise import PATTERNS, PROVIDED, Noise
 
-NAME = r"(?!seed\d+(?![\w.-])|[\w.-]*checkpoints(?![\w.-]))\w[\w.-]*"        # what a folder of runs may be called
+NAME = r"(?!seed\d+(?![\w.-])|[\w.-]*checkpoints(?![\w.-]))\w[\w.-]*"  # allowed names of folders of runs
 _RATIO = r"0(?:\.\d+)?|1(?:\.0+)?"
 _PATH = re.compile(rf"/([^/]+)/(?:({'|'.join(PATTERNS)})/({_RATIO})|{PROVIDED})(?:/({NAME}))?(?:/seed([1-9]\d*))?$")
 
 
-def run_folder(results_dir, dataset, noise, seed, name=None):
-    """The folder of one seed at a noise setting, of the default recipe or under a name."""
+def run_folder(
+    results_dir: Path | str, dataset: str, noise: Noise, seed: int, name: str | None = None
+) -> Path:
+    """Return the folder of a run; `name` is None for the default recipe."""
     folder = Path(results_dir) / dataset / noise.pattern
     if noise.ratio is not None:
         folder /= np.format_float_positional(noise.ratio, trim="0")         # no 5e-05
@@ -30,7 +33,7 @@ def run_folder(results_dir, dataset, noise, seed, name=None):
 
 
 class RunFolder(NamedTuple):
-    """A run folder, known by its path alone. name: None for the default recipe."""
+    """What the path of a run folder says. The name is None for the default recipe."""
 
     dataset: str
     noise: Noise
@@ -39,23 +42,24 @@ class RunFolder(NamedTuple):
     folder: Path
 
     @property
-    def title(self):
+    def title(self) -> str:
+        """The run in words."""
         name = f", {self.name}" if self.name else ""
         return f"{self.dataset}, {self.noise}{name}, seed {self.seed}"
 
 
-def run_at(folder):
-    """The `RunFolder` of a path. ValueError: it does not end like that of a run."""
+def run_at(folder: Path | str) -> RunFolder:
+    """Parse the path of a run folder; ValueError if it is none."""
     match = _PATH.search(Path(folder).absolute().as_posix())
     if not match:
-        raise ValueError(f"{folder} is not a run folder: <dataset>/<pattern>/<ratio>, or <dataset>/given, a name or "
-                         "seed<k> beneath")
+        raise ValueError(f"{folder} is not a run folder: <dataset>/<pattern>/<ratio>, or <dataset>/given, then a "
+                         "name or seed<k>")
     noise = Noise(match[2], float(match[3])) if match[2] else Noise(PROVIDED)
     return RunFolder(match[1], noise, match[4], int(match[5] or 0), Path(folder))
 
 
-def find_runs(results_dir, dataset):
-    """All run folders of a data set, whatever is in them, by pattern, ratio, name and seed."""
+def find_runs(results_dir: Path | str, dataset: str) -> list[RunFolder]:
+    """Return all run folders of a data set, sorted by pattern, ratio, name and seed."""
     root = Path(results_dir) / dataset
     runs = []
     for folder in filter(Path.is_dir, (path for depth in range(1, 5) for path in root.glob("/".join("*" * depth)))):

@@ -9,6 +9,7 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import NoneType
+from typing import Any
 
 from noisylabels.recipes import RECORD_TYPES
 from noisylabels.runs.atomic_io import disk
@@ -19,8 +20,8 @@ OF_KIND = RECORD_TYPES | {"dataset": str, "noise_pattern": str, "recipe": (str, 
                           "seed": int, "data": (str, NoneType)}
 
 
-def checkpoints_of(record_path):
-    """The folder of a run's checkpoints."""
+def checkpoints_of(record_path: Path) -> Path:
+    """Return the folder of a run's checkpoints."""
     return record_path.with_name(f"{record_path.stem}_checkpoints")
 
 
@@ -42,8 +43,8 @@ def clear_checkpoints(record_path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def read_record(path):
-    """The record of a run, a dict; None where there is none, or something else."""
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Return the record of a run; None if there is none, or another kind of file."""
     try:
         with disk(path), contextlib.suppress(FileNotFoundError):
             record = json.loads(path.read_bytes())
@@ -52,14 +53,14 @@ def read_record(path):
         return None
 
 
-def _is_record(record):
-    """Whether this, of JSON, has the form of a record. Raises KeyError or TypeError where it has not at all."""
+def _is_record(record: Any) -> bool:
+    """Return whether a JSON value has the form of a record; it may raise KeyError or TypeError."""
     arguments, sessions = record["arguments"], record["sessions"]
     parts = [record.get("results") or {}, record.get("files", {}), *sessions]
     if not (isinstance(arguments, dict) and isinstance(sessions, list) and "finished" in record
             and all(isinstance(part, dict) for part in parts)):
         return False
-    selection = arguments.get("selection") or {}            # of runs of before a digest
+    selection = arguments.get("selection") or {}  # a digest in old records
     settings = [arguments, selection] if isinstance(selection, dict) else [arguments]
     seconds = [session.get("seconds") for session in sessions]
     computing = [session.get(name, {}) for session in sessions for name in ("versions", "hardware")]
@@ -68,30 +69,32 @@ def _is_record(record):
             and all(isinstance(part[name], OF_KIND[name]) for part in settings for name in part if name in OF_KIND))
 
 
-def versions():
-    """{package: its version, or None} of those that results depend on."""
+def versions() -> dict[str, str | None]:
+    """Return the versions of the packages that results depend on; None if unknown."""
     found = dict.fromkeys(PACKAGES)
     for name in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):     # TensorFlow, for one, comes under several names
+        with contextlib.suppress(PackageNotFoundError):  # TensorFlow has several package names
             found[name] = version(name)
     return found
 
 
-def _revision():
-    """This checkout's commit, and "-dirty" where a file of it has changed since: not of results, as runs do that."""
-    def git(*arguments):
+def _revision() -> str | None:
+    """Return the commit of this checkout, with "-dirty" if a file outside results/ has changed."""
+
+    def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=Path(__file__).parent, text=True, capture_output=True,
                               timeout=10).stdout.strip()
 
     try:
         changed = git("status", "--porcelain", "--untracked-files=no", "--", ":(top)", ":(top,exclude)results")
-        return git("describe", "--always", "--abbrev=12") + "-dirty" * bool(changed) or None
+        revision = git("describe", "--always", "--abbrev=12")
+        return f"{revision}-dirty" if changed else revision or None
     except (OSError, subprocess.SubprocessError):
         return None
 
 
-def environment(computing):
-    """A session's begin, command, versions, git revision and hardware, as far as they can be found out."""
+def environment(computing: dict[str, Any]) -> dict[str, Any]:
+    """Return start, command, versions, git revision and hardware of a session, as far as known."""
     return {"started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "seconds": None, "command": sys.argv,
             "git": _revision(), "python": platform.python_version(), "versions": versions(),
             "hardware": {**computing, "machine": platform.machine(), "processor": processor(),

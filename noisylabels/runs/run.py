@@ -132,7 +132,7 @@ class Run:
 
     @property
     def place(self) -> str:
-        """What a session computes on and where it writes, in words."""
+        """Hardware and folder of the session, in words."""
         hardware = self.record["sessions"][-1]["hardware"]
         return (
             f"on {hardware['device']}, threads a training: {hardware['threads']}; to {self.folder}"

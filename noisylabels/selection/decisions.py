@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from noisylabels.csv_files import read_columns
 from noisylabels.data.dataset import Dataset
@@ -20,21 +21,21 @@ class Decisions(NamedTuple):
     """Decisions on samples of a data set, read and checked."""
 
     path: Path
-    digest: str                 # of the file
-    indices: np.ndarray         # of samples, int (m,)
-    decided: np.ndarray         # one of DONE, str (m,)
-    labels: np.ndarray          # the new ones of those that are relabelled, the observed ones of the others, int (m,)
-    others: int = 0             # decisions on files that are not among the samples
+    digest: str  # of the file
+    indices: np.ndarray  # of samples, int (m,)
+    decided: np.ndarray  # one of DONE, str (m,)
+    labels: np.ndarray  # new labels of relabelled samples, observed ones of the others, int (m,)
+    others: int = 0  # decisions on files that are not among the samples
 
-    def of(self, decision):
-        """The samples of one decision: indices."""
+    def of(self, decision: str) -> np.ndarray:
+        """Return the indices of the samples with a decision."""
         return self.indices[self.decided == decision]
 
-    def apply(self, frame):
-        """A selection's frame, see files.COLUMNS, as it is with these decisions.
+    def apply(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return a selection's frame after these decisions.
 
-        Dropped samples are neither selected nor candidates, kept and relabelled ones are selected; unsure ones stay as
-        they were. Raises UserError where nothing is selected then.
+        Dropped samples are neither selected nor candidates; kept and relabelled ones are selected;
+        unsure ones do not change. UserError if nothing is selected.
         """
         frame = frame.copy()
         frame.loc[self.indices, "y_noisy"] = self.labels
@@ -43,12 +44,12 @@ class Decisions(NamedTuple):
         frame.loc[self.of("drop"), "select"] = False
         frame.loc[np.concatenate([chosen, self.of("drop")]), "candidate"] = False
         if not frame.select.any():
-            raise UserError(f"{self.path} drops all that is selected: there is nothing left to train on")
+            raise UserError(f"{self.path} drops all selected samples: nothing is left to train on")
         return frame
 
-    def __str__(self):
+    def __str__(self) -> str:
         counts = [f"{len(self.of(decision)):,} {done}" for decision, done in DONE.items()]
-        others = f"; {self.others:,} on files that are not trained on are passed over" if self.others else ""
+        others = f"; {self.others:,} on files outside the training set are ignored" if self.others else ""
         return f"decisions {self.path.name}: {', '.join(counts)}{others}"
 
 

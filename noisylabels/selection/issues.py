@@ -1,20 +1,38 @@
-"""Which labels are wrong, as the selection says: in files that people and other tools can take as they are."""
+"""Label issues: the samples whose labels are probably wrong, in files for people and other tools."""
+
 import os
 
 import numpy as np
 import pandas as pd
 
+from noisylabels.data.dataset import Dataset
+from noisylabels.experiment import Experiment
 from noisylabels.metrics import issue_scores
 from noisylabels.runs.atomic_io import write_array, write_csv, write_json
+from noisylabels.selection.algorithm import Selection
 
 ISSUES, PROBABILITIES, CLASSES = "label_issues.csv", "pred_probs.npy", "classes.json"
 
 
-def label_issues(dataset, y_noisy, result):
-    """The training samples as a frame, worst first: by label_score, the lower index first where it is equal.
+def label_issues(dataset: Dataset, y_noisy: np.ndarray, result: Selection) -> pd.DataFrame:
+    """Return the training samples as a frame, sorted by label_score, the worst label first.
 
-    dataset: a Dataset. y_noisy: int (n,). result: an algorithm.Selection. Labels are names; a sample is an issue where
-    it was not selected, so that every network which it was held out to contradicts its label.
+    A sample is a label issue if it was not selected: every network that it was held out from
+    contradicts its label.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Class and file names.
+    y_noisy : np.ndarray
+        Observed labels, int (n,).
+    result : Selection
+        Result of INCV.
+
+    Returns
+    -------
+    pd.DataFrame
+        n rows; the columns are those of label_issues.csv, see docs/outputs.md.
     """
     names, n = np.array(dataset.classes, dtype=object), len(y_noisy)
     frame = pd.DataFrame({
@@ -28,21 +46,21 @@ def label_issues(dataset, y_noisy, result):
     return frame.iloc[np.argsort(result.label_score, kind="stable")].reset_index(drop=True)
 
 
-def file_names(dataset, n):
-    """What the n training samples are called: their files, with \\x.. for what is no UTF-8; without files, indices."""
+def file_names(dataset: Dataset, n: int) -> list[str]:
+    """Return the files of the n training samples, or their indices; bytes outside UTF-8 as \\x.."""
     files = range(n) if dataset.files is None else dataset.files
     return [os.fsencode(str(name)).decode("utf-8", "backslashreplace") for name in files]
 
 
-def write_issues(experiment, result):
-    """The frame of `label_issues`, the probabilities of the first iteration, and the names of their columns."""
+def write_issues(experiment: Experiment, result: Selection) -> None:
+    """Write the label issues, the probabilities of the first iteration, and the class names."""
     write_array(experiment.folder / PROBABILITIES, result.probabilities)
     write_json(experiment.folder / CLASSES, list(experiment.dataset.classes))
     write_csv(experiment.folder / ISSUES, label_issues(experiment.dataset, experiment.y_noisy, result))
 
 
-def scores(experiment, result):
-    """`issue_scores` of a selection; {} where the truth is not known."""
+def scores(experiment: Experiment, result: Selection) -> dict[str, float]:
+    """Return `issue_scores` of a selection; {} if the true labels are unknown."""
     if experiment.is_clean is None:
         return {}
     order = np.argsort(result.label_score, kind="stable")

@@ -1,63 +1,68 @@
-"""The selection as a run: its trainings in processes of their own, so that this one does without TensorFlow.
+"""Run a selection, with its trainings in child processes, so this process needs no TensorFlow.
 
-The two halves of an iteration are independent. Side by side, each in a process with its share of the cores or a GPU of
-its own, they are faster than one after the other in one process with all; the result is the same to the last digit for
-the same number of threads a training. The processes share the images' memory, and end with this one, however it ends.
+The two halves of an iteration are independent. Side by side they are faster than one after the other.
+Each half has a process with its share of the cores, or its own GPU. With equal threads per training the
+results are the same to the last digit. The processes share the memory of the images, and end together
+with this one.
 """
+
 import contextlib
 import multiprocessing
 import signal
 import sys
 import traceback
 from importlib import import_module
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
+from typing import Any
 
 from noisylabels.errors import UserError
+from noisylabels.experiment import Experiment
+from noisylabels.runs.run import Run
 from noisylabels.selection import issues
-from noisylabels.selection.algorithm import Stage, incv
+from noisylabels.selection.algorithm import Scores, Stage, incv
 from noisylabels.selection.selection_csv import csv_path, write_selection
 from noisylabels.system.child_processes import die_with
-from noisylabels.system.progress import Event, print_wrapped
+from noisylabels.system.progress import Event, Progress, print_wrapped
 
 
-def trainings(experiment):
-    """{name: work} of the trainings to come, for a Progress: samples times epochs, as far as can be foreseen."""
+def trainings(experiment: Experiment) -> dict[str, float]:
+    """Return the expected work of each training by name: samples times epochs."""
     n, epochs = len(experiment.y_noisy), experiment.settings.epochs
     return {f"INCV {Stage(i, half)}": epochs * n * (.5 if i == 1 else .7)
             for i in range(1, experiment.arguments["INCV_iter"] + 1) for half in "ab"}
 
 
-def select(experiment, run, progress):
-    """Runs the selection, or what is left of it, in a session of its run, and writes its files."""
+def select(experiment: Experiment, run: Run, progress: Progress) -> None:
+    """Run the selection, or resume it, and write its files."""
     arguments, dataset, history = experiment.arguments, experiment.dataset, []
 
-    def train(halves, use_best):
+    def train(halves: list[tuple], use_best: bool) -> list[Scores]:
         answers = trainers.train(halves, use_best)
         history.extend(row for _, rows in answers for row in rows)
         return [scores for scores, _ in answers]
 
     with Trainers(experiment, run, progress) as trainers, run.session(trainers.start, wait=True):
-        if run.finished:                # by another process, for which this one has waited
+        if run.finished:  # by another process, while this one waited
             return
         print_wrapped(experiment, run.place)
         result = incv(train, dataset.y_train, experiment.y_noisy, dataset.n_classes, experiment.assumed_pattern,
                       arguments["INCV_iter"], arguments["top_k"], experiment.seed)
         run.begin_outputs()
-        (experiment.folder / "review.html").unlink(missing_ok=True)     # of a selection before; it is drawn last
+        (experiment.folder / "review.html").unlink(missing_ok=True)  # of an earlier selection; it is drawn last
         write_selection(experiment, result, history)
         run.finish([csv_path(experiment)], **result.iterations[-1], **issues.scores(experiment, result))
 
 
 class Trainers(contextlib.AbstractContextManager):
-    """The processes that train halves: one for each of experiment.execution.gpu_ids, so one, or two side by side."""
+    """The child processes that train halves: one per entry of `experiment.execution.gpu_ids`."""
 
-    def __init__(self, experiment, run, progress):
+    def __init__(self, experiment: Experiment, run: Run, progress: Progress) -> None:
         self.experiment, self.run, self.progress = experiment, run, progress
         self.processes, self.connections = [], []
 
-    def start(self):
-        """Starts them. Returns what they compute on, for the record."""
-        # A fork shares the images, and costs nothing as long as this process has no TensorFlow.
+    def start(self) -> dict[str, Any]:
+        """Start the processes; return what they compute on, for the record."""
+        # A fork shares the images. It is safe as long as this process has no TensorFlow.
         fork = sys.platform == "linux" and "tensorflow" not in sys.modules
         context = multiprocessing.get_context("fork" if fork else "spawn")
         sys.stdout.flush()
@@ -71,18 +76,18 @@ class Trainers(contextlib.AbstractContextManager):
         self.progress.begin()
         return self._receive(self.connections)[0]
 
-    def train(self, halves, use_best):
-        """The answers of networks.HalfTrainer.train to each half."""
+    def train(self, halves: list[tuple], use_best: bool) -> list[tuple[Scores, list[dict]]]:
+        """Return the results of `HalfTrainer.train` for each half."""
         answers, n = [], len(self.connections)
         for together in (halves[i:i + n] for i in range(0, len(halves), n)):
             for connection, half in zip(self.connections, together):
-                with contextlib.suppress(ConnectionError):      # of one that has died; what it said is received
+                with contextlib.suppress(ConnectionError):  # the process died; its last message is received
                     connection.send((*half, use_best))
             answers += self._receive(self.connections[:len(together)])
         return answers
 
-    def _receive(self, connections):
-        """What each process sends next, in their order. Raises a UserError that is sent, as soon as it comes."""
+    def _receive(self, connections: list[Connection]) -> list[Any]:
+        """Return the next message of each process, in order; raise a UserError that one sends."""
         answers = {}
         while len(answers) < len(connections):
             for connection in wait([connection for connection in connections if connection not in answers]):
@@ -98,8 +103,8 @@ class Trainers(contextlib.AbstractContextManager):
                     answers[connection] = answer
         return [answers[connection] for connection in connections]
 
-    def _died(self):
-        """The error of a process that is gone; where a signal ended it, with the exit code as if it had hit this."""
+    def _died(self) -> UserError:
+        """Return the error for a process that died; its exit code tells the signal that ended it."""
         error = UserError("a process of the selection has died, perhaps because the memory ran out: finished epochs "
                           "are saved, the same command goes on; --parallel_halves off takes less memory")
         for process in self.processes:
@@ -108,16 +113,18 @@ class Trainers(contextlib.AbstractContextManager):
                 error.code = 128 - process.exitcode
         return error
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         for process in self.processes:
             process.kill()
             process.join()
 
 
-def _serve(connection, experiment, run, gpu_id):
-    """The life of a process: says on what it computes, and trains each half that it is given."""
+def _serve(
+    connection: Connection, experiment: Experiment, run: Run, gpu_id: str | None
+) -> None:
+    """Run a child process: send what it computes on, then train each half that it receives."""
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)            # it is for the parent to hear
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with(multiprocessing.parent_process().pid)
     try:
@@ -130,6 +137,6 @@ def _serve(connection, experiment, run, gpu_id):
     except UserError as error:
         connection.send(error)
     except (EOFError, ConnectionError):
-        pass                                                # the parent is gone
+        pass  # the parent is gone
     except Exception:
         traceback.print_exc()

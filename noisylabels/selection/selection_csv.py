@@ -1,24 +1,28 @@
-"""The selection's files: the CSV of 2019, which INCV writes and INCV_main reads, the logs beside it, others' labels."""
+"""The CSV of a selection, which INCV.py writes and INCV_main.py reads, and its logs."""
+
 import contextlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from noisylabels.csv_files import Table, read_columns
 from noisylabels.errors import UserError
+from noisylabels.experiment import Experiment
 from noisylabels.metrics import label_scores
 from noisylabels.runs.atomic_io import write_csv
 from noisylabels.runs.comparison import compare, computed_in, file_digest, has_changed
 from noisylabels.runs.record import read_record, remove_checkpoints
 from noisylabels.runs.run import Run
+from noisylabels.selection.algorithm import Selection
 from noisylabels.selection.decisions import Decisions
 from noisylabels.selection.issues import ISSUES, PROBABILITIES, write_issues
 
 COLUMNS = {"y": float, "y_noisy": float, "select": bool, "candidate": bool, "eval_ratio": float}
 OF_THE_DATA = ("dataset", "noise_pattern", "noise_ratio", "seed", "labels", "data", "image", "may_be_mirrored",
-               "may_be_shifted")        # in its record, and in that of the training
+               "may_be_shifted")  # record keys that the selection shares with the training
 HISTORY, ITERATIONS, RECORD = "INCV_history.csv", "INCV_iterations.csv", "INCV.json"
 
 
@@ -35,43 +39,66 @@ class Selected(NamedTuple):
     edited: bool = False
 
     @property
-    def dropped(self):
-        """The samples that a person has dropped, indices."""
+    def dropped(self) -> np.ndarray:
+        """Indices of the samples that a person has dropped."""
         return np.array([], int) if self.decisions is None else self.decisions.of("drop")
 
     @property
-    def identity(self):
-        """What it is, for the record of a training on it."""
-        scores = {name: None if value != value else float(value) for name, value in self.scores.items()}    # no nan
+    def identity(self) -> dict[str, Any]:
+        """Plain values that identify the selection in the record of a training."""
+        scores = {  # JSON has no nan
+            name: None if value != value else float(value) for name, value in self.scores.items()
+        }
         return {"digest": file_digest(self.path), **scores,
                 **{name: value for name, value in self.made.items() if name not in OF_THE_DATA}}
 
     @property
-    def scores(self):
-        """Its LP and LR, nan where the true labels are not known."""
+    def scores(self) -> dict[str, float]:
+        """LP and LR, nan if the true labels are unknown."""
         if self.frame.y.isna().all():
             return {"LP": float("nan"), "LR": float("nan")}
         return label_scores(self.frame.select, self.frame.y == self.frame.y_noisy)
 
-    def __str__(self):
-        """The line that a training on it begins with."""
+    def __str__(self) -> str:
         how = "edited since INCV wrote it" if self.edited else "how it was made is unknown"
         with contextlib.suppress(KeyError):
-            how = ("{recipe}, {architecture}, {epochs} epochs, {INCV_iter} iterations, told {assumed_pattern}"
+            how = ("{recipe}, {architecture}, {epochs} epochs, {INCV_iter} iterations, assumes {assumed_pattern}"
                    .format_map(self.made))
         scores = "".join(f", {name} {value:.3f}" for name, value in self.scores.items() if value == value)
         line = f"selection {self.path.name}: {how}; {self.frame.select.sum():,} selected{scores}"
         return f"{self.decisions}\n{line}" if self.decisions else line
 
 
-def find_selection(experiment, path=None, given=(), decisions=None):
-    """The selection to train on, `Selected`; None where it has yet to be made, or to be made again.
+def find_selection(
+    experiment: Experiment,
+    path: Path | None = None,
+    given: Iterable[str] = (),
+    decisions: Decisions | None = None,
+) -> Selected | None:
+    """Find the selection to train on.
 
-    experiment: the selection's. path: of a CSV that was named instead, however it was made; one of another name than
-    INCV.py gives has no record. given: names in the experiment's identity that must be as in the selection's record;
-    all must, where that is unfinished. decisions: the Decisions of a person on it, or None.
-    A named CSV that was edited since INCV wrote it counts as one that INCV did not make.
-    Raises UserError where they are not, where the CSV in the usual place was edited, or does not fit the data.
+    Parameters
+    ----------
+    experiment : Experiment
+        The configuration of the selection.
+    path : Path, optional
+        A CSV named by the user. If INCV did not write it, or it was edited since, its settings
+        count as unknown.
+    given : iterable of str
+        Names in the experiment's identity that must agree with the record of the selection. In an
+        unfinished record, all must agree.
+    decisions : Decisions, optional
+        Decisions of a person on the selection.
+
+    Returns
+    -------
+    Selected or None
+        None if the selection has to be made, or made again.
+
+    Raises
+    ------
+    UserError
+        The settings differ, the CSV was edited in place, or it does not fit the data.
     """
     if path is None and experiment.overwrite:
         return None
@@ -85,7 +112,7 @@ def find_selection(experiment, path=None, given=(), decisions=None):
     made = record["arguments"] if record else {}
     if record:
         names = ["assumed_pattern"] if path else given if record["finished"] else {*made, *identity}
-        names = [*names, "data", "labels"]                  # own images, labels as they came: theirs, whatever is asked
+        names = [*names, "data", "labels"]  # always those of the data
         compare(csv.with_name(RECORD), {name: made.get(name) for name in names},
                 {name: identity.get(name) for name in names},
                 "another --selection" if path else "another --name, a --selection, or --overwrite_selection")
@@ -96,7 +123,7 @@ def find_selection(experiment, path=None, given=(), decisions=None):
     if edited and path is None:
         raise UserError(f"{csv} has been edited since INCV wrote it: give it to --selection to train on it, "
                         "or --overwrite_selection to make it again")
-    if path is None and record:                             # killed as it ended, it may have left some
+    if path is None and record:  # a process that was killed at its end left some
         remove_checkpoints(csv.with_name(RECORD))
     frame = read_selection(csv, experiment.dataset.y_train, experiment.y_noisy, named=path is not None)
     if finished and not edited:
@@ -107,21 +134,21 @@ def find_selection(experiment, path=None, given=(), decisions=None):
     return Selected(csv, decisions.apply(frame) if decisions else frame, made, decisions, edited)
 
 
-def csv_path(experiment):
-    """Where the selection is, under its name of 2019."""
+def csv_path(experiment: Experiment) -> Path:
+    """Return the path of the selection's CSV, which has the name of the 2019 code."""
     setting = str(experiment.noise).replace(" ", "")
     return experiment.folder / f"{experiment.dataset.name}_{setting}_INCV_results.csv"
 
 
-def selection_run(experiment):
-    """The selection as a run: finished where its files are there. Raises UserError, see `Run`."""
+def selection_run(experiment: Experiment) -> Run:
+    """Return the selection as a run; UserError: see `Run`."""
     return Run(experiment.folder, RECORD.removesuffix(".json"), experiment.identity, experiment.overwrite,
                [csv_path(experiment).name, HISTORY, ITERATIONS, ISSUES, PROBABILITIES], editable=[ISSUES],
                remedy="another --name or --results_dir, or --overwrite (INCV_main.py: --overwrite_selection)")
 
 
-def write_selection(experiment, result, history):
-    """The files of a finished selection. result: an algorithm.Selection. history: rows, one an epoch."""
+def write_selection(experiment: Experiment, result: Selection, history: list[dict]) -> None:
+    """Write the files of a finished selection; `history` has one row per epoch."""
     write_issues(experiment, result)
     write_csv(experiment.folder / HISTORY, pd.DataFrame(history))
     write_csv(experiment.folder / ITERATIONS, pd.DataFrame(result.iterations))
@@ -199,23 +226,37 @@ def _column(table: Table, name: str, kind: type, blank: bool) -> list:
     return [np.nan] * len(table.lines)
 
 
-def write_labels(path, experiment, believed):
-    """The CSV of what a method takes the labels to be, see Method.corrected_labels: y, y_noisy, label; returns a frame.
+def write_labels(
+    path: Path, experiment: Experiment, corrected: np.ndarray | None
+) -> pd.DataFrame | None:
+    """Write a method's corrected labels as CSV: y, y_noisy, label.
 
-    label is blank where believed, int (n,), is -1. Where that is None nothing is written, and None returned.
+    Parameters
+    ----------
+    path : Path
+        The CSV.
+    experiment : Experiment
+        True and observed labels.
+    corrected : np.ndarray, optional
+        See `Method.corrected_labels`; a label is blank where this is -1. None writes nothing.
+
+    Returns
+    -------
+    pd.DataFrame or None
+        The written frame.
     """
-    if believed is None:
+    if corrected is None:
         return None
     labels = pd.DataFrame({"y": experiment.dataset.y_train, "y_noisy": experiment.y_noisy,
-                           "label": pd.Series(believed, dtype="Int64").replace(-1, pd.NA)})
+                           "label": pd.Series(corrected, dtype="Int64").replace(-1, pd.NA)})
     write_csv(path, labels)
     return labels
 
 
-def scores_of(labels):
-    """LP and LR of the observed labels that a method keeps, and the share of its own that are right; {} without truth.
+def scores_of(labels: pd.DataFrame | None) -> dict[str, float]:
+    """Return LP and LR of the labels that a method keeps, and the share of its labels that are true.
 
-    labels: frame as of `write_labels`, or None.
+    `labels` is a frame of `write_labels`. Without true labels the result is {}.
     """
     if labels is None:
         return {}
