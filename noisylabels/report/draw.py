@@ -6,14 +6,14 @@ fractions in the CSVs and per cent in table.md. Figures are PNGs, or what `set_f
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib import rcParams
 
 from noisylabels.methods import METHODS, title_of
-from noisylabels.noise import PROVIDED, transition_matrix
+from noisylabels.noise import PROVIDED, Noise, transition_matrix
 from noisylabels.report import figures, issues, published, run_list, tables
 from noisylabels.report.groups import differences, identity_of, labelled, rows_of_records, usual_of
 from noisylabels.report.outputs import save, save_csv, save_text
@@ -29,21 +29,22 @@ from noisylabels.report.read import (
 )
 from noisylabels.report.styles import named
 from noisylabels.runs.atomic_io import write_json
-from noisylabels.runs.folders import find_runs, run_at
+from noisylabels.runs.folders import RunFolder, find_runs, run_at
 
 if TYPE_CHECKING:
     from noisylabels.data.dataset import Dataset
 
 
-def set_format(name):
-    """From here on figures are written as png, pdf or svg; the setting is matplotlib's own, by default png."""
+def set_format(name: str) -> None:
+    """Set the format of all figures to png, pdf or svg."""
     rcParams["savefig.format"] = name
 
 
-def verify_figures(results_dir, dataset):
-    """`Verify_Theory.csv` (a row a run), `.md`, `.png` (with the theory's curves) and `_M.png` (M over T).
+def verify_figures(results_dir: Path | str, dataset: str) -> list[Path]:
+    """Write `Verify_Theory.csv`, `.md`, `.png` (with the curves of the theory) and `_M.png`.
 
-    M is, of the runs of a setting, that of the first which does not differ from the recipe, if there is one.
+    The last one compares M with T. M is that of the first run of a setting, preferably one by the
+    recipe.
     """
     found, measured = {}, {}
     for run in find_runs(results_dir, dataset):
@@ -81,8 +82,8 @@ def verify_figures(results_dir, dataset):
     return written
 
 
-def representative(settings, n=4):
-    """At most n settings for the confusion figure, sorted: published ones, then others spread over what there is."""
+def representative(settings: list[Noise], n: int = 4) -> list[Noise]:
+    """Choose at most n settings for the confusion figure: the published ones, then others, spread evenly."""
     chosen = [setting for setting in settings if setting in published.CONFUSION_SETTINGS]
     others = [setting for setting in settings if setting not in chosen]
     spread = np.linspace(0, len(others) - 1, min(n - len(chosen), len(others))).round().astype(int)
@@ -102,10 +103,11 @@ def incv_figures(run_folder: Path, required: bool = False) -> list[Path]:
     return [save(figures.iterations(frame, title), run.folder / "INCV_iterations.png")]
 
 
-def training_figures(run_folder, method):
-    """`<method>_training.png`: test accuracy, what is held out, and the method's own columns (after `seconds`).
+def training_figures(run_folder: Path, method: str) -> list[Path]:
+    """Draw `<method>_training.png`: test accuracy, held-out scores and the columns of the method.
 
-    Of f_correction also `f_correction_T.png`, its T beside the true one, where it is another. ValueError: `run_at`.
+    For f_correction also draw `f_correction_T.png`, its estimate of T next to the true T. ValueError:
+    see `run_at`.
     """
     run, written = run_at(run_folder), []
     frame = read_training(run, method)
@@ -127,30 +129,27 @@ def training_figures(run_folder, method):
     return written
 
 
-def methods_of(runs):
-    """The methods of the paper, then all others that have left a training log."""
+def methods_of(runs: list[RunFolder]) -> list[str]:
+    """Return the registered methods, then all others with a training log."""
     found = {path.name.removesuffix("_training.csv") for run in runs for path in run.folder.glob("*_training.csv")}
     return [*METHODS, *sorted(found - set(METHODS))]
 
 
 class Summary(NamedTuple):
-    """What the runs of a data set come to, like with like."""
+    """The results of a data set, averaged over runs with identical settings."""
 
-    rows: list              # of table.csv
-    curves: dict            # {noise: {(method, differs): frame of test accuracy by epoch}}
-    selections: dict        # {(noise, differs): {"LP" and "LR": frame by iteration}}
-    published: dict         # {(noise, differs): {"LP" and "LR": 4 values}}, where they are of the same data
-    recipe: str             # of most of them
-    doubtful: set           # the noise settings, some test labels of which are not known to be true
-    data: str | None = None     # fingerprint of the data of most runs
+    rows: list  # of table.csv
+    curves: dict  # {noise: {(method, differs): frame of test accuracy by epoch}}
+    selections: dict  # {(noise, differs): {"LP" and "LR": frame by iteration}}
+    published: dict  # {(noise, differs): {"LP" and "LR": 4 values}}, for the same data
+    recipe: str  # of most runs
+    doubtful: set  # noise settings with test labels that may be mislabelled
+    data: str | None = None  # fingerprint of the data of most runs
 
 
-def summarise(results_dir, dataset):
-    """The Summary of a data set's finished runs: over the seeds of those that agree in all else, others by themselves.
-
-    Of two networks their mean.
-    """
-    rank = {noise: i for i, noise in enumerate(published.SETTINGS)}             # these come first
+def summarise(results_dir: Path | str, dataset: str) -> Summary:
+    """Average the finished runs of a data set over seeds, and over the networks of a run."""
+    rank = {noise: i for i, noise in enumerate(published.SETTINGS)}  # these come first
     runs = sorted(find_runs(results_dir, dataset), key=lambda run: rank.get(run.noise, len(rank)))
     results = {method: {run: result for run in runs if (result := read_result(run, method)) is not None}
                for method in methods_of(runs)}
@@ -180,7 +179,7 @@ def summarise(results_dir, dataset):
     return summary
 
 
-def summary(results_dir, dataset):
+def summary(results_dir: Path | str, dataset: str) -> list[Path]:
     """Write `table.csv` and `.md`, `TestAcc.png`, `INCV.png` and `.md` of a data set, `runs.csv` and `runs.md`."""
     folder, found = Path(results_dir) / dataset, summarise(results_dir, dataset)
     runs = find_runs(results_dir, dataset)
@@ -191,8 +190,10 @@ def summary(results_dir, dataset):
     return written + write_summary(found, folder, dataset, "table", "TestAcc", "INCV")
 
 
-def write_summary(found, folder, dataset, table, curves, selections):
-    """Writes a Summary under these names, without their endings."""
+def write_summary(
+    found: Summary, folder: Path, dataset: str, table: str, curves: str, selections: str
+) -> list[Path]:
+    """Write a Summary to files of these names, given without their suffix."""
     written = []
     if found.rows:
         frame = pd.DataFrame(found.rows)
@@ -208,8 +209,8 @@ def write_summary(found, folder, dataset, table, curves, selections):
     return written
 
 
-def compare(results_dirs, dataset):
-    """Results of several trees in one table and one figure, `compared.*`, in the first; a row says of which it is."""
+def compare(results_dirs: list[Path], dataset: str) -> list[Path]:
+    """Compare several results folders in one table and figure, `compared.*`, in the first folder."""
     summaries = {tree: summarise(tree, dataset) for tree in results_dirs}
     several = len({found.data for found in summaries.values()}) > 1
     recipes = []
@@ -231,20 +232,20 @@ def compare(results_dirs, dataset):
                          "compared_INCV")
 
 
-def known_without_record(run, method, result):
-    """What the files of a training say of it where its record is missing."""
+def known_without_record(run: RunFolder, method: str, result: pd.Series) -> dict[str, Any]:
+    """Return what the files of a training say about it, for runs without a record."""
     log = read_training(run, method)
     recipe = {"recipe": result["recipe"]} if isinstance(result["recipe"], str) else {}
     return recipe | ({} if log is None else {"epochs": len(log)})
 
 
-def over_seeds(lines, hold=False):
-    """Mean, sample std and count at each epoch or iteration, of Series indexed by it.
+def over_seeds(lines: list[pd.Series], hold: bool = False) -> pd.DataFrame:
+    """Return mean, sample standard deviation and count of several runs by epoch or iteration.
 
-    Only where all of them are, so that no run drops out of the mean on the way; hold: one that ended early, as a
-    selection may, stays at its last value instead.
+    Only epochs that all runs have are kept. With `hold`, a run that ended early keeps its last value
+    instead, as selections may.
     """
-    if hold:                                            # a blank within a line stays one
+    if hold:  # blanks within a line stay blank
         longest = max(lines, key=len).index
         together = pd.concat([line.reindex(longest, method="ffill") for line in lines], axis=1)
     else:
@@ -252,13 +253,13 @@ def over_seeds(lines, hold=False):
     return together.T.agg(["mean", "std", "count"]).T
 
 
-def true_T(noise, like):
-    """The true T of a noise setting, of the size of another matrix."""
+def true_T(noise: Noise, like: np.ndarray) -> np.ndarray:
+    """Return the true T of a noise setting, with the size of another matrix."""
     return transition_matrix(*noise, len(like))
 
 
-def everything(results_dir, dataset):
-    """All of the above for all runs of a data set."""
+def everything(results_dir: Path | str, dataset: str) -> list[Path]:
+    """Draw all tables and figures of a data set."""
     written = verify_figures(results_dir, dataset)
     runs = find_runs(results_dir, dataset)
     for run in runs:

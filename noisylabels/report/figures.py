@@ -5,27 +5,39 @@ How its lines look is in `looks`.
 import math
 import re
 import textwrap
+from collections.abc import Collection, Iterable
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from noisylabels import theory
 from noisylabels.methods import METHODS
-from noisylabels.noise import ASSUMABLE_PATTERNS, PATTERNS, transition_matrix
+from noisylabels.noise import ASSUMABLE_PATTERNS, PATTERNS, Noise, transition_matrix
 from noisylabels.report.styles import GREY, QUANTITIES, SCORES, SETS, Look, look, named
 
 
-def theory_curves(points, n_classes, published=None):
-    """TA, LP and LR over the noise ratio: theory as lines, a marker a run, one panel a pattern ("Verify" figure).
+def theory_curves(
+    points: pd.DataFrame, n_classes: int, published: dict | None = None
+) -> Figure:
+    """Draw TA, LP and LR over the noise ratio: the theory as lines, runs as markers.
 
-    The paper's two patterns always, others where there are runs. Without noise they are one, so that a run at ratio 0
-    stands in every panel.
+    There is one panel per pattern: sym, asym, and others that have runs. A run without noise is in
+    every panel.
 
-    points: frame with columns pattern, ratio, differs, TA, LP, LR; runs that differ from the recipe are drawn hollow.
-    published: as published.THEORY_POINTS, or None.
+    Parameters
+    ----------
+    points : pd.DataFrame
+        Columns pattern, ratio, differs, TA, LP, LR. Runs that differ from the recipe are hollow.
+    n_classes : int
+        Number of classes.
+    published : dict, optional
+        `published.THEORY_POINTS`.
     """
     patterns = [*ASSUMABLE_PATTERNS, *(other for other in PATTERNS[2:] if other in {*points["pattern"]})]
     figure, panels = _panels(len(patterns), width=4.2, height=3.2, columns=3)
@@ -52,10 +64,17 @@ def theory_curves(points, n_classes, published=None):
     return figure
 
 
-def heat_maps(rows, labels):
-    """Matrices of shares as heat maps in one scale, in per cent: of ten classes at most in numbers, else with a bar.
+def heat_maps(rows: list[list[tuple[str, np.ndarray]]], labels: list[str]) -> Figure:
+    """Draw matrices of shares as heat maps on one scale, in per cent.
 
-    rows: lists of (title, (c, c) array). labels: of the x axes, one a row.
+    Up to ten classes have numbers in the cells, more have a colour bar.
+
+    Parameters
+    ----------
+    rows : list of list of (str, np.ndarray)
+        Title and matrix (c, c) of each panel.
+    labels : list of str
+        Label of the x axes, one per row.
     """
     largest = 100 * max(np.nanmax(matrix) for row in rows for _, matrix in row)
     written = len(rows[0][0][1]) <= 10
@@ -79,11 +98,16 @@ def heat_maps(rows, labels):
     return figure
 
 
-def iterations(frame, title):
-    """One run of INCV: LP and LR after each iteration, and how many samples are selected, candidate and removed.
+def iterations(frame: pd.DataFrame, title: str) -> Figure:
+    """Draw LP, LR and the sizes of the sets after each iteration of one run of INCV.
 
-    frame: indexed by iteration, columns LP, LR, selected, candidate, removed. The first two are blank, and not drawn,
-    where the truth is not known.
+    Parameters
+    ----------
+    frame : pd.DataFrame
+        Indexed by iteration, with columns LP, LR, selected, candidate, removed. LP and LR are blank if
+        the true labels are unknown, and then not drawn.
+    title : str
+        Title of the figure.
     """
     known = frame[["LP", "LR"]].notna().any(axis=None)
     figure, panels = _panels(1 + known, width=3.8 if known else 6.4, height=3)
@@ -103,11 +127,18 @@ def iterations(frame, title):
     return figure
 
 
-def training(frame, method, title):
-    """One training run: its columns against the epoch, a panel a quantity and a line a network, the second's hollow.
+def training(frame: pd.DataFrame, method: str, title: str) -> Figure:
+    """Draw the log of one training: one panel per quantity, one line per network.
 
-    frame: indexed by epoch, from 1; columns `<quantity>`, or `<quantity>_1` and `_2` by network. Text and blanks are
-    left out.
+    Parameters
+    ----------
+    frame : pd.DataFrame
+        Indexed by epoch, from 1, with columns `<quantity>`, or `<quantity>_1` and `_2` by network.
+        Text and blank columns are left out.
+    method : str
+        The method, for its colour.
+    title : str
+        Title of the figure.
     """
     quantities = {}
     for column in frame.select_dtypes("number").dropna(axis="columns", how="all"):
@@ -127,12 +158,19 @@ def training(frame, method, title):
     return figure
 
 
-def test_accuracy(settings, doubtful=()):
-    """Test accuracy against epoch, a panel a setting and a line a method (the paper's training figure).
+def test_accuracy(settings: dict, doubtful: Collection[Noise] = ()) -> Figure:
+    """Draw test accuracy over the epochs: one panel per setting, one line per method.
 
-    settings: {noise: {(method, in what it differs): frame indexed by epoch, columns mean, std, count over the seeds}}.
-    doubtful: noise settings, not all test labels of which are known to be true.
-    The band is one std; above 1 it is cut off, and the first tenth of the epochs may lie below the panel.
+    The band is one standard deviation, cut off above 1. The first tenth of the epochs may lie below
+    the panel.
+
+    Parameters
+    ----------
+    settings : dict
+        {noise: {(method, differs): frame}}; a frame is indexed by epoch, with columns mean, std and
+        count over the seeds.
+    doubtful : collection of Noise
+        Settings with test labels that may be mislabelled.
     """
     figure, panels = _panels(len(settings), width=4.2, height=3.6)
     drawn = {key for lines in settings.values() for key in lines}
@@ -156,11 +194,16 @@ def test_accuracy(settings, doubtful=()):
     return figure
 
 
-def selection(settings, published):
-    """LP and LR after each iteration of INCV, a line a setting.
+def selection(settings: dict, published: dict) -> Figure:
+    """Draw LP and LR after each iteration of INCV, one line per setting.
 
-    settings: {(noise, in what it differs): {"LP" and "LR": frame indexed by iteration, columns mean, std, count}}.
-    published: noise to scores, as published.SELECTION, or empty; they are drawn as the first line of their noise.
+    Parameters
+    ----------
+    settings : dict
+        {(noise, differs): {"LP" and "LR": frame}}; a frame is indexed by iteration, with columns mean,
+        std and count.
+    published : dict
+        Scores by noise, as in `published.SELECTION`. They look like the first line of their noise.
     """
     figure, panels = _panels(2, width=4.2, height=3.2)
     colors = colormaps["viridis"](np.linspace(0, 0.85, len(settings)))
@@ -184,8 +227,10 @@ def selection(settings, published):
     return figure
 
 
-def _panels(n, width, height, columns=2):
-    """A figure of n panels (width and height in inches) in rows of `columns`, and its axes."""
+def _panels(
+    n: int, width: float, height: float, columns: int = 2
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure of n panels, with width and height in inches, and its axes."""
     columns = min(n, columns)
     rows = math.ceil(n / columns)
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
@@ -199,8 +244,8 @@ def _panels(n, width, height, columns=2):
     return figure, panels[:n]
 
 
-def _finish(panels, name, last):
-    """The x axis of panels over epochs or iterations, 1 to `last`; a y axis that does not start at 0 says so."""
+def _finish(panels: Iterable[Axes], name: str, last: int) -> None:
+    """Set the x axis of panels from 1 to `last`, and label y axes that do not start at 0."""
     for axes in panels:
         axes.set(xlabel=name, xlim=(0.5, last + 0.5))
         axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
@@ -209,16 +254,19 @@ def _finish(panels, name, last):
             axes.set_title(f"y axis from {start:.2g}", loc="left", fontsize=7, color="0.4")
 
 
-def _title(figure, text):
+def _title(figure: Figure, text: str) -> None:
     whole = text.replace("seed ", "seed\N{NO-BREAK SPACE}")
     figure.suptitle(textwrap.fill(whole, round(10 * figure.get_figwidth())), parse_math=False)
 
 
-def _legend(figure, looks, columns, more=(), published=False):
-    """One legend for all panels, below them: the looks, more handles, and the published points if there are any.
-
-    In as many of the columns as fit; the figure becomes higher by it.
-    """
+def _legend(
+    figure: Figure,
+    looks: Iterable[Look],
+    columns: int,
+    more: Iterable[Line2D] = (),
+    published: bool = False,
+) -> None:
+    """Add one legend below all panels, in as many columns as fit. The figure grows by its height."""
     handles = [Line2D([], [], label=entry.name, **entry.style()) for entry in looks] + list(more)
     if published:
         handles.append(Line2D([], [], label="published", **GREY.hollow()))
@@ -236,21 +284,22 @@ def _legend(figure, looks, columns, more=(), published=False):
     figure.set_size_inches(width, height + box.height / figure.dpi)
 
 
-def _line(axes, frame, drawn_as, markevery=1):
-    """Mean over the seeds with a band of one std, which a single seed does not have."""
+def _line(axes: Axes, frame: pd.DataFrame, drawn_as: Look, markevery: Any = 1) -> None:
+    """Draw the mean over seeds with a band of one standard deviation, if there are several seeds."""
     axes.plot(frame.index, frame["mean"], markevery=markevery, **drawn_as.style(linewidth=1.4))
     axes.fill_between(frame.index, frame["mean"] - frame["std"], frame["mean"] + frame["std"],
                       color=drawn_as.color, alpha=0.18, linewidth=0)
 
 
-def _sparse(frame, offset=0.0):
-    """markevery: all of 31 points, of more some sixteen, shifted by a share of their distance, to be kept apart."""
+def _sparse(frame: pd.DataFrame, offset: float = 0.0) -> tuple[int, int]:
+    """Return `markevery`: all points up to 31, else about 16, shifted by a share of their distance."""
     step = max(1, len(frame) // 16)
     return int(offset * step), step
 
 
-def _write_values(axes, matrix, dark):
+def _write_values(axes: Axes, matrix: np.ndarray, dark: float) -> None:
+    """Write the percentages into the cells, in white where they are above `dark`."""
     for (row, column), per_cent in np.ndenumerate(matrix):
-        if per_cent > 0.5:                              # so nothing of what is not known, either
+        if per_cent > 0.5:  # and not nan
             axes.text(column, row, f"{per_cent:.0f}", ha="center", va="center", fontsize=8,
                       color="white" if per_cent > dark else "black")

@@ -5,7 +5,7 @@ words of its recipe: "6 epochs" is a run of 6 epochs where its recipe has others
 """
 from collections import Counter
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from noisylabels.methods import OPTIONS, options_of
 from noisylabels.noise import default_assumed_pattern
@@ -73,8 +73,8 @@ def identity_of(run: RunFolder, name: str, otherwise: dict) -> dict:
     return found
 
 
-def rows_of_records(run):
-    """A flat row for each record in a run folder: what it is, what came out, and with what it was computed."""
+def rows_of_records(run: RunFolder) -> list[dict[str, Any]]:
+    """Return one flat row per record in a run folder: settings, results and environment."""
     rows = []
     for path in sorted(run.folder.glob("*.json")):
         record = read_record(path)
@@ -141,7 +141,7 @@ def labelled(identities: dict, task: str, usual: Usual) -> list:
 
 def _apart(identity: dict, other: dict) -> list:
     """Say in what an identity is not another one, by the names of a record; by the seed if in nothing else."""
-    def flat(identity):
+    def flat(identity: dict) -> dict[str, Any]:
         selection = {f"selection {name}": value for name, value in (identity.get("selection") or {}).items()}
         return {name: value for name, value in identity.items() if name not in ("seed", "selection")} | selection
 
@@ -195,8 +195,8 @@ def _number_format(identity: dict, usual: Usual) -> list:
     return [found] if found not in (None, usual.computed_in.get(identity.get("precision"))) else []
 
 
-def _settings(identity, recipe, task, allowed):
-    """Where the settings in an identity are not those of the recipe, in words. allowed: as for recipes.resolve, two."""
+def _settings(identity: dict, recipe: str, task: str, allowed: list[bool]) -> list[str]:
+    """Return in words the settings that differ from the recipe; `allowed`: flips and shifts."""
     if recipe not in RECIPES:
         return []
     usual = resolve(recipe, task, *allowed, identity.get("samples")).values | SELECTION

@@ -7,13 +7,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 COLUMNS = 8                     # of pictures
-NAMED = 40                      # so many classes have their names beside the matrix, more their numbers
+NAMED = 40                      # up to so many classes, the matrix has their names, above it their numbers
 ISSUE, OTHER = "#a00000", "#0072b2"
 AGREEING = "0.93"               # colour of the diagonal of the matrix
 
 
-def pictures(images, labels):
-    """Images uint8 (n, h, w, ch) with their labels beneath. labels: (given, predicted) of each."""
+def pictures(images: np.ndarray, labels: list[tuple[str, str]]) -> Figure:
+    """Draw images uint8 (n, h, w, ch) with the observed and the predicted label of each."""
     rows, scale = -(-len(images) // COLUMNS), 1 / max(images.shape[1:3])
     height, width = images.shape[1] * scale, images.shape[2] * scale
     figure = Figure(figsize=(1.15 * COLUMNS, 1.5 * rows + .4))
@@ -94,7 +94,7 @@ def histogram(scores: np.ndarray, issue: np.ndarray) -> Figure:
     return figure
 
 
-def shortened(name, longest=14):
-    """A class's name in one line that fits."""
+def shortened(name: str, longest: int = 14) -> str:
+    """Return a class name in one line of limited length."""
     line = " ".join(name.split())
     return line if len(line) <= longest else line[:longest - 1] + "…"

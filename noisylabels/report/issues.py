@@ -11,6 +11,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 
 from noisylabels.metrics import issue_scores
 from noisylabels.report import issue_figures, review
@@ -77,9 +78,13 @@ def files(folder: Path, dataset: Dataset | None = None, reviewed: int = review.S
     return written
 
 
-def tasks(frame):
-    """The issues as tasks of Label Studio, JSON, worst first: each with a prediction, scored 1 - label_score."""
-    def task(row):
+def tasks(frame: pd.DataFrame) -> str:
+    """Return the label issues as Label Studio tasks (JSON), worst first, each with a prediction.
+
+    The score of a prediction is 1 - label_score.
+    """
+
+    def task(row: dict) -> dict:
         result = {"from_name": "label", "to_name": "image", "type": "choices",
                   "value": {"choices": [row["predicted_label"]]}}
         data = {"image": LOCAL_FILES + quote(row["file"]), "index": row["index"], "given_label": row["given_label"]}
@@ -89,8 +94,8 @@ def tasks(frame):
     return "[" + ",\n ".join(found) + "]\n"
 
 
-def labelling(classes):
-    """Label Studio's labelling interface for these tasks, XML."""
+def labelling(classes: list[str]) -> str:
+    """Return Label Studio's labelling interface for these tasks, XML."""
     view = ElementTree.Element("View")
     ElementTree.SubElement(view, "Header", value="given label: $given_label")
     ElementTree.SubElement(view, "Image", name="image", value="$image")

@@ -1,21 +1,26 @@
-"""Tables and figures as files."""
+"""Write tables and figures as files."""
+
 import warnings
 from pathlib import Path
 
+import pandas as pd
 from matplotlib import rc_context, rcParams
+from matplotlib.figure import Figure
 
 from noisylabels.runs.atomic_io import atomic, write_csv
 
-UNTOLD = {              # what a figure's file would say of the program and the time that wrote it, by format
+UNTOLD = {  # metadata about program and time that figures leave out, by format
     "png": ["Software"], "pdf": ["Creator", "Producer", "CreationDate"], "svg": ["Creator", "Date"]}
 
 
-def save_csv(frame, path):
+def save_csv(frame: pd.DataFrame, path: Path) -> Path:
+    """Write a frame as CSV; return the path."""
     write_csv(path, frame)
     return path
 
 
-def save_text(text, path):
+def save_text(text: str, path: Path) -> Path:
+    """Write text; return the path."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
@@ -26,10 +31,10 @@ def figure_path(path: Path) -> Path:
     return path.with_suffix(f".{rcParams['savefig.format']}")
 
 
-def save(figure, path):
-    """Writes a figure, with the ending of its format in the place of .png; the same figure gives the same bytes.
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure with the suffix of its format; return the path.
 
-    A letter that the font lacks, in a name of somebody's class, is a box.
+    Equal figures have equal bytes. A letter that the font lacks becomes a box.
     """
     path, name = figure_path(path), rcParams["savefig.format"]
     with (atomic(path) as temporary, rc_context({"svg.hashsalt": path.name, "pdf.fonttype": 42}),

@@ -1,4 +1,4 @@
-"""Numbers of Chen et al. (ICML 2019) on CIFAR-10, to stand beside ours: their table, and what their figures show.
+"""Published results of Chen et al. (ICML 2019) on CIFAR-10: their table, and values read off figures.
 
 A setting is a pair (pattern, ratio); all values are fractions.
 """
@@ -6,8 +6,8 @@ SETTINGS = (("sym", 0.2), ("sym", 0.5), ("sym", 0.8), ("asym", 0.4))
 CONFUSION_SETTINGS = (("asym", 0.4), ("sym", 0.8), ("sym", 0.9), ("sym", 1.0))      # of the figure of M over T
 
 
-def _row(*percents):
-    """Means and standard deviations in per cent, in the order of SETTINGS."""
+def _row(*percents: tuple[float, float]) -> dict[tuple[str, float], tuple[float, float]]:
+    """Return fractions by setting, from means and standard deviations in per cent."""
     return {setting: (mean / 100, std / 100) for setting, (mean, std) in zip(SETTINGS, percents, strict=True)}
 
 
@@ -48,8 +48,8 @@ def is_cifar10(identity: dict) -> bool:
     return identity.get("dataset") == "cifar10" and "image" not in identity
 
 
-def theory_point(pattern, ratio, score):
-    """TA, LP or LR as measured in 2019, nan where the figure has no point."""
+def theory_point(pattern: str, ratio: float, score: str) -> float:
+    """Return TA, LP or LR as measured in 2019, nan where the figure has no point."""
     points = THEORY_POINTS.get(pattern, {}).get(score, ())
     tenth = round(10 * ratio)
     return points[tenth] if points and abs(ratio - tenth / 10) < 1e-9 else float("nan")

@@ -35,8 +35,8 @@ OF_NUMBERS = ("test_accuracy_", "test_agreement_", "final", "validated", "steps"
 SIZES = ["selected", "candidate", "removed"]
 
 
-def networks_of(frame):
-    """The columns of a training's log with a network's test accuracy, or agreement, as many as it has networks."""
+def networks_of(frame: pd.DataFrame) -> list[str]:
+    """Return the columns of a training log with the test accuracy, or agreement, of each network."""
     return [name for name in frame if name.startswith(("test_accuracy_", "test_agreement_"))]
 
 
@@ -56,8 +56,8 @@ def read_result(run: RunFolder, method: str) -> pd.Series | None:
     return scores.fillna({"final": scores["last"]})
 
 
-def read_accuracy(run, method):
-    """Series of test accuracy by epoch, the mean of the networks; None where there is none."""
+def read_accuracy(run: RunFolder, method: str) -> pd.Series | None:
+    """Return the test accuracy by epoch, averaged over the networks; None if there is none."""
     frame = read_training(run, method)
     if frame is not None:
         return frame[networks_of(frame)].mean(axis=1).dropna()
@@ -97,10 +97,10 @@ class Issues(NamedTuple):
     """
 
     frame: pd.DataFrame
-    classes: list               # the names of all classes, in the order of pred_probs.npy
+    classes: list  # all class names, in the order of pred_probs.npy
 
-    def codes(self, column):
-        """The labels of a column as indices of the classes, int (n,)."""
+    def codes(self, column: str) -> np.ndarray:
+        """Return the labels of a column as class indices, int (n,)."""
         return pd.Index(self.classes).get_indexer(self.frame[column])
 
 
@@ -280,6 +280,6 @@ def _skipping(path: Path, required: bool = False) -> Iterator[None]:
 
 
 @functools.cache
-def warn(line):
-    """A line on standard error, once."""
+def warn(line: str) -> None:
+    """Print a line on standard error, once."""
     print(line, file=sys.stderr)

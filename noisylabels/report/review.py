@@ -1,11 +1,15 @@
-"""review.html: one page, without network, on which a person decides on the labels that are most probably wrong."""
+"""The review page, review.html: a person decides on the labels that are most probably wrong, offline."""
+
 import base64
 import hashlib
 import io
 import json
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
+
+from noisylabels.report.read import Issues
 
 TEMPLATE = Path(__file__).with_name("review.html")
 SHOWN = 5000                    # images, where nothing else is asked for
@@ -14,12 +18,25 @@ TINY = 16                       # up to so many pixels a side an image stays as 
 PIXELATED = 64                  # up to so many it is enlarged without smoothing
 
 
-def page(name, issues, images, content, shown=SHOWN):
-    """The page, text, of the worst `shown` label issues.
+def page(
+    name: str, issues: Issues, images: np.ndarray, content: bytes, shown: int = SHOWN
+) -> str:
+    """Return the review page of the worst label issues.
 
-    name: of the data set. issues: read.Issues. images: uint8 (n, h, w, ch), by their index. content: bytes, the issues'
-    file, by whose digest the browser keeps its user's progress. Nothing in names of classes or files can become markup
-    or script.
+    No class or file name can become markup or script.
+
+    Parameters
+    ----------
+    name : str
+        Name of the data set.
+    issues : Issues
+        The label issues, worst first.
+    images : np.ndarray
+        Training images, uint8 (n, h, w, ch).
+    content : bytes
+        The file of the issues. The browser stores decisions under its digest.
+    shown : int
+        Number of images on the page.
     """
     frame = issues.frame[:shown]
     given, predicted = issues.codes("given_label"), issues.codes("predicted_label")
@@ -32,8 +49,8 @@ def page(name, issues, images, content, shown=SHOWN):
     return TEMPLATE.read_text(encoding="utf-8").replace(">DATA<", f">{text}<")
 
 
-def thumbnail(image):
-    """An image uint8 (h, w, ch), made small, as a data URL."""
+def thumbnail(image: np.ndarray) -> str:
+    """Return a small version of an image, uint8 (h, w, ch), as a data URL."""
     picture, file = Image.fromarray(image.squeeze(axis=2) if image.shape[2] == 1 else image), io.BytesIO()
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
     if max(picture.size) <= TINY:

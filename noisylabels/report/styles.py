@@ -1,14 +1,15 @@
-"""How lines are drawn: in colour, dash and marker, so that they survive colour blindness and a grey printer.
+"""Colours, dashes and markers of lines, distinct for colour-blind readers and in grey.
 
 A method looks the same in all figures.
 """
-from typing import NamedTuple
+
+from typing import Any, NamedTuple
 
 from noisylabels.methods import METHODS, title_of
 
 
 class Look(NamedTuple):
-    """How a line is drawn, and what the legend calls it."""
+    """The style of a line and its name in the legend."""
 
     name: str
     color: object
@@ -16,17 +17,17 @@ class Look(NamedTuple):
     marker: str
     fill: str = "full"
 
-    def style(self, **changes):
-        """Keyword arguments of `Axes.plot`."""
+    def style(self, **changes: Any) -> dict[str, Any]:
+        """Return keyword arguments of `Axes.plot`."""
         return {"color": self.color, "linestyle": self.dash, "marker": self.marker, "markersize": 4.5,
                 "fillstyle": self.fill, "markerfacecoloralt": "white", **changes}
 
-    def hollow(self):
-        """As large empty markers without a line: how all published points are drawn."""
+    def hollow(self) -> dict[str, Any]:
+        """Return the style of published points: large hollow markers without a line."""
         return self.style(linestyle="none", markersize=8, markerfacecolor="none", markeredgewidth=0.8)
 
 
-STYLES = {                      # of the methods, by name
+STYLES = {  # by method
     "standard": ("#000000", (0, (1, 1)), "X"),
     "f_correction": ("#0060a8", (0, (5, 1.5)), "s"),
     "decoupling": ("#e69f00", (0, (6, 1.5, 1, 1.5)), "^"),
@@ -39,14 +40,14 @@ STYLES = {                      # of the methods, by name
     "elr": ("#ff6a4d", (0, (12, 2)), "p"),
     "incv_student": ("#1b541b", (0, (5, 1, 2, 1)), "h"),
 }
-OWN = (                         # of others, in the order in which they are registered
+OWN = (  # of methods that users register, in their order
     ("#777777", (0, (3, 1, 1, 1)), "*"), ("#a0522d", (0, (1, 2)), "8"), ("#4060e0", (0, (7, 1, 2, 1)), "d"))
 SCORES = {
     "TA": Look("test accuracy (TA)", "#0072b2", "-", "o"),
     "LP": Look("label precision (LP)", "#a00000", (0, (5, 1.5)), "s"),
     "LR": Look("label recall (LR)", "#e69f00", (0, (6, 1.5, 1, 1.5)), "^"),
 }
-FILLS = ("none", "left", "right", "top", "bottom")      # of the markers of runs that are not the recipe as it stands
+FILLS = ("none", "left", "right", "top", "bottom")  # of markers for runs that differ from the recipe
 GREY = Look("", "0.4", "-", "o")
 SETS = {"selected": "#0072b2", "candidate": "#e69f00", "removed": "#a00000"}
 QUANTITIES = {"test_agreement": "agreement with noisy test labels",
@@ -57,17 +58,29 @@ QUANTITIES = {"test_agreement": "agreement with noisy test labels",
               "LP": "label precision (LP)", "LR": "label recall (LR)"}
 
 
-def named(what, differs):
-    """The name of a method, a setting or a folder, and in what its runs differ from the recipe, if in anything."""
+def named(what: object, differs: str) -> str:
+    """Return a name, and after it in what its runs differ from the recipe, if in anything."""
     return f"{what}, {differs}" if differs else str(what)
 
 
-def look(method, differs="", number=0):
-    """How a method is drawn.
+def look(method: str, differs: str = "", number: int = 0) -> Look:
+    """Return the style of a method.
 
-    differs: in what its runs differ from the recipe, in words; number: of such runs of the method in the figure. They
-    have markers that are not filled, or half.
+    Parameters
+    ----------
+    method : str
+        Name of the method.
+    differs : str
+        In what its runs differ from the recipe. Their markers are hollow or half filled.
+    number : int
+        Number of such runs of the method in the figure.
     """
-    own = [name for name in METHODS if name not in STYLES]
-    usual = Look(title_of(method), *STYLES.get(method, OWN[own.index(method) % len(OWN) if method in own else 0]))
-    return usual._replace(name=named(usual.name, differs), fill=FILLS[number % len(FILLS)]) if differs else usual
+    style = STYLES.get(method)
+    if style is None:
+        own = [name for name in METHODS if name not in STYLES]
+        position = own.index(method) if method in own else 0
+        style = OWN[position % len(OWN)]
+    usual = Look(title_of(method), *style)
+    if not differs:
+        return usual
+    return usual._replace(name=named(usual.name, differs), fill=FILLS[number % len(FILLS)])
