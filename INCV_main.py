@@ -1,13 +1,16 @@
-"""Trains a robust network on a noisy data set: on INCV's selection by the modified Co-teaching, or by another method.
+"""Train a robust network on a noisy data set: modified Co-teaching on INCV's selection, or another method.
 
-    python INCV_main.py --noise_pattern sym --noise_ratio 0.5                       # digits: a minute on two cores
-    python INCV_main.py --noise_pattern sym --noise_ratio 0.5 --dataset cifar10     # the paper's setting: for a GPU
+    python INCV_main.py --noise_pattern sym --noise_ratio 0.5                       # digits, a minute
+    python INCV_main.py --noise_pattern sym --noise_ratio 0.5 --dataset cifar10     # the paper's setting, for a GPU
 
-Reads the CSV that INCV.py wrote, and runs INCV first where there is none. Writes to
-results/<dataset>/<pattern>/<ratio>/, under the method's name: <method>_training.csv, one row an epoch, and .png;
-<method>_result.csv, the test accuracies; <method>_<k>.keras and classes.json, the networks, from images to the
-probabilities of these classes; <method>_training.json, the run's record.
-Draws the comparison of all methods found in results/<dataset>/ anew: table.csv, table.md, TestAcc.png, INCV.png.
+The default is Algorithm 2 of the paper. It reads the CSV of INCV.py, and runs INCV first if the CSV is
+missing. Files are written to results/<dataset>/<pattern>/<ratio>/:
+
+- <method>_training.csv, one row per epoch, and <method>_training.png;
+- <method>_result.csv, the test accuracies, and <method>_training.json, the record of the run;
+- <method>_<k>.keras, the networks, and classes.json, their class names.
+
+The comparison of all methods in results/<dataset>/ is updated: table.csv, table.md, TestAcc.png, INCV.png.
 """
 import noisylabels.system.check_requirements  # noqa: F401 # isort: skip
 from argparse import Namespace
@@ -91,7 +94,8 @@ def print_summary(folder: Path, method: str, samples: int) -> None:
         print(f"its labels: {(frame.label == frame.y_noisy).sum():,} of {len(frame):,} as observed{scores}")
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> None:
+    """Run the script."""
     cli.main(arguments(), run, argv)
 
 

@@ -1,12 +1,16 @@
-"""Does a network trained on noisy labels err as the theory says? Trains on one half of noisy data, tests on the other.
+"""Verify the theory: train on one half of noisy data, test on the other, and compare the scores.
 
-    python Verify_Theory.py --noise_pattern sym --noise_ratio 0 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9 1    # digits
+    python Verify_Theory.py --noise_pattern sym --noise_ratio 0 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9 1   # digits
     python Verify_Theory.py --noise_pattern sym --noise_ratio 0.5 --dataset cifar10                     # for a GPU
 
-Writes, for each ratio, to results/<dataset>/<pattern>/<ratio>/: Verify_Theory.csv, test accuracy TA against the noisy
-labels, label precision LP and label recall LR, the theory's values beside them, and accuracy on the clean test set;
-Verify_Theory_M.csv, the confusion matrix M; Verify_Theory_history.csv, one row an epoch. And, from all runs found, to
-results/<dataset>/: Verify_Theory.csv, Verify_Theory.png (TA, LP, LR by noise ratio), Verify_Theory_M.png (M over T).
+Files are written to results/<dataset>/<pattern>/<ratio>/ for each ratio:
+
+- Verify_Theory.csv, test accuracy TA, label precision LP and label recall LR, with the values of the theory;
+- Verify_Theory_M.csv, the confusion matrix M;
+- Verify_Theory_history.csv, one row per epoch.
+
+All runs together are drawn in results/<dataset>/: Verify_Theory.png (TA, LP and LR over the noise ratio) and
+Verify_Theory_M.png (M and T).
 """
 import noisylabels.system.check_requirements  # noqa: F401 # isort: skip
 from argparse import Namespace
@@ -78,7 +82,8 @@ def print_summary(pattern: str, folders: Sequence[Path]) -> None:
             (row.TA, row.TA_theory), (row.LP, row.LP_theory), (row.LR, row.LR_theory))) + f"{row.test_accuracy:>10.3f}")
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> None:
+    """Run the script."""
     cli.main(arguments(), run, argv)
 
 

@@ -1,13 +1,13 @@
-"""Draws every table and figure anew, from the CSVs alone.
+"""Draw every table and figure again, from the CSVs alone.
 
     python report.py --results_dir results --dataset digits
-    python report.py --results_dir results others           # and compares the two, in results/<dataset>/compared.*
+    python report.py --results_dir results others           # compare the two, in results/<dataset>/compared.*
 
-draws what the runs of that data set (without --dataset: of all) left in `results/<dataset>/<pattern>/<ratio>/` and
-its subfolders, and prints what to open next; it takes seconds and no TensorFlow. Missing runs leave gaps; a damaged
-file is named on standard error and left out. Only runs that agree in everything but the seed are averaged.
+This needs seconds and no TensorFlow. Without --dataset all data sets are drawn. Missing runs leave gaps.
+Damaged files are named on standard error and left out. Only runs with identical settings are averaged.
 """
 import noisylabels.system.check_requirements  # noqa: F401 # isort: skip
+from argparse import Namespace
 from pathlib import Path
 
 from noisylabels import cli
@@ -19,16 +19,18 @@ from noisylabels.report.outputs import figure_path
 from noisylabels.runs.folders import find_runs
 
 
-def arguments():
+def arguments() -> cli.Parser:
+    """Return the parser of the command line."""
     parser = cli.Parser(__doc__)
     parser.add_argument("--results_dir", nargs="+", type=cli.folder, default=["results"],
                         help="folder of the runs; several are also compared, in the first")
-    parser.add_argument("--dataset", metavar="NAME|PATH", help="data set to draw; by default all that are found")
+    parser.add_argument("--dataset", metavar="NAME|PATH", help="data set to draw; by default all")
     cli.add_format(parser)
     return parser
 
 
-def run(args):
+def run(args: Namespace) -> None:
+    """Draw the results of one data set, or of all."""
     draw.set_format(args.format)
     roots, opened, folders = [Path(root) for root in args.results_dir], {}, []
     args.dataset = args.dataset and name_of(args.dataset)
@@ -61,7 +63,8 @@ def to_open(folder: Path) -> dict[Path, str]:
     }
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> None:
+    """Run the script."""
     cli.main(arguments(), run, argv, stopped="every file is whole, the same command draws all of them")
 
 
