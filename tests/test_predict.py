@@ -1,6 +1,7 @@
 """predict.py: what it makes of a folder, an npz and a data set, and of every bad input."""
 import json
 import os
+import re
 import zipfile
 
 import keras
@@ -10,8 +11,8 @@ import pytest
 from helpers import assert_is_one_line, files_in, shell
 from PIL import Image
 
-import predict
 from models import create_model
+from noisylabels.data.prediction_inputs import fit_images
 from noisylabels.training.export import load_inference_model, save_inference_model
 from utils import load_dataset
 
@@ -47,8 +48,8 @@ def run(call, unstarted, trained, tmp_path, monkeypatch):
     def run(*arguments, model=trained):
         ended = call("predict", model, *arguments)
         written = files_in(".")
-        assert set(written) <= {"predictions.csv"}
-        return ended, pd.read_csv("predictions.csv", dtype={"label": str}) if written else None
+            assert set(written) <= {"predictions.csv", "data/.cifar10.lock"}
+        return ended, pd.read_csv("predictions.csv", dtype={"label": str}) if "predictions.csv" in written else None
     return run
 
 
@@ -154,7 +155,45 @@ def test_the_labels_of_other_classes_are_not_known(run, tmp_path):
     """No accuracy is shown, rather than a wrong one."""
     (tmp_path / "names.json").write_text(json.dumps(list("abcdefghij")))
     ended, _ = run("digits", "--classes", tmp_path / "names.json")
-    assert ended.out == "wrote predictions.csv\n"
+    assert re.fullmatch("the labels of 360 images are no classes of the network, such as .*\nwrote .*\n", ended.out)
+
+
+def test_unknown_labels_of_an_npz_are_counted_and_predicted(run, tmp_path):
+    data = load_dataset("digits", None)
+    labels = data.y_test.copy()
+    labels[:3] = 10
+    np.savez(tmp_path / "digits.npz", x=data.x_test, y=labels)
+    ended, frame = run(tmp_path / "digits.npz")
+    assert (ended.code, ended.err, len(frame)) == (0, "", 360)
+    assert "the labels of 3 images are no classes of the network, such as '10'" in ended.out
+    assert "against the labels of 357 images" in ended.out
+
+
+def test_single_files_and_patterns_are_predicted(run, tmp_path):
+    _, files = pictures(tmp_path / "shots", 5)
+    paths = [str(tmp_path / "shots" / file) for file in files]
+    ended, frame = run(paths[0], tmp_path / "shots/*/0[1-4].png")
+    assert (ended.code, ended.err) == (0, "") and sorted(frame.file) == sorted(paths)
+    assert_is_one_line(run(tmp_path / "shots/*.jpg")[0], r"IMAGES: .*\*.jpg is no image file")
+
+
+def test_a_csv_of_files_and_labels_is_predicted(run, expected, tmp_path):
+    y, files = pictures(tmp_path / "shots", 20)
+    pd.DataFrame({"file": files, "label": y}).to_csv(tmp_path / "shots/a.csv", index=False)
+    ended, frame = run(tmp_path / "shots/a.csv")
+    accuracy = (expected[:20].argmax(axis=1) == y).mean()
+    assert ended.err == "" and len(frame) == 20
+    assert f"accuracy {accuracy:.4f}, against the labels of 20 images" in ended.out
+
+
+@pytest.mark.parametrize("images", ["empty", "floats.npz", "first.npz", "none.csv"])
+def test_bad_images_are_refused_before_tensorflow_starts(images, call, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr("noisylabels.training.device.start_tensorflow", None)
+    (tmp_path / "empty").mkdir()
+    np.savez(tmp_path / "floats.npz", x=np.zeros((2, 8, 8)))
+    np.savez(tmp_path / "first.npz", x=np.zeros((2, 3, 8, 8), np.uint8))
+    (tmp_path / "none.csv").write_text("a,b\n1,2\n")
+    assert call("predict", trained, tmp_path / images).code == 2
 
 
 def test_another_output(run, tmp_path):
@@ -166,13 +205,13 @@ def test_another_output(run, tmp_path):
 def test_images_of_another_kind_are_made_to_fit():
     """Resized as a whole; grey becomes equal channels, colour its brightness."""
     grey = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), np.uint8)
-    assert predict.fitted(grey, (8, 8, 1)) is grey
-    np.testing.assert_array_equal(predict.fitted(grey, (8, 8, 3)), np.repeat(grey, 3, axis=3))
-    np.testing.assert_array_equal(predict.fitted(np.repeat(grey, 3, axis=3), (8, 8, 1)), grey)
+    assert fit_images(grey, (8, 8, 1)) is grey
+    np.testing.assert_array_equal(fit_images(grey, (8, 8, 3)), np.repeat(grey, 3, axis=3))
+    np.testing.assert_array_equal(fit_images(np.repeat(grey, 3, axis=3), (8, 8, 1)), grey)
     halves = np.zeros((1, 6, 10, 3), np.uint8)
     halves[:, :, 5:] = 255
     for shape in ((3, 4, 1), (12, 20, 3)):
-        small = predict.fitted(halves, shape)
+        small = fit_images(halves, shape)
         assert small.shape == (1, *shape) and small.dtype == np.uint8
         assert (small[:, :, :shape[1] // 2 - 1] == 0).all() and (small[:, :, shape[1] // 2 + 1:] == 255).all()
 
@@ -255,9 +294,9 @@ ARRAYS = {
     "flat": ({"x": X.reshape(4, 64)}, r"x is uint8 of shape \(4, 64\): give uint8, 0 to 255, of shape"),
     "two channels": ({"x": np.repeat(X, 2, axis=3)}, r"x is uint8 of shape \(4, 8, 8, 2\): give"),
     "no image": ({"x": X[:0]}, r"x is uint8 of shape \(0, 8, 8, 1\): give"),
-    "objects": ({"x": np.array([None, {}], object)}, "x is damaged, or not of numbers: save it anew"),
+    "objects": ({"x": np.array([None, {}], object)}, r"x is object of shape \(2,\): give uint8"),
     "too few labels": ({"x": X, "y": np.arange(3)}, "y must hold .* one for each of 4 images"),
-    "labels of other classes": ({"x": X, "y": np.arange(8, 12)}, "holds the label '10' .* give labels of incv_1.keras"),
+    "channels first": ({"x": np.zeros((4, 3, 8, 8), np.uint8)}, r"channels come last: array.transpose\(0, 2, 3, 1\)"),
 }
 
 
@@ -280,8 +319,8 @@ def test_images_that_are_not_there(run, tmp_path):
     (tmp_path / "empty/notes.txt").write_text("")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad/a.png").write_text("no image")
-    for images, pattern in ((tmp_path / "nothing", "IMAGES: .*nothing is no folder, no .npz and no data set: give"),
-                            (tmp_path / "empty/notes.txt", "IMAGES: .*notes.txt is no folder, no .npz and no data set"),
+    for images, pattern in ((tmp_path / "nothing", "IMAGES: .*nothing is no image file, folder, .npz, .csv"),
+                            (tmp_path / "empty/notes.txt", "IMAGES: .*notes.txt is no image file, folder, .npz"),
                             (tmp_path / "empty", "IMAGES: .*empty holds no images: give a folder with some of .*png"),
                             ("mnist", "IMAGES: mnist is no .* or one of digits, cifar10, cifar100"),
                             ("cifar10", "cannot download cifar10")):
@@ -295,5 +334,5 @@ def test_images_that_are_not_there(run, tmp_path):
 def test_an_output_that_cannot_be(run, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for output in (tmp_path, tmp_path / "pipe", tmp_path / "nowhere" / "a.csv"):
-        assert_is_one_line(run("digits", "--output", output)[0], "--output: .* is no file, or in no folder that is th")
+        assert_is_one_line(run("digits", "--output", output)[0], "--output: .* is no file, or in no folder that exists")
     assert (tmp_path / "pipe").is_fifo()

@@ -8,6 +8,7 @@ import pytest
 from test_images import picture
 
 import predict
+from noisylabels.data.prediction_inputs import find_images, fit_images, in_npz
 from noisylabels.errors import UserError
 
 CLASSES, SHAPE = ["cat", "dog", "emu"], (6, 9, 3)
@@ -80,7 +81,7 @@ def test_arrays_of_any_form(form, n, run, tmp_path):
 @pytest.mark.parametrize("shape, side", [((6, 9, 3), 9), ((9, 6, 3), 9), ((2, 2, 3), 2)])
 def test_files_are_read_at_the_longer_side_of_what_the_network_takes(shape, side, tmp_path):
     shot(tmp_path / "shots" / "0.png", 1)
-    _, images, _ = predict.read_folder(tmp_path / "shots", CLASSES, shape)
+    images = find_images([str(tmp_path / "shots")], "").read(CLASSES, shape).images
     assert images.shape == (1, side, side, 1)
 
 
@@ -89,17 +90,17 @@ def test_files_are_read_at_the_longer_side_of_what_the_network_takes(shape, side
 def test_arrays_that_are_no_images(shape, dtype, tmp_path):
     np.savez(tmp_path / "own.npz", x=(x := np.zeros(shape, dtype)))
     with pytest.raises(UserError) as error:
-        predict.read_npz(tmp_path / "own.npz", "a.keras", CLASSES)
+        in_npz(tmp_path / "own.npz")
     assert f"own.npz: x is {x.dtype} of shape {x.shape}: give uint8, 0 to 255" in str(error.value)
 
 
 def test_images_of_equal_size_are_fitted_in_channels_alone():
     """Where three rows are no sign of colour."""
     grey = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3, 1)
-    np.testing.assert_array_equal(predict.fitted(grey, (3, 3, 3)), grey.repeat(3, axis=3))
-    np.testing.assert_array_equal(predict.fitted(grey.repeat(3, axis=3), (3, 3, 1)), grey)
+    np.testing.assert_array_equal(fit_images(grey, (3, 3, 3)), grey.repeat(3, axis=3))
+    np.testing.assert_array_equal(fit_images(grey.repeat(3, axis=3), (3, 3, 1)), grey)
     rows = np.repeat(np.uint8([[[[0]], [[200]]]]), 2, axis=2)                       # dark above light
-    tall = predict.fitted(rows, (8, 1, 1))
+    tall = fit_images(rows, (8, 1, 1))
     assert tall[0, 0, 0, 0] == 0 and tall[0, 7, 0, 0] == 200 and (np.diff(tall[0, :, 0, 0].astype(int)) >= 0).all()
 
 
@@ -107,13 +108,13 @@ def test_images_of_equal_size_are_fitted_in_channels_alone():
     ("a.zip", "digits", "p.csv", "argument MODEL: .*a.zip is missing, or no network of Keras"),
     ("a.h5", "digits", "p.csv", "argument MODEL: .*a.h5 is missing, or no network of Keras"),
     ("gone.keras", "digits", "p.csv", "argument MODEL: .*gone.keras is missing"),
-    ("a.keras", "a.csv", "p.csv", "argument IMAGES: .*a.csv is no folder, no .npz and no data set"),
-    ("a.keras", "a.zip", "p.csv", "argument IMAGES: .*a.zip is no folder, no .npz"),
-    ("a.keras", "gone.npz", "p.csv", "argument IMAGES: .*gone.npz is no folder, no .npz"),
-    ("a.keras", "digits", "folder", "argument --output: .*folder is no file, or in no folder that is there"),
+    ("a.keras", "a.zip", "p.csv", "argument IMAGES: .*a.zip is no image file, folder, .npz"),
+    ("a.keras", "gone.npz", "p.csv", "argument IMAGES: .*gone.npz is no image file"),
+    ("a.keras", "digits", "folder", "argument --output: .*folder is no file, or in no folder that exists"),
     ("a.keras", "digits", "gone/p.csv", "argument --output: .*gone/p.csv is no file"),
-    ("a.keras", "digits", "a.csv", None), ("a.keras", "digits", "p.csv", None), ("a.keras", "cifar100", "p.csv", None),
-    ("a.keras", "folder", "p.csv", None), ("a.keras", "a.npz", "p.csv", None), ("a.keras", "A.NPZ", "p.csv", None),
+    ("a.keras", "digits", "a.csv", None), ("a.keras", "digits", "p.csv", None),
+    ("a.keras", "folder", "p.csv", "folder holds no images"),
+    ("a.keras", "A.NPZ", "p.csv", "A.NPZ holds the arrays x|A.NPZ: x is int64"),
 ])
 def test_paths_are_looked_at_before_anything_starts(model, images, output, said, tmp_path):
     for name in ("a.keras", "a.zip", "a.h5", "a.npz", "A.NPZ"):
@@ -123,8 +124,12 @@ def test_paths_are_looked_at_before_anything_starts(model, images, output, said,
     (tmp_path / "folder").mkdir()
     args = SimpleNamespace(model=tmp_path / model, output=tmp_path / output,
                            images=images if images in ("digits", "cifar100") else str(tmp_path / images))
-    if said is None:
+    def check():
         predict.check_paths(args)
+        find_images([args.images], "")
+
+    if said is None:
+        check()
     else:
         with pytest.raises(UserError, match=said):
-            predict.check_paths(args)
+            check()

@@ -218,29 +218,43 @@ def _indices(what: object, values: np.ndarray | list[str], dataset: Dataset,
 
     lines: of the file, if it is a CSV, for errors.
     """
-    numbers = [whole_number(name) for name in dataset.classes]
+    codes, by_name = _codes(values, dataset.classes, what)
+    bad = np.flatnonzero(codes < 0)
+    if len(bad):
+        texts = label_texts(what, values)
+        expected = (f"one of the classes {listed(dataset.classes)}" if by_name else
+                    f"an index from 0 to {dataset.n_classes - 1}")
+        where = f"at index {bad[0]}" if lines is None else f"in line {lines[bad[0]]}"
+        raise UserError(f"{what} holds the label {texts[bad[0]].strip()[:80]!a} {where}, which "
+                        f"is not {expected}: give labels of {dataset.name}")
+    return codes
+
+
+def label_codes(values: np.ndarray | list[str], classes: Sequence[str]) -> np.ndarray:
+    """Return the class indices of labels, int64 (n,); -1 for a label that is no class."""
+    return _codes(values, classes, "the labels")[0]
+
+
+def _codes(
+    values: np.ndarray | list[str], classes: Sequence[str], what: object
+) -> tuple[np.ndarray, bool]:
+    """Return class indices, -1 for other labels, and whether the labels are names, not indices."""
+    numbers = [whole_number(name) for name in classes]
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
         present, inverse = np.unique(values.reshape(-1), return_inverse=True)
         present = [str(number) for number in present.tolist()]
-        names = all(name == str(number) for name, number in zip(dataset.classes, numbers))
+        names = all(name == str(number) for name, number in zip(classes, numbers))
     else:
         present, inverse = distinct([text.strip() for text in label_texts(what, values)])
-        names = (any(number is not None for number in numbers)
-                 or any(whole_number(text) is None for text in present))
+        names = any(number is not None for number in numbers) or any(
+            whole_number(text) is None for text in present
+        )
     if names:
-        codes = places(present, dataset.classes)
+        codes = places(present, classes)
     else:
         indices = [int(text) for text in present]
-        codes = np.array([k if 0 <= k < dataset.n_classes else -1 for k in indices], np.int64)
-    codes = codes[inverse]
-    bad = np.flatnonzero(codes < 0)
-    if len(bad):
-        expected = (f"one of the classes {listed(dataset.classes)}" if names else
-                    f"an index from 0 to {dataset.n_classes - 1}")
-        where = f"at index {bad[0]}" if lines is None else f"in line {lines[bad[0]]}"
-        raise UserError(f"{what} holds the label {present[inverse[bad[0]]][:80]!a} {where}, which "
-                        f"is not {expected}: give labels of {dataset.name}")
-    return codes
+        codes = np.array([k if 0 <= k < len(classes) else -1 for k in indices], np.int64)
+    return codes[inverse], names
 
 
 def distinct(texts: list[str]) -> tuple[list[str], np.ndarray]:

@@ -1,0 +1,216 @@
+"""Find and read the images of predict.py: files, folders, CSVs, arrays and data sets."""
+
+import glob
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from noisylabels.data import DATASETS, load
+from noisylabels.data.image_files import SUFFIXES, entries, folders, images_beneath, read_files
+from noisylabels.data.label_files import (
+    array_header,
+    damage,
+    label_codes,
+    open_npz,
+    read_label_array,
+)
+from noisylabels.data.sources import in_table
+from noisylabels.errors import UserError, did_you_mean
+from noisylabels.names import listed
+
+# Images of an npz and their labels.
+ARRAYS = {"x_test": "y_test", "test_images": "test_labels", "x": "y", "images": "labels"}
+
+
+class Labelled(NamedTuple):
+    """Images to predict, and their labels as far as they are known."""
+
+    columns: dict[str, Sequence]  # what identifies an image in predictions.csv
+    images: np.ndarray  # uint8 (n, h, w, 1 or 3)
+    y: np.ndarray  # class indices, int (n,); -1 where there is no label, or an unknown one
+    unknown: list[str]  # labels that are no class of the network, one per image
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Image files, relative to a folder; a label is None where there is none."""
+
+    base: Path
+    files: list[str]
+    labels: list[str | None] | None = None  # None: a folder on the path that is a class
+
+    def read(self, classes: list[str], shape: tuple[int, int, int]) -> Labelled:
+        """Decode the files for a network; name those that cannot be read and leave them out."""
+        everything = np.ones(len(self.files), bool)
+        _, images, unreadable = read_files(
+            self.base, self.files, everything, max(shape[:2]), str(self.base), print, fixed=True
+        )
+        for k, reason in unreadable.items():
+            print(
+                f"predict.py: {self.files[k]!r} is left out, it cannot be read: {reason}",
+                file=sys.stderr,
+            )
+        if not len(images):
+            raise UserError(
+                f"argument IMAGES: none of the {len(self.files):,} images in {self.base} can be read: "
+                "give others"
+            )
+        kept = [k for k in range(len(self.files)) if k not in unreadable]
+        files = [self.files[k] for k in kept]
+        if self.labels is None:
+            labels = [outermost_class(file, classes) for file in files]
+        else:
+            labels = [self.labels[k] for k in kept]
+        y, unknown = codes_of(labels, classes)
+        return Labelled({"file": files}, images, y, unknown)
+
+
+@dataclass(frozen=True)
+class ImageArray:
+    """An array of images, with class names, with an array of labels (names or indices), or None."""
+
+    images: np.ndarray
+    labels: np.ndarray | list[str] | None
+
+    def read(self, classes: list[str], shape: tuple[int, int, int]) -> Labelled:
+        """Return the images and their labels."""
+        n = len(self.images)
+        if self.labels is None:
+            y, unknown = np.full(n, -1), []
+        elif isinstance(self.labels, list):
+            y, unknown = codes_of(self.labels, classes)
+        else:
+            y = label_codes(self.labels, classes)
+            unknown = [str(self.labels[k]) for k in np.flatnonzero(y < 0)]
+        return Labelled({"index": np.arange(n)}, self.images, y, unknown)
+
+
+def find_images(images: list[str], data_dir: str) -> ImageFiles | ImageArray:
+    """Find the images of a command line, without TensorFlow and without decoding files.
+
+    Parameters
+    ----------
+    images : list of str
+        A data set of DATASETS (its test images), a folder, an .npz, a .csv with files and labels, or
+        image files and glob patterns.
+    data_dir : str
+        Folder of CIFAR.
+
+    Raises
+    ------
+    UserError
+        There are no such images, or an array is not an array of images.
+    """
+    if len(images) == 1 and images[0] in DATASETS:
+        data = load(images[0], data_dir)
+        return ImageArray(data.x_test, [data.classes[k] for k in data.y_test])
+    if len(images) == 1:
+        path = Path(images[0])
+        if path.is_dir():
+            return in_folder(path)
+        if path.is_file() and path.suffix.lower() == ".npz":
+            return in_npz(path)
+        if path.is_file() and path.suffix.lower() == ".csv":
+            return in_csv(path)
+    return named_files(images)
+
+
+def in_folder(folder: Path) -> ImageFiles:
+    """Find the images in a folder, at any depth."""
+    tops = folders(folder)
+    files = [
+        entry.name
+        for entry in entries(folder)
+        if entry.name not in tops and entry.name.lower().endswith(SUFFIXES)
+    ]
+    for top in tops:
+        files += images_beneath(folder, top)[0]
+    if not files:
+        raise UserError(
+            f"argument IMAGES: {folder} holds no images: give a folder with some of "
+            f"{', '.join(SUFFIXES)}"
+        )
+    return ImageFiles(folder, files)
+
+
+def in_csv(path: Path) -> ImageFiles:
+    """Find the images that a CSV names, and their labels: y_true if it has them, else the observed ones."""
+    samples = in_table(path, None, None)
+    return ImageFiles(path.parent, samples.paths or samples.files, samples.truth or samples.labels)
+
+
+def named_files(patterns: list[str]) -> ImageFiles:
+    """Find image files by their names or glob patterns."""
+    files = []
+    for pattern in patterns:
+        found = [pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern, recursive=True))
+        found = [file for file in found if file.lower().endswith(SUFFIXES)]
+        if not found:
+            raise UserError(
+                f"argument IMAGES: {pattern} is no image file, folder, .npz, .csv or data set: give "
+                f"existing images, or one of {', '.join(DATASETS)}{did_you_mean(pattern, DATASETS)}"
+            )
+        files += found
+    return ImageFiles(Path("."), files)
+
+
+def in_npz(path: Path) -> ImageArray:
+    """Read the images and labels of an npz."""
+    archive, names = open_npz(path)
+    key = next((name for name in ARRAYS if name in names), None)
+    if key is None:
+        raise UserError(
+            f"argument IMAGES: {path} holds the arrays {listed(names)}: give one of {', '.join(ARRAYS)}"
+        )
+    problem = f"argument IMAGES: {path}: {key} is damaged, or not of numbers: save it anew"
+    with archive:
+        with damage(problem), archive.open(f"{key}.npy") as file:
+            shape, _, dtype = array_header(file)
+        whole = (*shape, 1) if len(shape) == 3 else shape
+        if dtype != np.uint8 or len(whole) != 4 or whole[3] not in (1, 3) or 0 in whole:
+            last = ""
+            if len(shape) == 4 and shape[1] in (1, 3):
+                last = "; the channels come last: array.transpose(0, 2, 3, 1)"
+            raise UserError(
+                f"argument IMAGES: {path}: {key} is {dtype} of shape {shape}: give uint8, 0 to 255, of "
+                f"shape (n, height, width), or (n, height, width, 1 or 3){last}"
+            )
+        with damage(problem), np.load(path) as arrays:
+            images = arrays[key].reshape(whole)
+        label_key = "y_true" if key == "x" and "y_true" in names else ARRAYS[key]
+        labels = None
+        if label_key in names:
+            labels = read_label_array(
+                f"{path}: {label_key}", lambda: archive.open(f"{label_key}.npy"), len(images)
+            )
+    return ImageArray(images, labels)
+
+
+def outermost_class(file: str, classes: list[str]) -> str | None:
+    """Return the outermost folder on a path that is named like a class; None if there is none."""
+    return next((part for part in Path(file).parts[:-1] if part in classes), None)
+
+
+def codes_of(labels: list[str | None], classes: list[str]) -> tuple[np.ndarray, list[str]]:
+    """Return class indices, -1 for other labels and None, and the other labels."""
+    position = {name: k for k, name in enumerate(classes)}
+    y = np.array([position.get(label, -1) for label in labels])
+    return y, [label for label in labels if label is not None and label not in position]
+
+
+def fit_images(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """Resize images uint8 (n, h, w, 1 or 3) to (n, *shape) without cropping, in grey or colour."""
+    if images.shape[1:] == shape:
+        return images
+    result = np.empty((len(images), *shape), np.uint8)
+    mode = "L" if shape[2] == 1 else "RGB"
+    for image, place in zip(images, result):
+        picture = Image.fromarray(image if image.shape[2] == 3 else image[..., 0]).convert(mode)
+        picture = picture.resize(shape[1::-1], Image.Resampling.BILINEAR, reducing_gap=3)
+        place[...] = np.asarray(picture).reshape(shape)
+    return result
