@@ -16,6 +16,7 @@ import contextlib
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from noisylabels import cli, flags
@@ -179,12 +180,18 @@ def run(args: argparse.Namespace) -> None:
         sys.exit(1)
 
 
+def import_executors() -> ModuleType:
+    """Import the executors on Dask, which takes a second."""
+    from noisylabels.sweep import executors
+
+    return executors
+
+
 def executor(args: argparse.Namespace, dataset: Dataset) -> Any:
     """Return what runs the tasks: this process one after the other, or a Dask cluster."""
     if is_serial(args):
         return SerialExecutor(ROOT)
-    from noisylabels.sweep import executors  # Dask takes a second to import
-
+    executors = import_executors()
     gpus = gpus_of(args)
     if not args.scheduler:
         return executors.on_this_machine(ROOT, args.jobs or 1, gpus)
@@ -206,7 +213,7 @@ def check_executor(args: argparse.Namespace) -> None:
     """Raise UserError if `executor` would, as far as that shows before anything is started."""
     if is_serial(args):
         return
-    from noisylabels.sweep import executors
+    executors = import_executors()
 
     gpus = gpus_of(args)
     if args.scheduler:

@@ -24,7 +24,7 @@ def test_download_and_unpack(server, tmp_path, capsys):
     fetch(tmp_path / "new" / "folder")
     assert_fetched(tmp_path / "new" / "folder")
     assert len(server.requests) == 1
-    assert "cifar10: downloading 0 MB from http://127.0.0.1" in capsys.readouterr().err
+    assert "cifar10: downloaded 0 MB from http://127.0.0.1" in capsys.readouterr().err
 
 
 def test_an_existing_folder_is_left_alone(server, tmp_path):

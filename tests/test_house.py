@@ -17,14 +17,14 @@ from noisylabels.recipes import Settings
 MAY_IMPORT = {
     "errors": "", "seeding": "", "recipes": "", "models": "", "metrics": "",
     "system": "errors", "noise": "errors", "theory": "errors noise",
-    "csv_files": "errors",
-    "data": "csv_files errors noise seeding system",
+    "csv_files": "errors", "names": "",
+    "data": "csv_files errors names noise seeding system",
     "runs": "errors noise recipes system",
     "experiment": "data metrics noise recipes",
     "training": "errors experiment metrics models recipes runs seeding system",
     "methods": "errors metrics recipes runs seeding system theory training",
-    "selection": "csv_files data errors experiment methods metrics noise runs seeding system theory training",
-    "report": "csv_files data errors methods metrics noise recipes runs selection theory",
+    "selection": "csv_files data errors names experiment methods metrics noise runs seeding system theory training",
+    "report": "csv_files data errors names methods metrics noise recipes runs selection theory",
     "cli": "errors runs system",
     "flags": "cli methods models noise recipes", "flag_rules": "data errors methods",
     "pipeline": "data errors experiment methods metrics noise recipes report runs seeding selection system theory "

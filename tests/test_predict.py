@@ -48,7 +48,7 @@ def run(call, unstarted, trained, tmp_path, monkeypatch):
     def run(*arguments, model=trained):
         ended = call("predict", model, *arguments)
         written = files_in(".")
-            assert set(written) <= {"predictions.csv", "data/.cifar10.lock"}
+        assert set(written) <= {"predictions.csv", "data/.cifar10.lock"}
         return ended, pd.read_csv("predictions.csv", dtype={"label": str}) if "predictions.csv" in written else None
     return run
 

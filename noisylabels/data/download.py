@@ -47,15 +47,14 @@ def fetch(
         data_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(data_dir / f".{name}.lock"):
             if not folder.is_dir():
-                size = f"{n_bytes / 1e6:.0f} MB"
-                print(f"{name}: downloading {size} from {url}", file=sys.stderr)
                 path = _download(url, sha256, data_dir)
+                print(f"{name}: downloaded {n_bytes / 1e6:.0f} MB from {url}", file=sys.stderr)
                 try:
                     _unpack(path, files, folder)
                 finally:
                     path.unlink()
     except (requests.RequestException, ValueError, tarfile.TarError, EOFError, zlib.error) as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split()).rpartition(": ")[2].strip("'\")")
         raise UserError(
             f"cannot download {name}: {reason}; try again, put {', '.join(files)} from "
             f"{url} into {folder} yourself, or use --dataset digits, which needs no download"

@@ -1,7 +1,5 @@
-"""The drawing: numbers in, a matplotlib Figure out; reads and writes no files.
+"""Draw matplotlib figures from numbers; no files are read or written. Line styles are in `styles`."""
 
-How its lines look is in `looks`.
-"""
 import math
 import re
 import textwrap
@@ -101,13 +99,8 @@ def heat_maps(rows: list[list[tuple[str, np.ndarray]]], labels: list[str]) -> Fi
 def iterations(frame: pd.DataFrame, title: str) -> Figure:
     """Draw LP, LR and the sizes of the sets after each iteration of one run of INCV.
 
-    Parameters
-    ----------
-    frame : pd.DataFrame
-        Indexed by iteration, with columns LP, LR, selected, candidate, removed. LP and LR are blank if
-        the true labels are unknown, and then not drawn.
-    title : str
-        Title of the figure.
+    The frame is indexed by iteration, with columns LP, LR, selected, candidate, removed. LP and LR
+    are not drawn if they are blank, as for unknown true labels.
     """
     known = frame[["LP", "LR"]].notna().any(axis=None)
     figure, panels = _panels(1 + known, width=3.8 if known else 6.4, height=3)
@@ -292,7 +285,7 @@ def _line(axes: Axes, frame: pd.DataFrame, drawn_as: Look, markevery: Any = 1) -
 
 
 def _sparse(frame: pd.DataFrame, offset: float = 0.0) -> tuple[int, int]:
-    """Return `markevery`: all points up to 31, else about 16, shifted by a share of their distance."""
+    """Return `markevery`: all points up to 31, else about 16, shifted by a share of a step."""
     step = max(1, len(frame) // 16)
     return int(offset * step), step
 
