@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "system": "errors", "noise": "errors", "theory": "errors noise",
     "csv_files": "errors", "names": "",
     "data": "csv_files errors names noise seeding system",
-    "runs": "errors noise recipes system",
+    "runs": "csv_files errors noise recipes system",
     "experiment": "data metrics noise recipes",
     "training": "errors experiment metrics models recipes runs seeding system",
     "methods": "errors metrics recipes runs seeding system theory training",

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image, ImageOps
 from test_images import class_folders, load, picture
 
-from noisylabels.data import image_files
+from noisylabels.data import image_files, image_folders
 from noisylabels.data.image_files import decode
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 255, 0), (255, 255, 255)
@@ -20,7 +20,7 @@ def pixel(path, size=4):
     return tuple(colours[0].tolist())
 
 
-@pytest.mark.parametrize("suffix", image_files.SUFFIXES)
+@pytest.mark.parametrize("suffix", image_folders.SUFFIXES)
 def test_formats(suffix, tmp_path):
     colour = 255 if suffix in (".pgm", ".pbm") else RED
     picture(tmp_path / f"image{suffix}", colour)

@@ -19,11 +19,6 @@ from noisylabels.data.label_files import array_header, damage, open_npz
 from noisylabels.errors import UserError
 from noisylabels.system import hardware
 
-SUFFIXES = (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif",
-            ".tiff", ".webp")
-SYSTEM = {"@eadir", "#recycle", "@recycle", "$recycle.bin", "recycler", "__macosx", "lost+found",
-          "system volume information", "thumbnails", ".thumbnails", ".trashes", ".spotlight-v100",
-          ".fseventsd"}  # folders of operating systems and devices
 FEW_BITS = 14  # of 16: images that use no more have at most a quarter of the brightness
 CHUNK = 32  # images per task of a thread
 BLOCK = 2**24  # bytes of an npz read at once
@@ -96,61 +91,6 @@ class Store:
     def _all(self) -> np.ndarray:
         shape = (*self.shape, self.channels)
         return self.memory[:math.prod(shape)].reshape(shape)
-
-
-def entries(folder: str | Path, system: list[str] | None = None) -> list[os.DirEntry]:
-    """List what is in a folder by name, without what begins with a dot, and SYSTEM's folders.
-
-    The paths of the latter are added to `system`. Raises UserError if it cannot be read.
-    """
-    kept = []
-    try:
-        with os.scandir(folder) as found:
-            for entry in found:
-                if entry.name.lower() in SYSTEM and _is_folder(entry):
-                    if system is not None:
-                        system.append(entry.path)
-                elif not entry.name.startswith("."):
-                    kept.append(entry)
-        return sorted(kept, key=lambda entry: entry.name)
-    except OSError as error:
-        raise UserError(f"cannot read the folder {folder}: {error.strerror}; fix that") from None
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    """Return whether an entry is a folder, also for links that are broken or circular."""
-    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
-
-
-def folders(folder: str | Path, system: list[str] | None = None) -> list[str]:
-    """Return the sorted names of the folders in a folder that `entries` lists."""
-    return [entry.name for entry in entries(folder, system) if _is_folder(entry)]
-
-
-def images_beneath(root: str | Path, top: str,
-                   system: list[str] | None = None) -> tuple[list[str], int]:
-    """Return the sorted paths of the images within a folder, and the number of other files.
-
-    The paths are relative to `root`, which holds the folder `top`. Links are followed, but no
-    folder is entered twice, nor one that `root` lies in. system: see `entries`.
-    """
-    whole = Path(root).resolve()
-    found, other, seen, waiting = [], 0, {*map(str, (whole, *whole.parents))}, [top]
-    while waiting:
-        here = waiting.pop()
-        real = os.path.realpath(os.path.join(root, here))
-        if real in seen:
-            continue
-        seen.add(real)
-        for entry in entries(os.path.join(root, here), system):
-            file = f"{here}/{entry.name}"
-            if _is_folder(entry):
-                waiting.append(file)
-            elif entry.name.lower().endswith(SUFFIXES):
-                found.append(file)
-            else:
-                other += 1
-    return sorted(found), other
 
 
 def read_files(

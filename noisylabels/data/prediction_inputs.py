@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from noisylabels.data import DATASETS, load
-from noisylabels.data.image_files import SUFFIXES, entries, folders, images_beneath, read_files
+from noisylabels.data.image_files import read_files
+from noisylabels.data.image_folders import SUFFIXES, entries, folders, images_beneath
 from noisylabels.data.label_files import (
     array_header,
     damage,

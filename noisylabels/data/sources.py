@@ -9,7 +9,7 @@ from zipfile import ZipFile
 import numpy as np
 
 from noisylabels.csv_files import find_column, read_table
-from noisylabels.data.image_files import SUFFIXES, entries, folders, images_beneath
+from noisylabels.data.image_folders import SUFFIXES, entries, folders, images_beneath
 from noisylabels.data.label_csv import IMAGE_COLUMNS, LABEL_COLUMNS
 from noisylabels.data.label_files import (
     array_header,
