@@ -67,6 +67,13 @@ def selecting(folder, *flags):
     return selection_experiment(args, data, args.overwrite)
 
 
+def with_data(experiment, y_noisy=None, **changes):
+    """The experiment with these changes of its data set, and other observed labels."""
+    y_noisy = experiment.y_noisy if y_noisy is None else y_noisy
+    data = replace(experiment.data, dataset=replace(experiment.dataset, **changes), y_noisy=y_noisy)
+    return replace(experiment, data=data)
+
+
 @pytest.fixture
 def script(monkeypatch, tmp_path):
     """The script, and how a half is trained by it: script, train(use_best, top_k)."""
@@ -77,10 +84,11 @@ def script(monkeypatch, tmp_path):
     monkeypatch.setattr(half_trainer, "Trainer", script.trainer)
     experiment = selecting(tmp_path, "--INCV_epochs", EPOCHS, "--seed", 5, "--augmentation", "flip")
     truth = np.array([0, 0, 2, 0, 2, 2])
-    small = replace(experiment.dataset, x_train=experiment.dataset.x_train[:6], y_train=truth, classes=("a", "b", "c"))
+    small = with_data(experiment, Y_NOISY, x_train=experiment.dataset.x_train[:6], y_train=truth,
+                      classes=("a", "b", "c"))
 
     def train(use_best, top_k=1):
-        chosen = replace(experiment, dataset=small, y_noisy=Y_NOISY, arguments=experiment.arguments | {"top_k": top_k})
+        chosen = replace(small, arguments=small.arguments | {"top_k": top_k})
         trainer = half_trainer.HalfTrainer(chosen, selection_run(chosen), lambda event: None)
         return trainer.train(Stage(2, "b"), SAMPLES, HELD_OUT, use_best)
     return script, train, experiment
@@ -142,7 +150,7 @@ def real(tmp_path):
     def real(folder, truth=None):
         experiment = selecting(tmp_path / folder, "--INCV_epochs", 2)
         if truth is not None:
-            experiment = replace(experiment, dataset=replace(experiment.dataset, y_train=truth))
+            experiment = with_data(experiment, y_train=truth)
         run = selection_run(experiment)
         run.checkpoints.mkdir(parents=True)
         return HalfTrainer(experiment, run, lambda event: None)
@@ -170,7 +178,7 @@ def test_no_selection_changes_with_the_true_labels(tmp_path, unstarted, monkeypa
         experiment = selecting(tmp_path / folder, "--INCV_epochs", 3, "--INCV_iter", 2)
         if folder == "garbage":
             garbage = np.random.default_rng(0).integers(0, 10, 1437)
-            experiment = replace(experiment, dataset=replace(experiment.dataset, y_train=garbage))
+            experiment = with_data(experiment, y_train=garbage)
         run = selection_run(experiment)
         processes.select(experiment, run, Progress(processes.trainings(experiment), quiet=True))
         frames.append(np.genfromtxt(csv_path(experiment), delimiter=",", names=True, dtype=None, encoding=None))

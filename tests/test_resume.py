@@ -275,5 +275,5 @@ def test_the_checkpoint_of_another_stage_is_set_aside(fit, tmp_path, capsys):
     assert fit(stage="1a")[0] != expected
     capsys.readouterr()
     assert fit(stage="1b")[0] == expected
-    assert capsys.readouterr().err == (f"{tmp_path / '1a.npz'}: it is the checkpoint of something else; kept as "
-                                       "1a.npz.unusable, and what it was for starts again\n")
+    assert capsys.readouterr().err == (f"{tmp_path / '1a.npz'}: it belongs to another training; renamed to "
+                                       "1a.npz.unusable; its stage starts again\n")

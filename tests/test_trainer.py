@@ -80,8 +80,8 @@ def test_what_is_no_checkpoint_of_this_training_is_set_aside(change, checkpoint,
     method = toy("standard")
     before = method.get_state()
     assert fit(method, tmp_path, 0) == [] and not (tmp_path / "toy.npz").exists()
-    assert capsys.readouterr().err == (f"{tmp_path / 'toy.npz'}: it is the checkpoint of something else; kept as "
-                                       "toy.npz.unusable, and what it was for starts again\n")
+    assert capsys.readouterr().err == (f"{tmp_path / 'toy.npz'}: it belongs to another training; renamed to "
+                                       "toy.npz.unusable; its stage starts again\n")
     for now, then in zip(method.get_state(), before, strict=True):
         np.testing.assert_array_equal(now, then)
 
@@ -92,7 +92,7 @@ def test_a_checkpoint_on_other_samples_is_set_aside(tmp_path, capsys):
     for samples in ("a", "a", "b"):
         made.fit(1, 0, "toy", tmp_path / "toy.npz", lambda *_: trained.append(1) or {}, samples_digest=samples)
     assert len(trained) == 2 and (tmp_path / "toy.npz.unusable").exists()
-    assert "it is the checkpoint of something else" in capsys.readouterr().err
+    assert "it belongs to another training" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------------------------------------------ of all methods

@@ -258,10 +258,10 @@ class Trainer:
         try:
             *found, history = json.loads(str(arrays["training"]))
             if found != identity:
-                raise ValueError("the checkpoint of another training")
+                raise ValueError("a checkpoint of another training")
             self.method.set_state([arrays[f"state{i}"] for i in range(len(self.method.state))])
         except (KeyError, ValueError, TypeError):
-            set_aside(path, "it is the checkpoint of something else")
+            set_aside(path, "it belongs to another training")
             return [], {}
         memory = {
             name.removeprefix("memory_"): array
