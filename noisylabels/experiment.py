@@ -24,7 +24,7 @@ class NoisyData:
 
     @cached_property
     def is_clean(self) -> np.ndarray | None:
-        """Whether each observed label is true, bool (n,); None if the true labels are unknown."""
+        """Return whether each observed label is true, bool (n,); None if true labels are unknown."""
         if self.dataset.y_train is None:
             return None
         return self.dataset.y_train == self.y_noisy
@@ -108,12 +108,12 @@ class Experiment:
 
     @property
     def dataset(self) -> Dataset:
-        """The data set."""
+        """Return the data set."""
         return self.data.dataset
 
     @property
     def noise(self) -> Noise:
-        """The noise between true and observed labels."""
+        """Return the noise between true and observed labels."""
         return self.data.noise
 
     @property
@@ -123,12 +123,12 @@ class Experiment:
 
     @property
     def is_clean(self) -> np.ndarray | None:
-        """Whether each observed label is true, bool (n,); None if unknown."""
+        """Return whether each observed label is true, bool (n,); None if unknown."""
         return self.data.is_clean
 
     @property
     def seed(self) -> int:
-        """The random seed."""
+        """Return the random seed."""
         return self.data.seed
 
     @property

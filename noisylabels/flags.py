@@ -214,7 +214,7 @@ def add_selection(parser: ArgumentParser, *aliases: str) -> None:
 
 
 def add_methods(parser: ArgumentParser) -> None:
-    """Add the flags of a training by any method, but for --method itself."""
+    """Add the flags of a training by any method, except --method itself."""
     add = parser.add_argument
     add_evaluation(parser)
     add(

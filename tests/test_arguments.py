@@ -113,8 +113,8 @@ TRAINING = [
     (["--validation_split", "-0.1"], "--validation_split: '-0.1'"),
     (["--selection", "DATA/nothing"], "DATA/nothing is no file: give another --selection, or"),
     (["--selection", "DATA/folders"], "DATA/folders is no file: give another --selection, or"),
-    (["--selection", "DATA/file"], "DATA/file cannot be read as CSV"),
-    (["--method", "standard", "--selection", "DATA/file"], "only the methods incv and incv_student train on"),
+    (["--selection", "DATA/file"], "DATA/file (cannot be read as CSV|lacks the column y)"),
+    (["--method", "standard", "--selection", "DATA/file"], "--selection: it has no effect here; it applies only to"),
     (["--method", "standard", "--batch_size", "1438"], "--batch_size: 1438 is more than the 1437 samples"),
 ]
 THEORY = [

@@ -125,7 +125,7 @@ def test_it_is_evaluated_every_so_many_epochs_and_in_the_last_ten(trained, tmp_p
                                                             "seconds"]
     assert (fewer.loss == log.loss).all() and less.drop(columns="best").equals(result.drop(columns="best"))
     assert arguments(tmp_path, "standard_training")["evaluate_every"] == 2
-    log, *_ = trained("f_correction", "--epochs", 12, "--evaluate_every", 5)
+    log, *_ = trained("f_correction", "--epochs", 12, "--recipe", "fast", "--architecture", "MLP")
     assert log.test_accuracy_1.notna().all()
 
 
@@ -154,9 +154,8 @@ def test_f_correction_is_left_with_its_epoch_of_the_lowest_held_out_loss(flags, 
         np.testing.assert_allclose(T, np.full((10, 10), .5 / 9) + (.5 - .5 / 9) * np.eye(10))
 
 
-def test_the_noise_and_what_is_assumed_of_it_are_told_apart(trained, tmp_path):
-    trained("f_correction", "--f_correction_T", "true", "--noise_pattern", "asym", "--noise_ratio", 0.3,
-            "--assumed_pattern", "sym")
+def test_f_correction_uses_the_true_matrix_of_the_noise(trained, tmp_path):
+    trained("f_correction", "--f_correction_T", "true", "--noise_pattern", "asym", "--noise_ratio", 0.3)
     T = pd.read_csv(tmp_path / "digits/asym/0.3/f_correction_T.csv", index_col=0).to_numpy()
     np.testing.assert_allclose(T, .7 * np.eye(10) + .3 * np.roll(np.eye(10), 1, axis=1))
 

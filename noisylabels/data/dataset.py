@@ -43,7 +43,7 @@ class Dataset:
 
     @property
     def may_be_shifted(self) -> bool:
-        """Whether a shift by some pixels keeps the class: images have at least 16 pixels a side."""
+        """Return whether a shift keeps the class: images have at least 16 pixels per side."""
         return min(self.input_shape[:2]) >= 16
 
     @property

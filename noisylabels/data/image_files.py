@@ -70,7 +70,7 @@ class Store:
 
     @property
     def images(self) -> np.ndarray:
-        """The images added so far, (filled, size, size, channels)."""
+        """Return the images added so far, (filled, size, size, channels)."""
         return self._all()[:self.filled]
 
     def add(self, images: np.ndarray) -> None:

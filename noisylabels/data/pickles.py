@@ -1,7 +1,7 @@
-"""Reads the pickles of data sets without running anything from them: containers, ints, strings, arrays, tensors."""
+"""Read pickles of containers, ints, strings, arrays and tensors; no code in them is executed."""
 import pickle
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 @dataclass(eq=False)
@@ -21,7 +21,7 @@ class Latin1(NamedTuple):
 
 
 class Storage(NamedTuple):
-    """What a torch tensor is a view of: a file of int64 numbers beside the pickle, by its name."""
+    """The storage of a torch tensor: a file of int64 numbers in the same archive."""
 
     key: bytes
 
@@ -52,8 +52,8 @@ _TORCH |= {"torch.LongStorage": "long", "torch._utils._rebuild_tensor_v2": "tens
 _DTYPES = {b"u1": "uint8", b"i8": "int64"}
 
 
-def unpickle(data, max_steps, torch=False):
-    """What a pickle (bytes, protocol 2 to 4) of containers, ints, strings and uint8 arrays describes; nothing is run.
+def unpickle(data: bytes, max_steps: int, torch: bool = False) -> Any:
+    """Return what a pickle (protocol 2 to 4) of containers, ints, strings and uint8 arrays describes.
 
     An interpreter for the opcodes that such pickles consist of; it has no import and no call. The NumPy names in the
     pickle of an array become marks on the stack (a str, while all text of the file stays bytes), and the array an
@@ -66,20 +66,20 @@ def unpickle(data, max_steps, torch=False):
     names, dtypes = (_TORCH, ("uint8", "int64")) if torch else (_GLOBALS, ("uint8",))
     stack, outer, memo = [], [], {}
 
-    def take(n):
+    def take(n: int) -> memoryview:
         nonlocal position
         position += n
         if position > len(view):
             raise pickle.UnpicklingError("it ends too early")
         return view[position - n : position]
 
-    def number(width, signed=False):
+    def number(width: int, signed: bool = False) -> int:
         return int.from_bytes(take(width), "little", signed=signed)
 
-    def line():
+    def line() -> bytes:
         return bytes(take(data.index(b"\n", position) + 1 - position))[:-1]
 
-    def known(module, name):
+    def known(module: bytes, name: bytes) -> str:
         full = f"{module.decode()}.{name.decode()}"
         if full not in names:
             raise pickle.UnpicklingError(f"it asks for {full[:80]!a}, which no data set needs; nothing was run")

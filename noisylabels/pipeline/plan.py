@@ -51,12 +51,12 @@ class TrainingPlan:
 
     @property
     def finished(self) -> bool:
-        """Whether the result exists."""
+        """Return whether the result exists."""
         return self.run is not None and self.run.finished
 
     @property
     def pending(self) -> "list[TrainingPlan]":
-        """The trainings that are left, in their order."""
+        """Return the trainings that are left, in their order."""
         return [plan for plan in (self.teacher, self) if plan and not plan.finished]
 
     @property

@@ -43,7 +43,7 @@ class RunFolder(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The run in words."""
+        """Describe the run."""
         name = f", {self.name}" if self.name else ""
         return f"{self.dataset}, {self.noise}{name}, seed {self.seed}"
 

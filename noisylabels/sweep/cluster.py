@@ -126,7 +126,7 @@ class Cluster(contextlib.AbstractContextManager):
 
     @property
     def about(self) -> str:
-        """The number of tasks at a time and the address of the dashboard."""
+        """Return the number of tasks at a time and the address of the dashboard."""
         return f"{self.places} at a time, dashboard {self.client.dashboard_link}"
 
     def begin(self, task: Task) -> None:

@@ -31,12 +31,12 @@ class Task:
 
     @property
     def command(self) -> str:
-        """The command line, for the user."""
+        """Return the command line, for the user."""
         return f"{self.script}.py {shlex.join(self.flags)}"
 
     @cached_property
     def log(self) -> Path:
-        """The file for the output of the script."""
+        """Return the file for the output of the script."""
         return self.record.with_suffix(".log").absolute()
 
 

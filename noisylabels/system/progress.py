@@ -29,7 +29,7 @@ class Event(NamedTuple):
 
     @property
     def done(self) -> float:
-        """The finished share of the training."""
+        """Return the finished share of the training."""
         epochs = self.epoch + (1 if self.row else self.step / self.steps)
         return epochs / self.epochs
 
