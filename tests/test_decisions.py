@@ -193,8 +193,8 @@ def test_decisions_on_files_outlast_those_that_come_and_go(tmp_path):
     decisions = read_decisions(path, replace(dataset, files=("a/0.png", "a/2.png", "b/1.png")), np.array([0, 0, 1]))
     assert (decisions.indices.tolist(), decisions.decided.tolist()) == ([1, 2], ["relabel", "keep"])
     assert decisions.labels.tolist() == [1, 1]
-    assert str(decisions) == ("decisions decisions.csv: 1 kept, 0 dropped, 1 relabelled, 0 unsure; 1 on files that are "
-                              "outside the training set are ignored")
+    assert str(decisions) == ("decisions decisions.csv: 1 kept, 0 dropped, 1 relabelled, 0 unsure; 1 on files outside "
+                              "the training set are ignored")
     with pytest.raises(UserError, match=r"is of another data set: it has the file 'a/1.png', and none of these"):
         read_decisions(path, replace(dataset, files=("x", "y", "z")), np.array([0, 0, 1]))
     with pytest.raises(UserError, match=r"at index 1 it has the given_label 'a', here that is 'b'"):

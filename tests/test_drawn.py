@@ -115,18 +115,19 @@ def test_either_file_of_a_measurement_may_be_missing(missing, written, drawn, tm
 # ------------------------------------------------------------------------------------------------------------ summaries
 
 
-def test_curves_are_cut_to_what_all_seeds_have_and_selections_are_held(tmp_path):
+def test_shortened_logs_are_left_out_of_curves_and_selections_are_held(tmp_path):
     folder = tmp_path / "digits/sym/0.5"
     for seed, accuracy in ((0, .8), (1, .6)):
         write_run(folder / f"seed{seed}" if seed else folder, "standard", accuracy, seed=seed)
-    path = folder / "seed1/standard_training.csv"
+    write_run(folder / "seed2", "standard", .1, seed=2)
+    path = folder / "seed2/standard_training.csv"
     pd.read_csv(path).head(30).to_csv(path, index=False)
     write_selection(folder, [.8, .9], [.5, .7], seed=0)
     write_selection(folder / "seed1", [.6], [.4], seed=1)
     found = draw.summarise(tmp_path, "digits")
     curve = found.curves[SYM]["standard", ""]
-    assert list(curve.index) == [*range(1, 31)] and set(curve["count"]) == {2}
-    assert curve["mean"].tolist() == pytest.approx([.7] * 30)
+    assert list(curve.index) == [*range(1, 41)] and set(curve["count"]) == {2}
+    assert curve["mean"].tolist() == pytest.approx([.7] * 40)
     scores = found.selections[SYM, ""]
     assert scores["LP"]["mean"].tolist() == pytest.approx([.7, .75]) and scores["LP"]["count"].tolist() == [2, 2]
     assert scores["LR"]["mean"].tolist() == pytest.approx([.45, .55])

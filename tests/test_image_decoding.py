@@ -169,7 +169,7 @@ def test_need_is_that_of_all_pixels(height, width, channels, monkeypatch):
 def test_a_folder_that_cannot_be_read(tmp_path):
     Image.new("L", (4, 4)).save(tmp_path / "file.png")
     with pytest.raises(UserError, match="cannot read the folder .*file.png: Not a directory; fix that"):
-        image_files.entries(tmp_path / "file.png")
+        image_folders.entries(tmp_path / "file.png")
 
 
 # -------------------------------------------------------------------------------------- 16 bits, and metadata of a PNG

@@ -40,7 +40,7 @@ def evaluate(monkeypatch):
     def evaluate(tracked=1000, samples=POOL, known=True, seed=0):
         monkeypatch.setattr(evaluation, "N_TRACKED", tracked)
         experiment = SimpleNamespace(dataset=SimpleNamespace(x_test="test", y_test=Y_TEST, clean_test=True),
-                                     seed=seed, y_noisy=Y_NOISY, clean=Y == Y_NOISY if known else None)
+                                     seed=seed, y_noisy=Y_NOISY, is_clean=Y == Y_NOISY if known else None)
         made = evaluation.Evaluation(TwoNetworks(samples), "training", experiment)
         return made(0, {}), made.tracked
     return evaluate
@@ -77,7 +77,7 @@ def test_what_has_no_samples_is_blank(samples, blank, evaluate):
 def test_of_many_samples_a_thousand_are_tracked(monkeypatch):
     monkeypatch.setattr(evaluation, "as_tensor", lambda images: images)
     dataset = SimpleNamespace(x_test=None, y_test=None, clean_test=True)
-    experiment = SimpleNamespace(dataset=dataset, seed=0, y_noisy=np.zeros(1200, int), clean=None)
+    experiment = SimpleNamespace(dataset=dataset, seed=0, y_noisy=np.zeros(1200, int), is_clean=None)
     made = evaluation.Evaluation(SimpleNamespace(samples=np.arange(1200)), None, experiment)
     assert len({*made.tracked}) == len(made.y) == 1000
 

@@ -160,7 +160,7 @@ def test_a_damaged_record_of_the_new_one_is_set_aside(killed, capsys):
     (folder / "INCV_checkpoints/INCV.json").write_text("{")
     work(folder, NEW)
     assert (
-        "INCV_checkpoints/INCV.json: it is not the record of a run; kept as"
+        "INCV_checkpoints/INCV.json: it is not the record of a run; renamed to"
         in capsys.readouterr().err
     )
     assert outputs(folder) == {"a.csv": "3", "b.csv": "3"} and len(record(folder)["sessions"]) == 1

@@ -113,7 +113,7 @@ def test_nothing_looks_as_if_the_truth_were_known(trained):
     assert not re.search(r"label precision|label recall|\bLP\b|\bnan\b|test accuracy", ended.out)
     table = (results / "pets/table.md").read_text()
     assert (
-        "†: agreement with test labels that are as noisy as the rest, not accuracy." in table
+        "†: agreement with noisy test labels, not accuracy." in table
         and "(1) †" in table
     )
     assert (pd.read_csv(results / "pets/table.csv").test_labels == "given").all()

@@ -52,10 +52,10 @@ print(tf.config.threading.get_intra_op_parallelism_threads(), tf.config.threadin
 FAILING = """
 import sys, INCV
 from noisylabels.errors import UserError
-from noisylabels.selection import select
+from noisylabels.selection import processes
 def import_module(name):
     {}
-select.import_module = import_module
+processes.import_module = import_module
 INCV.main(sys.argv[1:])
 """
 

@@ -47,9 +47,12 @@ def test_a_matrix_is_square_and_of_shares(rows, believed, tmp_path):
         assert found is None
 
 
-def test_a_result_without_its_mean_is_the_mean_of_its_networks(tmp_path):
+def test_a_result_is_the_mean_of_its_networks_and_without_it_left_out(tmp_path, capsys):
     run = SimpleNamespace(folder=tmp_path)
-    (tmp_path / "incv_result.csv").write_text("network,last,last10,best,recipe\n1,.5,.6,.7,a\n2,.7,.8,1,a\n")
+    networks = "network,last,last10,best,recipe\n1,.5,.6,.7,a\n2,.7,.8,1,a\n"
+    (tmp_path / "elr_result.csv").write_text(networks)
+    assert read.read_result(run, "elr") is None and "left out, no row mean" in capsys.readouterr().err
+    (tmp_path / "incv_result.csv").write_text(networks + "mean,.6,.7,.85,a\n")
     result = read.read_result(run, "incv")
     assert result[["final", "last", "last10", "best"]].tolist() == pytest.approx([.6, .6, .7, .85])
     assert result[["validated", "steps", "recipe"]].isna().all() and read.read_result(run, "d2l") is None
@@ -86,7 +89,7 @@ def test_a_label_score_is_a_probability(score, believed, folder):
 
 def test_a_file_without_issues_is_left_out(folder, capsys):
     assert read.read_issues(folder()) is None
-    assert capsys.readouterr().err.endswith("label_issues.csv: left out, not one row for each index\n")
+    assert capsys.readouterr().err.endswith("label_issues.csv: left out, not one row for each of 1 indices\n")
 
 
 def test_a_task_of_label_studio_to_the_last_digit(folder):
@@ -104,7 +107,7 @@ def test_the_pictures_are_of_the_worst_and_the_map_of_all(folder, monkeypatch):
         monkeypatch.setattr(issues.issue_figures, name, lambda *given, name=name: drawn.update({name: given}))
     monkeypatch.setattr(issues, "save", lambda figure, path: path)
     rows = [(59 - k, "cat", "dog" if k < 55 else "cat", k / 100, k < 55) for k in range(60)]
-    dataset = SimpleNamespace(name="pets", x_train=np.arange(60, dtype=np.uint8).reshape(60, 1, 1, 1))
+    dataset = SimpleNamespace(name="pets", classes=("cat", "dog"), x_train=np.arange(60, dtype=np.uint8).reshape(60, 1, 1, 1))
     written = issues.files(folder(*rows), dataset)
     images, labels = drawn["pictures"]
     assert images.ravel().tolist() == [*range(59, 11, -1)] and labels == [("cat", "dog")] * 48

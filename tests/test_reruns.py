@@ -72,7 +72,7 @@ def test_a_damaged_result_is_one_line_and_can_be_made_again(script, name, conten
     damaged.write_bytes(content)
     ended = call(script, *QUICK[script], "--results_dir", tmp_path)
     assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert re.search(f"error: .*{name} is damaged, .*: remove it, and the same command makes it again", ended.err)
+    assert re.search(f"error: .*{name} is damaged, .*: .* move it away, and the same command makes it again", ended.err)
     damaged.unlink()
     with pytest.raises((ImportError, AttributeError)):      # by what no_tensorflow has taken away
         call(script, *QUICK[script], "--results_dir", tmp_path)
@@ -114,9 +114,8 @@ def test_what_is_made_again(begins, tmp_path):
     assert begins() == "training"
     record.write_text(record.read_text().replace('"finished": true', '"finished": false'))      # killed at the very end
     assert begins() == "selection"
-    record.unlink()                                                                             # made by somebody else
-    assert re.search("incv_training.json: the selection's settings have changed .* --overwrite", begins())
-    assert begins("--overwrite") == "training"
+    record.unlink()                                         # how it was made is unknown, but its rows are the same
+    assert begins() == begins("--overwrite") == "training"
     (tmp_path / SELECTION).unlink()
     assert begins() == "selection"
 

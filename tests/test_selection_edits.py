@@ -47,6 +47,6 @@ def test_an_older_record_without_digests_is_accepted(select, train, tmp_path):
     select("--INCV_iter", 1)
     path = tmp_path / "digits/sym/0.5/INCV.json"
     record = json.loads(path.read_text())
-    assert list(record.pop("files")) == ["digits_sym0.5_INCV_results.csv"]
+    assert "digits_sym0.5_INCV_results.csv" in record.pop("files")
     path.write_text(json.dumps(record))
     assert train()[1][0] == "training"

@@ -42,7 +42,7 @@ def test_what_a_call_left_undone_that_was_killed_after_its_selection_is_done(sel
     """Its pictures, the page to review it, the last, and the checkpoints that it had not removed yet."""
     drawn, folder = [], tmp_path / FOLDER
     select("--INCV_iter", 1)
-    monkeypatch.setattr("noisylabels.report.draw.incv_figures", lambda folder: drawn.append(folder) or [])
+    monkeypatch.setattr("noisylabels.report.draw.incv_figures", lambda folder, *_: drawn.append(folder) or [])
     monkeypatch.setattr("noisylabels.report.draw.issues.files", lambda folder, *_: drawn.append(folder) or [])
     left = folder / "INCV_checkpoints/1a.npz"
     left.parent.mkdir(exist_ok=True)

@@ -34,6 +34,6 @@ def make_selection(selection: SelectionPlan, plan: TrainingPlan, progress: Progr
 def complete_selection_files(plan: TrainingPlan) -> None:
     """Draw the pictures of a selection whose process was killed before it drew them."""
     csv = plan.selected.path
-    is_ours = csv.parent == plan.experiment.folder and csv == csv_path(plan.experiment)
+    is_ours = plan.selected.made and csv == csv_path(plan.experiment)
     if is_ours and not (csv.parent / "review.html").exists():
         draw.selection_files(csv.parent, plan.experiment.dataset)
