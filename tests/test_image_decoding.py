@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from test_images import class_folders, load, picture
 
-from noisylabels.data import image_decoding, image_files
+from noisylabels.data import image_decoding, image_files, image_folders
 from noisylabels.data.image_decoding import PNG, decode
 from noisylabels.data.image_files import check_memory
 from noisylabels.data.images import load as load_images

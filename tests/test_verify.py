@@ -100,7 +100,7 @@ def test_one_half_is_trained_on_and_the_other_tested(ran):
     y = script.dataset.y_train
     for ratio, (labels, clean) in zip(RATIOS, script.labels, strict=True):
         assert (labels == corrupt_labels(y, "sym", ratio, 10, 3)).all() and (clean == (labels == y)).all()
-    assert script.told == ("flip", .125, True) and script.started == [("-1", True, 3, 128)]
+    assert script.told == ("flip", .125, True) and script.started == [("-1", True, 3, 128, "float32")]
     assert script.stage == (3, "verify") and (script.inputs.images == script.dataset.x_train).all()
 
 
