@@ -162,7 +162,7 @@ def test_all_that_can_happen_to_INCV(tmp_path, tmp_path_factory):
     aside = Path(f"{damaged}.unusable")
     os.truncate(damaged, damaged.stat().st_size // 2)
     ended = shell(script, *arguments, "--results_dir", tmp_path)
-    assert ended.code == 0 and re.fullmatch(f"{damaged}: it is damaged .*; kept as {aside.name}.*\n", ended.err)
+    assert ended.code == 0 and re.fullmatch(f"{damaged}: it is damaged .*; renamed to {aside.name}.*\n", ended.err)
     aside.unlink()
     assert_same(tmp_path, expected)
 

@@ -1,5 +1,4 @@
 """INCV's student, as a command: whose labels it learns, and the run of incv that it needs."""
-import hashlib
 import json
 import shutil
 
@@ -11,6 +10,7 @@ from toys import toy
 
 import sweep
 from noisylabels.methods.incv_student import teacher_labels
+from noisylabels.runs.comparison import file_digest
 from utils import load_dataset
 
 FOLDER = "digits/sym/0.5"
@@ -111,7 +111,7 @@ def test_a_student_of_other_networks_is_another_run(student, taught, no_tensorfl
     for k in (1, 2):
         path = folder / f"incv_{k}.keras"
         path.write_bytes(path.read_bytes() + b" ")
-        digests[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        digests[path.name] = file_digest(path)
     path = folder / "incv_training.json"
     of_incv = json.loads(path.read_text())
     old = " ".join(of_incv["files"][name] for name in digests)

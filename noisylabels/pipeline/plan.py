@@ -184,7 +184,8 @@ def network_paths(folder: Path, method: str = "incv") -> list[Path]:
 def networks_digest(folder: Path, method: str) -> str | None:
     """Identify the networks that a method saved by digests of their files; None if they are unknown."""
     record = read_record(folder / f"{method}_training.json") or {}
-    return " ".join(record.get("files", {}).values()) or None
+    files = record.get("files", {})
+    return " ".join(files[name] for name in files if name.endswith(".keras")) or None
 
 
 def check_teacher(method: str, teacher: TrainingPlan) -> None:
