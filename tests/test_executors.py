@@ -109,6 +109,7 @@ def configured(monkeypatch, tmp_path):
 
     executors.import_jobqueue()
     before = copy.deepcopy(dask.config.config)
+    dask.config.refresh()  # without what earlier tests have configured
     yield configured
     dask.config.config.clear()
     dask.config.config.update(before)

@@ -24,7 +24,7 @@ def test_what_is_said_of_own_images_is_not_what_is_seen(call, tmp_path):
     seen = call(
         "sweep", "--fingerprint", "--dataset", tmp_path / "pets", "--results_dir", tmp_path / "results"
     )
-    assert json.loads(seen.out)["the data set"] and "60 images of 32×32 take up to" in seen.err
+    assert json.loads(seen.out)["the data set"] and "60 images of 32×32 need up to" in seen.err
 
 
 def test_the_results_folder_is_known_by_its_mark(tmp_path):

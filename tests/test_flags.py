@@ -152,7 +152,7 @@ def test_the_summary_of_two_networks(tmp_path, capsys):
     """What is the same for all, or is not there, has no column."""
     rows = [("1", .5, .5, .55, .9, None), ("2", .9, .9, .54, .9, None), ("mean", .7, .7, .545, .7, None)]
     written(tmp_path, "incv", rows, last10_epochs=10)
-    INCV_main.print_summary(tmp_path, "incv")
+    INCV_main.print_summary(tmp_path, "incv", 5)
     assert capsys.readouterr().out == """
 test accuracy   last epoch   mean of last ten   best epoch (by the test set)
 network 1       0.5000       0.5500             0.9000
@@ -167,7 +167,7 @@ def test_the_summary_of_a_short_training_on_labels_that_it_mends(tmp_path, capsy
             test_labels="given")
     labels = pd.DataFrame({"y": [0, 1, 2, 2, 1], "y_noisy": [0, 1, 1, 1, 1], "label": [0, 2, 2, 2, 1]})
     labels.to_csv(tmp_path / "incv_student_labels.csv", index=False)
-    INCV_main.print_summary(tmp_path, "incv_student")
+    INCV_main.print_summary(tmp_path, "incv_student", 5)
     assert capsys.readouterr().out == """
 The labels of the test images are as noisy as the rest: this is the share of them that is predicted,
 not the share of predictions that are right.
