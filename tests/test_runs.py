@@ -114,6 +114,7 @@ def test_a_session_has_its_own_time_and_place(tmp_path, monkeypatch):
     {"sessions": [{"versions": None}]}, {"sessions": [{"hardware": "CPU"}]}, {"sessions": [{"seconds": "12.5"}]},
     {"arguments": {"learning_rate": None}}, {"arguments": {"selection": {"weight_decay": "0"}}},
     {"arguments": {"samples": "800"}}, {"arguments": {"dataset": ["digits"]}}, {"arguments": {"augmentation": 3}},
+    {"arguments": {"data": ["a"]}}, {"arguments": {"seed": "0"}}, {"arguments": {"selection": {"computed_in": [1]}}},
     {}], ids=str)
 def test_what_is_no_record_is_none(change, tmp_path):
     """So that a report of all runs passes over it."""

@@ -17,7 +17,7 @@ from noisylabels.system.hardware import processor
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "pandas", "matplotlib")
 OF_KIND = RECORD_TYPES | {"dataset": str, "noise_pattern": str, "recipe": (str, NoneType), "samples": int,
-                          "seed": int, "data": (str, NoneType)}
+                          "seed": int, "data": (str, NoneType), "computed_in": str}
 
 
 def checkpoints_of(record_path: Path) -> Path:
