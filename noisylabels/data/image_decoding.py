@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import threading
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -21,6 +22,39 @@ _large = threading.Lock()
 def decode(path: str, size: int, peaks: list[int] | None = None) -> np.ndarray:
     """Decode an image file at size × size pixels, whatever its proportions.
 
+    Parameters
+    ----------
+    path
+        The file.
+    size
+        Pixels per side.
+    peaks
+        See `decode_picture`.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 (size, size) if it is grey, else (size, size, 3).
+
+    Raises
+    ------
+    Exception
+        Of any kind, if it cannot be read.
+    """
+    array = np.asarray(decode_picture(path, lambda image: resized(image, size), size, peaks))
+    if array.ndim == 3 and (array[..., :1] == array[..., 1:]).all():
+        array = array[..., 0]
+    return array
+
+
+def decode_picture(
+    path: str,
+    fit: Callable[[Image.Image], Image.Image],
+    size: int,
+    peaks: list[int] | None = None,
+) -> Image.Image:
+    """Decode an image file and resize it.
+
     It is the first frame of an animation, turned as its EXIF data say, on white where it is
     transparent. The upper eight of 16 bits are taken. A PNG that cannot be read with its colour
     profile and texts is read without them.
@@ -29,15 +63,17 @@ def decode(path: str, size: int, peaks: list[int] | None = None) -> np.ndarray:
     ----------
     path
         The file.
+    fit
+        Resizes an image of the modes L, RGB or RGBA.
     size
-        Pixels per side.
+        Pixels that `fit` needs per side. A large JPEG is decoded at a fraction of its size.
     peaks
         If the image has 16 bits per channel, its largest value is added.
 
     Returns
     -------
-    numpy.ndarray
-        uint8 (size, size) if it is grey, else (size, size, 3).
+    PIL.Image.Image
+        The result of `fit`, in the mode L or RGB.
 
     Raises
     ------
@@ -50,15 +86,20 @@ def decode(path: str, size: int, peaks: list[int] | None = None) -> np.ndarray:
     if path != path.encode(errors="replace").decode():
         raise ValueError("its name is not in UTF-8; rename it")
     try:
-        return _decode(path, size, peaks)
+        return _decode(path, fit, size, peaks)
     except Exception:
         pixels = _pixels_alone(path)
         if pixels is None:
             raise
-        return _decode(pixels, size, peaks)
+        return _decode(pixels, fit, size, peaks)
 
 
-def _decode(file: str | io.BytesIO, size: int, peaks: list[int] | None) -> np.ndarray:
+def _decode(
+    file: str | io.BytesIO,
+    fit: Callable[[Image.Image], Image.Image],
+    size: int,
+    peaks: list[int] | None,
+) -> Image.Image:
     with Image.open(file, formats=FORMATS) as image:
         image.draft(None, (2 * size, 2 * size))     # a JPEG: at a half, quarter, eighth of its size
         coding, pixels = str(image.tile[:1]), image.width * image.height
@@ -72,13 +113,10 @@ def _decode(file: str | io.BytesIO, size: int, peaks: list[int] | None) -> np.nd
                 raise
             except Exception:                       # its metadata are damaged, its pixels are not
                 pass
-            small = resized(_eight_bits(image, coding, peaks), size)
+            small = fit(_eight_bits(image, coding, peaks))
     if small.mode == "RGBA":
         small = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB")
-    array = np.asarray(small)
-    if array.ndim == 3 and (array[..., :1] == array[..., 1:]).all():
-        array = array[..., 0]
-    return array
+    return small
 
 
 def resized(image: Image.Image, size: int) -> Image.Image:

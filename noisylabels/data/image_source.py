@@ -1,0 +1,166 @@
+"""The original images of a data set, read one at a time when they are needed."""
+
+import hashlib
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import numpy as np
+from PIL import Image
+
+from noisylabels.data.image_decoding import decode_picture
+
+LEGIBLE = 160  # pixels: smaller pictures are enlarged in thumbnails
+
+
+class ImageSource(ABC):
+    """Images of one data set, in its order. Subclasses read them from files or from an array."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of images."""
+
+    @property
+    @abstractmethod
+    def digest(self) -> str:
+        """Identify the images by 16 hexadecimal digits."""
+
+    @abstractmethod
+    def path(self, i: int) -> str | None:
+        """Return the file of image i; None if it is no file."""
+
+    @abstractmethod
+    def take(self, rows: np.ndarray) -> "ImageSource":
+        """Return the images of these rows, integers (k,), in this order."""
+
+    @abstractmethod
+    def _picture(self, i: int, fit: Callable[[Image.Image], Image.Image], size: int) -> Image.Image:
+        """Return image i as resized by `fit`, which needs `size` pixels per side."""
+
+    def read(self, i: int, size: int) -> np.ndarray:
+        """Read an image at size × size pixels.
+
+        The shorter side is resized to `size`, and the centre is cropped.
+
+        Parameters
+        ----------
+        i
+            Position of the image.
+        size
+            Pixels per side.
+
+        Returns
+        -------
+        numpy.ndarray
+            uint8 (size, size, 3).
+
+        Raises
+        ------
+        Exception
+            Of any kind, if the file cannot be read.
+        """
+        return np.asarray(
+            self._picture(i, lambda image: _cropped(image, size), size).convert("RGB")
+        )
+
+    def thumbnail(self, i: int, pixels: int) -> Image.Image:
+        """Return the whole image with a longer side of at most `pixels`.
+
+        An image smaller than 160 pixels is enlarged to that size, without smoothing.
+
+        Raises
+        ------
+        Exception
+            Of any kind, if the file cannot be read.
+        """
+        return self._picture(i, lambda image: _bounded(image, pixels), pixels).convert("RGB")
+
+
+class FileImages(ImageSource):
+    """Images in files.
+
+    Parameters
+    ----------
+    base
+        Folder that the files are relative to.
+    files
+        The n files.
+    """
+
+    def __init__(self, base: str | os.PathLike, files: Sequence[str]) -> None:
+        self.base, self.files = os.fspath(base), tuple(files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @cached_property
+    def digest(self) -> str:
+        """Identify the images by their relative names, sizes in bytes and times of change."""
+        digest = hashlib.sha256()
+        for i, file in enumerate(self.files):
+            try:
+                found = os.stat(self.path(i))
+                state = [file, found.st_size, found.st_mtime_ns]
+            except (OSError, ValueError):
+                state = [file, None, None]
+            digest.update(json.dumps(state).encode())
+        return digest.hexdigest()[:16]
+
+    def path(self, i: int) -> str:
+        """Return the absolute path of image i."""
+        return os.path.abspath(os.path.join(self.base, self.files[i]))
+
+    def take(self, rows: np.ndarray) -> "FileImages":
+        """Return the images of these rows, integers (k,), in this order."""
+        return FileImages(self.base, [self.files[row] for row in rows])
+
+    def _picture(self, i: int, fit: Callable[[Image.Image], Image.Image], size: int) -> Image.Image:
+        return decode_picture(os.path.join(self.base, self.files[i]), fit, size)
+
+
+class ArrayImages(ImageSource):
+    """Images in an array, uint8 (n, height, width, 1 or 3)."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @cached_property
+    def digest(self) -> str:
+        """Identify the images by their shape and pixels."""
+        digest = hashlib.sha256(repr(self.images.shape).encode())
+        digest.update(np.ascontiguousarray(self.images))
+        return digest.hexdigest()[:16]
+
+    def path(self, i: int) -> None:
+        """Return None: the images are no files."""
+
+    def take(self, rows: np.ndarray) -> "ArrayImages":
+        """Return the images of these rows, integers (k,), in this order."""
+        return ArrayImages(self.images[rows])
+
+    def _picture(self, i: int, fit: Callable[[Image.Image], Image.Image], size: int) -> Image.Image:
+        image = self.images[i]
+        return fit(Image.fromarray(image[..., 0] if image.shape[2] == 1 else image))
+
+
+def _cropped(image: Image.Image, size: int) -> Image.Image:
+    """Return the central square of an image at size × size pixels."""
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    box = (left, top, left + side, top + side)
+    return image.resize((size, size), Image.Resampling.BILINEAR, box, reducing_gap=3)
+
+
+def _bounded(image: Image.Image, pixels: int) -> Image.Image:
+    """Return an image whose longer side has at most `pixels`, and 160 if it had fewer."""
+    longer = max(image.size)
+    bounded = min(pixels, max(longer, LEGIBLE))
+    shape = [max(1, round(side * bounded / longer)) for side in image.size]
+    if bounded > longer:
+        return image.resize(shape, Image.Resampling.NEAREST)
+    return image.resize(shape, Image.Resampling.BILINEAR, reducing_gap=3)
