@@ -1,17 +1,19 @@
 """Select the clean samples of a noisy data set by iterative noisy cross-validation (INCV).
 
-    python INCV.py --noise_pattern sym --noise_ratio 0.5                        # digits, half a minute
-    python INCV.py --noise_pattern asym --noise_ratio 0.4 --dataset cifar10     # the paper's setting, for a GPU
-    python INCV.py --dataset photos/                                            # custom images
+    python INCV.py --noise_pattern sym --noise_ratio 0.5                     # digits, half a minute
+    python INCV.py --noise_pattern asym --noise_ratio 0.4 --dataset cifar10  # for a GPU
+    python INCV.py --dataset photos/                                         # custom images
 
 This is Algorithm 1 of the paper. Files are written to results/<dataset>/<pattern>/<ratio>/:
 
 - <dataset>_<pattern><ratio>_INCV_results.csv, the selection, one row per training sample;
-- label_issues.csv, the samples sorted by how likely their label is wrong, and review.html to decide on them;
+- label_issues.csv, the samples sorted by how likely their label is wrong, and review.html to decide
+  on them;
 - INCV_iterations.csv and .png, label precision and recall after each iteration;
 - INCV_history.csv, one row per epoch, and INCV.json, the record of the run;
 - pred_probs.npy and classes.json for cleanlab, cleaned.csv, and tasks for Label Studio.
 """
+
 import noisylabels.system.check_requirements  # noqa: F401 # isort: skip
 from argparse import Namespace
 

@@ -1,17 +1,19 @@
-"""Train a robust network on a noisy data set: modified Co-teaching on INCV's selection, or another method.
+"""Train a robust network on noisy labels: modified Co-teaching on INCV's selection, or others.
 
-    python INCV_main.py --noise_pattern sym --noise_ratio 0.5                       # digits, a minute
-    python INCV_main.py --noise_pattern sym --noise_ratio 0.5 --dataset cifar10     # the paper's setting, for a GPU
+    python INCV_main.py --noise_pattern sym --noise_ratio 0.5                    # digits, a minute
+    python INCV_main.py --noise_pattern sym --noise_ratio 0.5 --dataset cifar10  # for a GPU
 
-The default is Algorithm 2 of the paper. It reads the CSV of INCV.py, and runs INCV first if the CSV is
-missing. Files are written to results/<dataset>/<pattern>/<ratio>/:
+The default is Algorithm 2 of the paper. It reads the CSV of INCV.py, and runs INCV first if the CSV
+is missing. Files are written to results/<dataset>/<pattern>/<ratio>/:
 
 - <method>_training.csv, one row per epoch, and <method>_training.png;
 - <method>_result.csv, the test accuracies, and <method>_training.json, the record of the run;
 - <method>_<k>.keras, the networks, and classes.json, their class names.
 
-The comparison of all methods in results/<dataset>/ is updated: table.csv, table.md, TestAcc.png, INCV.png.
+The comparison of all methods in results/<dataset>/ is updated: table.csv, table.md, TestAcc.png,
+INCV.png.
 """
+
 import noisylabels.system.check_requirements  # noqa: F401 # isort: skip
 from argparse import Namespace
 from pathlib import Path
@@ -26,7 +28,7 @@ from noisylabels.report import draw
 from noisylabels.report.console import print_files
 from noisylabels.report.outputs import figure_path
 from noisylabels.report.read import RESULT_COLUMNS, read_csv, read_labels
-from noisylabels.selection.selection_csv import scores_of
+from noisylabels.selection.corrected_labels import scores_of
 
 
 def arguments() -> cli.Parser:
@@ -72,8 +74,13 @@ def print_summary(folder: Path, method: str, samples: int) -> None:
     columns = ["final", "last10_epochs", *RESULT_COLUMNS]
     result = read_csv(folder / f"{method}_result.csv", "network", columns, required=True)
     averaged = {10: "ten"}.get(n := int(result.last10_epochs.iloc[0]), n)
-    titles = {"final": "network saved", "last": "last epoch", "last10": f"mean of last {averaged}",
-              "validated": "epoch by held-out labels", "best": "best epoch (by the test set)"}
+    titles = {
+        "final": "network saved",
+        "last": "last epoch",
+        "last10": f"mean of last {averaged}",
+        "validated": "epoch by held-out labels",
+        "best": "best epoch (by the test set)",
+    }
     if (result.final == result["last"]).all():
         del titles["final"]
     if result.validated.isna().all():
@@ -81,17 +88,27 @@ def print_summary(folder: Path, method: str, samples: int) -> None:
     what = "test accuracy"
     if "test_labels" in result:
         what = "test agreement"
-        print("\nThe labels of the test images are as noisy as the rest: this is the share of them that is predicted,\n"
-              "not the share of predictions that are right.")
+        print(
+            "\nThe labels of the test images are as noisy as the rest: this is the share of them "
+            "that is predicted,\nnot the share of predictions that are right."
+        )
     print("", f"{what:<16}" + "   ".join(titles.values()), sep="\n")
     rows = result.reset_index().to_dict("records")
-    for row in rows if len(rows) > 2 else rows[:1]:                     # the mean of one network is that network
+    for row in rows if len(rows) > 2 else rows[:1]:  # the mean of one network is that network
         name = "mean of both" if row["network"] == "mean" else f"network {row['network']}"
-        print(f"{name:<16}" + "   ".join(f"{row[key]:<{len(title)}.4f}" for key, title in titles.items()).rstrip())
+        print(
+            f"{name:<16}"
+            + "   ".join(f"{row[key]:<{len(title)}.4f}" for key, title in titles.items()).rstrip()
+        )
     if "labels" in METHODS[method].files:
         frame = read_labels(folder / f"{method}_labels.csv", samples)
-        scores = "".join(f", {name.replace('_', ' ')} {value:.3f}" for name, value in scores_of(frame).items())
-        print(f"its labels: {(frame.label == frame.y_noisy).sum():,} of {len(frame):,} as observed{scores}")
+        scores = "".join(
+            f", {name.replace('_', ' ')} {value:.3f}" for name, value in scores_of(frame).items()
+        )
+        print(
+            f"its labels: {(frame.label == frame.y_noisy).sum():,} of {len(frame):,} as "
+            f"observed{scores}"
+        )
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -23,6 +23,7 @@ slow: .venv/tested             ## run the long tests: fuzzing, kills, whole reci
 
 lint: .venv/tested             ## check style and formatting
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
 
 clean:                         ## remove .venv
 	rm -rf .venv

@@ -1,17 +1,19 @@
 """Verify the theory: train on one half of noisy data, test on the other, and compare the scores.
 
-    python Verify_Theory.py --noise_pattern sym --noise_ratio 0 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9 1   # digits
-    python Verify_Theory.py --noise_pattern sym --noise_ratio 0.5 --dataset cifar10                     # for a GPU
+    python Verify_Theory.py --noise_pattern sym --noise_ratio 0 0.2 0.4 0.6 0.8 1  # digits
+    python Verify_Theory.py --noise_pattern sym --noise_ratio 0.5 --dataset cifar10     # for a GPU
 
 Files are written to results/<dataset>/<pattern>/<ratio>/ for each ratio:
 
-- Verify_Theory.csv, test accuracy TA, label precision LP and label recall LR, with the values of the theory;
+- Verify_Theory.csv, test accuracy TA, label precision LP and label recall LR, with the values of
+  the theory;
 - Verify_Theory_M.csv, the confusion matrix M;
 - Verify_Theory_history.csv, one row per epoch.
 
-All runs together are drawn in results/<dataset>/: Verify_Theory.png (TA, LP and LR over the noise ratio) and
-Verify_Theory_M.png (M and T).
+All runs together are drawn in results/<dataset>/: Verify_Theory.png (TA, LP and LR over the noise
+ratio) and Verify_Theory_M.png (M and T).
 """
+
 import noisylabels.system.check_requirements  # noqa: F401 # isort: skip
 from argparse import Namespace
 from collections.abc import Sequence
@@ -66,8 +68,12 @@ def run(args: Namespace) -> None:
     draw.verify_figures(args.results_dir, dataset.name)
     folder = Path(args.results_dir, dataset.name)
     opened = {
-        figure_path(folder / "Verify_Theory.png"): "TA, LP and LR over the noise ratio, with the theory",
-        figure_path(folder / "Verify_Theory_M.png"): "confusion matrices M over the noise matrices T",
+        figure_path(
+            folder / "Verify_Theory.png"
+        ): "TA, LP and LR over the noise ratio, with the theory",
+        figure_path(
+            folder / "Verify_Theory_M.png"
+        ): "confusion matrices M over the noise matrices T",
         folder / "Verify_Theory.md": "all runs in numbers",
     }
     print_files(opened, folder)
@@ -76,10 +82,23 @@ def run(args: Namespace) -> None:
 def print_summary(pattern: str, folders: Sequence[Path]) -> None:
     """Print the scores of finished runs, from their files."""
     print(f"\n{pattern}     TA  theory      LP  theory      LR  theory   clean test accuracy")
-    found = [read_csv(folder / "Verify_Theory.csv", "ratio", VERIFY_COLUMNS, required=True) for folder in folders]
+    found = [
+        read_csv(folder / "Verify_Theory.csv", "ratio", VERIFY_COLUMNS, required=True)
+        for folder in folders
+    ]
     for row in pd.concat(found).itertuples():
-        print(f"{row.Index:<4.2g}" + "".join(f"{a:>7.3f} {b:>7.3f} " for a, b in (
-            (row.TA, row.TA_theory), (row.LP, row.LP_theory), (row.LR, row.LR_theory))) + f"{row.test_accuracy:>10.3f}")
+        print(
+            f"{row.Index:<4.2g}"
+            + "".join(
+                f"{a:>7.3f} {b:>7.3f} "
+                for a, b in (
+                    (row.TA, row.TA_theory),
+                    (row.LP, row.LP_theory),
+                    (row.LR, row.LR_theory),
+                )
+            )
+            + f"{row.test_accuracy:>10.3f}"
+        )
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,20 +1,23 @@
 """Predict the classes of images by a network that INCV_main.py trained.
 
-    python predict.py results/digits/sym/0.5/incv_1.keras digits            # the test images of a data set
-    python predict.py incv_1.keras photos --output photos.csv               # a folder and its subfolders
-    python predict.py incv_1.keras one.jpg 'more/*.jpg'                     # files
-    python predict.py incv_1.keras photos.csv                               # a CSV of files and labels
+    python predict.py results/digits/sym/0.5/incv_1.keras digits   # the test images of a data set
+    python predict.py incv_1.keras photos --output photos.csv      # a folder and its subfolders
+    python predict.py incv_1.keras one.jpg 'more/*.jpg'            # files
+    python predict.py incv_1.keras photos.csv                      # a CSV of files and labels
 
-This writes predictions.csv with the columns file (index for arrays), label and probability. It prints the
-accuracy where labels are known: those of a data set, a CSV or an .npz, or folders named like a class.
+This writes predictions.csv with the columns file (index for arrays), label and probability. It
+prints the accuracy where labels are known: those of a data set, a CSV or an .npz, or folders named
+like a class.
 
-The network needs nothing of this project. It turns images of its size, 0 to 255, into probabilities:
+The network needs nothing of this project. It turns images of its size, 0 to 255, into
+probabilities:
 
     network = keras.models.load_model("incv_1.keras")
-    classes = json.load(open("classes.json"))                               # class names, in the same folder
-    probabilities = network.predict(images)                                 # (n, height, width, channels) -> (n, c)
+    classes = json.load(open("classes.json"))  # class names, in the same folder
+    probabilities = network.predict(images)    # (n, height, width, channels) -> (n, c)
     labels = [classes[k] for k in probabilities.argmax(axis=1)]
 """
+
 import noisylabels.system.check_requirements  # noqa: F401 # isort: skip
 import json
 import os
@@ -26,7 +29,7 @@ import pandas as pd
 
 from noisylabels import cli
 from noisylabels.data import DATASETS
-from noisylabels.data.label_files import damage
+from noisylabels.data.label_arrays import damage
 from noisylabels.data.prediction_inputs import ARRAYS, find_images, fit_images
 from noisylabels.errors import UserError
 from noisylabels.runs.atomic_io import write_csv
@@ -51,7 +54,11 @@ def arguments() -> cli.Parser:
         type=Path,
         help="JSON list of class names; by default classes.json in the folder of MODEL",
     )
-    add("--gpu_id", type=cli.gpu_ids, help="GPU; -1 is the CPU; by default the first GPU, or the CPU")
+    add(
+        "--gpu_id",
+        type=cli.gpu_ids,
+        help="GPU; -1 is the CPU; by default the first GPU, or the CPU",
+    )
     return parser
 
 
@@ -70,7 +77,8 @@ def run(args: Namespace) -> None:
     n_classes, shape = network.output_shape[1], network.input_shape[1:]
     if len(classes) != n_classes:
         raise UserError(
-            f"argument --classes: there are {len(classes)} names, but {args.model} knows {n_classes} "
+            f"argument --classes: there are {len(classes)} names, but {args.model} knows "
+            f"{n_classes} "
             "classes: give its own"
         )
 
@@ -87,7 +95,8 @@ def run(args: Namespace) -> None:
     write_csv(args.output, frame)
     if unknown:
         print(
-            f"the labels of {len(unknown):,} images are no classes of the network, such as {unknown[0]!a}"
+            f"the labels of {len(unknown):,} images are no classes of the network, such as "
+            f"{unknown[0]!a}"
         )
     is_known = y >= 0
     if is_known.any():
@@ -116,9 +125,12 @@ def read_classes(path: Path) -> list[str]:
     """Return the class names of a JSON list in their order; UserError if it is none."""
     if not path.is_file():
         raise UserError(
-            f"argument --classes: {path} is missing: give a JSON list of the class names of the network"
+            f"argument --classes: {path} is missing: give a JSON list of the class names of the "
+            "network"
         )
-    problem = f"argument --classes: {path} is no JSON list of names: give one as INCV_main.py writes it"
+    problem = (
+        f"argument --classes: {path} is no JSON list of names: give one as INCV_main.py writes it"
+    )
     with damage(problem):
         classes = json.loads(path.read_text(encoding="utf-8"))
         if type(classes) is not list or not all(type(name) is str for name in classes):

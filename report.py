@@ -1,11 +1,13 @@
 """Draw every table and figure again, from the CSVs alone.
 
     python report.py --results_dir results --dataset digits
-    python report.py --results_dir results others           # compare the two, in results/<dataset>/compared.*
+    python report.py --results_dir results others    # compare them: results/<dataset>/compared.*
 
-This needs seconds and no TensorFlow. Without --dataset all data sets are drawn. Missing runs leave gaps.
-Damaged files are named on standard error and left out. Only runs with identical settings are averaged.
+This needs seconds and no TensorFlow. Without --dataset all data sets are drawn. Missing runs leave
+gaps. Damaged files are named on standard error and left out. Only runs with identical settings are
+averaged.
 """
+
 import noisylabels.system.check_requirements  # noqa: F401 # isort: skip
 from argparse import Namespace
 from pathlib import Path
@@ -22,8 +24,13 @@ from noisylabels.runs.folders import find_runs
 def arguments() -> cli.Parser:
     """Return the parser of the command line."""
     parser = cli.Parser(__doc__)
-    parser.add_argument("--results_dir", nargs="+", type=cli.folder, default=["results"],
-                        help="folder of the runs; several are also compared, in the first")
+    parser.add_argument(
+        "--results_dir",
+        nargs="+",
+        type=cli.folder,
+        default=["results"],
+        help="folder of the runs; several are also compared, in the first",
+    )
     parser.add_argument("--dataset", metavar="NAME|PATH", help="data set to draw; by default all")
     cli.add_format(parser)
     return parser
@@ -34,11 +41,16 @@ def run(args: Namespace) -> None:
     draw.set_format(args.format)
     roots, opened, folders = [Path(root) for root in args.results_dir], {}, []
     args.dataset = args.dataset and name_of(args.dataset)
-    found = {root: [folder.name for folder in sorted(root.glob("*")) if find_runs(root, folder.name)] for root in roots}
+    found = {
+        root: [folder.name for folder in sorted(root.glob("*")) if find_runs(root, folder.name)]
+        for root in roots
+    }
     everywhere = sorted({name for names in found.values() for name in names})
     if everywhere and args.dataset and args.dataset not in everywhere:
-        raise UserError(f"argument --dataset: no runs of {args.dataset} in {' or '.join(args.results_dir)}, only of "
-                        f"{', '.join(everywhere)}{did_you_mean(args.dataset, everywhere)}")
+        raise UserError(
+            f"argument --dataset: no runs of {args.dataset} in {' or '.join(args.results_dir)}, "
+            f"only of {', '.join(everywhere)}{did_you_mean(args.dataset, everywhere)}"
+        )
     for dataset in [args.dataset] if args.dataset else everywhere:
         having = [root for root in roots if dataset in found[root]]
         for root in having:
@@ -49,8 +61,10 @@ def run(args: Namespace) -> None:
             draw.compare(having, dataset)
             opened[having[0] / dataset / "compared.md"] = f"the comparison of {len(having)} folders"
     if not folders:
-        raise UserError(f"argument --results_dir: no finished run in {' or '.join(args.results_dir)}; make one, with "
-                        "INCV_main.py for example")
+        raise UserError(
+            f"argument --results_dir: no finished run in {' or '.join(args.results_dir)}; make "
+            "one, with INCV_main.py for example"
+        )
     print_files(opened, *folders)
 
 
@@ -65,7 +79,9 @@ def to_open(folder: Path) -> dict[Path, str]:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the script."""
-    cli.main(arguments(), run, argv, stopped="every file is whole, the same command draws all of them")
+    cli.main(
+        arguments(), run, argv, stopped="every file is whole, the same command draws all of them"
+    )
 
 
 if __name__ == "__main__":

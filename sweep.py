@@ -1,15 +1,16 @@
 """Run a sweep: noise settings x methods x seeds, selections first, and the table of all methods.
 
-    python sweep.py                                             # the paper's table, on digits, seeds 0 to 2
+    python sweep.py                                    # the paper's table, on digits, seeds 0 to 2
     python sweep.py --dataset cifar10 --recipe fast --seeds 0 --settings sym:0.5
-    python sweep.py --methods gce sce elr incv_student          # later methods
-    python sweep.py --dry_run                                   # print the plan and what is done
-    python sweep.py --jobs 4                                    # four runs at a time
+    python sweep.py --methods gce sce elr incv_student # later methods
+    python sweep.py --dry_run                          # print the plan and what is done
+    python sweep.py --jobs 4                           # four runs at a time
 
-Each run is a call of INCV.py or INCV_main.py in a process of its own. Its output goes to a log next to
-its results. The same command resumes a sweep that was stopped. Failed runs are listed at the end, with
-their logs; the other runs continue.
+Each run is a call of INCV.py or INCV_main.py in a process of its own. Its output goes to a log next
+to its results. The same command resumes a sweep that was stopped. Failed runs are listed at the
+end, with their logs; the other runs continue.
 """
+
 import noisylabels.system.check_requirements  # noqa: F401 # isort: skip
 import argparse
 import contextlib
@@ -71,7 +72,8 @@ class SweepFlag(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         """Refuse the flag."""
         parser.error(
-            f"argument {self.option_strings[0]}: a sweep sets it; use --settings, --seeds and --methods"
+            f"argument {self.option_strings[0]}: a sweep sets it; use --settings, --seeds and "
+            "--methods"
         )
 
 
@@ -84,8 +86,8 @@ def arguments() -> cli.Parser:
         nargs="+",
         type=setting,
         metavar="PATTERN:RATIO",
-        help="noise settings; by default the paper's four, sym:0.2 sym:0.5 sym:0.8 asym:0.4, or given "
-        "for labels as provided",
+        help="noise settings; by default the paper's four, sym:0.2 sym:0.5 sym:0.8 asym:0.4, or "
+        "given for labels as provided",
     )
     add(
         "--methods",
@@ -115,8 +117,8 @@ def arguments() -> cli.Parser:
     add(
         "--gpus_per_run",
         type=gpus_per_run,
-        help="share of a GPU per run, such as 0.25, or number of GPUs; by default 1 where there are GPUs "
-        "and several jobs",
+        help="share of a GPU per run, such as 0.25, or number of GPUs; by default 1 where there "
+        "are GPUs and several jobs",
     )
     add("--dry_run", action="store_true", help="print the plan, and what is done, and stop")
     add("--fingerprint", action="store_true", help=argparse.SUPPRESS)  # for workers

@@ -37,7 +37,7 @@ from noisylabels.metrics import issue_scores
 from noisylabels.noise import Noise
 from noisylabels.pipeline.load import add_noise
 from noisylabels.pipeline.resolve import selection_experiment
-from noisylabels.report.read import read_issues
+from noisylabels.report.read_issues import read_issues
 from noisylabels.runs.folders import find_runs
 from noisylabels.selection.algorithm import Half, Scores, incv
 from noisylabels.selection.processes import Trainers, trainings

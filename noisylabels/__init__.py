@@ -1,1 +1,4 @@
-"""What is behind the scripts: data, selection, methods, training, runs, report. See docs/development.md."""
+"""What is behind the scripts: data, selection, methods, training, runs, report.
+
+See docs/development.md.
+"""

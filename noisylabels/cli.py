@@ -113,8 +113,8 @@ def folder_name(text: str) -> str:
     """Check the name of a folder of runs, as an argparse type."""
     if not re.fullmatch(NAME, text):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a name of letters, digits, '.', '-' and '_', or is one that other folders "
-            "have, such as seed1"
+            f"{text!r} is not a name of letters, digits, '.', '-' and '_', or is one that other "
+            "folders have, such as seed1"
         )
     return text
 

@@ -1,4 +1,5 @@
 """CSV files that people edit: the one reader for all of them, and the quoting that it relies on."""
+
 import contextlib
 import csv
 import math
@@ -12,8 +13,8 @@ from noisylabels.errors import UserError
 
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t]*\s*')       # for Excel, before the header
-HEAD = 64                                                   # bytes that show UTF-16
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t]*\s*')  # for Excel, before the header
+HEAD = 64  # bytes that show UTF-16
 
 
 class Table(NamedTuple):
@@ -98,9 +99,10 @@ def read_table(path: str | Path, choose: Callable[[list[str]], dict[str, str]]) 
                     row.pop()
                 if len(row) != len(header):
                     raise UserError(
-                        f"{path}, line {skipped + rows.line_num}: {len(row)} fields where the first "
-                        f"line has {len(header)}; add what is missing, or put what has commas in "
-                        "double quotes")
+                        f"{path}, line {skipped + rows.line_num}: {len(row)} fields where the "
+                        f"first line has {len(header)}; add what is missing, or put what has "
+                        "commas in double quotes"
+                    )
                 lines.append(skipped + rows.line_num)
                 for values, place, strip in zip(columns.values(), places, padded):
                     values.append(row[place].strip() if strip else row[place])
@@ -116,11 +118,13 @@ def read_table(path: str | Path, choose: Callable[[list[str]], dict[str, str]]) 
 
 def read_columns(path: str | Path, names: Sequence[str]) -> Table:
     """Read the columns of these names, see `read_table`; UserError where one is missing."""
+
     def choose(header: list[str]) -> dict[str, str]:
         found = {name: find_column(header, name) for name in names}
         if missing := [name for name in names if found[name] is None]:
             raise UserError(f"{path} lacks the column {', '.join(missing)}")
         return found
+
     return read_table(path, choose)
 
 

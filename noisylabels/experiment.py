@@ -24,14 +24,16 @@ class NoisyData:
 
     @cached_property
     def is_clean(self) -> np.ndarray | None:
-        """Return whether each observed label is true, bool (n,); None if true labels are unknown."""
+        """Return whether each observed label is true, bool (n,); None if that is unknown."""
         if self.dataset.y_train is None:
             return None
         return self.dataset.y_train == self.y_noisy
 
     @cached_property
     def noise_rate(self) -> float | None:
-        """Share of mislabelled samples: as set, or measured for labels as provided; None if unknown."""
+        """Share of mislabelled samples: as set, or measured for labels as provided; None if
+        unknown.
+        """
         if self.noise.pattern != PROVIDED:
             return self.noise.noise_rate
         return None if self.is_clean is None else float((~self.is_clean).mean())
@@ -102,7 +104,9 @@ class Experiment:
     recipe: str
     settings: Settings  # of the recipe, with the values of flags
     folder: Path
-    arguments: dict[str, Any] = field(default_factory=dict)  # further values of the identity, by flag
+    arguments: dict[str, Any] = field(
+        default_factory=dict
+    )  # further values of the identity, by flag
     execution: Execution = Execution()
     overwrite: bool = False
 

@@ -74,8 +74,8 @@ RULES = (
     Rule(("selection", "decisions"), f"to the methods {SELECTING}", _selects),
     Rule(
         ("assumed_pattern",),
-        f"to the methods {', '.join(PATTERN_AWARE_METHODS)}; to elr, unless --elr_beta and --elr_lambda "
-        "are both set",
+        f"to the methods {', '.join(PATTERN_AWARE_METHODS)}; to elr, unless --elr_beta and "
+        "--elr_lambda are both set",
         _assumes_pattern,
     ),
     Rule(
@@ -108,5 +108,6 @@ def check_flags(args: Namespace, methods: list[str | None]) -> None:
         reasons = [unused_because(flag, Call(args, method)) for method in methods]
         if None not in reasons:
             raise UserError(
-                f"argument --{flag}: it has no effect here; it applies only {reasons[0]}; leave it out"
+                f"argument --{flag}: it has no effect here; it applies only {reasons[0]}; leave it "
+                "out"
             )

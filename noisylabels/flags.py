@@ -23,22 +23,22 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
         "--dataset",
         default="digits",
         metavar="NAME|PATH",
-        help="digits, which is included; cifar10 or cifar100, in --data_dir; or custom images: a folder "
-        "with one subfolder per class, a .csv with columns for files and labels, or an .npz, see "
-        "docs/data.md; for a folder with one of these names write ./digits",
+        help="digits, which is included; cifar10 or cifar100, in --data_dir; or custom images: a "
+        "folder with one subfolder per class, a .csv with columns for files and labels, or an "
+        ".npz, see docs/data.md; for a folder with one of these names write ./digits",
     )
     add(
         "--gpu_id",
         type=gpu_ids,
-        help="GPU, or a list such as 0,1: the halves of a selection use one each, and a training shares "
-        "its batches among them if its method can; -1 is the CPU; by default the first GPU, for a "
-        "selection the first two, else the CPU",
+        help="GPU, or a list such as 0,1: the halves of a selection use one each, and a training "
+        "shares its batches among them if its method can; -1 is the CPU; by default the first GPU, "
+        "for a selection the first two, else the CPU",
     )
     add(
         "--threads",
         type=number(int, 1),
-        help="threads of a training on the CPU; by default its share of the cores; the last digits of "
-        "results depend on it",
+        help="threads of a training on the CPU; by default its share of the cores; the last digits "
+        "of results depend on it",
     )
     if axes:
         add(
@@ -63,8 +63,8 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
     add(
         "--recipe",
         choices=RECIPES,
-        help="table of settings, see recipes.py; by default digits for digits, fast for custom images, "
-        "else paper",
+        help="table of settings, see recipes.py; by default digits for digits, fast for custom "
+        "images, else paper",
     )
     add("--architecture", choices=ARCHITECTURES, help="network; by default the recipe's, as below")
     add(
@@ -83,15 +83,16 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
     add(
         "--precision",
         choices=PRECISIONS,
-        help="mixed: compute in bfloat16 where the processor has instructions for it, else in float32",
+        help="mixed: compute in bfloat16 where the processor has instructions for it, else in "
+        "float32",
     )
     add_format(parser)
     add("--quiet", action="store_true", help="print results only, no progress")
     add(
         "--jit_compile",
         action="store_true",
-        help="compile training steps with XLA; meant for GPUs, slower on CPUs; results then differ in "
-        "their last digits from run to run",
+        help="compile training steps with XLA; meant for GPUs, slower on CPUs; results then differ "
+        "in their last digits from run to run",
     )
 
 
@@ -109,9 +110,7 @@ def add_noise(parser: ArgumentParser) -> None:
 
 def add_noise_ratios(parser: ArgumentParser) -> None:
     """Add a noise pattern and several noise ratios."""
-    parser.add_argument(
-        "--noise_pattern", choices=PATTERNS, default=PATTERNS[0], help=PATTERN_HELP
-    )
+    parser.add_argument("--noise_pattern", choices=PATTERNS, default=PATTERNS[0], help=PATTERN_HELP)
     parser.add_argument(
         "--noise_ratio",
         type=number(float, 0, 1),
@@ -128,8 +127,8 @@ def add_data(parser: ArgumentParser, labels: bool = True) -> None:
         add(
             "--noisy_labels",
             metavar="FILE[#KEY]",
-            help="file with observed labels of the training images, .csv, .npy, .npz or .pt; the labels "
-            "of the data set are then the true ones",
+            help="file with observed labels of the training images, .csv, .npy, .npz or .pt; the "
+            "labels of the data set are then the true ones",
         )
     add(
         "--image_size",
@@ -157,7 +156,8 @@ def add_data(parser: ArgumentParser, labels: bool = True) -> None:
     add(
         "--trust_labels",
         action="store_true",
-        help="treat the labels of custom images as true: noise can then be added, and accuracy measured",
+        help="treat the labels of custom images as true: noise can then be added, and accuracy "
+        "measured",
     )
 
 
@@ -168,8 +168,8 @@ def add_evaluation(parser: ArgumentParser) -> None:
     add(
         "--evaluate_every",
         type=number(int, 1),
-        help="epochs between two evaluations; the last ten epochs are always evaluated; fewer evaluations "
-        "are faster; by default the recipe's, 4 for fast in INCV_main.py, else 1",
+        help="epochs between two evaluations; the last ten epochs are always evaluated; fewer "
+        "evaluations are faster; by default the recipe's, 4 for fast in INCV_main.py, else 1",
     )
     add(
         "--wait",
@@ -201,15 +201,15 @@ def add_selection(parser: ArgumentParser, *aliases: str) -> None:
         "--parallel_halves",
         choices=("auto", "on", "off"),
         default="auto",
-        help="train the two halves of an iteration side by side; auto: with two GPUs or two cores, and "
-        "enough memory",
+        help="train the two halves of an iteration side by side; auto: with two GPUs or two cores, "
+        "and enough memory",
     )
     add(
         "--assumed_pattern",
         choices=ASSUMABLE_PATTERNS,
-        help="noise pattern that the algorithm assumes, for removal, choice of the epoch, warm-up and "
-        "the share of discarded samples; by default --noise_pattern, and asym, the cautious one, for "
-        "asym5 and for labels as provided",
+        help="noise pattern that the algorithm assumes, for removal, choice of the epoch, warm-up "
+        "and the share of discarded samples; by default --noise_pattern, and asym, the cautious "
+        "one, for asym5 and for labels as provided",
     )
 
 
@@ -221,8 +221,8 @@ def add_methods(parser: ArgumentParser) -> None:
         "--validation_split",
         type=number(float, 0, 0.9),
         default=None,
-        help="share of the samples held out; the test accuracy at the epoch that their labels choose is "
-        "reported in addition; by default none",
+        help="share of the samples held out; the test accuracy at the epoch that their labels "
+        "choose is reported in addition; by default none",
     )
     for flag, option in OPTIONS.items():
         kind = {"choices": option.choices}

@@ -1,4 +1,5 @@
 """Names of files and classes: which ones are equal, and which ones only look so."""
+
 import posixpath
 import unicodedata
 from collections import Counter
@@ -20,8 +21,9 @@ def file_key(name: str) -> str:
     return posixpath.normpath(normal(name))
 
 
-def places(wanted: Sequence[str], names: Sequence[str],
-           key: Callable[[str], str] = normal) -> np.ndarray:
+def places(
+    wanted: Sequence[str], names: Sequence[str], key: Callable[[str], str] = normal
+) -> np.ndarray:
     """Find names among others.
 
     Parameters

@@ -1,7 +1,8 @@
-"""The theory of Chen et al. 2019: the scores that noise implies, and the noise that a score implies.
+"""The theory of Chen et al. 2019: the scores that noise implies, and the noise that a score
+implies.
 
-A model trained on noisy labels is assumed to predict class j for a sample of class i with probability
-T[i, j], the noise transition matrix: M = T. Everything here follows from that.
+A model trained on noisy labels is assumed to predict class j for a sample of class i with
+probability T[i, j], the noise transition matrix: M = T. Everything here follows from that.
 """
 
 import math
@@ -60,8 +61,8 @@ def label_recall(T: np.ndarray, prior: np.ndarray | None = None) -> float:
 def estimate_noise_ratio(accuracy: float, n_classes: int, top_k: int = 1) -> float:
     """Return the smaller root e of (1 - e)^2 + e^2 / (c/k - 1) = TA.
 
-    The formula is that of symmetric noise. The 2019 code uses it for asym too, and finds the root in
-    steps of 0.001.
+    The formula is that of symmetric noise. The 2019 code uses it for asym too, and finds the root
+    in steps of 0.001.
 
     Parameters
     ----------

@@ -28,9 +28,14 @@ def special(name, kind, target=""):
 
 
 def published():
-    """The members of a tiny cifar-10-python.tar.gz: a folder, a file that is not needed, and the data files."""
+    """The members of a tiny cifar-10-python.tar.gz: a folder, a file that is not needed, and the
+    data files.
+    """
     files = {file: python2_pickle(content) for file, content in contents(LAYOUT).items()}
-    members = [special(LAYOUT.folder, tarfile.DIRTYPE), regular(f"{LAYOUT.folder}/readme.html", b"<p>")]
+    members = [
+        special(LAYOUT.folder, tarfile.DIRTYPE),
+        regular(f"{LAYOUT.folder}/readme.html", b"<p>"),
+    ]
     return members + [regular(f"{LAYOUT.folder}/{file}", data) for file, data in files.items()]
 
 
@@ -68,12 +73,17 @@ def visible(folder):
 
 
 def complaint(data_dir, call=fetch):
-    """The one line with which `call` fails; there must be no data folder then, and nothing half unpacked."""
+    """The one line with which `call` fails; there must be no data folder then, and nothing half
+    unpacked.
+    """
     with pytest.raises(UserError) as error:
         call(data_dir)
     message = str(error.value)
     assert len(message.splitlines()) == 1
-    assert not (data_dir / LAYOUT.folder).exists() and not (data_dir / f"{LAYOUT.folder}.part").exists()
+    assert (
+        not (data_dir / LAYOUT.folder).exists()
+        and not (data_dir / f"{LAYOUT.folder}.part").exists()
+    )
     return message
 
 

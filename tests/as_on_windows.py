@@ -1,7 +1,9 @@
-"""Runs a script without what Python has on POSIX alone: as on Windows, as far as another system can play that.
+"""Runs a script without what Python has on POSIX alone: as on Windows, as far as another system can
+play that.
 
-    python tests/as_on_windows.py INCV_main --noise_ratio 0.5
+python tests/as_on_windows.py INCV_main --noise_ratio 0.5
 """
+
 import builtins
 import ctypes
 import importlib
@@ -18,7 +20,7 @@ ATTRIBUTES = ("fork", "getuid", "killpg", "sched_getaffinity", "set_blocking", "
 
 
 def import_as_on_windows(name, globals=None, *rest, import_anyhow=builtins.__import__, **keywords):
-    """Our own code finds no module of POSIX; that of libraries does, since it asks for the system."""
+    """Hide the modules of POSIX from our code; libraries ask for the system, and find them."""
     path = Path((globals or {}).get("__file__") or "/")
     if name in MODULES and path.is_relative_to(ROOT) and "site-packages" not in path.parts:
         raise ModuleNotFoundError(f"No module named {name!r}")
@@ -57,7 +59,9 @@ for attribute in ATTRIBUTES:
     if hasattr(os, attribute):
         delattr(os, attribute)
 scripts = {path.stem: importlib.import_module(path.stem) for path in sorted(ROOT.glob("*.py"))}
-sys.modules["noisylabels.selection.processes"].sys = types.SimpleNamespace(**{**vars(sys), "platform": "win32"})
+sys.modules["noisylabels.selection.processes"].sys = types.SimpleNamespace(
+    **{**vars(sys), "platform": "win32"}
+)
 
 if __name__ == "__main__":
     scripts[sys.argv[1]].main(sys.argv[2:])

@@ -1,6 +1,7 @@
-"""Fixtures: a script called in this process, or run to its end once for all tests that look at its files; a server on
-this machine, small results and data sets.
+"""Fixtures: a script called in this process, or run to its end once for all tests that look at its
+files; a server on this machine, small results and data sets.
 """
+
 import functools
 import hashlib
 import http.server
@@ -13,22 +14,47 @@ from types import SimpleNamespace
 import pytest
 from archives import Handler, archive, published
 from filelock import FileLock
-from helpers import CPU, NO_NETWORK, QUICK, TINY, Ended, Halves, InThisProcess, shell, write_tiny, write_training
+from helpers import (
+    CPU,
+    NO_NETWORK,
+    QUICK,
+    TINY,
+    Ended,
+    Halves,
+    InThisProcess,
+    shell,
+    write_tiny,
+    write_training,
+)
 
 from noisylabels import cli
 from noisylabels.data import cifar, download
 from noisylabels.errors import UserError
 from noisylabels.recipes import RECIPES
 
-LONG = {"test_export", "test_fuzz_loaders", "test_main_training", "test_methods", "test_models", "test_parallel",
-        "test_cluster", "test_predict", "test_resume", "test_review", "test_several_gpus", "test_training"}
+LONG = {
+    "test_export",
+    "test_fuzz_loaders",
+    "test_main_training",
+    "test_methods",
+    "test_models",
+    "test_parallel",
+    "test_cluster",
+    "test_predict",
+    "test_resume",
+    "test_review",
+    "test_several_gpus",
+    "test_training",
+}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What looks at a script's whole run waits for it, and some modules train or compile many networks: marked so.
+    """What looks at a script's whole run waits for it, and some modules train or compile many
+    networks: marked so.
 
-    Files with any of these come first, so that of two processes that test both are at work to the end.
+    Files with any of these come first, so that of two processes that test both are at work to the
+    end.
     """
     for item in items:
         if "finished" in item.fixturenames or item.path.stem in LONG or "real_cifar10" in item.name:
@@ -46,9 +72,13 @@ def undrawn(monkeypatch):
 
 @pytest.fixture
 def call(monkeypatch, capsys):
-    """Calls a script's main in this process, with the same result as `shell`; the arguments come as from a shell."""
+    """Calls a script's main in this process, with the same result as `shell`; the arguments come as
+    from a shell.
+    """
     monkeypatch.setattr(cli, "leave_on_signals", lambda line: None)
-    monkeypatch.setattr("warnings.showwarning", None)           # cli.main sets its own: this brings the old one back
+    monkeypatch.setattr(
+        "warnings.showwarning", None
+    )  # cli.main sets its own: this brings the old one back
     for name, value in NO_NETWORK.items():
         monkeypatch.setenv(name, value)
 
@@ -56,10 +86,13 @@ def call(monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", [f"{script}.py"])
         code = 0
         try:
-            __import__(script).main([os.fsdecode(os.fsencode(str(argument))) for argument in arguments])
+            __import__(script).main(
+                [os.fsdecode(os.fsencode(str(argument))) for argument in arguments]
+            )
         except SystemExit as stop:
             code = stop.code
         return Ended(code, *capsys.readouterr())
+
     return call
 
 
@@ -81,17 +114,19 @@ def no_tensorflow(monkeypatch):
 @pytest.fixture
 def select(call, tmp_path, monkeypatch):
     """Calls INCV.py with these flags, without networks."""
+
     def select(*flags, results_dir=tmp_path):
         monkeypatch.setattr("noisylabels.selection.processes.Trainers", Halves)
         ended = call("INCV", *flags, "--results_dir", results_dir)
         assert (ended.code, ended.err) == (0, "")
+
     return select
 
 
 @pytest.fixture
 def train(call, tmp_path, monkeypatch):
-    """Calls INCV_main.py with these flags, until it selects or builds its networks: how it ended, and what it begins,
-    ("selection", its Experiment) or ("training", the inputs of the method).
+    """Calls INCV_main.py with these flags, until it selects or builds its networks: how it ended,
+    and what it begins, ("selection", its Experiment) or ("training", the inputs of the method).
     """
     from noisylabels.training import device, trainer
 
@@ -103,7 +138,9 @@ def train(call, tmp_path, monkeypatch):
 
     def build(method, inputs, *_, **__):
         begun.append(("training", inputs))
-        return SimpleNamespace(lr_schedule=None, held_out=[], hold_out=lambda _: None, prepare=lambda *_: None)
+        return SimpleNamespace(
+            lr_schedule=None, held_out=[], hold_out=lambda _: None, prepare=lambda *_: None
+        )
 
     def stop(method, is_clean, augmentation, learning_rate, jit_compile, on_event):
         told.append((augmentation, learning_rate, jit_compile))
@@ -118,13 +155,15 @@ def train(call, tmp_path, monkeypatch):
         begun.clear(), told.clear()
         ended = call("INCV_main", *flags, "--results_dir", tmp_path)
         return ended, *(begun or [None])
+
     train.told = told
     return train
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
-    """The results folder of a script's quick run, and how the call ended: finished(script). To be looked at only.
+    """The results folder of a script's quick run, and how the call ended: finished(script). To be
+    looked at only.
 
     Of several processes that test the one that needs it first runs the script.
     """
@@ -139,19 +178,24 @@ def finished(tmp_path_factory):
             if not how.exists():
                 how.write_text(json.dumps(shell(script, *QUICK[script], "--results_dir", folder)))
         return folder, Ended(*json.loads(how.read_text()))
+
     return finished
 
 
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
-    """The folder and contents of a tiny CIFAR-10, with the loader told of its size; load it from tmp_path."""
+    """The folder and contents of a tiny CIFAR-10, with the loader told of its size; load it from
+    tmp_path.
+    """
     monkeypatch.setattr(cifar, "LAYOUTS", TINY)
     return write_tiny(tmp_path, "cifar10")
 
 
 @pytest.fixture
 def server(monkeypatch):
-    """A local server; serve(payload) makes it the home of cifar10, and the true archive is what `true` says."""
+    """A local server; serve(payload) makes it the home of cifar10, and the true archive is what
+    `true` says.
+    """
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.requests, server.breaks, server.status = [], [], 200
         server.hold = threading.Event()  # what the bodies wait for
@@ -166,7 +210,7 @@ def server(monkeypatch):
         server.serve = serve
         serve(archive(published()))
         monkeypatch.setattr(cifar, "LAYOUTS", TINY)
-        monkeypatch.setattr(download, "RETRIES", 0)      # each waits for seconds
+        monkeypatch.setattr(download, "RETRIES", 0)  # each waits for seconds
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
@@ -176,14 +220,29 @@ def server(monkeypatch):
 
 @pytest.fixture
 def digits(tmp_path):
-    """A results folder: INCV with two seeds (and a third unfinished), Standard with one, of sym 0.5."""
+    """A results folder: INCV with two seeds (and a third unfinished), Standard with one, of sym
+    0.5.
+    """
     folder = tmp_path / "digits/sym/0.5"
-    write_training(folder, "incv", [0.5, 0.96, 0.90], [0.5, 0.92, 0.86], {"kept": 64, "kept_precision_1": 0.9,
-                                                                          "kept_precision_2": 0.8})
+    write_training(
+        folder,
+        "incv",
+        [0.5, 0.96, 0.90],
+        [0.5, 0.92, 0.86],
+        {"kept": 64, "kept_precision_1": 0.9, "kept_precision_2": 0.8},
+    )
     write_training(folder / "seed1", "incv", [0.5, 0.94, 0.94], [0.5, 0.94, 0.94])
-    arguments = {"dataset": "digits", "data": "a", "recipe": "digits", **RECIPES["digits"]["main"].values, "epochs": 3}
+    arguments = {
+        "dataset": "digits",
+        "data": "a",
+        "recipe": "digits",
+        **RECIPES["digits"]["main"].values,
+        "epochs": 3,
+    }
     for path in (folder, folder / "seed1"):
-        (path / "incv_training.json").write_text(json.dumps({"arguments": arguments, "sessions": [], "finished": True}))
+        (path / "incv_training.json").write_text(
+            json.dumps({"arguments": arguments, "sessions": [], "finished": True})
+        )
     write_training(folder / "seed2", "incv", [0.1], [0.1], finished=False)
     write_training(folder, "standard", [0.5, 0.7, 0.6])
     return tmp_path

@@ -1,4 +1,7 @@
-"""A Dask scheduler with workers in processes of their own, on loopback addresses, as on several machines."""
+"""A Dask scheduler with workers in processes of their own, on loopback addresses, as on several
+machines.
+"""
+
 import contextlib
 import os
 import re
@@ -8,13 +11,13 @@ import time
 from pathlib import Path
 
 PYTHON = [sys.executable, "-m"]
-FAKE = "import sys; exec(sys.argv[-1])"         # a script that runs the code it is given, whatever else it is told
+FAKE = "import sys; exec(sys.argv[-1])"  # a script that runs its last argument as code
 SEES = """
 import json, os, sys
 if "WRONG" in os.environ:
     sys.exit("sweep.py: error: " + os.environ["WRONG"])
 print(json.dumps({"the code": os.environ.get("CODE", "1"), "the data set": "2"}))
-"""                                             # in the place of sweep.py: what a worker sees, or what is wrong
+"""  # in the place of sweep.py: what a worker sees, or what is wrong
 
 
 def write_scripts(root):
@@ -29,7 +32,7 @@ def soon(question):
     deadline = time.monotonic() + 60
     while not (answer := question()):
         assert time.monotonic() < deadline
-        time.sleep(.02)
+        time.sleep(0.02)
     return answer
 
 
@@ -49,23 +52,40 @@ class Scheduler(contextlib.ExitStack):
         self.folder, self.workers = Path(folder), {}
 
     def __enter__(self):
-        self.scheduler = self._process("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0",
-                                       "--no-dashboard")
+        self.scheduler = self._process(
+            "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"
+        )
         self.address = line_with(self.scheduler.stderr, r"Scheduler at: +(tcp://\S+)")[1]
         return self
 
     def add(self, host, *flags, **environment):
         """Adds a worker at a loopback address; its process."""
-        worker = self._process("distributed.cli.dask_worker", self.address, "--host", host, "--nthreads", "1",
-                               "--no-dashboard", "--no-nanny", "--local-directory", str(self.folder), *flags,
-                               **environment)
+        worker = self._process(
+            "distributed.cli.dask_worker",
+            self.address,
+            "--host",
+            host,
+            "--nthreads",
+            "1",
+            "--no-dashboard",
+            "--no-nanny",
+            "--local-directory",
+            str(self.folder),
+            *flags,
+            **environment,
+        )
         self.workers[line_with(worker.stderr, r"Start worker at: +(tcp://\S+)")[1]] = worker
         line_with(worker.stderr, "Starting established connection")
         return worker
 
     def _process(self, module, *flags, **environment):
-        process = subprocess.Popen([*PYTHON, module, *flags], cwd=self.folder, env={**os.environ, **environment},
-                                   stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [*PYTHON, module, *flags],
+            cwd=self.folder,
+            env={**os.environ, **environment},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         self.callback(process.communicate)
         self.callback(process.kill)
         return process

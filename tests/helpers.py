@@ -1,4 +1,7 @@
-"""What tests share: calling the scripts as a user does, looking at what they wrote, small results, tiny data sets."""
+"""What tests share: calling the scripts as a user does, looking at what they wrote, small results,
+tiny data sets.
+"""
+
 import contextlib
 import io
 import json
@@ -26,15 +29,20 @@ from utils import load_dataset
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = ["--architecture", "MLP", "--batch_size", "128", "--threads", "1"]
 SELECTING = [*SMALL, "--INCV_epochs", "5", "--INCV_iter", "2", "--parallel_halves", "off"]
-QUICK = {                               # settings for whole runs of the scripts: seconds, after TensorFlow's start
+QUICK = {  # settings for whole runs of the scripts: seconds, after TensorFlow's start
     "INCV": SELECTING,
     "INCV_main": [*SELECTING, "--epochs", "12"],
     "Verify_Theory": [*SMALL, "--epochs", "8", "--noise_ratio", "0.2", "0.5"],
 }
 SCRIPTS = tuple(QUICK)
-SELECTION = "digits/sym/0.5/digits_sym0.5_INCV_results.csv"            # where INCV writes it, by default
-NO_NETWORK = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https")}      # nobody listens there
-ARRAYS = {"state0": np.arange(6.).reshape(2, 3), "training": np.array('[0, "1a", []]')}         # a checkpoint
+SELECTION = "digits/sym/0.5/digits_sym0.5_INCV_results.csv"  # where INCV writes it, by default
+NO_NETWORK = {
+    f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https")
+}  # nobody listens there
+ARRAYS = {
+    "state0": np.arange(6.0).reshape(2, 3),
+    "training": np.array('[0, "1a", []]'),
+}  # a checkpoint
 
 
 class Ended(NamedTuple):
@@ -46,10 +54,19 @@ class Ended(NamedTuple):
 
 
 def start(script, *arguments, **keywords):
-    """Starts a script in a process of its own: without network, GPU, or byte code that is written."""
-    environment = {**os.environ, **NO_NETWORK, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.Popen([sys.executable, ROOT / f"{script}.py", *map(str, arguments)], env=environment, text=True,
-                            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **keywords})
+    """Start a script in a process of its own, without network, GPU or written byte code."""
+    environment = {
+        **os.environ,
+        **NO_NETWORK,
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return subprocess.Popen(
+        [sys.executable, ROOT / f"{script}.py", *map(str, arguments)],
+        env=environment,
+        text=True,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **keywords},
+    )
 
 
 def end(process, timeout):
@@ -63,7 +80,9 @@ def end(process, timeout):
 
 def run_command(script, *arguments):
     """Calls a script that ends within seconds; what subprocess.run returns."""
-    return subprocess.run([sys.executable, ROOT / script, *map(str, arguments)], capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, ROOT / script, *map(str, arguments)], capture_output=True, text=True
+    )
 
 
 def shell(script, *arguments, timeout=300, **keywords):
@@ -77,7 +96,7 @@ def assert_is_one_line(ended, pattern):
     assert re.match(r"\w+\.py: error: ", ended.err) and re.search(pattern, ended.err), ended.err
 
 
-CPU = {"device": "CPU", "threads": 1}     # what a session's start returns
+CPU = {"device": "CPU", "threads": 1}  # what a session's start returns
 HOLDER = """
 import json, sys
 from noisylabels.runs.run import Run
@@ -91,9 +110,17 @@ with run.session(dict):
 
 @contextlib.contextmanager
 def held(folder, name="INCV", arguments=None):
-    """A run while another process holds it: yields that process. It finishes the run for a line, and ends killed."""
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER, folder, name, json.dumps(arguments or {})], cwd=ROOT,
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    """A run while another process holds it: yields that process.
+
+    It finishes the run for a line, and ends killed.
+    """
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, folder, name, json.dumps(arguments or {})],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert holder.stdout.readline() == "ready\n"
         yield holder
@@ -146,12 +173,16 @@ def assert_all_have_ended(folder):
     deadline = time.monotonic() + 10
     while left := processes(folder):
         assert time.monotonic() < deadline, left
-        time.sleep(.02)
+        time.sleep(0.02)
 
 
 def files_in(folder):
     """{path relative to folder: content} of all files beneath it."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in Path(folder).rglob("*")
+        if path.is_file()
+    }
 
 
 def record_of(folder, name):
@@ -163,28 +194,43 @@ def weights(content):
     import h5py
 
     arrays = {}
-    with h5py.File(io.BytesIO(zipfile.ZipFile(io.BytesIO(content)).read("model.weights.h5"))) as file:
-        file.visititems(lambda path, item: arrays.update({path: item[()].tobytes()} if hasattr(item, "dtype") else {}))
+    with h5py.File(
+        io.BytesIO(zipfile.ZipFile(io.BytesIO(content)).read("model.weights.h5"))
+    ) as file:
+        file.visititems(
+            lambda path, item: arrays.update(
+                {path: item[()].tobytes()} if hasattr(item, "dtype") else {}
+            )
+        )
     return arrays
 
 
 def results_in(folder):
     """`files_in`, without what may differ between two runs of the same arguments.
 
-    That is times, sessions and the revision, and so runs.md; digests of networks, whose files hold the date; locks, and
-    the pictures that a killed process was drawing.
+    That is times, sessions and the revision, and so runs.md; digests of networks, whose files hold
+    the date; locks, and the pictures that a killed process was drawing.
     """
+
     def timeless(path, content):
         if path.endswith(".csv"):
             frame = pd.read_csv(io.BytesIO(content), dtype=str)
             return frame.drop(columns=["seconds", "git"], errors="ignore").to_csv()
         if path.endswith(".json") and isinstance(json.loads(content), dict):
-            return {name: value for name, value in json.loads(content).items() if name not in ("sessions", "files")}
+            return {
+                name: value
+                for name, value in json.loads(content).items()
+                if name not in ("sessions", "files")
+            }
         if path.endswith(".keras"):
             return weights(content)
         return content
-    return {path: timeless(path, content) for path, content in files_in(folder).items()
-            if not path.endswith((".lock", ".part.png", "runs.md"))}
+
+    return {
+        path: timeless(path, content)
+        for path, content in files_in(folder).items()
+        if not path.endswith((".lock", ".part.png", "runs.md"))
+    }
 
 
 def mutated(content, rng):
@@ -192,42 +238,72 @@ def mutated(content, rng):
     content = bytearray(content)
     for position in rng.integers(len(content), size=rng.integers(1, 4)):
         content[position] = rng.integers(256)
-    start, lost, new = rng.integers(len(content)), rng.integers(3), rng.integers(256, size=rng.integers(3))
-    content[start:start + lost] = new.astype(np.uint8).tobytes()
+    start, lost, new = (
+        rng.integers(len(content)),
+        rng.integers(3),
+        rng.integers(256, size=rng.integers(3)),
+    )
+    content[start : start + lost] = new.astype(np.uint8).tobytes()
     return bytes(content)
 
 
-# --------------------------------------------------------------------------------------------------- a report's results
+# ------------------------------------------------------------------------------- a report's results
 
 
 def names(paths):
     return [path.name for path in paths]
 
 
-def write_training(folder, method, accuracies, second=None, own=None, finished=True, recipe="digits"):
+def write_training(
+    folder, method, accuracies, second=None, own=None, finished=True, recipe="digits"
+):
     """A method's training and result CSVs, in the layout of INCV_main.py."""
     folder.mkdir(parents=True, exist_ok=True)
-    frame = pd.DataFrame({"epoch": range(1, len(accuracies) + 1), "learning_rate": 0.001, "loss": 1.0, "accuracy": 0.5,
-                          "test_accuracy_1": accuracies, "test_accuracy_2": second, "seconds": 1.0, **(own or {})})
+    frame = pd.DataFrame(
+        {
+            "epoch": range(1, len(accuracies) + 1),
+            "learning_rate": 0.001,
+            "loss": 1.0,
+            "accuracy": 0.5,
+            "test_accuracy_1": accuracies,
+            "test_accuracy_2": second,
+            "seconds": 1.0,
+            **(own or {}),
+        }
+    )
     frame.to_csv(folder / f"{method}_training.csv", index=False)
     if finished:
         curves = {"1": frame.test_accuracy_1, "2": frame.test_accuracy_2}
         if second is None:
             del curves["2"]
         curves["mean"] = pd.DataFrame(curves).mean(axis=1)
-        scores = [{"network": name, "last": curve.iloc[-1], "last10": curve.iloc[-10:].mean(), "best": curve.max(),
-                   "recipe": recipe} for name, curve in curves.items()]
+        scores = [
+            {
+                "network": name,
+                "last": curve.iloc[-1],
+                "last10": curve.iloc[-10:].mean(),
+                "best": curve.max(),
+                "recipe": recipe,
+            }
+            for name, curve in curves.items()
+        ]
         pd.DataFrame(scores).to_csv(folder / f"{method}_result.csv", index=False)
 
 
-# ------------------------------------------------------------------------------------------ data sets of a few images
+# ------------------------------------------------------------------------ data sets of a few images
 
-# The published layouts with images of 2x2 pixels and few rows; everything else is as it is for the real files.
+# The published layouts with images of 2x2 pixels and few rows; everything else is as it is for the
+# real files.
 TINY = {
     "cifar10": replace(
-        LAYOUTS["cifar10"], train={"data_batch_1": 4, "data_batch_2": 3}, test={"test_batch": 5}, image=(3, 2, 2)
+        LAYOUTS["cifar10"],
+        train={"data_batch_1": 4, "data_batch_2": 3},
+        test={"test_batch": 5},
+        image=(3, 2, 2),
     ),
-    "cifar100": replace(LAYOUTS["cifar100"], train={"train": 30}, test={"test": 6}, image=(3, 2, 2)),
+    "cifar100": replace(
+        LAYOUTS["cifar100"], train={"train": 30}, test={"test": 6}, image=(3, 2, 2)
+    ),
 }
 
 
@@ -244,7 +320,11 @@ def _python2(value, memo):
     match value:
         case bytes():
             short = len(value) < 256
-            return (b"U" + bytes([len(value)]) if short else b"T" + struct.pack("<I", len(value))) + value + put()
+            return (
+                (b"U" + bytes([len(value)]) if short else b"T" + struct.pack("<I", len(value)))
+                + value
+                + put()
+            )
         case int():
             if 0 <= value < 65536:
                 return b"K" + bytes([value]) if value < 256 else b"M" + struct.pack("<H", value)
@@ -252,16 +332,38 @@ def _python2(value, memo):
         case list():
             return b"]" + put() + b"(" + b"".join(_python2(item, memo) for item in value) + b"e"
         case dict():
-            return b"}" + put() + b"(" + b"".join(_python2(x, memo) for item in value.items() for x in item) + b"u"
+            return (
+                b"}"
+                + put()
+                + b"("
+                + b"".join(_python2(x, memo) for item in value.items() for x in item)
+                + b"u"
+            )
         case np.ndarray():
             start = b"cnumpy.core.multiarray\n_reconstruct\n" + put() + b"cnumpy\nndarray\n" + put()
             start += b"K\x00\x85U\x01b\x87R" + put() + b"(K\x01"
             shape = b"".join(_python2(n, memo) for n in value.shape) + bytes([0x84 + value.ndim])
-            dtype = b"cnumpy\ndtype\n" + put() + b"U\x02" + value.dtype.str[1:].encode() + b"K\x00K\x01\x87R" + put()
-            dtype += b"(K\x03U\x01" + value.dtype.str[:1].encode() + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+            dtype = (
+                b"cnumpy\ndtype\n"
+                + put()
+                + b"U\x02"
+                + value.dtype.str[1:].encode()
+                + b"K\x00K\x01\x87R"
+                + put()
+            )
+            dtype += (
+                b"(K\x03U\x01"
+                + value.dtype.str[:1].encode()
+                + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+            )
             fortran = value.flags.f_contiguous and not value.flags.c_contiguous
             return (
-                start + shape + dtype + (b"\x88" if fortran else b"\x89") + _python2(value.tobytes("A"), memo) + b"tb"
+                start
+                + shape
+                + dtype
+                + (b"\x88" if fortran else b"\x89")
+                + _python2(value.tobytes("A"), memo)
+                + b"tb"
             )
     raise TypeError(type(value))
 
@@ -281,7 +383,7 @@ def contents(layout, seed=0):
 
 
 def write_tiny(data_dir, name):
-    """Write the tiny version of a data set in its published layout; its folder and its contents()."""
+    """Write the tiny version of a data set as published; return its folder and contents()."""
     folder, files = data_dir / TINY[name].folder, contents(TINY[name])
     folder.mkdir(parents=True)
     for file, content in files.items():

@@ -1,4 +1,7 @@
-"""Finished runs with their records, as the scripts leave them, for the report; and that its figures are whole."""
+"""Finished runs with their records, as the scripts leave them, for the report; and that its figures
+are whole.
+"""
+
 import json
 
 import pandas as pd
@@ -7,10 +10,16 @@ from helpers import write_training
 from noisylabels import theory
 from noisylabels.noise import transition_matrix
 from noisylabels.recipes import RECIPES
-from noisylabels.report.draw import over_seeds
+from noisylabels.report.aggregate import over_seeds
 from noisylabels.report.read import VERIFY_COLUMNS
 
-NOISE = {"noise_pattern": "sym", "noise_ratio": 0.5, "assumed_pattern": "sym", "dataset": "digits", "data": "a"}
+NOISE = {
+    "noise_pattern": "sym",
+    "noise_ratio": 0.5,
+    "assumed_pattern": "sym",
+    "dataset": "digits",
+    "data": "a",
+}
 INCV = {"recipe": "digits", **RECIPES["digits"]["INCV"].values, "INCV_iter": 4, "top_k": 1, **NOISE}
 
 
@@ -19,45 +28,84 @@ def write_record(folder, name, arguments, seconds=(2.5,), finished=True, **resul
     folder.mkdir(parents=True, exist_ok=True)
     of_all = {"git": "abc", "versions": {"keras": "3"}, "hardware": {"device": "CPU", "threads": 2}}
     sessions = [{"seconds": value, **of_all} for value in seconds]
-    content = {"arguments": arguments, "sessions": sessions, "finished": finished, "results": results}
+    content = {
+        "arguments": arguments,
+        "sessions": sessions,
+        "finished": finished,
+        "results": results,
+    }
     (folder / f"{name}.json").write_text(json.dumps(content))
 
 
 def write_run(folder, method, accuracy, seed=0, epochs=40, selection=None, final=None, **arguments):
-    """A finished training with its record: the recipe of digits as it stands, but for the arguments.
+    """A finished training with its record: the recipe of digits as it stands, but for the
+    arguments.
 
     final: (final, validated, steps) of its results, which files of before do not have.
     """
     write_training(folder, method, [accuracy] * epochs)
     if final:
         path = folder / f"{method}_result.csv"
-        pd.read_csv(path).assign(**dict(zip(("final", "validated", "steps"), final))).to_csv(path, index=False)
-    record = {"recipe": "digits", **RECIPES["digits"]["main"].values, **NOISE, "seed": seed, "epochs": epochs,
-              "method": method, "selection": selection, **arguments}
+        pd.read_csv(path).assign(**dict(zip(("final", "validated", "steps"), final))).to_csv(
+            path, index=False
+        )
+    record = {
+        "recipe": "digits",
+        **RECIPES["digits"]["main"].values,
+        **NOISE,
+        "seed": seed,
+        "epochs": epochs,
+        "method": method,
+        "selection": selection,
+        **arguments,
+    }
     write_record(folder, f"{method}_training", record, last=accuracy)
 
 
 def write_selection(folder, LP, LR, **arguments):
     """A finished selection, with its record if there are arguments."""
     folder.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame({"iteration": range(1, len(LP) + 1), "LP": LP, "LR": LR, "eps": 0.5, "selected": 600, "candidate": 300,
-                  "removed": 100}).to_csv(folder / "INCV_iterations.csv", index=False)
+    pd.DataFrame(
+        {
+            "iteration": range(1, len(LP) + 1),
+            "LP": LP,
+            "LR": LR,
+            "eps": 0.5,
+            "selected": 600,
+            "candidate": 300,
+            "removed": 100,
+        }
+    ).to_csv(folder / "INCV_iterations.csv", index=False)
     if arguments:
         write_record(folder, "INCV", INCV | arguments)
 
 
 def write_verify(folder, pattern, ratio, c=10, seed=0, **arguments):
-    """A finished Verify_Theory that came out as the theory says, with its record if there are arguments."""
+    """A finished Verify_Theory that came out as the theory says, with its record if there are
+    arguments.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     T = transition_matrix(pattern, ratio, c)
     scores = theory.test_accuracy(T), theory.label_precision(T), theory.label_recall(T)
-    pd.DataFrame([[pattern, ratio, seed, *scores, *scores, 0.9]], columns=[
-        "pattern", "ratio", "seed", *VERIFY_COLUMNS]).to_csv(folder / "Verify_Theory.csv", index=False)
+    pd.DataFrame(
+        [[pattern, ratio, seed, *scores, *scores, 0.9]],
+        columns=["pattern", "ratio", "seed", *VERIFY_COLUMNS],
+    ).to_csv(folder / "Verify_Theory.csv", index=False)
     pd.DataFrame(T).to_csv(folder / "Verify_Theory_M.csv")
     if arguments:
         of_it = {"noise_pattern": pattern, "noise_ratio": ratio, "seed": seed}
-        write_record(folder, "Verify_Theory", {"recipe": "digits", **RECIPES["digits"]["verify"].values,
-                                               "dataset": "digits", "data": "a"} | of_it | arguments)
+        write_record(
+            folder,
+            "Verify_Theory",
+            {
+                "recipe": "digits",
+                **RECIPES["digits"]["verify"].values,
+                "dataset": "digits",
+                "data": "a",
+            }
+            | of_it
+            | arguments,
+        )
 
 
 def band(*columns):
@@ -68,4 +116,9 @@ def band(*columns):
 def assert_nothing_is_clipped(figure):
     figure.draw_without_rendering()
     drawn, page = figure.get_tightbbox(), figure.bbox_inches
-    assert drawn.x0 >= -.01 and drawn.y0 >= -.01 and drawn.x1 <= page.x1 + .01 and drawn.y1 <= page.y1 + .01
+    assert (
+        drawn.x0 >= -0.01
+        and drawn.y0 >= -0.01
+        and drawn.x1 <= page.x1 + 0.01
+        and drawn.y1 <= page.y1 + 0.01
+    )

@@ -1,4 +1,7 @@
-"""What is wrong with a person's own images: one line that says what to do, and nothing half-written."""
+"""What is wrong with a person's own images: one line that says what to do, and nothing
+half-written.
+"""
+
 import os
 import resource
 import struct
@@ -29,7 +32,8 @@ def complaint(path, **options):
     return message
 
 
-# ------------------------------------------------------------------------------------------------------------- folders
+# ------------------------------------------------------------------------------------------ folders
+
 
 def test_nothing_there(tmp_path):
     assert "give a folder" in complaint(tmp_path / "missing")
@@ -37,14 +41,16 @@ def test_nothing_there(tmp_path):
     assert "give a folder" in complaint(tmp_path / "images.zip")
     for name in ("gone.csv", "gone.npz"):
         assert "no existing data set" in complaint(tmp_path / name)
-    os.mkfifo(tmp_path / "pipe.csv")                        # opening it would wait forever
+    os.mkfifo(tmp_path / "pipe.csv")  # opening it would wait forever
     with pytest.raises(UserError, match="no existing data set"):
         images.load(tmp_path / "pipe.csv")
 
 
 def test_an_empty_folder(tmp_path):
     (tmp_path / "own").mkdir()
-    assert "holds no images: put those of each class into a folder of its own" in complaint(tmp_path / "own")
+    assert "holds no images: put those of each class into a folder of its own" in complaint(
+        tmp_path / "own"
+    )
     (tmp_path / "own" / "a").mkdir()
     picture(tmp_path / "own" / "loose.png")
     assert "holds no images" in complaint(tmp_path / "own")
@@ -53,7 +59,7 @@ def test_an_empty_folder(tmp_path):
 def test_one_class(tmp_path):
     class_folders(tmp_path / "own", a=5)
     assert "one class only, a: give images of two or more" in complaint(tmp_path / "own")
-    (tmp_path / "own" / "b").mkdir()                        # empty
+    (tmp_path / "own" / "b").mkdir()  # empty
     assert "one class only, a" in complaint(tmp_path / "own")
 
 
@@ -63,7 +69,9 @@ def test_too_many_classes(tmp_path, monkeypatch):
     assert "has 4 classes, such as a, b, c, more than 3" in complaint(tmp_path / "own")
 
 
-@pytest.mark.parametrize("name", ['a, "b"\nc', "tab\tulator", "line\u2028separator", b"not UTF-8 \xff"])
+@pytest.mark.parametrize(
+    "name", ['a, "b"\nc', "tab\tulator", "line\u2028separator", b"not UTF-8 \xff"]
+)
 def test_names_of_classes_that_cannot_be_shown(name, tmp_path):
     class_folders(tmp_path / "own", b=5)
     folder = os.path.join(os.fsencode(tmp_path / "own"), os.fsencode(name))
@@ -97,25 +105,34 @@ def test_train_without_test(tmp_path):
     assert "no images to test on" in complaint(tmp_path / "own")
 
 
-@pytest.mark.parametrize("parts", [("Test", "Train"), ("Testing", "Training"), ("test", "val"),
-                                   ("TRAIN", "other", "test")])
+@pytest.mark.parametrize(
+    "parts",
+    [("Test", "Train"), ("Testing", "Training"), ("test", "val"), ("TRAIN", "other", "test")],
+)
 def test_parts_by_other_names(parts, tmp_path):
     """They are not taken for classes, unless they hold images themselves."""
     for k, part in enumerate(parts):
         if k:
             class_folders(tmp_path / "own" / part, a=3, b=3)
         else:
-            class_folders(tmp_path / "own", **{part: 3})            # images that nobody has labelled
+            class_folders(tmp_path / "own", **{part: 3})  # images that nobody has labelled
     message = complaint(tmp_path / "own")
     assert f"some folders hold images ({parts[0]}/), others hold folders of images (" in message
     assert f"({'/, '.join(parts[1:])}/ with a, b)" in message
     assert "call what to train on train/ and what to test on test/" in message
     class_folders(tmp_path / "classes", Training=5, Testing=5, val=5)
-    with pytest.warns(UserWarning, match="classes called Testing, Training, val, as parts of a data set are: if they"):
-        assert images.load(tmp_path / "classes", report=str).classes == ("Testing", "Training", "val")
+    with pytest.warns(
+        UserWarning,
+        match="classes called Testing, Training, val, as parts of a data set are: if they",
+    ):
+        assert images.load(tmp_path / "classes", report=str).classes == (
+            "Testing",
+            "Training",
+            "val",
+        )
 
 
-@pytest.mark.parametrize("share", [.01, .9])
+@pytest.mark.parametrize("share", [0.01, 0.9])
 def test_a_share_that_cannot_be_of_all_classes(share, tmp_path):
     class_folders(tmp_path / "own", a=6, b=6, c=6)
     assert "argument --test_split: " in complaint(tmp_path / "own", test_split=share)
@@ -129,23 +146,35 @@ def test_flags_that_do_nothing(tmp_path):
 def test_a_folder_that_cannot_be_entered(tmp_path):
     class_folders(tmp_path / "own", a=6, b=6)
     (tmp_path / "own" / "a").chmod(0)
-    if not os.access(tmp_path / "own" / "a", os.R_OK):      # root enters all the same
+    if not os.access(tmp_path / "own" / "a", os.R_OK):  # root enters all the same
         with pytest.raises(UserError, match="cannot read the folder"):
             images.load(tmp_path / "own")
     (tmp_path / "own" / "a").chmod(0o755)
 
 
-# --------------------------------------------------------------------------------------------- files that are no images
+# ------------------------------------------------------------------------- files that are no images
+
 
 def bomb(path, side=20_000):
     """A PNG of 20,000 × 20,000 white points, 50 KB."""
+
     def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content))
+            + kind
+            + content
+            + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     packer = zlib.compressobj(1)
-    rows = b"".join(packer.compress(b"\0" + b"\xff" * (side // 8)) for _ in range(side)) + packer.flush()
+    rows = (
+        b"".join(packer.compress(b"\0" + b"\xff" * (side // 8)) for _ in range(side))
+        + packer.flush()
+    )
     header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
 
 
 def truncated(path):
@@ -165,32 +194,60 @@ DAMAGE = {
     "pipe.png": (os.mkfifo, "missing, or no file"),
     "float.tif": (lambda path: Image.new("F", (5, 5)).save(path), "32 bits a pixel"),
     "int.tif": (lambda path: Image.new("I", (5, 5)).save(path), "32 bits a pixel"),
-    "script.png": (lambda path: path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "no image of a"),
-    "bad\udcff.png": (lambda path: Image.new("L", (5, 5)).save(open(path, "wb"), "PNG"), "its name is not in UTF-8"),
+    "script.png": (
+        lambda path: path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
+        "no image of a",
+    ),
+    "bad\udcff.png": (
+        lambda path: Image.new("L", (5, 5)).save(open(path, "wb"), "PNG"),
+        "its name is not in UTF-8",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", DAMAGE)
 def test_files_that_cannot_be_read(name, tmp_path):
     """Each is listed and passed over, quickly and without taking memory."""
-    root, listed = class_folders(tmp_path / "own", a=15, b=15), tmp_path / "new" / "folder" / "unreadable.csv"
+    root, listed = (
+        class_folders(tmp_path / "own", a=15, b=15),
+        tmp_path / "new" / "folder" / "unreadable.csv",
+    )
     whole = images.load(root, report=str)
     make, reason = DAMAGE[name]
-    make(root / "a" / f"0{name}")                           # between 00.png and 01.png
+    make(root / "a" / f"0{name}")  # between 00.png and 01.png
     start, memory = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.warns(UserWarning, match="1 of 31 images cannot be read.*they are left out") as caught:
+    with pytest.warns(
+        UserWarning, match="1 of 31 images cannot be read.*they are left out"
+    ) as caught:
         data = images.load(root, report=str, unreadable=listed)
-    assert time.monotonic() - start < 10 and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 100_000
-    assert len(caught) == 1 and str(listed) in str(caught[0].message) and "\n" not in str(caught[0].message)
+    assert (
+        time.monotonic() - start < 10
+        and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 100_000
+    )
+    assert (
+        len(caught) == 1
+        and str(listed) in str(caught[0].message)
+        and "\n" not in str(caught[0].message)
+    )
     header, line = listed.read_text().splitlines()
-    assert header == "file,reason" and line.startswith(f"a/0{name}".replace("\udcff", "\\udcff")) and reason in line
-    assert len(data.given) == len(data.x_train) == len(data.files) and len(data.y_test) == len(data.x_test)
+    assert (
+        header == "file,reason"
+        and line.startswith(f"a/0{name}".replace("\udcff", "\\udcff"))
+        and reason in line
+    )
+    assert len(data.given) == len(data.x_train) == len(data.files) and len(data.y_test) == len(
+        data.x_test
+    )
     assert len(data.x_train) + len(data.x_test) == 30
     shades = {file: image[0, 0, 0] for file, image in zip(whole.files, whole.x_train)}
-    assert all((image == shades[file]).all() for file, image in zip(data.files, data.x_train) if file in shades)
+    assert all(
+        (image == shades[file]).all()
+        for file, image in zip(data.files, data.x_train)
+        if file in shades
+    )
     (root / "a" / f"0{name}").unlink()
     images.load(root, report=str, unreadable=listed)
-    assert not listed.exists()                              # it would tell of files that are mended
+    assert not listed.exists()  # it would tell of files that are mended
 
 
 def test_too_many_that_cannot_be_read(tmp_path):
@@ -200,10 +257,13 @@ def test_too_many_that_cannot_be_read(tmp_path):
     with pytest.raises(UserError) as error:
         images.load(root, report=str, unreadable=listed)
     message = str(error.value)
-    assert "2 of 32 images cannot be read" in message and f"all are in {listed}; more than 5 %: repair or" in message
+    assert (
+        "2 of 32 images cannot be read" in message
+        and f"all are in {listed}; more than 5 %: repair or" in message
+    )
     assert "'a/0.png' (no image" in message and len(message.splitlines()) == 1
     assert len(listed.read_text().splitlines()) == 3 and len(list(tmp_path.iterdir())) == 2
-    assert "2 of 32 images cannot be read" in complaint(root)       # without a place for the list
+    assert "2 of 32 images cannot be read" in complaint(root)  # without a place for the list
 
 
 def test_a_list_that_cannot_be_written(tmp_path):
@@ -219,7 +279,9 @@ def test_a_class_that_would_vanish(tmp_path):
     root, listed = class_folders(tmp_path / "own", a=30, b=30, c=2), tmp_path / "unreadable.csv"
     for file in (root / "c").iterdir():
         file.write_text("text")
-    with pytest.raises(UserError, match="2 of 62 images.*none would be left to train on of c: repair"):
+    with pytest.raises(
+        UserError, match="2 of 62 images.*none would be left to train on of c: repair"
+    ):
         images.load(root, report=str, unreadable=listed)
     assert listed.exists()
 
@@ -229,7 +291,10 @@ def test_more_than_fits_into_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(image_files, "available_memory", lambda: 30 * 3 * 100 * 100)
     monkeypatch.setattr(image_files, "decode", lambda *_: pytest.fail("it began"))
     message = complaint(root, image_size=101)
-    assert "30 images of 101×101 need up to 0.9 MB of memory, 0.9 MB are free: give --image_size 100 or less" in message
+    assert (
+        "30 images of 101×101 need up to 0.9 MB of memory, 0.9 MB are free: give --image_size 100 "
+        "or less" in message
+    )
     monkeypatch.undo()
     monkeypatch.setattr(image_files, "available_memory", lambda: 30 * 3 * 100 * 100)
     assert images.load(root, image_size=100, report=lines.append).input_shape == (100, 100, 1)
@@ -238,33 +303,72 @@ def test_more_than_fits_into_memory(tmp_path, monkeypatch):
     assert complaint(root).endswith("give fewer images")
 
 
-# ----------------------------------------------------------------------------------------------------------------- CSV
+# ---------------------------------------------------------------------------------------------- CSV
 
 BAD_TABLES = {
-    "label missing": ("file,label\nx/00.png,a\nx/01.png\n", "line 3: 1 fields where the first line has 2"),
-    "label empty": ("file,label\nx/00.png,a\nx/01.png,\n", "line 3 has no label; add it, or remove the line"),
+    "label missing": (
+        "file,label\nx/00.png,a\nx/01.png\n",
+        "line 3: 1 fields where the first line has 2",
+    ),
+    "label empty": (
+        "file,label\nx/00.png,a\nx/01.png,\n",
+        "line 3 has no label; add it, or remove the line",
+    ),
     "label extra": ("file,label\nx/00.png,a,b\n", "line 2: 3 fields where the first line has 2"),
     "file empty": ("file,label\n,a\n", "line 2 has no file"),
     "y_true empty": ("file,label,y_true\nx/00.png,a,a\nx/01.png,b,\n", "line 3 has no y_true"),
-    "twice": ("file,label\nx/00.png,a\n./x/00.png,b\n", "line 3 names './x/00.png' again, after line 2"),
-    "address": ("file,label\nhttp://host/a.png,a\n", "line 2 names 'http://host/a.png'; give a path on this machine"),
+    "twice": (
+        "file,label\nx/00.png,a\n./x/00.png,b\n",
+        "line 3 names './x/00.png' again, after line 2",
+    ),
+    "address": (
+        "file,label\nhttp://host/a.png,a\n",
+        "line 2 names 'http://host/a.png'; give a path on this machine",
+    ),
     "above": ("file,label\nx/../../a.png,a\n", "without '..'"),
     "above, as on Windows": ("file,label\n..\\a.png,a\n", "without '..'"),
-    "other split": ("file,label,split\nx/00.png,a,val\n", "line 2 has 'val' as split; give train or test"),
-    "all to test on": ("file,label,split\nx/00.png,a,test\nx/01.png,b,test\n", "no images to train on"),
-    "class to test on": ("file,label,split\nx/00.png,a,train\nx/01.png,b,train\nx/02.png,c,test\n", "all images of c "),
+    "other split": (
+        "file,label,split\nx/00.png,a,val\n",
+        "line 2 has 'val' as split; give train or test",
+    ),
+    "all to test on": (
+        "file,label,split\nx/00.png,a,test\nx/01.png,b,test\n",
+        "no images to train on",
+    ),
+    "class to test on": (
+        "file,label,split\nx/00.png,a,train\nx/01.png,b,train\nx/02.png,c,test\n",
+        "all images of c ",
+    ),
     "one class": ("file,label,split\nx/00.png,a,train\nx/01.png,a,test\n", "one class only, a"),
-    "one class but in truth": ("file,label,split,y_true\nx/00.png,a,train,b\nx/01.png,a,test,a\n", "one class only"),
+    "one class but in truth": (
+        "file,label,split,y_true\nx/00.png,a,train,b\nx/01.png,a,test,a\n",
+        "one class only",
+    ),
     "line break": ('file,label\nx/00.png,"a, ""b""\nc"\nx/01.png,b\n', "rename it"),
     "no line": ("file,label\n", "holds no images: add a line for each"),
     "empty": ("", "no column file or path or"),
-    "no image column": ("name,label\n", "no column file or path or file_name or filename or filepath or image: choose "
-                                        "with --image_column one of name, label"),
-    "no label column": ("file,y\n", "no column label or class or given_label: choose with --label_column one of file"),
-    "two image columns": ("file,image,label\n", "several columns that fit (file, image): choose with --image_column"),
-    "two label columns": ("file,class,label\n", "several columns that fit (class, label): choose with --label_column"),
+    "no image column": (
+        "name,label\n",
+        "no column file or path or file_name or filename or filepath or image: choose "
+        "with --image_column one of name, label",
+    ),
+    "no label column": (
+        "file,y\n",
+        "no column label or class or given_label: choose with --label_column one of file",
+    ),
+    "two image columns": (
+        "file,image,label\n",
+        "several columns that fit (file, image): choose with --image_column",
+    ),
+    "two label columns": (
+        "file,class,label\n",
+        "several columns that fit (class, label): choose with --label_column",
+    ),
     "column twice": ("file,label,label\n", "several columns that fit (label, label)"),
-    "other separator": ("file;label\nx/00.png;a\n", "separates its columns by semicolons: save it with commas"),
+    "other separator": (
+        "file;label\nx/00.png;a\n",
+        "separates its columns by semicolons: save it with commas",
+    ),
     "open quote": ('file,label\nx/00.png,"a\n', "line 2: it is no CSV"),
     "zero": ("file,label\nx/00.png,\0\n", ""),
     "other encoding": ("file,label\nx/00.png,caf\udce9\n", "is not encoded in UTF-8"),
@@ -281,13 +385,24 @@ def test_bad_tables(case, tmp_path):
 
 def test_a_column_that_is_not_there(tmp_path):
     class_folders(tmp_path, x=4)
-    path = table(tmp_path / "own.csv", ("file", "label"), [(file, "ab"[k % 2]) for k, file in enumerate(FILES)])
-    assert "no column picture: choose with --image_column one of" in complaint(path, image_column="picture")
-    assert "no column kind: choose with --label_column one of" in complaint(path, label_column="kind")
+    path = table(
+        tmp_path / "own.csv",
+        ("file", "label"),
+        [(file, "ab"[k % 2]) for k, file in enumerate(FILES)],
+    )
+    assert "no column picture: choose with --image_column one of" in complaint(
+        path, image_column="picture"
+    )
+    assert "no column kind: choose with --label_column one of" in complaint(
+        path, label_column="kind"
+    )
 
 
 def test_files_of_a_csv_that_are_not_there(tmp_path):
     class_folders(tmp_path, x=4)
     rows = [(file, "ab"[k % 2]) for k, file in enumerate([*FILES, "x/04.png"])]
-    message = complaint(table(tmp_path / "own.csv", ("file", "label"), rows), test_split=.4)
-    assert "1 of 5 images cannot be read, such as 'x/04.png' (missing, or no file); more than 5 %" in message
+    message = complaint(table(tmp_path / "own.csv", ("file", "label"), rows), test_split=0.4)
+    assert (
+        "1 of 5 images cannot be read, such as 'x/04.png' (missing, or no file); more than 5 %"
+        in message
+    )

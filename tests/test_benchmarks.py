@@ -1,4 +1,5 @@
 """The benchmarks say what they measure: run small, or by their functions with known answers."""
+
 import json
 import re
 import subprocess
@@ -24,14 +25,18 @@ time.sleep(1)
 
 def benchmark(name, *flags):
     """What a benchmark prints."""
-    return subprocess.run([sys.executable, ROOT / "benchmarks" / f"{name}.py", *flags], text=True, check=True,
-                          capture_output=True).stdout
+    return subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / f"{name}.py", *flags],
+        text=True,
+        check=True,
+        capture_output=True,
+    ).stdout
 
 
 def test_memory_is_that_of_all_processes_together(tmp_path):
     script = tmp_path / "holds.py"
     script.write_text(HOLDS.format(held=200_000_000))
-    assert .4 < memory.peak_gb(script) < .5
+    assert 0.4 < memory.peak_gb(script) < 0.5
 
 
 def test_a_script_that_fails_has_no_peak(tmp_path):
@@ -43,23 +48,42 @@ def test_a_script_that_fails_has_no_peak(tmp_path):
 
 def test_what_a_sweep_costs():
     out = benchmark("scaling", "cost", "--runs", "2", "--tasks", "20")
-    assert re.search(r"^empty script: 0\.\d{3} s alone, \d\.\d{3} s as a run of a sweep\n"
-                     r"20 empty tasks: \d+\.\d s, \d+\.\d\d ms per task$", out, re.MULTILINE)
+    assert re.search(
+        r"^empty script: 0\.\d{3} s alone, \d\.\d{3} s as a run of a sweep\n"
+        r"20 empty tasks: \d+\.\d s, \d+\.\d\d ms per task$",
+        out,
+        re.MULTILINE,
+    )
 
 
 def test_so_many_gpus_are_done_when_the_last_of_them_is(tmp_path):
     """Four tasks of 1 s; two of them wait for one of 2 s."""
     first = Task("first", "x", [], tmp_path / "first.json", work=2)
-    tasks = [first, *(Task(f"t{k}", "x", [], tmp_path / f"{k}.json", needs=first if k < 2 else None, work=1)
-                      for k in range(4))]
-    assert [scaling.completion_time(tasks, gpus, lambda task: task.work) for gpus in (1, 2, 8)] == [6, 3, 3]
+    tasks = [
+        first,
+        *(
+            Task(f"t{k}", "x", [], tmp_path / f"{k}.json", needs=first if k < 2 else None, work=1)
+            for k in range(4)
+        ),
+    ]
+    assert [scaling.completion_time(tasks, gpus, lambda task: task.work) for gpus in (1, 2, 8)] == [
+        6,
+        3,
+        3,
+    ]
 
 
 def test_the_table_on_paper():
-    """160 tasks of the paper's table: one GPU works all the time, and no number of them is faster than a chain."""
+    """160 tasks of the paper's table: one GPU works all the time, and no number of them is faster
+    than a chain.
+    """
     out = benchmark("scaling", "paper")
-    rows = {int(row[0]): [float(cell) for cell in row[1:]] for row in
-            re.findall(r"^\| (\d+) \| ([\d.]+) h \| ([\d.]+) h \| ([\d.]+) h \| (\d+)% \|$", out, re.MULTILINE)}
+    rows = {
+        int(row[0]): [float(cell) for cell in row[1:]]
+        for row in re.findall(
+            r"^\| (\d+) \| ([\d.]+) h \| ([\d.]+) h \| ([\d.]+) h \| (\d+)% \|$", out, re.MULTILINE
+        )
+    }
     assert out.startswith("160 runs, ") and [*rows] == [1, 8, 64]
     assert rows[1][0] == rows[1][1] and rows[1][3] == 100
     assert all(row[0] >= max(row[1], row[2]) for row in rows.values())
@@ -69,6 +93,13 @@ def test_the_table_on_paper():
 def test_speed_compares_all_that_has_a_goal(tmp_path):
     out = benchmark("speed", "--repetitions", "1", "--data_dir", str(tmp_path))
     result = json.loads(out.splitlines()[-1])
-    assert [*result] == ["incv_epoch", "co_teaching_epoch", "digits_incv_epoch", "digits_co_teaching_epoch",
-                         "conv_bound_share", "train_images_per_s", "predict_images_per_s"]
+    assert [*result] == [
+        "incv_epoch",
+        "co_teaching_epoch",
+        "digits_incv_epoch",
+        "digits_co_teaching_epoch",
+        "conv_bound_share",
+        "train_images_per_s",
+        "predict_images_per_s",
+    ]
     assert all(result[name] > 1 for name in [*result][:4]) and 0 < result["conv_bound_share"] < 1.1

@@ -1,4 +1,7 @@
-"""The methods of two networks, by hand: what co-teaching and INCV keep of a batch, and decoupling's disagreement."""
+"""The methods of two networks, by hand: what co-teaching and INCV keep of a batch, and decoupling's
+disagreement.
+"""
+
 from functools import partial
 
 import keras
@@ -14,68 +17,118 @@ from noisylabels.methods.incv import candidate_batch_size, keep_count, warm_up_e
 from noisylabels.noise import Noise
 from noisylabels.training import optimizers
 
-# ---------------------------------------------------------------------------------------------------- co-teaching, INCV
+# -------------------------------------------------------------------------------- co-teaching, INCV
 
 
 def test_each_network_learns_from_what_the_other_keeps():
-    first, second = np.array([.1, .5, .2, .9]), np.array([.3, .05, .8, .4])
+    first, second = np.array([0.1, 0.5, 0.2, 0.9]), np.array([0.3, 0.05, 0.8, 0.4])
     kept = smallest(first, 2).numpy(), smallest(second, 2).numpy()
     assert set(kept[0]) == {0, 2} and set(kept[1]) == {0, 1}
-    assert first[kept[1]].mean() == pytest.approx(.30) and second[kept[0]].mean() == pytest.approx(.55)
+    assert first[kept[1]].mean() == pytest.approx(0.30) and second[kept[0]].mean() == pytest.approx(
+        0.55
+    )
 
 
 def test_equal_losses_are_kept_in_the_order_of_the_batch():
     assert smallest(np.ones(5), 3).numpy().tolist() == [0, 1, 2]
 
 
-@pytest.mark.parametrize("epoch, tau, expected", [
-    (0, .5, 1), (5, .5, .75), (10, .5, .5), (199, .5, .5), (9, 0, 1), (50, 1, 0)])
+@pytest.mark.parametrize(
+    "epoch, tau, expected",
+    [(0, 0.5, 1), (5, 0.5, 0.75), (10, 0.5, 0.5), (199, 0.5, 0.5), (9, 0, 1), (50, 1, 0)],
+)
 def test_remember_rate(epoch, tau, expected):
     assert remember_rate(epoch, tau) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("epochs, epoch, expected", [
-    (200, 5, 96), (200, 10, 64), (40, 5, 96), (10, 2, 102), (10, 5, 64), (1, 0, 128)])
-def test_co_teaching_keeps_by_the_true_ratio_and_shortens_its_ramp_only_in_short_trainings(epochs, epoch, expected):
-    method = toy("co_teaching", noise_ratio=.5, epochs=epochs, batch_size=128)
+@pytest.mark.parametrize(
+    "epochs, epoch, expected",
+    [(200, 5, 96), (200, 10, 64), (40, 5, 96), (10, 2, 102), (10, 5, 64), (1, 0, 128)],
+)
+def test_co_teaching_keeps_by_the_true_ratio_and_shortens_its_ramp_only_in_short_trainings(
+    epochs, epoch, expected
+):
+    method = toy("co_teaching", noise_ratio=0.5, epochs=epochs, batch_size=128)
     assert method.schedule(epoch) == {"keep": expected}
 
 
 def test_one_sample_of_a_batch_is_kept_whatever_co_teaching_is_told():
-    assert toy("co_teaching", noise_ratio=1., epochs=200, batch_size=128).schedule(199) == {"keep": 1}
+    assert toy("co_teaching", noise_ratio=1.0, epochs=200, batch_size=128).schedule(199) == {
+        "keep": 1
+    }
 
 
-@pytest.mark.parametrize("pattern, epochs, epoch, keep", [
-    ("sym", 200, 0, 128), ("sym", 200, 10, 85), ("asym", 200, 10, 64), (None, 200, 10, 64), ("asym", 200, 5, 96),
-    ("asym", 10, 5, 64)])
-def test_incv_discards_what_is_wrong_among_the_selected_by_its_estimate(pattern, epochs, epoch, keep):
+@pytest.mark.parametrize(
+    "pattern, epochs, epoch, keep",
+    [
+        ("sym", 200, 0, 128),
+        ("sym", 200, 10, 85),
+        ("asym", 200, 10, 64),
+        (None, 200, 10, 64),
+        ("asym", 200, 5, 96),
+        ("asym", 10, 5, 64),
+    ],
+)
+def test_incv_discards_what_is_wrong_among_the_selected_by_its_estimate(
+    pattern, epochs, epoch, keep
+):
     """Of e = 1/2 and three classes a third under sym, else a half."""
-    method = toy("incv", eval_ratio=.5, assumed_pattern=pattern, epochs=epochs, batch_size=128)
+    method = toy("incv", eval_ratio=0.5, assumed_pattern=pattern, epochs=epochs, batch_size=128)
     assert method.schedule(epoch) == {"keep": keep}
 
 
 def test_co_teaching_is_told_the_share_of_all_labels_that_is_wrong():
     """Of asym5 at .4 a fifth: half of the classes keep theirs."""
-    method = toy("co_teaching", noise_ratio=Noise("asym5", .4).noise_rate, epochs=200, batch_size=128)
+    method = toy(
+        "co_teaching", noise_ratio=Noise("asym5", 0.4).noise_rate, epochs=200, batch_size=128
+    )
     assert method.schedule(10) == {"keep": 102}
 
 
-@pytest.mark.parametrize("epoch, eps_s, expected", [
-    (0, .1, 128), (5, .1, 122), (10, .1, 115), (150, .1, 115), (10, 0, 128), (10, 1, 1), (0, 1, 128)])
+@pytest.mark.parametrize(
+    "epoch, eps_s, expected",
+    [
+        (0, 0.1, 128),
+        (5, 0.1, 122),
+        (10, 0.1, 115),
+        (150, 0.1, 115),
+        (10, 0, 128),
+        (10, 1, 1),
+        (0, 1, 128),
+    ],
+)
 def test_keep_count(epoch, eps_s, expected):
     assert keep_count(epoch, 128, eps_s) == expected
 
 
-@pytest.mark.parametrize("eps, pattern, epochs, expected", [
-    (.2, "sym", 200, 40), (.6, "sym", 200, 40), (.61, "sym", 200, 80), (.2, "asym", 200, 80), (.2, None, 200, 80),
-    (.2, "sym", 100, 20), (.8, "sym", 30, 12)])
+@pytest.mark.parametrize(
+    "eps, pattern, epochs, expected",
+    [
+        (0.2, "sym", 200, 40),
+        (0.6, "sym", 200, 40),
+        (0.61, "sym", 200, 80),
+        (0.2, "asym", 200, 80),
+        (0.2, None, 200, 80),
+        (0.2, "sym", 100, 20),
+        (0.8, "sym", 30, 12),
+    ],
+)
 def test_warm_up(eps, pattern, epochs, expected):
     assert warm_up_epochs(eps, pattern, epochs) == expected
     assert warm_up_epochs(eps, pattern) == expected * 200 / epochs
 
 
-@pytest.mark.parametrize("selected, candidates, expected", [
-    (25600, 12800, 64), (25600, 5000, 25), (25600, 0, 0), (25600, 199, 0), (25600, 200, 1), (1, 1000, 64)])
+@pytest.mark.parametrize(
+    "selected, candidates, expected",
+    [
+        (25600, 12800, 64),
+        (25600, 5000, 25),
+        (25600, 0, 0),
+        (25600, 199, 0),
+        (25600, 200, 1),
+        (1, 1000, 64),
+    ],
+)
 def test_candidate_batch_size(selected, candidates, expected):
     assert candidate_batch_size(selected, candidates) == expected
 
@@ -85,18 +138,28 @@ def test_candidates_join_the_batches_after_the_warm_up(pattern, e0):
     method, rng = toy("incv", assumed_pattern=pattern), np.random.default_rng(0)
     early, late = (method.batches(epoch, rng) for epoch in (e0, e0 + 1))
     assert early.shape == (1, 6) and set(early.flat) == set(range(6))
-    assert late.shape == (1, 9) and set(late[0, :6]) == set(range(6)) and set(late[0, 6:]) == {9, 10, 11}
+    assert (
+        late.shape == (1, 9)
+        and set(late[0, :6]) == set(range(6))
+        and set(late[0, 6:]) == {9, 10, 11}
+    )
 
 
 def test_candidates_are_begun_anew_where_they_run_out():
     method = toy("incv", select=np.arange(N) < 8, candidate=np.arange(N) >= 8)
-    late = method.batches(9, np.random.default_rng(0))              # two rows of three, but four candidates
-    assert late.shape == (2, 9) and set(late[:, :6].flat) == set(range(8)) and set(late[:, 6:].flat) == {8, 9, 10, 11}
+    late = method.batches(9, np.random.default_rng(0))  # two rows of three, but four candidates
+    assert (
+        late.shape == (2, 9)
+        and set(late[:, :6].flat) == set(range(8))
+        and set(late[:, 6:].flat) == {8, 9, 10, 11}
+    )
 
 
 def test_candidates_come_in_another_order_each_epoch():
     method, rng = toy("incv"), np.random.default_rng(0)
-    assert len({tuple(method.batches(9, rng)[0, 6:]) for _ in range(20)}) == 6        # all orders of three
+    assert (
+        len({tuple(method.batches(9, rng)[0, 6:]) for _ in range(20)}) == 6
+    )  # all orders of three
 
 
 def test_what_is_held_out_is_neither_selected_nor_a_candidate():
@@ -107,7 +170,7 @@ def test_what_is_held_out_is_neither_selected_nor_a_candidate():
         method.hold_out(range(6))
 
 
-# ------------------------------------------------------------------------------------------- batch statistics, and 2018
+# ----------------------------------------------------------------------- batch statistics, and 2018
 
 
 def in_training_mode(x, W, b):
@@ -124,14 +187,20 @@ def cross_entropies(z, y):
     return np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(y)), y]
 
 
-@pytest.mark.parametrize("name, options", [("incv", {}), ("co_teaching", {}), ("co_teaching", {"variant": "2018"})])
+@pytest.mark.parametrize(
+    "name, options", [("incv", {}), ("co_teaching", {}), ("co_teaching", {"variant": "2018"})]
+)
 def test_how_losses_are_ranked_and_by_which_statistics_they_are_learned(name, options):
-    """Inference mode and the statistics of the kept samples; of 2018 training mode and those of the whole batch."""
+    """Inference mode and the statistics of the kept samples; of 2018 training mode and those of the
+    whole batch.
+    """
     method = toy(name, norm=True, optimizer=keras.optimizers.Adam, options=options)
-    x, y = method.inputs.images.reshape(N, -1) / 255., method.inputs.labels
+    x, y = method.inputs.images.reshape(N, -1) / 255.0, method.inputs.labels
     layers = [network.layers[-1].get_weights() for network in method.networks]
-    ranked = [[np.argsort(cross_entropies(logits(x, W, b), y))[:4] for W, b in layers]
-              for logits in (in_inference_mode, in_training_mode)]
+    ranked = [
+        [np.argsort(cross_entropies(logits(x, W, b), y))[:4] for W, b in layers]
+        for logits in (in_inference_mode, in_training_mode)
+    ]
     assert all(set(harness) != set(of_2018) for harness, of_2018 in zip(*ranked))
     kept = ranked[bool(options)]
     losses = []
@@ -141,42 +210,70 @@ def test_how_losses_are_ranked_and_by_which_statistics_they_are_learned(name, op
 
     logs = method.train_step(whole_batch(method.inputs, keep=4))
     assert float(logs["loss"]) == pytest.approx(np.mean(losses), rel=1e-5)
-    assert [float(logs[f"kept_precision_{k}"]) for k in (1, 2)] == [np.mean(chosen % 2 == 0) for chosen in kept]
+    assert [float(logs[f"kept_precision_{k}"]) for k in (1, 2)] == [
+        np.mean(chosen % 2 == 0) for chosen in kept
+    ]
     for network in method.networks:
         mean = network.layers[-2].moving_mean.numpy()
-        assert np.allclose(mean, .01 * x.mean(0), rtol=1e-4) == bool(options)
+        assert np.allclose(mean, 0.01 * x.mean(0), rtol=1e-4) == bool(options)
 
 
 def test_2018_reaches_its_rate_an_epoch_earlier_and_lowers_beta_for_the_decay(tmp_path):
-    method = toy("co_teaching", optimizer=keras.optimizers.Adam, noise_ratio=.5, epochs=200, batch_size=128,
-                 options={"variant": "2018"})
+    method = toy(
+        "co_teaching",
+        optimizer=keras.optimizers.Adam,
+        noise_ratio=0.5,
+        epochs=200,
+        batch_size=128,
+        options={"variant": "2018"},
+    )
     assert [method.schedule(epoch)["keep"] for epoch in (0, 3, 9, 10)] == [128, 107, 64, 64]
     betas = []
     for epoch in (0, 79, 80, 199):
         method.begin_epoch(epoch, [], 0)
         betas.append([float(optimizer.beta_1) for optimizer in method.optimizers])
-    assert betas == pytest.approx(np.float32([[.9] * 2, [.9] * 2, [.1] * 2, [.1] * 2]))
-    assert [method.lr_schedule(time, 200) for time in (0, 80, 80.9, 140, 199.9)] == [1, 1, 1, .5, 1 / 120]
+    assert betas == pytest.approx(np.float32([[0.9] * 2, [0.9] * 2, [0.1] * 2, [0.1] * 2]))
+    assert [method.lr_schedule(time, 200) for time in (0, 80, 80.9, 140, 199.9)] == [
+        1,
+        1,
+        1,
+        0.5,
+        1 / 120,
+    ]
     assert [toy("co_teaching").lr_schedule, toy("incv").lr_schedule] == [None, None]
 
 
-@pytest.mark.parametrize("time, expected", [(0, 1), (6.9, 1), (7, 9 / 9.6), (12, 4 / 9.6), (15.9, 1 / 9.6)])
+@pytest.mark.parametrize(
+    "time, expected", [(0, 1), (6.9, 1), (7, 9 / 9.6), (12, 4 / 9.6), (15.9, 1 / 9.6)]
+)
 def test_linear_decay_in_a_shorter_training(time, expected):
     assert linear_decay(time, 16) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("epochs, keep", [(1, [6, 3]), (4, [6, 3]), (10, [6, 5, 4, 4, 3])])
 def test_2018_in_a_short_training(epochs, keep):
-    method = toy("co_teaching", optimizer=keras.optimizers.Adam, noise_ratio=.5, epochs=epochs,
-                 options={"variant": "2018"})
+    method = toy(
+        "co_teaching",
+        optimizer=keras.optimizers.Adam,
+        noise_ratio=0.5,
+        epochs=epochs,
+        options={"variant": "2018"},
+    )
     assert [method.schedule(epoch)["keep"] for epoch in range(len(keep))] == keep
 
 
 def test_beta_of_2018_is_that_of_its_steps(tmp_path):
-    """Adam's first moment is (1 - beta1) of the first gradient; and two epochs, in the second of which it is 0.1."""
+    """Adam's first moment is (1 - beta1) of the first gradient; and two epochs, in the second of
+    which it is 0.1.
+    """
+
     def build(epochs):
-        return toy("co_teaching", optimizer=partial(optimizers.adam, weight_decay=0), options={"variant": "2018"},
-                   epochs=epochs)
+        return toy(
+            "co_teaching",
+            optimizer=partial(optimizers.adam, weight_decay=0),
+            options={"variant": "2018"},
+            epochs=epochs,
+        )
 
     moments = []
     for epoch in (0, 199):
@@ -197,14 +294,24 @@ def test_beta_of_2018_is_that_of_its_steps(tmp_path):
         np.testing.assert_allclose(plain, compiled, atol=1e-5)
 
 
-# ---------------------------------------------------------------------------------------------------------- decoupling
+# --------------------------------------------------------------------------------------- decoupling
 
 
-@pytest.mark.parametrize("differ, floor, expected", [
-    ([0, 1, 0, 1], .1, 3), ([0, 1, 0, 1], 1, 1.5), ([0, 0, 0, 0], .1, 0), ([1, 1, 1, 1], .1, 2.5)])
+@pytest.mark.parametrize(
+    "differ, floor, expected",
+    [
+        ([0, 1, 0, 1], 0.1, 3),
+        ([0, 1, 0, 1], 1, 1.5),
+        ([0, 0, 0, 0], 0.1, 0),
+        ([1, 1, 1, 1], 0.1, 2.5),
+    ],
+)
 def test_disagreement_loss(differ, floor, expected):
-    assert float(disagreement_loss(tf.constant([1., 2, 3, 4]), np.array(differ, bool), floor)) == expected
+    assert (
+        float(disagreement_loss(tf.constant([1.0, 2, 3, 4]), np.array(differ, bool), floor))
+        == expected
+    )
 
 
 def test_few_that_disagree_count_as_a_tenth_of_the_batch():
-    assert float(disagreement_loss(tf.ones(20), np.arange(20) == 3)) == .5
+    assert float(disagreement_loss(tf.ones(20), np.arange(20) == 3)) == 0.5

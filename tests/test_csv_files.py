@@ -1,4 +1,7 @@
-"""The one reader of CSVs that people edit: what spreadsheets make of a CSV, and what is refused with its line."""
+"""The one reader of CSVs that people edit: what spreadsheets make of a CSV, and what is refused
+with its line.
+"""
+
 import csv
 import io
 import re
@@ -19,34 +22,58 @@ def read(path, content, names=("file", "label")):
     return read_columns(path, names)
 
 
-@pytest.mark.parametrize("content", [
-    PLAIN, b"\xef\xbb\xbf" + PLAIN.encode(), PLAIN.replace("\n", "\r\n"), PLAIN.replace("\n", "\r"), PLAIN[:-1],
-    "sep=,\n" + PLAIN, b"\xef\xbb\xbf" + b'"sep=,"\r\n' + PLAIN.replace("\n", "\r\n").encode(),
-    "\n,,\n" + PLAIN, PLAIN.replace("\n", "\n,\n") + " , \n\n", PLAIN.replace("\n", ",,\n"),
-    "file,label,,\na.png,cat\nb.png,dog,,,,\n", "FILE,LABEL\n" + PLAIN.split("\n", 1)[1],
-    ",label,index,file\n0,cat,0,a.png\n1,dog,1,b.png\n", '"file","label"\n"a.png","cat"\n"b.png","dog"\n',
-    "file, label\na.png, cat\nb.png,dog\n", "label,label2,label2,file\ncat,,,a.png\ndog,,,b.png\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN,
+        b"\xef\xbb\xbf" + PLAIN.encode(),
+        PLAIN.replace("\n", "\r\n"),
+        PLAIN.replace("\n", "\r"),
+        PLAIN[:-1],
+        "sep=,\n" + PLAIN,
+        b"\xef\xbb\xbf" + b'"sep=,"\r\n' + PLAIN.replace("\n", "\r\n").encode(),
+        "\n,,\n" + PLAIN,
+        PLAIN.replace("\n", "\n,\n") + " , \n\n",
+        PLAIN.replace("\n", ",,\n"),
+        "file,label,,\na.png,cat\nb.png,dog,,,,\n",
+        "FILE,LABEL\n" + PLAIN.split("\n", 1)[1],
+        ",label,index,file\n0,cat,0,a.png\n1,dog,1,b.png\n",
+        '"file","label"\n"a.png","cat"\n"b.png","dog"\n',
+        "file, label\na.png, cat\nb.png,dog\n",
+        "label,label2,label2,file\ncat,,,a.png\ndog,,,b.png\n",
+    ],
+)
 def test_what_spreadsheets_write_is_read(content, tmp_path):
     assert read(tmp_path / "own.csv", content).columns == READ
 
 
-@pytest.mark.parametrize("content, problem", [
-    (PLAIN.replace(",", ";"), " separates its columns by semicolons: save it with commas"),
-    ('"file";"label"\n"a,b";"c"\n', " separates its columns by semicolons"),
-    ("sep=;\n" + PLAIN.replace(",", ";"), " separates its columns by semicolons"),
-    (PLAIN.replace(",", "\t"), " separates its columns by tabs"),
-    ("sep=\t\nfile\tlabel\n", " separates its columns by tabs"),
-    (PLAIN.replace(",", "|"), " separates its columns by vertical bars"),
-    (PLAIN.encode("utf-16"), " is encoded in UTF-16: save it as CSV UTF-8"),
-    (PLAIN.encode("utf-16-be"), " is encoded in UTF-16"), (PLAIN.encode("utf-16-le"), " is encoded in UTF-16"),
-    (PLAIN.replace("dog", "chièn").encode("latin1"), " is not encoded in UTF-8"),
-    ("file\na.png\n", " lacks the column label"), ("", " lacks the column file, label"),
-    ("file,label,label\na,b,c\n", " has two columns called 'label': rename one"),
-    ("file,LABEL,Label\na,b,c\n", " lacks the column label"),
-    (PLAIN + "c.png\n", ", line 4: 1 fields where the first line has 2"),
-    ("sep=,\n\nfile,label\n\na.png,cat\nc.png,a,b\n", ", line 6: 3 fields where the first line has 2"),
-    (PLAIN + 'c.png,"x"y\n', ", line 4: it is no CSV"), (PLAIN + 'c.png,"x\n', ", line 4: it is no CSV"),
-    (PLAIN + "c" * 200_000 + ",x\n", ", line 4: it is no CSV")])
+@pytest.mark.parametrize(
+    "content, problem",
+    [
+        (PLAIN.replace(",", ";"), " separates its columns by semicolons: save it with commas"),
+        ('"file";"label"\n"a,b";"c"\n', " separates its columns by semicolons"),
+        ("sep=;\n" + PLAIN.replace(",", ";"), " separates its columns by semicolons"),
+        (PLAIN.replace(",", "\t"), " separates its columns by tabs"),
+        ("sep=\t\nfile\tlabel\n", " separates its columns by tabs"),
+        (PLAIN.replace(",", "|"), " separates its columns by vertical bars"),
+        (PLAIN.encode("utf-16"), " is encoded in UTF-16: save it as CSV UTF-8"),
+        (PLAIN.encode("utf-16-be"), " is encoded in UTF-16"),
+        (PLAIN.encode("utf-16-le"), " is encoded in UTF-16"),
+        (PLAIN.replace("dog", "chièn").encode("latin1"), " is not encoded in UTF-8"),
+        ("file\na.png\n", " lacks the column label"),
+        ("", " lacks the column file, label"),
+        ("file,label,label\na,b,c\n", " has two columns called 'label': rename one"),
+        ("file,LABEL,Label\na,b,c\n", " lacks the column label"),
+        (PLAIN + "c.png\n", ", line 4: 1 fields where the first line has 2"),
+        (
+            "sep=,\n\nfile,label\n\na.png,cat\nc.png,a,b\n",
+            ", line 6: 3 fields where the first line has 2",
+        ),
+        (PLAIN + 'c.png,"x"y\n', ", line 4: it is no CSV"),
+        (PLAIN + 'c.png,"x\n', ", line 4: it is no CSV"),
+        (PLAIN + "c" * 200_000 + ",x\n", ", line 4: it is no CSV"),
+    ],
+)
 def test_what_is_refused(content, problem, tmp_path):
     with pytest.raises(UserError, match="^" + re.escape(f"{tmp_path}/own.csv{problem}")) as error:
         read(tmp_path / "own.csv", content)
@@ -71,8 +98,20 @@ def test_white_space_is_part_of_a_value(tmp_path):
     assert table.columns == {"file": [" a "], "label": ["b"]}
 
 
-@pytest.mark.parametrize("text, value", [("True", True), ("TRUE", True), ("true", True), ("1", True), (" True ", True),
-                                         ("False", False), ("FALSE", False), ("false", False), ("0", False)])
+@pytest.mark.parametrize(
+    "text, value",
+    [
+        ("True", True),
+        ("TRUE", True),
+        ("true", True),
+        ("1", True),
+        (" True ", True),
+        ("False", False),
+        ("FALSE", False),
+        ("false", False),
+        ("0", False),
+    ],
+)
 def test_truth_values(text, value, tmp_path):
     assert read(tmp_path / "own.csv", f"a,b\n{text},x\n", ["a"]).booleans("a") == [value]
 
@@ -93,13 +132,18 @@ def test_numbers(tmp_path):
 
 def test_columns_are_found_whatever_their_case():
     assert find_column(["a", "B"], "b") == "B" and find_column(["b", "B"], "B") == "B"
-    assert find_column(["B", "b "], "x") is None and find_column(["LABEL", "Label"], "label") is None
+    assert (
+        find_column(["B", "b "], "x") is None and find_column(["LABEL", "Label"], "label") is None
+    )
 
 
 def test_carriage_returns_are_quoted():
     """As Python does by itself from 3.12.3 on."""
     rows = [["a\rb.png", 1], ["c.png", 2]]
-    for mode, text in ((quoting(["a\rb.png"]), '"a\rb.png",1\n"c.png",2\n'), (quoting(["c.png", 1, None]), None)):
+    for mode, text in (
+        (quoting(["a\rb.png"]), '"a\rb.png",1\n"c.png",2\n'),
+        (quoting(["c.png", 1, None]), None),
+    ):
         out = io.StringIO()
         csv.writer(out, lineterminator="\n", quoting=mode).writerows(rows)
         assert text is None and mode == csv.QUOTE_MINIMAL or out.getvalue() == text

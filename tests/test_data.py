@@ -1,4 +1,6 @@
-"""The loaders: what they return for good files and what they say of bad ones; hostile ones are in test_fuzz_loaders."""
+"""The loaders: what they return for good files and what they say of bad ones; hostile ones are in
+test_fuzz_loaders.
+"""
 
 import hashlib
 import os
@@ -21,13 +23,14 @@ ROOT = Path(__file__).resolve().parent.parent
 REAL = ROOT.parent / "shared" / "cifar10" / "unpack.py"
 
 COARSE = """
-aquatic_mammals fish flowers food_containers fruit_and_vegetables household_electrical_devices household_furniture
-insects large_carnivores large_man-made_outdoor_things large_natural_outdoor_scenes large_omnivores_and_herbivores
-medium_mammals non-insect_invertebrates people reptiles small_mammals trees vehicles_1 vehicles_2
+aquatic_mammals fish flowers food_containers fruit_and_vegetables household_electrical_devices
+household_furniture insects large_carnivores large_man-made_outdoor_things
+large_natural_outdoor_scenes large_omnivores_and_herbivores medium_mammals non-insect_invertebrates
+people reptiles small_mammals trees vehicles_1 vehicles_2
 """
 
 
-# -------------------------------------------------------------------------------------------------------- good files
+# --------------------------------------------------------------------------------------- good files
 
 
 def test_digits():
@@ -55,12 +58,19 @@ def test_published_layout(name, tmp_path, monkeypatch):
     _, files = write_tiny(tmp_path, name)
     data, layout = load_dataset(name, str(tmp_path)), TINY[name]
     assert (data.name, data.input_shape, data.classes) == (name, (2, 2, 3), layout.classes)
-    for x, y, part in ((data.x_train, data.y_train, layout.train), (data.x_test, data.y_test, layout.test)):
+    for x, y, part in (
+        (data.x_train, data.y_train, layout.train),
+        (data.x_test, data.y_test, layout.test),
+    ):
         rows = np.concatenate([files[file][b"data"] for file in part])
         assert y.tolist() == sum((files[file][layout.labels] for file in part), [])
         assert x.dtype == np.uint8 and y.dtype == np.int64
-        assert x.flags.c_contiguous and x.flags.writeable and x.ctypes.data % 64 == 0      # a tensor can share it
-        for channel, plane in enumerate(np.split(rows, 3, axis=1)):  # all red, then all green, then all blue
+        assert (
+            x.flags.c_contiguous and x.flags.writeable and x.ctypes.data % 64 == 0
+        )  # a tensor can share it
+        for channel, plane in enumerate(
+            np.split(rows, 3, axis=1)
+        ):  # all red, then all green, then all blue
             assert np.array_equal(x[..., channel].reshape(len(x), -1), plane)
 
 
@@ -81,10 +91,16 @@ def test_a_tiny_file_does_not_pass_for_a_published_one(tmp_path):
 
 
 def test_published_meta_files_are_reproduced_to_the_bit():
-    """Held against the md5 sums that torchvision records: the opcodes written here and the class names are right."""
-    fine, coarse = ([name.encode() for name in names] for names in (LAYOUTS["cifar100"].classes, COARSE.split()))
+    """Held against the md5 sums that torchvision records: the opcodes written here and the class
+    names are right.
+    """
+    fine, coarse = (
+        [name.encode() for name in names] for names in (LAYOUTS["cifar100"].classes, COARSE.split())
+    )
     names = [name.encode() for name in LAYOUTS["cifar10"].classes]
-    cifar10 = python2_pickle({b"num_cases_per_batch": 10000, b"label_names": names, b"num_vis": 3072})
+    cifar10 = python2_pickle(
+        {b"num_cases_per_batch": 10000, b"label_names": names, b"num_vis": 3072}
+    )
     cifar100 = python2_pickle({b"fine_label_names": fine, b"coarse_label_names": coarse})
     assert hashlib.md5(cifar10).hexdigest() == "5ff9c542aee3614f3951f8cda6e48888"
     assert hashlib.md5(cifar100).hexdigest() == "7973b15100ade9c7d40fb424638fde48"
@@ -116,8 +132,15 @@ def test_class_names_come_from_the_meta_file_if_it_has_one_for_each_class(tiny, 
 
     own = [b"class %d" % i for i in range(10)]
     assert classes({b"label_names": own}) == tuple(f"class {i}" for i in range(10))
-    for names in (own[:9], [*own, b"one more"], [*own[:9], own[0]], [*own[:9], 7], [*own[:9], b"\xff"],
-                  [*own[:9], b"a\nb"], b"names"):
+    for names in (
+        own[:9],
+        [*own, b"one more"],
+        [*own[:9], own[0]],
+        [*own[:9], 7],
+        [*own[:9], b"\xff"],
+        [*own[:9], b"a\nb"],
+        b"names",
+    ):
         assert classes({b"label_names": names}) == known
     assert classes({b"other": own}) == known
     (folder / "batches.meta").unlink()
@@ -125,7 +148,10 @@ def test_class_names_come_from_the_meta_file_if_it_has_one_for_each_class(tiny, 
 
 
 def test_import_brings_no_heavy_library():
-    code = "import sys, utils; print(sorted({'tensorflow', 'sklearn', 'pandas', 'scipy', 'ssl'} & set(sys.modules)))"
+    code = (
+        "import sys, utils\n"
+        "print(sorted({'tensorflow', 'sklearn', 'pandas', 'scipy', 'ssl'} & set(sys.modules)))"
+    )
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert out.stdout.strip() == "[]"
 
@@ -142,10 +168,12 @@ def test_real_cifar10(tmp_path_factory):
     assert np.bincount(data.y_train).tolist() == [5000] * 10
     assert np.bincount(data.y_test).tolist() == [1000] * 10
     assert 100 < data.x_train.mean() < 140
-    assert held < 190e6 and peak < 240e6  # 184 MB of images; while loading one file of 31 MB and its labels besides
+    assert (
+        held < 190e6 and peak < 240e6
+    )  # 184 MB of images; while loading one file of 31 MB and its labels besides
 
 
-# --------------------------------------------------------------------------------------------------------- bad files
+# ---------------------------------------------------------------------------------------- bad files
 
 
 def test_unknown_name(tmp_path):
@@ -158,22 +186,40 @@ WRONG_CONTENT = {
     "no data": ({b"labels": [0] * 4}, "'data'"),
     "no labels": ({b"data": PIXELS}, "'labels'"),
     "labels of the other data set": ({b"data": PIXELS, b"fine_labels": [0] * 4}, "'labels'"),
-    "data is a list": ({b"data": [0] * 48, b"labels": [0] * 4}, "'data' must be an array of 4 x 12 bytes"),
+    "data is a list": (
+        {b"data": [0] * 48, b"labels": [0] * 4},
+        "'data' must be an array of 4 x 12 bytes",
+    ),
     "too few rows": ({b"data": PIXELS[:3], b"labels": [0] * 3}, "4 x 12"),
     "too many rows": ({b"data": np.zeros((5, 12), np.uint8), b"labels": [0] * 5}, "4 x 12"),
     "rows too long": ({b"data": np.zeros((4, 13), np.uint8), b"labels": [0] * 4}, "4 x 12"),
-    "other rows of as many bytes": ({b"data": np.zeros((2, 24), np.uint8), b"labels": [0] * 4}, "4 x 12"),
-    "more rows of as many bytes": ({b"data": np.zeros((6, 8), np.uint8), b"labels": [0] * 4}, "4 x 12"),
+    "other rows of as many bytes": (
+        {b"data": np.zeros((2, 24), np.uint8), b"labels": [0] * 4},
+        "4 x 12",
+    ),
+    "more rows of as many bytes": (
+        {b"data": np.zeros((6, 8), np.uint8), b"labels": [0] * 4},
+        "4 x 12",
+    ),
     "flat array": ({b"data": np.zeros(48, np.uint8), b"labels": [0] * 4}, "4 x 12"),
-    "signed pixels": ({b"data": PIXELS.astype(np.int8), b"labels": [0] * 4}, "other than a uint8 array"),
-    "float pixels": ({b"data": PIXELS.astype(np.float64), b"labels": [0] * 4}, "other than a uint8 array"),
+    "signed pixels": (
+        {b"data": PIXELS.astype(np.int8), b"labels": [0] * 4},
+        "other than a uint8 array",
+    ),
+    "float pixels": (
+        {b"data": PIXELS.astype(np.float64), b"labels": [0] * 4},
+        "other than a uint8 array",
+    ),
     "too few labels": ({b"data": PIXELS, b"labels": [0] * 3}, "a list of 4 labels"),
     "too many labels": ({b"data": PIXELS, b"labels": [0] * 5}, "a list of 4 labels"),
     "label too large": ({b"data": PIXELS, b"labels": [0, 1, 2, 10]}, "between 0 and 9"),
     "label much too large": ({b"data": PIXELS, b"labels": [0, 1, 2, 255]}, "between 0 and 9"),
     "negative label": ({b"data": PIXELS, b"labels": [0, 1, 2, -1]}, "between 0 and 9"),
     "label is text": ({b"data": PIXELS, b"labels": [0, 1, 2, b"3"]}, "between 0 and 9"),
-    "labels are an array": ({b"data": PIXELS, b"labels": np.zeros((1, 4), np.uint8)}, "a list of 4 labels"),
+    "labels are an array": (
+        {b"data": PIXELS, b"labels": np.zeros((1, 4), np.uint8)},
+        "a list of 4 labels",
+    ),
 }
 
 
@@ -205,7 +251,9 @@ def test_pixels_shorter_or_longer_than_their_shape(tiny, tmp_path):
         assert "4 x 12" in complaint(tmp_path)
 
 
-@pytest.mark.parametrize("file, limit", [("data_batch_1", 2**20 + 4 * 3328), ("batches.meta", 2**20)])
+@pytest.mark.parametrize(
+    "file, limit", [("data_batch_1", 2**20 + 4 * 3328), ("batches.meta", 2**20)]
+)
 def test_files_longer_than_any_that_is_published(file, limit, tiny, tmp_path):
     """What stands behind the end of the pickle is not looked at."""
     expected, path = load_dataset("cifar10", tmp_path), tiny[0] / file
@@ -213,7 +261,9 @@ def test_files_longer_than_any_that_is_published(file, limit, tiny, tmp_path):
     data = load_dataset("cifar10", tmp_path)
     assert np.array_equal(data.x_train, expected.x_train) and data.classes == expected.classes
     path.write_bytes(path.read_bytes() + b".")
-    assert complaint(tmp_path).endswith(f"not in the published layout: it is longer than {limit} bytes")
+    assert complaint(tmp_path).endswith(
+        f"not in the published layout: it is longer than {limit} bytes"
+    )
 
 
 def test_pickles_of_more_steps_than_any_that_is_published(tiny, tmp_path):

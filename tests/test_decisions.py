@@ -1,4 +1,7 @@
-"""INCV_main.py --decisions: what a person decided on the labels is trained on; decisions on others are refused."""
+"""INCV_main.py --decisions: what a person decided on the labels is trained on; decisions on others
+are refused.
+"""
+
 import csv
 import json
 from dataclasses import replace
@@ -30,7 +33,9 @@ def selected(call, tmp_path, monkeypatch):
 
 @pytest.fixture
 def train(call, tmp_path, monkeypatch):
-    """Calls INCV_main.py until it would train: how it ended, what the method is given, and what is held out of it."""
+    """Calls INCV_main.py until it would train: how it ended, what the method is given, and what is
+    held out of it.
+    """
     from noisylabels.training import device, trainer
 
     class Method:
@@ -49,6 +54,7 @@ def train(call, tmp_path, monkeypatch):
     def train(*flags):
         Method.begun = []
         return call("INCV_main", "--results_dir", tmp_path, *flags), *(Method.begun or [None, None])
+
     return train
 
 
@@ -63,41 +69,66 @@ def row(frame, index, decision, new_label=""):
 
 
 def some(frame):
-    """A sample of each set, and one more, for each decision: {decision: indices}; and rows of a CSV."""
-    sets = [np.flatnonzero(mask) for mask in (frame.select, frame.candidate, ~frame.select & ~frame.candidate)]
+    """A sample of each set, and one more, for each decision: {decision: indices}; and rows of a
+    CSV.
+    """
+    sets = [
+        np.flatnonzero(mask)
+        for mask in (frame.select, frame.candidate, ~frame.select & ~frame.candidate)
+    ]
     chosen = {decision: [indices[k] for indices in sets] for k, decision in enumerate(DONE)}
-    return chosen, [row(frame, i, decision, (frame.y_noisy[i] + 1) % 10 if decision == "relabel" else "")
-                    for decision, indices in chosen.items() for i in indices]
+    return chosen, [
+        row(frame, i, decision, (frame.y_noisy[i] + 1) % 10 if decision == "relabel" else "")
+        for decision, indices in chosen.items()
+        for i in indices
+    ]
 
 
 def test_what_is_trained_on(selected, train, tmp_path):
-    """Dropped ones are in no set, nor held out to choose an epoch; all but what is decided stays as it was."""
+    """Dropped ones are in no set, nor held out to choose an epoch; all but what is decided stays as
+    it was.
+    """
     from noisylabels.training.sampling import stratified_holdout
 
     chosen, rows = some(selected)
     path = write(tmp_path / "decisions.csv", rows)
-    ended, inputs, held_out = train("--decisions", path, "--validation_split", .1)
-    drop, keep, relabel = (np.isin(np.arange(1437), chosen[name]) for name in ("drop", "keep", "relabel"))
+    ended, inputs, held_out = train("--decisions", path, "--validation_split", 0.1)
+    drop, keep, relabel = (
+        np.isin(np.arange(1437), chosen[name]) for name in ("drop", "keep", "relabel")
+    )
     assert (inputs.select == (selected.select & ~drop | keep | relabel)).all()
     assert (inputs.candidate == (selected.candidate & ~drop & ~keep & ~relabel)).all()
     assert (inputs.labels == np.where(relabel, (selected.y_noisy + 1) % 10, selected.y_noisy)).all()
     assert inputs.eval_ratio == pytest.approx(selected.eval_ratio[0])
-    to_validate = stratified_holdout(np.flatnonzero(~drop), inputs.labels, .1, generator(0, "validation"))
+    to_validate = stratified_holdout(
+        np.flatnonzero(~drop), inputs.labels, 0.1, generator(0, "validation")
+    )
     assert held_out.tolist() == sorted([*chosen["drop"], *to_validate])
     assert "decisions decisions.csv: 3 kept, 3 dropped, 3 relabelled, 3 unsure\n" in ended.out
     assert f"{(inputs.labels != selected.y).sum():,} mislabelled" in ended.out
 
 
 def test_they_are_part_of_what_a_run_is(selected, train, tmp_path):
-    """Other decisions are another run; so is none. In tables such a run is called reviewed, whatever the decisions."""
+    """Other decisions are another run; so is none.
+
+    In tables such a run is called reviewed, whatever the decisions.
+    """
     path = write(tmp_path / "decisions.csv", some(selected)[1])
     train("--decisions", path)
     record = record_of(tmp_path, "incv_training")["arguments"]
     identity = identity_of(run_at(tmp_path / "digits/sym/0.5"), "incv_training", {})
-    assert len(record["decisions"]) == 16 and differences(identity, "main", usual_of([identity])) == "reviewed"
-    assert_is_one_line(train()[0], r"of a run with other arguments: decisions \(found some, given none\); give")
+    assert (
+        len(record["decisions"]) == 16
+        and differences(identity, "main", usual_of([identity])) == "reviewed"
+    )
+    assert_is_one_line(
+        train()[0], r"of a run with other arguments: decisions \(found some, given none\); give"
+    )
     write(path, some(selected)[1][:-1])
-    assert_is_one_line(train("--decisions", path)[0], "training.json: the decisions have changed since this run; give")
+    assert_is_one_line(
+        train("--decisions", path)[0],
+        "training.json: the decisions have changed since this run; give",
+    )
 
 
 def test_they_wait_for_a_selection_that_is_yet_to_be_made(selected, train, tmp_path, monkeypatch):
@@ -110,7 +141,9 @@ def test_they_wait_for_a_selection_that_is_yet_to_be_made(selected, train, tmp_p
 
 
 def test_no_decisions_change_nothing(selected, train, tmp_path):
-    """A header alone, and that of a spreadsheet: with a byte order mark, CRLF, columns in another order."""
+    """A header alone, and that of a spreadsheet: with a byte order mark, CRLF, columns in another
+    order.
+    """
     path = tmp_path / "decisions.csv"
     path.write_bytes(b"\xef\xbb\xbf" + ",".join(HEADER[::-1]).encode() + b"\r\n")
     _, inputs, _ = train("--decisions", path)
@@ -118,23 +151,50 @@ def test_no_decisions_change_nothing(selected, train, tmp_path):
 
 
 BAD = {
-    "of fewer samples": (lambda f: [[1437, 1437, 0, "keep", ""]],
-                         "another data set: it has index 1437, but there are 1,437 training samples"),
-    "of other files": (lambda f: [[5, "cat/5.png", f.y_noisy[5], "keep", ""]],
-                       "at index 5 it has the file 'cat/5.png', here that is '5'"),
-    "of other labels": (lambda f: [row(f, 3, "keep"), *([i, i, (f.y_noisy[i] + 1) % 10, "drop", ""] for i in (5, 4))],
-                        r"at index 5 it has the given_label '\d', here that is '\d'"),
-    "twice": (lambda f: [row(f, 5, "keep"), row(f, 5, "drop")],
-              "line 3 decides more than once on the same sample, after line 2"),
-    "negative": (lambda f: [[-1, 5, 5, "keep", ""]], "line 2 has '-1' as index, which is no whole number"),
-    "no number": (lambda f: [["five", 5, 5, "keep", ""]], "line 2 has 'five' as index, which is no whole"),
-    "other decision": (lambda f: [row(f, 5, "delete")],
-                       "decision 'delete', which is none of keep, drop, relabel, unsure"),
-    "no such class": (lambda f: [row(f, 5, "relabel", "<script>\n"), row(f, 4, "relabel", "x")],
-                      r"relabels as '<script>\\n', which is no class of digits"),
+    "of fewer samples": (
+        lambda f: [[1437, 1437, 0, "keep", ""]],
+        "another data set: it has index 1437, but there are 1,437 training samples",
+    ),
+    "of other files": (
+        lambda f: [[5, "cat/5.png", f.y_noisy[5], "keep", ""]],
+        "at index 5 it has the file 'cat/5.png', here that is '5'",
+    ),
+    "of other labels": (
+        lambda f: [
+            row(f, 3, "keep"),
+            *([i, i, (f.y_noisy[i] + 1) % 10, "drop", ""] for i in (5, 4)),
+        ],
+        r"at index 5 it has the given_label '\d', here that is '\d'",
+    ),
+    "twice": (
+        lambda f: [row(f, 5, "keep"), row(f, 5, "drop")],
+        "line 3 decides more than once on the same sample, after line 2",
+    ),
+    "negative": (
+        lambda f: [[-1, 5, 5, "keep", ""]],
+        "line 2 has '-1' as index, which is no whole number",
+    ),
+    "no number": (
+        lambda f: [["five", 5, 5, "keep", ""]],
+        "line 2 has 'five' as index, which is no whole",
+    ),
+    "other decision": (
+        lambda f: [row(f, 5, "delete")],
+        "decision 'delete', which is none of keep, drop, relabel, unsure",
+    ),
+    "no such class": (
+        lambda f: [row(f, 5, "relabel", "<script>\n"), row(f, 4, "relabel", "x")],
+        r"relabels as '<script>\\n', which is no class of digits",
+    ),
     "relabel as nothing": (lambda f: [row(f, 5, "relabel")], "relabels as '', which is no class"),
-    "a new label to keep": (lambda f: [row(f, 5, "keep", 3)], "has a new_label where the decision is not relabel"),
-    "all dropped": (lambda f: [row(f, i, "drop") for i in np.flatnonzero(f.select)], "drops all selected samples"),
+    "a new label to keep": (
+        lambda f: [row(f, 5, "keep", 3)],
+        "has a new_label where the decision is not relabel",
+    ),
+    "all dropped": (
+        lambda f: [row(f, i, "drop") for i in np.flatnonzero(f.select)],
+        "drops all selected samples",
+    ),
 }
 
 
@@ -147,15 +207,24 @@ def test_decisions_that_cannot_be_meant(kind, selected, train, tmp_path):
     assert inputs is None and files_in(tmp_path) == before
 
 
-@pytest.mark.parametrize("content, message", [
-    (None, "is no file"), (b"", "lacks the column index, file"), (b"\xff\xfe\0", "is encoded in UTF-16"),
-    (b"index,file\n1,1\n", "lacks the column given_label, decision, new_label"), (b'index\n"', "cannot|lacks"),
-])
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (None, "is no file"),
+        (b"", "lacks the column index, file"),
+        (b"\xff\xfe\0", "is encoded in UTF-16"),
+        (b"index,file\n1,1\n", "lacks the column given_label, decision, new_label"),
+        (b'index\n"', "cannot|lacks"),
+    ],
+)
 def test_what_are_no_decisions(content, message, selected, train, tmp_path):
     path = tmp_path / "decisions.csv"
     if content is not None:
         path.write_bytes(content)
-    assert_is_one_line(train("--decisions", path)[0], f"{path}.* ({message}).*review.html next to this selection made$")
+    assert_is_one_line(
+        train("--decisions", path)[0],
+        f"{path}.* ({message}).*review.html next to this selection made$",
+    )
 
 
 def test_a_disk_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
@@ -170,32 +239,56 @@ def test_a_disk_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
 
 def test_of_another_seed_or_method(selected, train, tmp_path):
     path = write(tmp_path / "decisions.csv", [row(selected, i, "keep") for i in range(9)])
-    assert_is_one_line(train("--decisions", path, "--seed", 1)[0], "is of another data set or of other labels")
-    assert_is_one_line(train("--decisions", path, "--method", "standard")[0],
-                       "--decisions: it has no effect here; it applies only to the methods incv and incv_student")
+    assert_is_one_line(
+        train("--decisions", path, "--seed", 1)[0], "is of another data set or of other labels"
+    )
+    assert_is_one_line(
+        train("--decisions", path, "--method", "standard")[0],
+        "--decisions: it has no effect here; it applies only to the methods incv and incv_student",
+    )
 
 
 def test_names_with_comma_quote_and_line_break(tmp_path):
     """Of classes and files."""
     classes, files = ("<script>", 'a,"b"\nc', "z"), ("1,\n.png", '"2".png', "3.png")
     dataset = replace(load_dataset("digits", ""), classes=classes, files=files)
-    rows = [[0, files[0], classes[1], "relabel", classes[0]], [1, files[1], classes[0], "relabel", classes[1]]]
-    decisions = read_decisions(write(tmp_path / "decisions.csv", rows), dataset, np.array([1, 0, 2]))
+    rows = [
+        [0, files[0], classes[1], "relabel", classes[0]],
+        [1, files[1], classes[0], "relabel", classes[1]],
+    ]
+    decisions = read_decisions(
+        write(tmp_path / "decisions.csv", rows), dataset, np.array([1, 0, 2])
+    )
     assert decisions.indices.tolist() == [0, 1] and decisions.others == 0
-    assert decisions.labels.tolist() == [0, 1] and json.dumps(decisions.decided.tolist()) == '["relabel", "relabel"]'
+    assert (
+        decisions.labels.tolist() == [0, 1]
+        and json.dumps(decisions.decided.tolist()) == '["relabel", "relabel"]'
+    )
 
 
 def test_decisions_on_files_outlast_those_that_come_and_go(tmp_path):
     """They are known by their names; what is no longer there is passed over, but not all of it."""
-    path = write(tmp_path / "decisions.csv", [
-        [0, "a/1.png", "a", "drop", ""], [1, "a/2.png", "a", "relabel", "b"], [2, "b/1.png", "b", "keep", ""]])
+    path = write(
+        tmp_path / "decisions.csv",
+        [
+            [0, "a/1.png", "a", "drop", ""],
+            [1, "a/2.png", "a", "relabel", "b"],
+            [2, "b/1.png", "b", "keep", ""],
+        ],
+    )
     dataset = replace(load_dataset("digits", ""), classes=("a", "b"), are_files=True)
-    decisions = read_decisions(path, replace(dataset, files=("a/0.png", "a/2.png", "b/1.png")), np.array([0, 0, 1]))
+    decisions = read_decisions(
+        path, replace(dataset, files=("a/0.png", "a/2.png", "b/1.png")), np.array([0, 0, 1])
+    )
     assert (decisions.indices.tolist(), decisions.decided.tolist()) == ([1, 2], ["relabel", "keep"])
     assert decisions.labels.tolist() == [1, 1]
-    assert str(decisions) == ("decisions decisions.csv: 1 kept, 0 dropped, 1 relabelled, 0 unsure; 1 on files outside "
-                              "the training set are ignored")
-    with pytest.raises(UserError, match=r"is of another data set: it has the file 'a/1.png', and none of these"):
+    assert str(decisions) == (
+        "decisions decisions.csv: 1 kept, 0 dropped, 1 relabelled, 0 unsure; 1 on files outside "
+        "the training set are ignored"
+    )
+    with pytest.raises(
+        UserError, match=r"is of another data set: it has the file 'a/1.png', and none of these"
+    ):
         read_decisions(path, replace(dataset, files=("x", "y", "z")), np.array([0, 0, 1]))
     with pytest.raises(UserError, match=r"at index 1 it has the given_label 'a', here that is 'b'"):
         read_decisions(path, replace(dataset, files=("a/2.png", "b/1.png")), np.array([1, 1]))

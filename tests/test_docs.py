@@ -1,4 +1,5 @@
 """The pages: their links lead somewhere, and they explain what the scripts write."""
+
 import re
 
 import pandas as pd
@@ -7,7 +8,11 @@ from helpers import ROOT, SCRIPTS
 
 from noisylabels.methods import PAPER_METHODS, title_of
 
-PAGES = [path for folder in (".", "docs", "data", "results") for path in sorted((ROOT / folder).glob("*.md"))]
+PAGES = [
+    path
+    for folder in (".", "docs", "data", "results")
+    for path in sorted((ROOT / folder).glob("*.md"))
+]
 
 
 SETTINGS = (("sym", 0.2), ("sym", 0.5), ("sym", 0.8), ("asym", 0.4))
@@ -34,7 +39,9 @@ def test_links_lead_somewhere(page):
 
 def test_tests_named_in_docs_exist():
     known = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
-    named_tests = {name for page in PAGES for name in re.findall(r"`(test_\w+\.py)`", page.read_text())}
+    named_tests = {
+        name for page in PAGES for name in re.findall(r"`(test_\w+\.py)`", page.read_text())
+    }
     assert named_tests and named_tests <= known
 
 
@@ -48,12 +55,19 @@ def test_every_column_is_explained(script, finished):
     """Those of runs.csv are mostly arguments, each under the name of its flag, and packages."""
     folder, _ = finished(script)
     explained = set(re.findall(r"`([\w-]+)`", (ROOT / "docs/outputs.md").read_text()))
-    paths = [path for path in folder.rglob("*.csv") if path.name not in ("runs.csv", "Verify_Theory_M.csv")]
+    paths = [
+        path
+        for path in folder.rglob("*.csv")
+        if path.name not in ("runs.csv", "Verify_Theory_M.csv")
+    ]
     assert paths
     for path in paths:
         columns = {named(column) for column in pd.read_csv(path)}
         if path.name == "table.csv":
-            columns = {column if column == "final_mean" else re.sub("_(mean|std)$", "", column) for column in columns}
+            columns = {
+                column if column == "final_mean" else re.sub("_(mean|std)$", "", column)
+                for column in columns
+            }
         assert columns <= explained | {"final"}, path
 
 
@@ -61,25 +75,38 @@ def test_every_column_is_explained(script, finished):
 def test_table_of_digits_matches_csv(name):
     table, text = pd.read_csv(ROOT / f"docs/{name}.csv"), (ROOT / "docs/methods.md").read_text()
     for method, rows in table.groupby("method"):
-        cells = [f"{100 * row.final_mean:.2f}±{100 * row.final_std:.2f}" for row in rows.itertuples()]
+        cells = [
+            f"{100 * row.final_mean:.2f}±{100 * row.final_std:.2f}" for row in rows.itertuples()
+        ]
         assert tuple(zip(rows.pattern, rows.ratio)) == SETTINGS
         assert f"| {title_of(method)} | {' | '.join(cells)} |" in text, method
 
 
 def test_f_scores_of_digits_match_csv():
-    runs, text = pd.read_csv(ROOT / "docs/digits_after_2019_labels.csv"), (ROOT / "docs/methods.md").read_text()
+    runs, text = (
+        pd.read_csv(ROOT / "docs/digits_after_2019_labels.csv"),
+        (ROOT / "docs/methods.md").read_text(),
+    )
     means = runs.groupby(["run", "pattern", "ratio"])[["LP", "LR"]].mean()
-    for run, title in (("INCV", "INCV"), ("elr_training", "ELR"), ("incv_student_training", "INCV student")):
+    for run, title in (
+        ("INCV", "INCV"),
+        ("elr_training", "ELR"),
+        ("incv_student_training", "INCV student"),
+    ):
         cells = [f"{f_score(*means.loc[(run, *setting)]):.3f}" for setting in SETTINGS]
         assert f"| {title} | {' | '.join(cells)} |" in text, run
 
 
 def issue_scores(name: str) -> dict[str, list[tuple[float, float, float]]]:
-    """Return the mean precision, recall and average precision of each finder at the four settings."""
+    """Return each finder's mean precision, recall and average precision at the four settings."""
     runs = pd.read_csv(ROOT / f"docs/{name}_label_issues.csv")
-    means = runs.groupby(["finder", "noise"])[["issue_precision", "issue_recall", "issue_average_precision"]].mean()
-    return {finder: [tuple(means.loc[finder, f"{pattern} {ratio}"]) for pattern, ratio in SETTINGS]
-            for finder in runs.finder.unique()}
+    means = runs.groupby(["finder", "noise"])[
+        ["issue_precision", "issue_recall", "issue_average_precision"]
+    ].mean()
+    return {
+        finder: [tuple(means.loc[finder, f"{pattern} {ratio}"]) for pattern, ratio in SETTINGS]
+        for finder in runs.finder.unique()
+    }
 
 
 LAST_ITERATION = {"digits": "INCV, 4 iterations", "cifar10": "INCV, all iterations"}
@@ -89,8 +116,11 @@ CLEANLAB = "cleanlab find_label_issues"
 @pytest.mark.parametrize("name, title", [("digits", "digits"), ("cifar10", "CIFAR-10")])
 def test_comparison_with_cleanlab_matches_csv(name, title):
     scores, text = issue_scores(name), (ROOT / "docs/data.md").read_text()
-    for label, finder in (("INCV, 1 iteration", "INCV, 1 iteration"), ("INCV, 4 iterations", LAST_ITERATION[name]),
-                          ("cleanlab", CLEANLAB)):
+    for label, finder in (
+        ("INCV, 1 iteration", "INCV, 1 iteration"),
+        ("INCV, 4 iterations", LAST_ITERATION[name]),
+        ("cleanlab", CLEANLAB),
+    ):
         cells = [f"{f_score(precision, recall):.3f}" for precision, recall, _ in scores[finder]]
         assert f"| {title} | {label} | {' | '.join(cells)} |" in text, finder
 
@@ -105,13 +135,20 @@ def test_claims_about_cleanlab_match_csvs():
     readme, page = (ROOT / "README.md").read_text(), (ROOT / "docs/data.md").read_text()
     assert f"INCV leads in {leads} of 8 measured settings" in readme
     assert f"higher F-score in {leads} of 8 settings" in page and better_rankings == 8
-    ours, cleanlab = (f_score(*scores[finder][1][:2]) for finder in (LAST_ITERATION["cifar10"], CLEANLAB))
+    ours, cleanlab = (
+        f_score(*scores[finder][1][:2]) for finder in (LAST_ITERATION["cifar10"], CLEANLAB)
+    )
     assert f"F-score of {ours:.3f}" in readme and f"cleanlab reaches {cleanlab:.3f}" in readme
 
 
 def test_readme_table_matches_record():
-    table, text = pd.read_csv(ROOT / "results/record/cifar10/table.csv"), (ROOT / "README.md").read_text()
-    table = table[table.method.isin(PAPER_METHODS) & table.differs.isna()].set_index(["method", "pattern", "ratio"])
+    table, text = (
+        pd.read_csv(ROOT / "results/record/cifar10/table.csv"),
+        (ROOT / "README.md").read_text(),
+    )
+    table = table[table.method.isin(PAPER_METHODS) & table.differs.isna()].set_index(
+        ["method", "pattern", "ratio"]
+    )
     for method in PAPER_METHODS:
         cells = []
         for setting in SETTINGS:

@@ -1,4 +1,6 @@
-"""The download from a local server that breaks off or serves something else; no test needs the network."""
+"""The download from a local server that breaks off or serves something else; no test needs the
+network.
+"""
 
 import os
 import re
@@ -106,7 +108,9 @@ def test_a_full_disk_is_named(server, tmp_path, room):
     files[2] = regular(files[2][0].name, files[2][1] + bytes(100_000))  # compresses well
     server.serve(archive(files))
     size, (soft, hard) = len(server.payload), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2 if room.startswith("half") else size + 1000, hard))
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (size // 2 if room.startswith("half") else size + 1000, hard)
+    )
     try:
         message = complaint(tmp_path)
     finally:

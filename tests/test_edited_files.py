@@ -1,4 +1,7 @@
-"""Files that a person edits between two scripts: what is written is read back as it was, also from a spreadsheet."""
+"""Files that a person edits between two scripts: what is written is read back as it was, also from
+a spreadsheet.
+"""
+
 import json
 import os
 
@@ -8,16 +11,24 @@ import pytest
 from test_images import class_folders, load, picture
 
 from noisylabels.data import images
-from noisylabels.report import issues, read
+from noisylabels.report import issues, read, read_issues
 from noisylabels.runs.atomic_io import write_csv, write_json
 from noisylabels.selection.algorithm import Selection
 from noisylabels.selection.decisions import read_decisions
 from noisylabels.selection.issues import label_issues
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*classes that may:UserWarning")
-ODD = {" lead": ["a.png", "ü.png"], "trail ": [" b.png", "c d.png"], 'comma, "quote"': ["a\rb.png", "x\ny.png"],
-       "nan": ["1.png", "=1+1.png"], "café": [".b.png".strip("."), "e\u0301.png"], "TRUE": ["#.png", "'.png"],
-       "e\u200bmu": ["a;b.png", "a\tb.png"], "-1": ["-.png", "z.png"], "sep=": ["0.png", "01.png"]}
+ODD = {
+    " lead": ["a.png", "ü.png"],
+    "trail ": [" b.png", "c d.png"],
+    'comma, "quote"': ["a\rb.png", "x\ny.png"],
+    "nan": ["1.png", "=1+1.png"],
+    "café": [".b.png".strip("."), "e\u0301.png"],
+    "TRUE": ["#.png", "'.png"],
+    "e\u200bmu": ["a;b.png", "a\tb.png"],
+    "-1": ["-.png", "z.png"],
+    "sep=": ["0.png", "01.png"],
+}
 
 
 @pytest.fixture
@@ -29,8 +40,15 @@ def selected(tmp_path):
     dataset = read_own(tmp_path / "own")
     n, c = len(dataset.given), dataset.n_classes
     select = np.arange(n) % 3 > 0
-    result = Selection(select, ~select, np.where(select, 1, 0), (dataset.given + 1) % c,
-                       np.linspace(.01, .9, n), np.full((n, c), 1 / c, np.float32), .1)
+    result = Selection(
+        select,
+        ~select,
+        np.where(select, 1, 0),
+        (dataset.given + 1) % c,
+        np.linspace(0.01, 0.9, n),
+        np.full((n, c), 1 / c, np.float32),
+        0.1,
+    )
     folder = tmp_path / "run"
     folder.mkdir()
     write_json(folder / "classes.json", list(dataset.classes))
@@ -43,9 +61,14 @@ def read_own(path, **options):
 
 
 def spreadsheet(path, encoding="utf-8-sig"):
-    """Saves a CSV as Excel does: byte order mark, CRLF, truth values in capitals, empty columns and rows."""
-    text = pd.read_csv(path, dtype=str, keep_default_na=False).replace({"True": "TRUE", "False": "FALSE"}).to_csv(
-        index=False, lineterminator="\r\n")
+    """Saves a CSV as Excel does: byte order mark, CRLF, truth values in capitals, empty columns and
+    rows.
+    """
+    text = (
+        pd.read_csv(path, dtype=str, keep_default_na=False)
+        .replace({"True": "TRUE", "False": "FALSE"})
+        .to_csv(index=False, lineterminator="\r\n")
+    )
     text = text.replace("\r\n", ",,\r\n") + ",,,,\r\n"
     path.write_bytes(text.encode(encoding))
 
@@ -55,10 +78,14 @@ def test_cleaned_csv_in_the_place_of_the_data_set(selected, tmp_path):
     dataset, select, folder = selected
     assert {path.name for path in issues.files(folder, dataset)} >= {"cleaned.csv", "review.html"}
     os.replace(folder / "cleaned.csv", tmp_path / "own/cleaned.csv")
-    found = read_own(tmp_path / "own/cleaned.csv", test_split=.2)
-    expected = {file: dataset.classes[label] for file, label in zip(np.array(dataset.files)[select],
-                                                                    dataset.given[select])}
-    assert {file: found.classes[label] for file, label in zip(found.files, found.given)}.items() <= expected.items()
+    found = read_own(tmp_path / "own/cleaned.csv", test_split=0.2)
+    expected = {
+        file: dataset.classes[label]
+        for file, label in zip(np.array(dataset.files)[select], dataset.given[select])
+    }
+    assert {
+        file: found.classes[label] for file, label in zip(found.files, found.given)
+    }.items() <= expected.items()
     assert len(found.given) + len(found.y_test) == select.sum()
     assert {*found.classes} == {dataset.classes[k] for k in dataset.given[select]}
     pixels = dict(zip(dataset.files, dataset.x_train[:, 0, 0, 0]))
@@ -70,7 +97,7 @@ def test_label_issues_are_read_as_they_were_written(edit, selected):
     dataset, select, folder = selected
     if edit:
         edit(folder / "label_issues.csv")
-    found = read.read_issues(folder)
+    found = read_issues.read_issues(folder)
     assert found.frame["index"].tolist() == list(range(len(select)))
     assert found.frame.file.tolist() == list(dataset.files)
     assert found.codes("given_label").tolist() == dataset.given.tolist()
@@ -85,15 +112,18 @@ def test_a_label_issue_that_is_neither_true_nor_false_is_refused(value, selected
     frame.loc[5, "is_label_issue"] = value
     frame.to_csv(folder / "label_issues.csv", index=False, lineterminator="\n", quoting=2)
     read.warn.cache_clear()
-    assert read.read_issues(folder) is None and issues.files(folder) == []
+    assert read_issues.read_issues(folder) is None and issues.files(folder) == []
     said = capsys.readouterr().err
-    assert f"has '{value}' as is_label_issue: give True or False" in said and "label_issues.csv, line " in said
+    assert (
+        f"has '{value}' as is_label_issue: give True or False" in said
+        and "label_issues.csv, line " in said
+    )
 
 
 @pytest.mark.parametrize("edit", [None, spreadsheet])
 def test_decisions_are_read_as_they_were_written(edit, selected):
     dataset, _, folder = selected
-    frame = read.read_issues(folder).frame
+    frame = read_issues.read_issues(folder).frame
     new = [dataset.classes[(k + 2) % dataset.n_classes] for k in dataset.given]
     table = frame[["index", "file", "given_label"]].assign(decision="relabel", new_label=new)
     write_csv(folder / "decisions.csv", table)
@@ -107,12 +137,21 @@ def test_decisions_are_read_as_they_were_written(edit, selected):
 def test_decisions_find_files_in_another_unicode_form(tmp_path):
     for k, name in enumerate(["e\u0301.png", "ü.png", "c.png", "d.png"]):
         picture(tmp_path / "own/a" / name, k)
-    dataset, _ = load(class_folders(tmp_path / "own", b=4), test_split=.25)
+    dataset, _ = load(class_folders(tmp_path / "own", b=4), test_split=0.25)
     decided = [file for file in dataset.files if not file.isascii()]
     swapped = {"a/e\u0301.png": "a/\u00e9.png", "a/ü.png": "a/u\u0308.png"}
-    write_csv(tmp_path / "decisions.csv", pd.DataFrame({
-        "index": 0, "file": [swapped[file] for file in decided], "given_label": "a", "decision": "drop",
-        "new_label": ""}))
+    write_csv(
+        tmp_path / "decisions.csv",
+        pd.DataFrame(
+            {
+                "index": 0,
+                "file": [swapped[file] for file in decided],
+                "given_label": "a",
+                "decision": "drop",
+                "new_label": "",
+            }
+        ),
+    )
     found = read_decisions(tmp_path / "decisions.csv", dataset, dataset.given)
     assert [dataset.files[k] for k in found.indices] == decided and decided and found.others == 0
 

@@ -1,4 +1,4 @@
-"""Where a sweep may run, and what is made of what Dask answers; Dask itself is in test_cluster.py."""
+"""Where a sweep may run, and how it reads Dask's answers; test_cluster.py starts Dask."""
 
 import copy
 import queue
@@ -20,8 +20,12 @@ from noisylabels.system import hardware
 def made(monkeypatch):
     """What Dask clusters and our own are made of, in the place of them; nothing of Dask is set."""
     made = SimpleNamespace(dask=None, ours=None)
-    monkeypatch.setattr(executors, "LocalCluster", lambda **given: setattr(made, "dask", given) or "local")
-    monkeypatch.setattr(executors, "Cluster", lambda *given, **about: setattr(made, "ours", (given, about)))
+    monkeypatch.setattr(
+        executors, "LocalCluster", lambda **given: setattr(made, "dask", given) or "local"
+    )
+    monkeypatch.setattr(
+        executors, "Cluster", lambda *given, **about: setattr(made, "ours", (given, about))
+    )
     monkeypatch.setattr(executors, "silence_dask", lambda: None)
     monkeypatch.setattr(executors.sys, "warnoptions", [])
     return made
@@ -43,12 +47,15 @@ def made(monkeypatch):
 def test_a_run_of_this_machine_has_its_share_of_cores_and_gpus(
     cores, found, jobs, asked, gpus, threads, made, monkeypatch
 ):
-    """A worker for each of the runs at a time, which has no more memory to lose than the machine has."""
+    """A worker for each of the runs at a time, which has no more memory to lose than the machine
+    has.
+    """
     monkeypatch.setattr(hardware, "cores", lambda: cores)
     monkeypatch.setattr(hardware, "gpus", lambda: found)
     executors.on_this_machine("root", jobs, asked)
     about = {
-        name: made.dask[name] for name in ("n_workers", "threads_per_worker", "memory_limit", "resources")
+        name: made.dask[name]
+        for name in ("n_workers", "threads_per_worker", "memory_limit", "resources")
     }
     assert about == {
         "n_workers": jobs,
@@ -70,7 +77,9 @@ def test_a_run_of_this_machine_has_its_share_of_cores_and_gpus(
 )
 def test_there_are_not_more_gpus_than_there_are(found, jobs, asked, words, made, monkeypatch):
     monkeypatch.setattr(hardware, "gpus", lambda: found)
-    with pytest.raises(UserError, match=f"^argument --{'jobs' if jobs > 1 else 'gpus_per_run'}: {words}"):
+    with pytest.raises(
+        UserError, match=f"^argument --{'jobs' if jobs > 1 else 'gpus_per_run'}: {words}"
+    ):
         executors.on_this_machine("root", jobs, asked)
     assert made.dask is None
 
@@ -120,8 +129,16 @@ def configured(monkeypatch, tmp_path):
     [
         ("memory: 1GB", True, "an option of slurm is missing or .* how much cores and memory"),
         ("cores: many, memory: 1GB", True, "has a value that it cannot have: "),
-        ("cores: 1, memory: lots", True, "has a value that it cannot have: Could not interpret 'lots'"),
-        ("cores: 1, memory: 1GB, job-extra-directives: 3", True, "has a value that it cannot have: "),
+        (
+            "cores: 1, memory: lots",
+            True,
+            "has a value that it cannot have: Could not interpret 'lots'",
+        ),
+        (
+            "cores: 1, memory: 1GB, job-extra-directives: 3",
+            True,
+            "has a value that it cannot have: ",
+        ),
         ("cores: 1, memory: 1GB, interface: ib77", True, "'ib77' is not a valid network interface"),
         ("cores: 1, memory: 1GB", False, "this machine has no sbatch, which submits jobs to slurm"),
     ],
@@ -135,7 +152,7 @@ def test_a_sound_configuration_gives_its_kind_of_cluster(configured):
     assert configured("cores: 1, memory: 1GB, interface: lo").__name__ == "SLURMCluster"
 
 
-# ------------------------------------------------------------------------------------------------- what Dask answers
+# -------------------------------------------------------------------------------- what Dask answers
 
 
 @pytest.fixture
@@ -160,7 +177,9 @@ def cluster():
         (1, "b", "ab", False),
     ],
 )
-def test_there_is_hope_while_a_worker_may_come_or_may_take_part(expected, workers, refused, hope, cluster):
+def test_there_is_hope_while_a_worker_may_come_or_may_take_part(
+    expected, workers, refused, hope, cluster
+):
     cluster.expected, cluster.workers, cluster.refused = (
         expected,
         dict.fromkeys(workers).keys(),
@@ -169,7 +188,9 @@ def test_there_is_hope_while_a_worker_may_come_or_may_take_part(expected, worker
     if hope:
         cluster.check_expected_workers()
     else:
-        with pytest.raises(UserError, match="all its workers are refused; fix the reasons above, or start others$"):
+        with pytest.raises(
+            UserError, match="all its workers are refused; fix the reasons above, or start others$"
+        ):
             cluster.check_expected_workers()
     cluster.problems = ["first", "last"]
     with pytest.raises(UserError, match="^argument --scheduler: last$"):
@@ -187,7 +208,10 @@ LOST = KilledWorker("t", SimpleNamespace(address="tcp://w"), 3)
     "ended, outcome",
     [
         (future("finished", (None, 2.0, "tcp://w")), TaskResult(None, 2.0, "tcp://w")),
-        (future("finished", ("exit code 1", 2.0, "tcp://w")), TaskResult("exit code 1", 2.0, "tcp://w")),
+        (
+            future("finished", ("exit code 1", 2.0, "tcp://w")),
+            TaskResult("exit code 1", 2.0, "tcp://w"),
+        ),
         (future("error", error=LOST), TaskResult("its worker was lost, 4 times", 0.0, "tcp://w")),
         (
             future("error", error=subprocess.CalledProcessError(-15, "INCV")),
@@ -233,7 +257,9 @@ def test_how_many_places_there_are(cluster):
         "b": {"resources": {}},
         "c": {"resources": {"sweep": 1}},
     }
-    cluster.client = SimpleNamespace(scheduler_info=lambda: {"workers": workers}, dashboard_link="http://x")
+    cluster.client = SimpleNamespace(
+        scheduler_info=lambda: {"workers": workers}, dashboard_link="http://x"
+    )
     cluster.count_places()
     assert cluster.places == 3 and cluster.workers == {"a", "b", "c"}
     assert cluster.about == "3 at a time, dashboard http://x"

@@ -1,4 +1,7 @@
-"""What a run is, by hand: which labels are wrong and how many, the noise matrix, and what a digest tells apart."""
+"""What a run is, by hand: which labels are wrong and how many, the noise matrix, and what a digest
+tells apart.
+"""
+
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -24,104 +27,183 @@ def dataset(side=(20, 16), **changes):
 
 def experiment(noise, data=None, labels=NOISY):
     settings = SimpleNamespace(values={"epochs": 3})
-    return Experiment(NoisyData(data or dataset(), noise, 0, labels), "sym", "fast", settings, folder=None)
+    return Experiment(
+        NoisyData(data or dataset(), noise, 0, labels), "sym", "fast", settings, folder=None
+    )
 
 
-@pytest.mark.parametrize("noise, wrong, diagonal", [
-    (Noise("sym", .3), .3, .7), (Noise("asym", .3), .3, .7), (Noise("sym", 0), 0, 1), (Noise("asym", 1), 1, 0)])
+@pytest.mark.parametrize(
+    "noise, wrong, diagonal",
+    [
+        (Noise("sym", 0.3), 0.3, 0.7),
+        (Noise("asym", 0.3), 0.3, 0.7),
+        (Noise("sym", 0), 0, 1),
+        (Noise("asym", 1), 1, 0),
+    ],
+)
 def test_noise_that_was_set_is_as_it_was_set(noise, wrong, diagonal):
     """Whatever it came to among these labels."""
     made = experiment(noise)
     assert made.data.noise_rate == wrong and np.diag(made.data.T) == pytest.approx([diagonal] * 4)
     assert made.is_clean.tolist() == [True, False, True, False]
-    assert made.identity == {"dataset": "own", "noise_pattern": noise.pattern, "seed": 0, "recipe": "fast", "epochs": 3,
-                             "noise_ratio": noise.ratio, "data": dataset().fingerprint}
+    assert made.identity == {
+        "dataset": "own",
+        "noise_pattern": noise.pattern,
+        "seed": 0,
+        "recipe": "fast",
+        "epochs": 3,
+        "noise_ratio": noise.ratio,
+        "data": dataset().fingerprint,
+    }
 
 
 def test_noise_that_was_given_is_as_it_is():
     made = experiment(Noise("given"))
-    assert made.data.noise_rate == made.identity["noise_ratio"] == .5 and len(made.identity["labels"]) == 16
-    np.testing.assert_array_equal(made.data.T, [[.5, .5, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 0]])
+    assert (
+        made.data.noise_rate == made.identity["noise_ratio"] == 0.5
+        and len(made.identity["labels"]) == 16
+    )
+    np.testing.assert_array_equal(
+        made.data.T, [[0.5, 0.5, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 0]]
+    )
     unknown = experiment(Noise("given"), replace(dataset(), y_train=None))
-    found = unknown.is_clean, unknown.data.noise_rate, unknown.data.T, unknown.identity["noise_ratio"]
+    found = (
+        unknown.is_clean,
+        unknown.data.noise_rate,
+        unknown.data.T,
+        unknown.identity["noise_ratio"],
+    )
     assert found == (None, None, None, None)
 
 
 def test_a_run_that_nothing_else_is_said_of():
-    made = experiment(Noise("sym", .5))
+    made = experiment(Noise("sym", 0.5))
     assert (made.arguments, made.overwrite, made.execution) == (
-        {}, False, Execution(None, (None,), None, False, False))
+        {},
+        False,
+        Execution(None, (None,), None, False, False),
+    )
     assert (made.dataset.may_be_mirrored, made.dataset.clean_test) == (True, True)
 
 
 def test_what_a_run_with_own_images_depends_on():
-    made = experiment(Noise("sym", .5), dataset(is_custom=True, may_be_mirrored=False))
-    assert {name: made.identity[name] for name in ("data", "image", "may_be_mirrored", "may_be_shifted")} == {
-        "data": dataset().fingerprint, "image": "20×16×3", "may_be_mirrored": False, "may_be_shifted": True}
+    made = experiment(Noise("sym", 0.5), dataset(is_custom=True, may_be_mirrored=False))
+    assert {
+        name: made.identity[name] for name in ("data", "image", "may_be_mirrored", "may_be_shifted")
+    } == {
+        "data": dataset().fingerprint,
+        "image": "20×16×3",
+        "may_be_mirrored": False,
+        "may_be_shifted": True,
+    }
 
 
-@pytest.mark.parametrize("side, shifted", [((16, 16), True), ((15, 16), False), ((16, 15), False), ((15, 400), False)])
+@pytest.mark.parametrize(
+    "side, shifted", [((16, 16), True), ((15, 16), False), ((16, 15), False), ((15, 400), False)]
+)
 def test_images_that_are_large_enough_may_be_shifted(side, shifted):
     assert dataset(side).may_be_shifted == shifted
 
 
 def test_data_sets_and_runs_are_themselves_alone():
-    data, made = dataset(), experiment(Noise("sym", .5))
-    assert len({data, replace(data), made, replace(made)}) == 4 and data != replace(data) and made != replace(made)
+    data, made = dataset(), experiment(Noise("sym", 0.5))
+    assert (
+        len({data, replace(data), made, replace(made)}) == 4
+        and data != replace(data)
+        and made != replace(made)
+    )
 
 
 def test_a_digest_tells_arrays_from_others():
     a = np.arange(6, dtype=np.uint8)
-    all_of_them = [digest_of(*parts) for parts in (
-        ([],), (["a"],), (["a"], a), ([], a), ([], a, None), ([], None, a), ([], a, a), ([], a.reshape(2, 3)),
-        ([], a.reshape(3, 2)), ([], a.view(np.int8)), ([], a[::-1]), ([], a[:0]), ([], None), ([], a[:0], a))]
-    assert len(set(all_of_them)) == len(all_of_them) and all(len(digest) == 16 for digest in all_of_them)
+    all_of_them = [
+        digest_of(*parts)
+        for parts in (
+            ([],),
+            (["a"],),
+            (["a"], a),
+            ([], a),
+            ([], a, None),
+            ([], None, a),
+            ([], a, a),
+            ([], a.reshape(2, 3)),
+            ([], a.reshape(3, 2)),
+            ([], a.view(np.int8)),
+            ([], a[::-1]),
+            ([], a[:0]),
+            ([], None),
+            ([], a[:0], a),
+        )
+    ]
+    assert len(set(all_of_them)) == len(all_of_them) and all(
+        len(digest) == 16 for digest in all_of_them
+    )
     assert digest_of([], a.reshape(2, 3).T) == digest_of([], a.reshape(2, 3).T.copy())
 
 
 def test_digests_are_the_same_in_every_version():
     """Recorded once: a change here would make all recorded runs those of other data."""
-    assert digest_of(["pets", ("cat", "dog")], np.arange(3, dtype=np.uint8), None) == "04d9714ab8a8fe8b"
+    assert (
+        digest_of(["pets", ("cat", "dog")], np.arange(3, dtype=np.uint8), None)
+        == "04d9714ab8a8fe8b"
+    )
 
 
 def test_labels_that_are_observed():
     data = replace(dataset(), y_train=np.arange(1000) % 4)
-    flipped = observed_labels(data, Noise("sym", .5))
-    assert np.array_equal(flipped, corrupt_labels(data.y_train, "sym", .5, 4, seed=0))
-    assert not np.array_equal(flipped, observed_labels(data, Noise("sym", .5), seed=1))
+    flipped = observed_labels(data, Noise("sym", 0.5))
+    assert np.array_equal(flipped, corrupt_labels(data.y_train, "sym", 0.5, 4, seed=0))
+    assert not np.array_equal(flipped, observed_labels(data, Noise("sym", 0.5), seed=1))
     assert observed_labels(replace(data, given=flipped), Noise("given")) is flipped
 
 
-@pytest.mark.parametrize("labels, n, words", [
-    ([0, 3, 4], 4, "0 and 3; these go from 0 to 4"), ([2, 7], 4, "0 and 3; these go from 2 to 7"),
-    ([-2, 1], 3, "0 and 2; these go from -2 to 1")])
+@pytest.mark.parametrize(
+    "labels, n, words",
+    [
+        ([0, 3, 4], 4, "0 and 3; these go from 0 to 4"),
+        ([2, 7], 4, "0 and 3; these go from 2 to 7"),
+        ([-2, 1], 3, "0 and 2; these go from -2 to 1"),
+    ],
+)
 def test_labels_out_of_range_are_told_in_numbers(labels, n, words):
     with pytest.raises(UserError, match=f"labels must lie between {words}$"):
-        corrupt_labels(labels, "sym", .5, n, 0)
+        corrupt_labels(labels, "sym", 0.5, n, 0)
 
 
 def test_a_single_label_is_no_list():
-    with pytest.raises(UserError, match=r"labels must be a list of integers, not int64 of shape \(\)"):
-        corrupt_labels(np.int64(1), "sym", .5, 3, 0)
+    with pytest.raises(
+        UserError, match=r"labels must be a list of integers, not int64 of shape \(\)"
+    ):
+        corrupt_labels(np.int64(1), "sym", 0.5, 3, 0)
 
 
-# -------------------------------------------------------------------------------------------------------------- flags
+# -------------------------------------------------------------------------------------------- flags
 
 
-@pytest.mark.parametrize("classes", [tuple("0123456789"), tuple("zyxwvutsrq"), cifar.LAYOUTS["cifar10"].classes[::-1]])
+@pytest.mark.parametrize(
+    "classes", [tuple("0123456789"), tuple("zyxwvutsrq"), cifar.LAYOUTS["cifar10"].classes[::-1]]
+)
 def test_asym5_is_refused_of_other_classes(classes):
     args = SimpleNamespace(noise_pattern="asym5", noise_ratio=None)
     with pytest.raises(UserError, match="of CIFAR-10, and own has other classes: give sym or asym"):
         resolve_noise(args, replace(dataset(), classes=classes))
     own = replace(dataset(), classes=[*cifar.LAYOUTS["cifar10"].classes])
-    assert resolve_noise(args, own) == Noise("asym5", .5)
+    assert resolve_noise(args, own) == Noise("asym5", 0.5)
     for pattern in ("sym", "asym"):
         args.noise_pattern = pattern
-        assert resolve_noise(args, replace(dataset(), classes=classes)) == Noise(pattern, .5)
+        assert resolve_noise(args, replace(dataset(), classes=classes)) == Noise(pattern, 0.5)
 
 
-@pytest.mark.parametrize("share, words", [("0", "above 0 and at most 0.9"), ("-0.5", "above 0 and at most 0.9"),
-                                          ("0.91", "above 0 and at most 0.9"), ("0.9", None), ("0.001", None)])
+@pytest.mark.parametrize(
+    "share, words",
+    [
+        ("0", "above 0 and at most 0.9"),
+        ("-0.5", "above 0 and at most 0.9"),
+        ("0.91", "above 0 and at most 0.9"),
+        ("0.9", None),
+        ("0.001", None),
+    ],
+)
 def test_shares_to_test_on(share, words, capsys):
     parser = cli.Parser("")
     flags.add_data(parser)
@@ -131,4 +213,3 @@ def test_shares_to_test_on(share, words, capsys):
         with pytest.raises(SystemExit):
             parser.parse_args(["--test_split", share])
         assert words in capsys.readouterr().err
-

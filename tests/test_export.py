@@ -1,4 +1,7 @@
-"""Networks as they are saved for others: what they need, and that they compute what the trained ones do."""
+"""Networks as they are saved for others: what they need, and that they compute what the trained
+ones do.
+"""
+
 import json
 import subprocess
 import sys
@@ -14,10 +17,21 @@ from models.layers import BatchNorm, Whitening
 from noisylabels.errors import UserError
 from noisylabels.methods.base import Method
 from noisylabels.methods.inputs import MethodInputs
-from noisylabels.training.export import inference_model, load_inference_model, mean_probabilities, save_inference_model
+from noisylabels.training.export import (
+    inference_model,
+    load_inference_model,
+    mean_probabilities,
+    save_inference_model,
+)
 
 QUICK = ("FastCNN", "SmallCNN", "MLP")
-SLOW = ("WRN-28-10", "ResNet110", "ResNet164", "ResNet110-2019", "ResNet164-2019")    # of the layers that ResNet32 has
+SLOW = (
+    "WRN-28-10",
+    "ResNet110",
+    "ResNet164",
+    "ResNet110-2019",
+    "ResNet164-2019",
+)  # of the layers that ResNet32 has
 # What a person without this suite does: no current folder, no PYTHONPATH.
 ELSEWHERE = """
 import json, sys
@@ -38,19 +52,21 @@ def random_images(n, *shape):
 
 
 def network_for(name, images, precision="float32"):
-    """A network with the statistics of these images, all weights away from their initial values, logits around 1."""
+    """A network with the statistics of these images, all weights away from their initial values,
+    logits around 1.
+    """
     keras.utils.set_random_seed(0)
     network = create_model(name, images.shape[1:], 7, precision=precision)
     rng = np.random.default_rng(1)
     for layer in network.layers:
         if isinstance(layer, Whitening):
             layer.adapt(images)
-            layer.bias.assign(rng.normal(0, .1, layer.bias.shape))
+            layer.bias.assign(rng.normal(0, 0.1, layer.bias.shape))
         if isinstance(layer, BatchNorm):
             layer.momentum = 0
-            layer.beta.assign(rng.normal(0, .2, layer.beta.shape) / layer.shift_rate ** .5)
+            layer.beta.assign(rng.normal(0, 0.2, layer.beta.shape) / layer.shift_rate**0.5)
             if layer.scale:
-                layer.gamma.assign(rng.uniform(.7, 1.3, layer.gamma.shape))
+                layer.gamma.assign(rng.uniform(0.7, 1.3, layer.gamma.shape))
     logits = network(images / np.float32(255), training=True)
     kernel = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)][-1].kernel
     kernel.assign(kernel / np.std(logits))
@@ -60,24 +76,32 @@ def network_for(name, images, precision="float32"):
 def predicted(network, images, mirror):
     """The class probabilities as the method has them that trained the network."""
     given = MethodInputs(images, np.zeros(len(images), int), 7, batch_size=1, epochs=1)
-    return Method(given, [network], [keras.optimizers.SGD()], mirror).probabilities(tf.constant(images))
+    return Method(given, [network], [keras.optimizers.SGD()], mirror).probabilities(
+        tf.constant(images)
+    )
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW))
-                                  for name in ARCHITECTURES])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in ARCHITECTURES],
+)
 def test_a_usable_network_computes_what_the_trained_one_does(name):
     """Probabilities within 3e-5; the mean over an image and its mirror image is that of logits."""
     images = random_images(32, 8, 8, 1)
     network = network_for(name, images)
     x = images / np.float32(255)
     logits, mirrored = network(x), network(x[:, :, ::-1])
-    assert np.std(tf.nn.softmax(logits), axis=0).mean() > .01           # there is something to compare
+    assert np.std(tf.nn.softmax(logits), axis=0).mean() > 0.01  # there is something to compare
     for mirror, expected in ((False, logits), (True, (logits + mirrored) / 2)):
         made = inference_model(network, mirror)
         np.testing.assert_allclose(made(images), tf.nn.softmax(expected), atol=3e-5)
-        assert made.output.dtype == "float32" and {weight.dtype for weight in made.weights} == {"float32"}
-        assert {module.split(".")[0] for module in modules(keras.saving.serialize_keras_object(made))} == {"keras"}
-    assert not np.allclose(tf.nn.softmax(logits), tf.nn.softmax(mirrored), atol=.01)
+        assert made.output.dtype == "float32" and {weight.dtype for weight in made.weights} == {
+            "float32"
+        }
+        assert {
+            module.split(".")[0] for module in modules(keras.saving.serialize_keras_object(made))
+        } == {"keras"}
+    assert not np.allclose(tf.nn.softmax(logits), tf.nn.softmax(mirrored), atol=0.01)
 
 
 def modules(config):
@@ -88,17 +112,29 @@ def modules(config):
     return set().union(*map(modules, config)) if isinstance(config, list | tuple) else set()
 
 
-@pytest.mark.parametrize("name, shape, precision, mirror, tolerance", [
-    ("FastCNN", (8, 8, 1), "float32", True, 1e-5),
-    ("FastCNN", (12, 9, 3), "float32", False, 1e-5),
-    ("FastCNN", (12, 9, 3), "mixed_bfloat16", True, .03),               # the method's own are rounded to 1/256
-    ("SmallCNN", (8, 8, 1), "float32", False, 1e-5),
-])
+@pytest.mark.parametrize(
+    "name, shape, precision, mirror, tolerance",
+    [
+        ("FastCNN", (8, 8, 1), "float32", True, 1e-5),
+        ("FastCNN", (12, 9, 3), "float32", False, 1e-5),
+        (
+            "FastCNN",
+            (12, 9, 3),
+            "mixed_bfloat16",
+            True,
+            0.03,
+        ),  # the method's own are rounded to 1/256
+        ("SmallCNN", (8, 8, 1), "float32", False, 1e-5),
+    ],
+)
 def test_probabilities_are_those_of_the_method(name, shape, precision, mirror, tolerance, tmp_path):
     images = random_images(64, *shape)
     network = network_for(name, images, precision=precision)
     save_inference_model(network, tmp_path / "a.keras", "abcdefg", mirror)
-    loaded, expected = load_inference_model(tmp_path / "a.keras"), predicted(network, images, mirror)
+    loaded, expected = (
+        load_inference_model(tmp_path / "a.keras"),
+        predicted(network, images, mirror),
+    )
     for x in (images, images.astype(np.float32), images.astype(np.int64)):
         found = loaded.predict(x, verbose=0)
         assert found.dtype == np.float32 and found.shape == (64, 7)
@@ -112,7 +148,9 @@ def test_it_is_in_inference_mode_wherever_it_is_used(tmp_path):
     before = made.get_weights()
     np.testing.assert_array_equal(made(images, training=True), made(images))
     made.save(tmp_path / "a.keras")
-    np.testing.assert_array_equal(load_inference_model(tmp_path / "a.keras")(images, training=True), made(images))
+    np.testing.assert_array_equal(
+        load_inference_model(tmp_path / "a.keras")(images, training=True), made(images)
+    )
     for a, b in zip(before, made.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -131,13 +169,19 @@ def test_a_channel_of_one_value_is_borne():
     images = random_images(32, 8, 8, 3)
     images[..., 1] = 77
     network = network_for("FastCNN", images)
-    np.testing.assert_allclose(inference_model(network, True)(images), predicted(network, images, True), atol=1e-5)
+    np.testing.assert_allclose(
+        inference_model(network, True)(images), predicted(network, images, True), atol=1e-5
+    )
 
 
 @pytest.mark.runs
-@pytest.mark.parametrize("names", [QUICK, pytest.param(sorted({*ARCHITECTURES} - {*QUICK}), marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "names", [QUICK, pytest.param(sorted({*ARCHITECTURES} - {*QUICK}), marks=pytest.mark.slow)]
+)
 def test_keras_alone_loads_it(names, tmp_path):
-    """In another process, from another folder, isolated from the environment: the same probabilities within 1e-4."""
+    """In another process, from another folder, isolated from the environment: the same
+    probabilities within 1e-4.
+    """
     images, expected = random_images(16, 8, 8, 1), {}
     for k, name in enumerate(names):
         network = network_for(name, images, precision="mixed_bfloat16" if k % 2 else "float32")
@@ -145,16 +189,26 @@ def test_keras_alone_loads_it(names, tmp_path):
         expected[tmp_path / f"{name}.keras"] = inference_model(network, name == "FastCNN")(images)
     assert json.loads((tmp_path / "classes.json").read_text()) == list("abcdefg")
     np.save(tmp_path / "images.npy", images)
-    subprocess.run([sys.executable, "-I", "-c", ELSEWHERE, tmp_path / "images.npy", *expected], cwd=tmp_path,
-                   env={"CUDA_VISIBLE_DEVICES": "-1"}, capture_output=True, check=True)
+    subprocess.run(
+        [sys.executable, "-I", "-c", ELSEWHERE, tmp_path / "images.npy", *expected],
+        cwd=tmp_path,
+        env={"CUDA_VISIBLE_DEVICES": "-1"},
+        capture_output=True,
+        check=True,
+    )
     for path, probabilities in expected.items():
         np.testing.assert_allclose(np.load(f"{path}.npy"), probabilities, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["another", "sequential"])
 def test_a_network_of_other_origin_is_refused(name, tmp_path):
-    keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()], name=name).save(tmp_path / "a.keras")
-    with pytest.raises(UserError, match="a.keras is not a model from images to probabilities: it was saved by an earl"):
+    keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()], name=name).save(
+        tmp_path / "a.keras"
+    )
+    with pytest.raises(
+        UserError,
+        match="a.keras is not a model from images to probabilities: it was saved by an earl",
+    ):
         load_inference_model(tmp_path / "a.keras")
 
 
@@ -166,7 +220,9 @@ def test_the_mean_of_several_is_predicted_without_a_word(tmp_path, capfd):
         save_inference_model(network, paths[-1], "abcdefg", False)
         expected.append(predicted(network, images, False))
     capfd.readouterr()
-    np.testing.assert_allclose(mean_probabilities(paths, images), (expected[0] + expected[1]) / 2, atol=1e-5)
+    np.testing.assert_allclose(
+        mean_probabilities(paths, images), (expected[0] + expected[1]) / 2, atol=1e-5
+    )
     assert capfd.readouterr() == ("", "")
 
 
@@ -176,5 +232,7 @@ def test_the_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr(keras.Model, "save", full)
     with pytest.raises(UserError, match="a.keras: No space left"):
-        save_inference_model(network_for("MLP", random_images(8, 8, 8, 1)), tmp_path / "a.keras", "abcdefg", False)
+        save_inference_model(
+            network_for("MLP", random_images(8, 8, 8, 1)), tmp_path / "a.keras", "abcdefg", False
+        )
     assert set(files_in(tmp_path)) == {"classes.json"}

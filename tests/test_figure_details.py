@@ -1,4 +1,7 @@
-"""Figures at their edges: what just fits and what just does not, what is left out, how often looks come again."""
+"""Figures at their edges: what just fits and what just does not, what is left out, how often looks
+come again.
+"""
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,10 +12,10 @@ from records import band
 from noisylabels.noise import Noise, transition_matrix
 from noisylabels.report import figures, styles
 
-SYM, ASYM = Noise("sym", .5), Noise("asym", .4)
+SYM, ASYM = Noise("sym", 0.5), Noise("asym", 0.4)
 
 
-ONE = band([.5, .8, .7])
+ONE = band([0.5, 0.8, 0.7])
 
 
 def accuracy(*keys, frame=ONE):
@@ -20,7 +23,7 @@ def accuracy(*keys, frame=ONE):
     return figures.test_accuracy({SYM: {key: frame for key in keys}})
 
 
-# ---------------------------------------------------------------------------------------------------------------- looks
+# -------------------------------------------------------------------------------------------- looks
 
 
 def test_markers_of_other_settings_are_hollow_or_half_in_turn():
@@ -30,10 +33,30 @@ def test_markers_of_other_settings_are_hollow_or_half_in_turn():
 
 
 def test_the_other_settings_of_each_method_are_numbered_by_themselves():
-    figure = accuracy(("sce", "B"), ("incv", ""), ("standard", "A"), ("sce", "A"), ("standard", "B"), ("incv", "A"))
+    figure = accuracy(
+        ("sce", "B"),
+        ("incv", ""),
+        ("standard", "A"),
+        ("sce", "A"),
+        ("standard", "B"),
+        ("incv", "A"),
+    )
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-        "Standard, A", "Standard, B", "INCV", "INCV, A", "SCE, A", "SCE, B"]
-    assert [line.get_fillstyle() for line in figure.axes[0].lines] == ["none", "left", "full", "none", "none", "left"]
+        "Standard, A",
+        "Standard, B",
+        "INCV",
+        "INCV, A",
+        "SCE, A",
+        "SCE, B",
+    ]
+    assert [line.get_fillstyle() for line in figure.axes[0].lines] == [
+        "none",
+        "left",
+        "full",
+        "none",
+        "none",
+        "left",
+    ]
 
 
 def test_many_settings_of_a_selection_can_be_told_apart():
@@ -43,19 +66,24 @@ def test_many_settings_of_a_selection_can_be_told_apart():
     assert [line.get_marker() for line in lines] == [*"osD^vPXo"]
     dashes = [line._unscaled_dash_pattern for line in lines]
     assert dashes == [(0, None), (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5))] * 2
-    for line, share in ((lines[0], 0), (lines[7], .85)):
+    for line, share in ((lines[0], 0), (lines[7], 0.85)):
         assert line.get_color() == pytest.approx(colormaps["viridis"](share))
     assert {line.get_markevery() for line in lines} == {1}
 
 
 def test_panels_have_thin_lines_behind_and_no_frame_above_and_on_the_right():
     for axes in figures.selection({(SYM, ""): {"LP": ONE, "LR": ONE}}, {}).axes:
-        assert {line.get_linewidth() for line in (*axes.get_xgridlines(), *axes.get_ygridlines())} == {.6}
-        assert [side for side in axes.spines if not axes.spines[side].get_visible()] == ["right", "top"]
+        assert {
+            line.get_linewidth() for line in (*axes.get_xgridlines(), *axes.get_ygridlines())
+        } == {0.6}
+        assert [side for side in axes.spines if not axes.spines[side].get_visible()] == [
+            "right",
+            "top",
+        ]
         assert axes.collections[0].get_linewidth() == 0
 
 
-# ------------------------------------------------------------------------------------------------------------ what fits
+# ---------------------------------------------------------------------------------------- what fits
 
 
 def test_a_title_is_broken_where_the_figure_is_too_narrow_for_it():
@@ -63,54 +91,74 @@ def test_a_title_is_broken_where_the_figure_is_too_narrow_for_it():
     frame = pd.DataFrame({"lid": [1, 2]}, index=[1, 2])
     for length, lines in ((38, 1), (39, 2)):
         title = "x" * 20 + " " + "y" * (length - 21)
-        assert figures.training(frame, "incv", title).get_suptitle().split("\n") == title.split(" ", lines - 1)
+        assert figures.training(frame, "incv", title).get_suptitle().split("\n") == title.split(
+            " ", lines - 1
+        )
     figure = figures.training(frame, "standard", "Standard, prices_$100_vs_$200, sym 0.5")
-    figure.draw_without_rendering()                             # between the dollars stands no formula
-    title = figures.training(frame, "standard", "Standard, cifar10, sym 0.5, fast, seed 0").get_suptitle()
+    figure.draw_without_rendering()  # between the dollars stands no formula
+    title = figures.training(
+        frame, "standard", "Standard, cifar10, sym 0.5, fast, seed 0"
+    ).get_suptitle()
     assert title == "Standard, cifar10, sym 0.5, fast,\nseed\N{NO-BREAK SPACE}0"
 
 
-@pytest.mark.parametrize("name, label", [
-    ("aaaaaaaaa_bbbbbbbbb_cccccccccc", "aaaaaaaaa bbbbbbbbb cccccccccc"),
-    ("aaaaaaaaa_bbbbbbbbb_ccccccccccc", "aaaaaaaaa bbbbbbbbb\nccccccccccc"),
-    ("test_agreement_1", "agreement with noisy test\nlabels")])
+@pytest.mark.parametrize(
+    "name, label",
+    [
+        ("aaaaaaaaa_bbbbbbbbb_cccccccccc", "aaaaaaaaa bbbbbbbbb cccccccccc"),
+        ("aaaaaaaaa_bbbbbbbbb_ccccccccccc", "aaaaaaaaa bbbbbbbbb\nccccccccccc"),
+        ("test_agreement_1", "agreement with noisy test\nlabels"),
+    ],
+)
 def test_a_quantity_of_more_than_thirty_letters_has_two_lines(name, label):
     frame = pd.DataFrame({name: [1, 2]}, index=[1, 2])
     assert figures.training(frame, "incv", "").axes[0].get_ylabel() == label
 
 
 def test_a_legend_has_as_many_columns_as_fit_and_one_at_least():
-    """Of one panel two, of more four; twelve letters an inch, but for the line beside them, then another line."""
+    """Of one panel two, of more four; twelve letters an inch, but for the line beside them, then
+    another line.
+    """
     few = accuracy(("standard", ""), ("incv", "")).legends[0]
     assert few._ncols == 2 and {text.get_fontsize() for text in few.get_texts()} == {9}
     for length, lines in ((41, 1), (42, 2)):
         name = "INCV, " + "m" * 20 + " " + "m" * (length - 27)
-        legend, = accuracy(("incv", name.removeprefix("INCV, ")), ("standard", "")).legends
+        (legend,) = accuracy(("incv", name.removeprefix("INCV, ")), ("standard", "")).legends
         assert legend._ncols == 1
-        assert legend.get_texts()[1].get_text().split("\n") == ([name] if lines == 1 else name.rsplit(" ", 1))
+        assert legend.get_texts()[1].get_text().split("\n") == (
+            [name] if lines == 1 else name.rsplit(" ", 1)
+        )
 
 
 def test_small_print_is_small():
     """What an axis starts from, and which of two networks a line is."""
-    frame = pd.DataFrame({"test_accuracy_1": [.5, .6], "test_accuracy_2": [.4, .7]}, index=[1, 2])
-    axes, = figures.training(frame, "incv", "").axes
-    start, = axes.findobj(lambda item: isinstance(item, Text) and item.get_text().startswith("y axis from "))
+    frame = pd.DataFrame(
+        {"test_accuracy_1": [0.5, 0.6], "test_accuracy_2": [0.4, 0.7]}, index=[1, 2]
+    )
+    (axes,) = figures.training(frame, "incv", "").axes
+    (start,) = axes.findobj(
+        lambda item: isinstance(item, Text) and item.get_text().startswith("y axis from ")
+    )
     assert (start.get_fontsize(), start.get_color()) == (7, "0.4")
     assert {text.get_fontsize() for text in axes.get_legend().get_texts()} == {8}
 
 
 def test_six_panels_stand_in_rows_of_four():
-    figure = figures.training(pd.DataFrame({f"q{k}": [1, 2] for k in range(6)}, index=[1, 2]), "incv", "")
+    figure = figures.training(
+        pd.DataFrame({f"q{k}": [1, 2] for k in range(6)}, index=[1, 2]), "incv", ""
+    )
     assert len(figure.axes) == 6 and figure.get_size_inches() == pytest.approx([15.2, 6])
     tops = [axes.get_subplotspec().rowspan.start for axes in figure.axes]
     assert tops == [0, 0, 0, 0, 1, 1]
 
 
-@pytest.mark.parametrize("n, expected", [(28, [5, 10, 15, 20, 25]), (80, [*range(10, 81, 10)]),
-                                         (200, [*range(20, 201, 20)])])
+@pytest.mark.parametrize(
+    "n, expected",
+    [(28, [5, 10, 15, 20, 25]), (80, [*range(10, 81, 10)]), (200, [*range(20, 201, 20)])],
+)
 def test_epochs_are_counted_in_ones_twos_fives_and_tens(n, expected):
-    frame = pd.DataFrame({"lid": np.linspace(0, .9, n)}, index=range(1, n + 1))
-    axes, = figures.training(frame, "incv", "").axes
+    frame = pd.DataFrame({"lid": np.linspace(0, 0.9, n)}, index=range(1, n + 1))
+    (axes,) = figures.training(frame, "incv", "").axes
     low, high = axes.get_xlim()
     assert [tick for tick in axes.get_xticks() if low <= tick <= high] == expected
     assert axes.lines[0].get_markevery() == (0, max(1, n // 16))
@@ -118,79 +166,102 @@ def test_epochs_are_counted_in_ones_twos_fives_and_tens(n, expected):
 
 @pytest.mark.parametrize("n, first", [(19, 1), (20, 2)])
 def test_only_the_first_tenth_of_the_epochs_may_begin_below_the_panel(n, first):
-    axes, = accuracy(("incv", ""), frame=band(np.linspace(.1, .9, n))).axes
-    assert axes.get_ylim()[0] == pytest.approx(np.linspace(.1, .9, n)[first] - .03)
+    (axes,) = accuracy(("incv", ""), frame=band(np.linspace(0.1, 0.9, n))).axes
+    assert axes.get_ylim()[0] == pytest.approx(np.linspace(0.1, 0.9, n)[first] - 0.03)
 
 
 def test_no_accuracy_above_one_is_on_the_axis():
-    axes, = accuracy(("incv", ""), frame=band([.8] * 20, [1.] * 20)).axes
-    assert axes.get_ylim() == (pytest.approx(.9 - .03), 1.01)
+    (axes,) = accuracy(("incv", ""), frame=band([0.8] * 20, [1.0] * 20)).axes
+    assert axes.get_ylim() == (pytest.approx(0.9 - 0.03), 1.01)
 
 
 def test_of_a_log_that_leaves_epochs_out_the_first_tenth_is_one_of_epochs():
-    axes, = accuracy(("incv", ""), frame=band([.1, *np.linspace(.5, .9, 10)]).set_axis([4, *range(21, 31)])).axes
-    assert axes.get_ylim()[0] == pytest.approx(.1 - .03)
+    (axes,) = accuracy(
+        ("incv", ""), frame=band([0.1, *np.linspace(0.5, 0.9, 10)]).set_axis([4, *range(21, 31)])
+    ).axes
+    assert axes.get_ylim()[0] == pytest.approx(0.1 - 0.03)
 
 
-# ----------------------------------------------------------------------------------------------------- what is left out
+# --------------------------------------------------------------------------------- what is left out
 
 
 def test_iterations_of_which_the_truth_is_not_known_are_counts_alone():
-    frame = pd.DataFrame({"LP": np.nan, "LR": np.nan, "selected": [5, 7], "candidate": [3, 1], "removed": [2, 2]},
-                         index=[1, 2])
+    frame = pd.DataFrame(
+        {"LP": np.nan, "LR": np.nan, "selected": [5, 7], "candidate": [3, 1], "removed": [2, 2]},
+        index=[1, 2],
+    )
     figure = figures.iterations(frame, "INCV, pets")
-    axes, = figure.axes
+    (axes,) = figure.axes
     assert axes.get_ylabel() == "samples" and len(axes.patches) == 6
     assert figure.get_size_inches() == pytest.approx([6.4, 3])
 
 
 def test_the_legends_of_iterations_are_small_and_that_of_the_counts_is_one_line():
-    frame = pd.DataFrame({"LP": [.9], "LR": [.5], "selected": [5], "candidate": [3], "removed": [2]}, index=[1])
+    frame = pd.DataFrame(
+        {"LP": [0.9], "LR": [0.5], "selected": [5], "candidate": [3], "removed": [2]}, index=[1]
+    )
     shares, counts = (axes.get_legend() for axes in figures.iterations(frame, "").axes)
-    assert [text.get_text() for text in shares.get_texts()] == ["label precision (LP)", "label recall (LR)"]
-    assert {text.get_fontsize() for legend in (shares, counts) for text in legend.get_texts()} == {8}
+    assert [text.get_text() for text in shares.get_texts()] == [
+        "label precision (LP)",
+        "label recall (LR)",
+    ]
+    assert {text.get_fontsize() for legend in (shares, counts) for text in legend.get_texts()} == {
+        8
+    }
     assert counts._ncols == 3 and not counts.get_frame_on() and shares.get_frame_on()
 
 
 def test_a_title_says_of_how_many_seeds_its_lines_are():
-    lines = {("incv", ""): band([.5, .6], [.7, .8], [.6, .7]), ("standard", ""): band([.5, .6])}
-    figure = figures.test_accuracy({SYM: lines, ASYM: {("incv", ""): band([.5], [.7])}}, {ASYM})
+    lines = {
+        ("incv", ""): band([0.5, 0.6], [0.7, 0.8], [0.6, 0.7]),
+        ("standard", ""): band([0.5, 0.6]),
+    }
+    figure = figures.test_accuracy({SYM: lines, ASYM: {("incv", ""): band([0.5], [0.7])}}, {ASYM})
     assert [axes.get_title() for axes in figure.axes] == ["sym 0.5 (n = 1–3)", "asym 0.4 (n = 2)"]
-    assert [axes.get_ylabel() for axes in figure.axes] == ["test accuracy", "agreement with noisy test labels"]
+    assert [axes.get_ylabel() for axes in figure.axes] == [
+        "test accuracy",
+        "agreement with noisy test labels",
+    ]
 
 
-PUBLISHED = {SYM: {"LP": (.1, .2, .3, .4), "LR": (.5, .6, .7, .8)}}
+PUBLISHED = {SYM: {"LP": (0.1, 0.2, 0.3, 0.4), "LR": (0.5, 0.6, 0.7, 0.8)}}
 
 
-@pytest.mark.parametrize("setting, last, names", [(SYM, 4.5, ["sym 0.5 (n = 1)", "published"]),
-                                                  (ASYM, 3.5, ["asym 0.4 (n = 1)"])])
+@pytest.mark.parametrize(
+    "setting, last, names",
+    [(SYM, 4.5, ["sym 0.5 (n = 1)", "published"]), (ASYM, 3.5, ["asym 0.4 (n = 1)"])],
+)
 def test_published_iterations_are_four_and_named_only_where_they_are_drawn(setting, last, names):
     figure = figures.selection({(setting, ""): {"LP": ONE, "LR": ONE}}, PUBLISHED)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == names
     for axes, score in zip(figure.axes, ("LP", "LR")):
-        assert axes.get_xlim() == (.5, last)
+        assert axes.get_xlim() == (0.5, last)
         assert [(list(line.get_xdata()), tuple(line.get_ydata())) for line in axes.lines[1:]] == [
-            ([1, 2, 3, 4], PUBLISHED[SYM][score])] * (setting == SYM)
+            ([1, 2, 3, 4], PUBLISHED[SYM][score])
+        ] * (setting == SYM)
 
 
-# ----------------------------------------------------------------------------------------------------------------- maps
+# --------------------------------------------------------------------------------------------- maps
 
 
 def test_maps_of_more_than_ten_classes_have_a_bar_in_the_place_of_numbers():
-    T = transition_matrix("sym", .3, 11)
+    T = transition_matrix("sym", 0.3, 11)
     figure = figures.heat_maps([[("M", T), ("T", T)]], ["noisy label"])
     left, right, bar = figure.axes
     assert not left.texts and not right.texts and bar.get_ylabel() == "per cent of the true class"
     assert figure.get_size_inches() == pytest.approx([5.8, 2.8]) and figure.get_supxlabel() == ""
     assert (left.get_ylabel(), right.get_ylabel()) == ("true class", "")
     figure.draw_without_rendering()
-    assert .5 < bar.get_window_extent().height / left.get_window_extent().height < .8
+    assert 0.5 < bar.get_window_extent().height / left.get_window_extent().height < 0.8
 
 
 def test_maps_show_per_cent_in_one_scale_with_the_classes_at_the_left_alone():
     """Numbers are white on what is darker than half of the largest."""
-    M, T = np.array([[.7, .3], [.65, .35]]), np.array([[.2, .8], [.4, .6]])
-    for matrix, colors in ((M, ["white", "black", "white", "black"]), (T, ["black", "white", "black", "white"])):
+    M, T = np.array([[0.7, 0.3], [0.65, 0.35]]), np.array([[0.2, 0.8], [0.4, 0.6]])
+    for matrix, colors in (
+        (M, ["white", "black", "white", "black"]),
+        (T, ["black", "white", "black", "white"]),
+    ):
         figure = figures.heat_maps([[("a", matrix), ("b", matrix)]], ["noisy label"])
         left, right = figure.axes
         np.testing.assert_allclose(left.images[0].get_array(), 100 * matrix)
@@ -206,7 +277,10 @@ def test_maps_show_per_cent_in_one_scale_with_the_classes_at_the_left_alone():
 
 
 def test_each_row_of_maps_has_a_label_and_as_many_maps():
-    T = transition_matrix("sym", .3, 3)
-    for rows, labels in (([[("M", T)]], ["a", "b"]), ([[("M", T)], [("M", T), ("T", T)]], ["a", "b"])):
+    T = transition_matrix("sym", 0.3, 3)
+    for rows, labels in (
+        ([[("M", T)]], ["a", "b"]),
+        ([[("M", T)], [("M", T), ("T", T)]], ["a", "b"]),
+    ):
         with pytest.raises(ValueError):
             figures.heat_maps(rows, labels)

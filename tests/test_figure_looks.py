@@ -1,4 +1,6 @@
-"""What figures look like, in numbers: sizes, axes, lines, bands, legends, each as a person should see it."""
+"""What figures look like, in numbers: sizes, axes, lines, bands, legends, each as a person should
+see it.
+"""
 
 import numpy as np
 import pandas as pd
@@ -207,7 +209,10 @@ def test_nothing_is_clipped(name):
 
 
 def test_long_names_are_not_clipped():
-    words = "selection: 5 epochs, 1 iteration, told asym, weight decay 0.0005, a name of its own, no record"
+    words = (
+        "selection: 5 epochs, 1 iteration, told asym, weight decay 0.0005, a name of its own, "
+        "no record"
+    )
     lines = {("incv", ""): TWO, ("incv", words): TWO, ("co_teaching", words): TWO}
     for figure in (
         figures.test_accuracy({SYM: lines}),

@@ -1,4 +1,5 @@
 """Figures from small results folders made here: what they show, and that each is a picture."""
+
 import io
 import re
 from itertools import combinations
@@ -12,7 +13,7 @@ from records import write_selection, write_verify
 
 from noisylabels.methods import METHODS, MethodEntry
 from noisylabels.noise import Noise, transition_matrix
-from noisylabels.report import draw, figures, styles
+from noisylabels.report import aggregate, draw, figures, styles
 
 SETTINGS = [Noise("sym", 0.2), Noise("sym", 0.5), Noise("sym", 0.8), Noise("asym", 0.4)]
 
@@ -29,20 +30,26 @@ def test_test_accuracy_figure_is_of_finished_runs(digits):
     assert names(draw.summary(digits, "digits")) == written
     assert_is_picture(digits / "digits/TestAcc.png")
     lines = [pd.Series([0.5, 0.8]), pd.Series([0.5, 0.6]), pd.Series([0.2, 0.7])]
-    assert draw.over_seeds(lines).to_numpy() == pytest.approx(np.array([[0.4, 0.03**0.5, 3], [0.7, 0.1, 3]]))
+    assert aggregate.over_seeds(lines).to_numpy() == pytest.approx(
+        np.array([[0.4, 0.03**0.5, 3], [0.7, 0.1, 3]])
+    )
 
 
 def test_test_accuracy_figure_has_a_panel_a_setting_and_a_line_a_method():
-    curve = draw.over_seeds([pd.Series([0.5, 0.8]), pd.Series([0.5, 0.6])])
-    figure = figures.test_accuracy({setting: {("incv", ""): curve, ("standard", ""): curve} for setting in SETTINGS})
+    curve = aggregate.over_seeds([pd.Series([0.5, 0.8]), pd.Series([0.5, 0.6])])
+    figure = figures.test_accuracy(
+        {setting: {("incv", ""): curve, ("standard", ""): curve} for setting in SETTINGS}
+    )
     assert [axes.get_title() for axes in figure.axes] == [f"{p} {r} (n = 2)" for p, r in SETTINGS]
-    assert all([tuple(line.get_ydata()) for line in axes.lines] == [(0.5, 0.7)] * 2 for axes in figure.axes)
+    assert all(
+        [tuple(line.get_ydata()) for line in axes.lines] == [(0.5, 0.7)] * 2 for axes in figure.axes
+    )
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Standard", "INCV"]
 
 
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_the_legend_of_all_methods_is_not_clipped(n):
-    curve = draw.over_seeds([pd.Series([0.5, 0.8])])
+    curve = aggregate.over_seeds([pd.Series([0.5, 0.8])])
     lines = {(method, ""): curve for method in METHODS}
     figure = figures.test_accuracy(dict.fromkeys(SETTINGS[:n], lines))
     figure.draw_without_rendering()
@@ -66,30 +73,54 @@ def test_methods_of_one_s_own_can_be_told_apart(monkeypatch):
     assert unknown.color == one.color and unknown.name == "nowhere"
 
 
-# What is seen without one of three kinds of cones: Machado, Oliveira and Fernandes 2009, of linear RGB.
-BLIND = [[[.152286, 1.052583, -.204868], [.114503, .786281, .099216], [-.003882, -.048116, 1.051998]],
-         [[.367322, .860646, -.227968], [.280085, .672501, .047413], [-.011820, .042940, .968881]],
-         [[1.255528, -.076749, -.178779], [-.078411, .930809, .147602], [.004733, .691367, .303900]]]
+# What is seen without one of three kinds of cones: Machado, Oliveira and Fernandes 2009, of linear
+# RGB.
+BLIND = [
+    [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+]
 
 
 def lab(linear):
     """Linear RGB as CIE L*a*b*, in which 2.3 is a difference just seen."""
-    matrix = np.array([[.4124, .3576, .1805], [.2126, .7152, .0722], [.0193, .1192, .9505]])
-    x, y, z = np.cbrt(np.clip(matrix @ np.clip(linear, 0, 1) / [.9505, 1, 1.089], .008856, None))
+    matrix = np.array(
+        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    )
+    x, y, z = np.cbrt(np.clip(matrix @ np.clip(linear, 0, 1) / [0.9505, 1, 1.089], 0.008856, None))
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
 @pytest.mark.parametrize("cones", BLIND, ids=["protan", "deutan", "tritan"])
 def test_methods_can_be_told_apart_by_the_colour_blind(cones):
-    seen = [lab(np.array(cones) @ ((np.array(list(bytes.fromhex(styles.look(method).color[1:]))) / 255) ** 2.2))
-            for method in METHODS]
+    seen = [
+        lab(
+            np.array(cones)
+            @ ((np.array(list(bytes.fromhex(styles.look(method).color[1:]))) / 255) ** 2.2)
+        )
+        for method in METHODS
+    ]
     assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 7
 
 
 def test_training_figures(digits):
     folder = digits / "digits/sym/0.5"
     assert names(draw.training_figures(folder, "incv")) == ["incv_training.png"]
-    assert names(draw.training_figures(folder / "seed2", "incv")) == ["incv_training.png"]       # while it runs
+    assert names(draw.training_figures(folder / "seed2", "incv")) == [
+        "incv_training.png"
+    ]  # while it runs
     assert names(draw.training_figures(folder, "standard")) == ["standard_training.png"]
     assert draw.training_figures(folder, "d2l") == []
     for method in ("incv", "standard"):
@@ -98,16 +129,23 @@ def test_training_figures(digits):
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_epochs_are_drawn_from_1_also_of_files_of_before(first, tmp_path):
-    write_training(tmp_path / "digits/sym/0.5", "incv", [.5, .6, .7])
+    write_training(tmp_path / "digits/sym/0.5", "incv", [0.5, 0.6, 0.7])
     path = tmp_path / "digits/sym/0.5/incv_training.csv"
     pd.read_csv(path).assign(epoch=range(first, first + 3)).to_csv(path, index=False)
-    (frame,) = draw.summarise(tmp_path, "digits").curves[SETTINGS[1]].values()
+    (frame,) = aggregate.summarise(tmp_path, "digits").curves[SETTINGS[1]].values()
     assert list(frame.index) == [1, 2, 3]
 
 
 def test_own_columns_become_panels_by_quantity():
-    frame = pd.DataFrame({"kept": [64, 60], "precision_1": [0.9, 0.8], "precision_2": [0.8, 0.8], "blank": np.nan,
-                          "text": ["a", "b"]})
+    frame = pd.DataFrame(
+        {
+            "kept": [64, 60],
+            "precision_1": [0.9, 0.8],
+            "precision_2": [0.8, 0.8],
+            "blank": np.nan,
+            "text": ["a", "b"],
+        }
+    )
     figure = figures.training(frame, "incv", "INCV")
     panels = [(axes.get_ylabel(), len(axes.lines)) for axes in figure.axes]
     assert panels == [("fraction of samples kept", 1), ("precision", 2)]
@@ -118,7 +156,10 @@ def test_estimated_T_beside_the_true_one(tmp_path):
     folder = tmp_path / "digits/asym/0.4"
     write_training(folder, "f_correction", [0.5, 0.6])
     pd.DataFrame(transition_matrix("asym", 0.35, 10)).to_csv(folder / "f_correction_T.csv")
-    assert names(draw.training_figures(folder, "f_correction")) == ["f_correction_training.png", "f_correction_T.png"]
+    assert names(draw.training_figures(folder, "f_correction")) == [
+        "f_correction_training.png",
+        "f_correction_T.png",
+    ]
     assert_is_picture(folder / "f_correction_T.png")
 
 
@@ -127,10 +168,20 @@ def test_verify_figures(tmp_path):
         write_verify(tmp_path / f"digits/{pattern}/{ratio}", pattern, ratio)
     write_verify(tmp_path / "digits/sym/0.0/seed3", "sym", 0.0, seed=3)
     written = draw.verify_figures(tmp_path, "digits")
-    assert names(written) == ["Verify_Theory.csv", "Verify_Theory.md", "Verify_Theory.png", "Verify_Theory_M.png"]
+    assert names(written) == [
+        "Verify_Theory.csv",
+        "Verify_Theory.md",
+        "Verify_Theory.png",
+        "Verify_Theory_M.png",
+    ]
     table = pd.read_csv(written[0])
     assert list(zip(table.pattern, table.ratio, table.seed, strict=True)) == [
-        ("sym", 0.0, 0), ("sym", 0.0, 3), ("sym", 0.9, 0), ("sym", 1.0, 0), ("asym", 0.5, 0)]
+        ("sym", 0.0, 0),
+        ("sym", 0.0, 3),
+        ("sym", 0.9, 0),
+        ("sym", 1.0, 0),
+        ("asym", 0.5, 0),
+    ]
     assert table.TA.tolist() == pytest.approx([1, 1, 0.1, 1 / 9, 0.5])
     for path in written[2:]:
         assert_is_picture(path)
@@ -138,24 +189,41 @@ def test_verify_figures(tmp_path):
 
 def test_theory_figure_has_curves_and_points():
     """A run without noise in both panels."""
-    points = pd.DataFrame({"pattern": "sym", "ratio": [0.5, 1.0, 0.2, 0], "differs": ["", "", "6 epochs", ""],
-                           "TA": [0.3, 0.1, 0.6, 0.8], "LP": [0.9, np.nan, 1.0, 1.0], "LR": [0.5, 0.0, 0.8, 0.8]})
+    points = pd.DataFrame(
+        {
+            "pattern": "sym",
+            "ratio": [0.5, 1.0, 0.2, 0],
+            "differs": ["", "", "6 epochs", ""],
+            "TA": [0.3, 0.1, 0.6, 0.8],
+            "LP": [0.9, np.nan, 1.0, 1.0],
+            "LR": [0.5, 0.0, 0.8, 0.8],
+        }
+    )
     sym, asym = figures.theory_curves(points, 10).axes
     curve, measured, unlike = sym.lines[:3]
     assert curve.get_ydata()[[0, 100, -1]] == pytest.approx([1, 0.25 / 0.9, 1 / 9])
     assert list(measured.get_xydata().ravel()) == [0.5, 0.3, 1.0, 0.1, 0, 0.8]
-    assert list(unlike.get_xydata().ravel()) == [0.2, 0.6] and unlike.get_markerfacecolor() == "white"
+    assert (
+        list(unlike.get_xydata().ravel()) == [0.2, 0.6] and unlike.get_markerfacecolor() == "white"
+    )
     assert "6 epochs" in [text.get_text() for text in sym.figure.legends[0].get_texts()]
     assert len(asym.lines) == 9 and list(asym.lines[1].get_xydata().ravel()) == [0, 0.8]
 
 
-@pytest.mark.parametrize("found, chosen", [
-    ([("sym", 0.5)], [("sym", 0.5)]),
-    ([("sym", i / 10) for i in range(11)] + [("asym", i / 10) for i in range(11)],
-     [("asym", 0.4), ("sym", 0.8), ("sym", 0.9), ("sym", 1.0)]),
-    ([("sym", 0.8), ("sym", 0.1), ("sym", 0.2), ("sym", 0.3), ("sym", 0.4), ("sym", 0.5)],
-     [("sym", 0.1), ("sym", 0.3), ("sym", 0.5), ("sym", 0.8)]),
-])
+@pytest.mark.parametrize(
+    "found, chosen",
+    [
+        ([("sym", 0.5)], [("sym", 0.5)]),
+        (
+            [("sym", i / 10) for i in range(11)] + [("asym", i / 10) for i in range(11)],
+            [("asym", 0.4), ("sym", 0.8), ("sym", 0.9), ("sym", 1.0)],
+        ),
+        (
+            [("sym", 0.8), ("sym", 0.1), ("sym", 0.2), ("sym", 0.3), ("sym", 0.4), ("sym", 0.5)],
+            [("sym", 0.1), ("sym", 0.3), ("sym", 0.5), ("sym", 0.8)],
+        ),
+    ],
+)
 def test_columns_of_the_confusion_figure(found, chosen):
     assert draw.representative(found) == chosen
 
@@ -163,7 +231,7 @@ def test_columns_of_the_confusion_figure(found, chosen):
 @pytest.mark.parametrize("c", [3, 10, 100])
 def test_heat_maps_of_any_size(c):
     T = transition_matrix("sym", 0.3, c)
-    T[0] = np.nan                                   # a class that no held-out sample has
+    T[0] = np.nan  # a class that no held-out sample has
     figure = figures.heat_maps([[("M", T)], [("T", T)]], ["predicted class", "noisy label"])
     figure.savefig(io.BytesIO())
     assert len(figure.axes[0].texts) == (c * (c - 1) if c <= 10 else 0)
@@ -181,11 +249,11 @@ def test_selection_figures(tmp_path):
 
 
 def test_a_figure_drawn_twice_is_the_same_file(digits):
-    path, = draw.training_figures(digits / "digits/sym/0.5", "incv")
+    (path,) = draw.training_figures(digits / "digits/sym/0.5", "incv")
     first = path.read_bytes()
     draw.training_figures(digits / "digits/sym/0.5", "incv")
     assert path.read_bytes() == first and b"matplotlib" not in first.lower()
-    assert not list(path.parent.glob(".*"))         # no temporary file stays
+    assert not list(path.parent.glob(".*"))  # no temporary file stays
 
 
 @pytest.mark.parametrize("name, starts", [("pdf", b"%PDF-"), ("svg", b"<?xml")])
@@ -197,4 +265,6 @@ def test_a_figure_of_another_format_is_also_the_same_file_each_time(name, starts
         found.append({path: path.read_bytes() for path in digits.rglob(f"*.{name}")})
     assert found[0] == found[1] and len(found[0]) > 3
     for content in found[0].values():
-        assert content.startswith(starts) and not re.search(rb"matplotlib v|Date>|CreationDate", content)
+        assert content.startswith(starts) and not re.search(
+            rb"matplotlib v|Date>|CreationDate", content
+        )

@@ -1,4 +1,8 @@
-"""The files of a run: whole or not there, whenever its process is killed. A damaged checkpoint is set aside."""
+"""The files of a run: whole or not there, whenever its process is killed.
+
+A damaged checkpoint is set aside.
+"""
+
 import json
 import os
 import pickle
@@ -19,18 +23,27 @@ from noisylabels.runs.atomic_io import atomic, load_arrays, save_arrays, write_c
 
 def python(code, *arguments):
     """Runs code, in a process that can import the modules here. It prints "ready" when it is."""
-    return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], cwd=ROOT, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
-# --------------------------------------------------------------------------------------------------------------- files
+# -------------------------------------------------------------------------------------------- files
 
 
 def test_atomic_replaces_the_old_file_at_the_end(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("old")
     with atomic(path) as temporary:
-        assert temporary.parent == tmp_path and temporary.suffix == ".csv" and temporary.name.startswith(".")
+        assert (
+            temporary.parent == tmp_path
+            and temporary.suffix == ".csv"
+            and temporary.name.startswith(".")
+        )
         temporary.write_text("new")
         assert path.read_text() == "old"
     assert files_in(tmp_path) == {"a.csv": b"new"}
@@ -45,18 +58,35 @@ def test_atomic_leaves_the_old_file_when_the_block_fails(error, tmp_path):
     assert files_in(tmp_path) == {"a.csv": b"old"}
 
 
-def test_atomic_removes_what_killed_processes_have_left_of_the_file_but_nothing_that_may_be_being_written(tmp_path):
-    for name, age in ((".a[1].7.part.csv", 3700), (".a[1].8.part.csv", 3500), (".a1.7.part.csv", 3700),
-                      (".a[1]b.7.part.csv", 3700), (".a[1].7.part.md", 3700)):
+def test_atomic_write_removes_leftovers_but_nothing_in_progress(
+    tmp_path,
+):
+    for name, age in (
+        (".a[1].7.part.csv", 3700),
+        (".a[1].8.part.csv", 3500),
+        (".a1.7.part.csv", 3700),
+        (".a[1]b.7.part.csv", 3700),
+        (".a[1].7.part.md", 3700),
+    ):
         (tmp_path / name).write_text("half")
         os.utime(tmp_path / name, 2 * (time.time() - age,))
     write_csv(tmp_path / "a[1].csv", pd.DataFrame({"n": [1]}))
-    assert set(files_in(tmp_path)) == {"a[1].csv", ".a[1].8.part.csv", ".a1.7.part.csv", ".a[1]b.7.part.csv",
-                                       ".a[1].7.part.md"}
+    assert set(files_in(tmp_path)) == {
+        "a[1].csv",
+        ".a[1].8.part.csv",
+        ".a1.7.part.csv",
+        ".a[1]b.7.part.csv",
+        ".a[1].7.part.md",
+    }
 
 
 def test_csv_brings_floats_back_exactly(tmp_path):
-    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=100) * 10. ** np.arange(-50, 50), "n": range(100)})
+    frame = pd.DataFrame(
+        {
+            "x": np.random.default_rng(0).normal(size=100) * 10.0 ** np.arange(-50, 50),
+            "n": range(100),
+        }
+    )
     write_csv(tmp_path / "a.csv", frame)
     assert (pd.read_csv(tmp_path / "a.csv", float_precision="round_trip") == frame).all(axis=None)
     assert b"\r" not in (tmp_path / "a.csv").read_bytes()
@@ -89,10 +119,14 @@ except UserError as error:
 
 @pytest.mark.parametrize("kind", ["csv", "json", "npz"])
 def test_a_full_disk_leaves_the_old_file(kind, tmp_path):
-    """The limit of a file's size stands for the disk's: to the writer both are an OSError in the middle of a write."""
+    """The limit of a file's size stands for the disk's: to the writer both are an OSError in the
+    middle of a write.
+    """
     (tmp_path / f"old.{kind}").write_text("old")
     out, err = python(FULL, tmp_path, kind).communicate(timeout=60)
-    assert err == "" and re.fullmatch(f".*old.{kind}: File too large; fix that or write elsewhere.*\n", out)
+    assert err == "" and re.fullmatch(
+        f".*old.{kind}: File too large; fix that or write elsewhere.*\n", out
+    )
     assert files_in(tmp_path) == {f"old.{kind}": b"old"}
 
 
@@ -110,9 +144,16 @@ def test_a_device_is_not_replaced_by_a_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "pipe")
     for name in ("pipe", "link"):
-        with pytest.raises(UserError, match=f"{name}: a device or a folder is there, not a file; .* write elsewhere"):
+        with pytest.raises(
+            UserError,
+            match=f"{name}: a device or a folder is there, not a file; .* write elsewhere",
+        ):
             write_json(tmp_path / name, {})
-    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink() and len(files_in(tmp_path)) == 0
+    assert (
+        (tmp_path / "pipe").is_fifo()
+        and (tmp_path / "link").is_symlink()
+        and len(files_in(tmp_path)) == 0
+    )
 
 
 WRITER = """
@@ -131,20 +172,28 @@ while True:
 
 def test_killed_at_any_moment_files_are_whole(tmp_path):
     """SIGKILL into a process that does nothing but write."""
-    for pause in np.random.default_rng(0).uniform(.01, .1, 5):
+    for pause in np.random.default_rng(0).uniform(0.01, 0.1, 5):
         writer = python(WRITER, tmp_path)
         assert writer.stdout.readline() == "ready\n"
         time.sleep(pause)
         while not (tmp_path / "a.json").exists():
-            time.sleep(.01)
+            time.sleep(0.01)
         writer.kill()
         writer.communicate()
-        x, numbers = load_arrays(tmp_path / "a.npz")["x"], json.loads((tmp_path / "a.json").read_text())
-        assert len(x) == 200_000 and len(set(x)) == 1 and len(numbers) == 100_000 and len(set(numbers)) == 1
+        x, numbers = (
+            load_arrays(tmp_path / "a.npz")["x"],
+            json.loads((tmp_path / "a.json").read_text()),
+        )
+        assert (
+            len(x) == 200_000
+            and len(set(x)) == 1
+            and len(numbers) == 100_000
+            and len(set(numbers)) == 1
+        )
         assert not list(tmp_path.glob("*.unusable"))
 
 
-# --------------------------------------------------------------------------------------------------------- checkpoints
+# -------------------------------------------------------------------------------------- checkpoints
 
 
 class Malicious:
@@ -160,7 +209,9 @@ class Malicious:
 def test_arrays_come_back(tmp_path):
     save_arrays(tmp_path / "a.npz", ARRAYS)
     found = load_arrays(tmp_path / "a.npz")
-    assert found.keys() == ARRAYS.keys() and all((found[name] == ARRAYS[name]).all() for name in ARRAYS)
+    assert found.keys() == ARRAYS.keys() and all(
+        (found[name] == ARRAYS[name]).all() for name in ARRAYS
+    )
     assert load_arrays(tmp_path / "missing.npz") is None and files_in(tmp_path).keys() == {"a.npz"}
 
 
@@ -171,24 +222,51 @@ def damaged(kind, path, witness):
     if kind == "pickle within":
         np.savez(path, state0=np.array([Malicious(witness)], dtype=object))
     elif kind == "bomb":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("state0.npy", "w") as member:
+        with (
+            zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+            archive.open("state0.npy", "w") as member,
+        ):
             np.lib.format.write_array(member, np.zeros(10_000_000))
     elif kind == "claims a terabyte":
         with zipfile.ZipFile(path, "w") as archive, archive.open("state0.npy", "w") as member:
-            np.lib.format.write_array_header_1_0(member, {"descr": "<f8", "fortran_order": False, "shape": (2**37,)})
+            np.lib.format.write_array_header_1_0(
+                member, {"descr": "<f8", "fortran_order": False, "shape": (2**37,)}
+            )
     else:
-        path.write_bytes({"truncated": good[:-30], "half": good[:len(good) // 2], "empty": b"",
-                          "one bit": flipped(good, len(good) // 3), "garbage": os.urandom(1000),
-                          "pickle": pickle.dumps(Malicious(witness)),
-                          "npy": b"\x93NUMPY\x01\x00v\x00{'descr': '<f8'}", "text": b"epoch,loss\n"}[kind])
+        path.write_bytes(
+            {
+                "truncated": good[:-30],
+                "half": good[: len(good) // 2],
+                "empty": b"",
+                "one bit": flipped(good, len(good) // 3),
+                "garbage": os.urandom(1000),
+                "pickle": pickle.dumps(Malicious(witness)),
+                "npy": b"\x93NUMPY\x01\x00v\x00{'descr': '<f8'}",
+                "text": b"epoch,loss\n",
+            }[kind]
+        )
 
 
 def flipped(content, position):
-    return content[:position] + bytes([content[position] ^ 64]) + content[position + 1:]
+    return content[:position] + bytes([content[position] ^ 64]) + content[position + 1 :]
 
 
-@pytest.mark.parametrize("kind", ["truncated", "half", "one bit", "empty", "garbage", "pickle", "pickle within", "npy",
-                                  "text", "bomb", "claims a terabyte"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "truncated",
+        "half",
+        "one bit",
+        "empty",
+        "garbage",
+        "pickle",
+        "pickle within",
+        "npy",
+        "text",
+        "bomb",
+        "claims a terabyte",
+    ],
+)
 def test_what_is_no_checkpoint_is_named_and_set_aside(kind, tmp_path, capsys):
     path, witness = tmp_path / "INCV_1a.npz", tmp_path / "witness"
     damaged(kind, path, witness)
@@ -196,7 +274,11 @@ def test_what_is_no_checkpoint_is_named_and_set_aside(kind, tmp_path, capsys):
     assert load_arrays(path) is None
     assert files_in(tmp_path) == {"INCV_1a.npz.unusable": content} and not witness.exists()
     err = capsys.readouterr().err
-    assert err.count("\n") == 1 and err.startswith(f"{path}: it is damaged or no checkpoint") and "starts again" in err
+    assert (
+        err.count("\n") == 1
+        and err.startswith(f"{path}: it is damaged or no checkpoint")
+        and "starts again" in err
+    )
 
 
 @pytest.mark.parametrize("cases", [300, pytest.param(10_000, marks=pytest.mark.slow)])
@@ -209,7 +291,7 @@ def test_mutated_checkpoints_are_whole_or_set_aside(cases, tmp_path):
         path.write_bytes(mutated(good, rng))
         found = load_arrays(path)
         assert path.exists() == (found is not None) != aside.exists()
-        for name in {*ARRAYS} & {*(found or {})}:                       # a changed name is a missing one
+        for name in {*ARRAYS} & {*(found or {})}:  # a changed name is a missing one
             assert np.array_equal(found[name], ARRAYS[name])
         aside.unlink(missing_ok=True)
 

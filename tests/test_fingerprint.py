@@ -1,4 +1,6 @@
-"""What machines compare before they take part in one sweep: the code, its packages, the data, the results folder."""
+"""What machines compare before they take part in one sweep: the code, its packages, the data, the
+results folder.
+"""
 
 import json
 from dataclasses import replace
@@ -22,14 +24,21 @@ def test_a_worker_says_what_it_sees(call, tmp_path):
 def test_what_is_said_of_own_images_is_not_what_is_seen(call, tmp_path):
     shades(tmp_path / "pets")
     seen = call(
-        "sweep", "--fingerprint", "--dataset", tmp_path / "pets", "--results_dir", tmp_path / "results"
+        "sweep",
+        "--fingerprint",
+        "--dataset",
+        tmp_path / "pets",
+        "--results_dir",
+        tmp_path / "results",
     )
     assert json.loads(seen.out)["the data set"] and "60 images of 32×32 need up to" in seen.err
 
 
 def test_the_results_folder_is_known_by_its_mark(tmp_path):
     assert state_of(tmp_path / "none") == "No such file or directory"
-    assert state_of(tmp_path) == "No such file or directory"  # a folder that is there, but another one
+    assert (
+        state_of(tmp_path) == "No such file or directory"
+    )  # a folder that is there, but another one
     mark(tmp_path / "a"), mark(tmp_path / "b")
     first, second = state_of(tmp_path / "a"), state_of(tmp_path / "b")
     mark(tmp_path / "a")

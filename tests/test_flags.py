@@ -1,4 +1,7 @@
-"""Flags at their bounds, help texts, and what INCV_main.py prints of a finished run, from its files alone."""
+"""Flags at their bounds, help texts, and what INCV_main.py prints of a finished run, from its files
+alone.
+"""
+
 from argparse import ArgumentTypeError
 from types import SimpleNamespace
 
@@ -17,7 +20,7 @@ from noisylabels.pipeline import plan, resolve
 from noisylabels.pipeline.load import add_noise, load_noisy_data
 from utils import load_dataset
 
-SYM = Noise("sym", .5)
+SYM = Noise("sym", 0.5)
 
 
 def parsed(script, *flags):
@@ -35,13 +38,33 @@ def planned(*flags):
 def selection(*flags):
     """The Experiment of INCV.py's selection."""
     args = INCV.arguments().parse_args([*map(str, flags)])
-    return resolve.selection_experiment(args, add_noise(load_dataset("digits", ""), SYM, 0), args.overwrite)
+    return resolve.selection_experiment(
+        args, add_noise(load_dataset("digits", ""), SYM, 0), args.overwrite
+    )
 
 
-@pytest.mark.parametrize("kind, low, high, above, good, bad", [
-    (float, 0, 1, False, {"0": 0, "1": 1, "1e-9": 1e-9}, ["-1e-9", "1.0000001", "nan", "inf", "", "x"]),
-    (float, 0, float("inf"), True, {"1e-9": 1e-9, "1e300": 1e300}, ["0", "-1", "inf", "-inf", "nan"]),
-    (int, 2, 9, False, {"2": 2, "9": 9, "007": 7}, ["1", "10", "2.0", "nan"])])
+@pytest.mark.parametrize(
+    "kind, low, high, above, good, bad",
+    [
+        (
+            float,
+            0,
+            1,
+            False,
+            {"0": 0, "1": 1, "1e-9": 1e-9},
+            ["-1e-9", "1.0000001", "nan", "inf", "", "x"],
+        ),
+        (
+            float,
+            0,
+            float("inf"),
+            True,
+            {"1e-9": 1e-9, "1e300": 1e300},
+            ["0", "-1", "inf", "-inf", "nan"],
+        ),
+        (int, 2, 9, False, {"2": 2, "9": 9, "007": 7}, ["1", "10", "2.0", "nan"]),
+    ],
+)
 def test_a_number_lies_within_its_bounds(kind, low, high, above, good, bad):
     parse = cli.number(kind, low, high, above)
     assert {text: parse(text) for text in good} == good
@@ -63,7 +86,9 @@ def test_help_texts_say_what_the_default_is_where_there_is_one(script):
 
 
 def test_a_flag_that_is_mistyped_with_its_value_is_known_again(call):
-    assert_is_one_line(call("INCV", "--reciep=fast", "--seed", 1), r"--reciep=fast; did you mean --recipe\?")
+    assert_is_one_line(
+        call("INCV", "--reciep=fast", "--seed", 1), r"--reciep=fast; did you mean --recipe\?"
+    )
 
 
 def test_as_many_samples_as_classes_or_as_a_batch_are_enough():
@@ -76,44 +101,83 @@ def test_as_many_samples_as_classes_or_as_a_batch_are_enough():
 
     check(np.arange(10))
     check(np.repeat([3, 4], 5))
-    with pytest.raises(UserError, match="x in y has 9 training samples, fewer than its 10 classes; delete"):
+    with pytest.raises(
+        UserError, match="x in y has 9 training samples, fewer than its 10 classes; delete"
+    ):
         check(np.arange(9))
     with pytest.raises(UserError, match="of one class only, d; delete"):
         check(np.full(10, 3))
-    dataset.is_custom = True                                # which nobody is told to delete
-    with pytest.raises(UserError, match="--dataset: x has .* one class only, d; give more images, or other labels"):
+    dataset.is_custom = True  # which nobody is told to delete
+    with pytest.raises(
+        UserError, match="--dataset: x has .* one class only, d; give more images, or other labels"
+    ):
         check(np.full(10, 3))
     args.noisy_labels = "labels.csv"
-    with pytest.raises(UserError, match="--noisy_labels: labels.csv has .* one class only, d; give other labels"):
+    with pytest.raises(
+        UserError, match="--noisy_labels: labels.csv has .* one class only, d; give other labels"
+    ):
         check(np.full(10, 3))
     assert selection("--batch_size", 718, "--top_k", 9).settings.batch_size == 718
-    with pytest.raises(UserError, match="719 is more than the 718 samples of half of the training set"):
+    with pytest.raises(
+        UserError, match="719 is more than the 718 samples of half of the training set"
+    ):
         selection("--batch_size", 719)
     with pytest.raises(UserError, match="10 must be below the 10 classes"):
         selection("--top_k", 10)
 
 
 def test_what_is_of_the_training_is_not_of_the_selection(tmp_path):
-    found = planned("--evaluate_every", 5, "--validation_split", .9, "--epochs", 3, "--INCV_epochs", 4,
-                    "--results_dir", tmp_path)
+    found = planned(
+        "--evaluate_every",
+        5,
+        "--validation_split",
+        0.9,
+        "--epochs",
+        3,
+        "--INCV_epochs",
+        4,
+        "--results_dir",
+        tmp_path,
+    )
     selecting = found.selection.experiment
-    settings = [[each.settings.evaluate_every, each.settings.validation_split, each.settings.epochs]
-                for each in (found.experiment, selecting)]
-    assert settings == [[5, .9, 3], [1, 0, 4]] and not found.finished
+    settings = [
+        [each.settings.evaluate_every, each.settings.validation_split, each.settings.epochs]
+        for each in (found.experiment, selecting)
+    ]
+    assert settings == [[5, 0.9, 3], [1, 0, 4]] and not found.finished
     assert selecting.arguments == {"INCV_iter": 4, "top_k": 1, "assumed_pattern": "sym"}
     found = planned("--method", "standard", "--batch_size", 1437, "--results_dir", tmp_path)
-    assert found.experiment.settings.batch_size == 1437 and found.selection is found.selected is None
+    assert (
+        found.experiment.settings.batch_size == 1437 and found.selection is found.selected is None
+    )
 
 
 KNOWN = np.zeros(3)
 
 
-@pytest.mark.parametrize("arguments, wrong, T, problem", [
-    ({"co_teaching_noise_ratio": None}, None, KNOWN, "--method: co_teaching needs the noise ratio"),
-    ({"co_teaching_noise_ratio": None}, KNOWN, KNOWN, None), ({"co_teaching_noise_ratio": .3}, None, KNOWN, None),
-    ({"co_teaching_noise_ratio": 0}, None, None, None), ({}, None, None, None),
-    ({"f_correction_T": "true"}, KNOWN, None, "--f_correction_T: the true matrix of these labels is unknown"),
-    ({"f_correction_T": "true"}, None, KNOWN, None), ({"f_correction_T": "estimated"}, None, None, None)])
+@pytest.mark.parametrize(
+    "arguments, wrong, T, problem",
+    [
+        (
+            {"co_teaching_noise_ratio": None},
+            None,
+            KNOWN,
+            "--method: co_teaching needs the noise ratio",
+        ),
+        ({"co_teaching_noise_ratio": None}, KNOWN, KNOWN, None),
+        ({"co_teaching_noise_ratio": 0.3}, None, KNOWN, None),
+        ({"co_teaching_noise_ratio": 0}, None, None, None),
+        ({}, None, None, None),
+        (
+            {"f_correction_T": "true"},
+            KNOWN,
+            None,
+            "--f_correction_T: the true matrix of these labels is unknown",
+        ),
+        ({"f_correction_T": "true"}, None, KNOWN, None),
+        ({"f_correction_T": "estimated"}, None, None, None),
+    ],
+)
 def test_what_nobody_knows_has_to_be_told(arguments, wrong, T, problem):
     experiment = SimpleNamespace(arguments=arguments, data=SimpleNamespace(noise_rate=wrong, T=T))
     if problem is None:
@@ -123,23 +187,40 @@ def test_what_nobody_knows_has_to_be_told(arguments, wrong, T, problem):
             resolve.check_options(experiment)
 
 
-@pytest.mark.parametrize("flags, problem", [
-    (["--mentornet_percentile", "0.5"], "--mentornet_percentile: --mentornet_curriculum self_paced has none"),
-    (["--mentornet_curriculum", "pd", "--mentornet_burn_in", "0"],
-     "--mentornet_burn_in: --mentornet_curriculum pd has none")])
+@pytest.mark.parametrize(
+    "flags, problem",
+    [
+        (
+            ["--mentornet_percentile", "0.5"],
+            "--mentornet_percentile: --mentornet_curriculum self_paced has none",
+        ),
+        (
+            ["--mentornet_curriculum", "pd", "--mentornet_burn_in", "0"],
+            "--mentornet_burn_in: --mentornet_curriculum pd has none",
+        ),
+    ],
+)
 def test_an_option_of_the_other_curriculum_is_an_error(flags, problem, tmp_path):
     with pytest.raises(UserError, match=problem):
         planned("--method", "mentornet", *flags, "--results_dir", tmp_path)
 
 
-@pytest.mark.parametrize("method, told", [("standard", "sym"), ("co_teaching", "sym"), ("elr", "asym"),
-                                          ("incv", "asym"), ("incv_student", "asym")])
+@pytest.mark.parametrize(
+    "method, told",
+    [
+        ("standard", "sym"),
+        ("co_teaching", "sym"),
+        ("elr", "asym"),
+        ("incv", "asym"),
+        ("incv_student", "asym"),
+    ],
+)
 def test_a_run_is_of_what_its_method_is_told_alone(method, told, tmp_path):
     found = planned("--method", method, "--assumed_pattern", "asym", "--results_dir", tmp_path)
     assert found.experiment.identity["assumed_pattern"] == told
 
 
-# ---------------------------------------------------------------------------------------------- what came out, in words
+# -------------------------------------------------------------------------- what came out, in words
 
 
 def written(folder, method, rows, **columns):
@@ -150,29 +231,49 @@ def written(folder, method, rows, **columns):
 
 def test_the_summary_of_two_networks(tmp_path, capsys):
     """What is the same for all, or is not there, has no column."""
-    rows = [("1", .5, .5, .55, .9, None), ("2", .9, .9, .54, .9, None), ("mean", .7, .7, .545, .7, None)]
+    rows = [
+        ("1", 0.5, 0.5, 0.55, 0.9, None),
+        ("2", 0.9, 0.9, 0.54, 0.9, None),
+        ("mean", 0.7, 0.7, 0.545, 0.7, None),
+    ]
     written(tmp_path, "incv", rows, last10_epochs=10)
     INCV_main.print_summary(tmp_path, "incv", 5)
-    assert capsys.readouterr().out == """
+    assert (
+        capsys.readouterr().out
+        == """
 test accuracy   last epoch   mean of last ten   best epoch (by the test set)
 network 1       0.5000       0.5500             0.9000
 network 2       0.9000       0.5400             0.9000
 mean of both    0.7000       0.5450             0.7000
 """
+    )
 
 
 def test_the_summary_of_a_short_training_on_labels_that_it_mends(tmp_path, capsys):
-    """It chooses an epoch, its test labels are as noisy as the rest, and two of its own five are as observed."""
-    written(tmp_path, "incv_student", [("1", .4, .5, .55, .9, .6), ("mean", .4, .5, .55, .9, .6)], last10_epochs=4,
-            test_labels="given")
-    labels = pd.DataFrame({"y": [0, 1, 2, 2, 1], "y_noisy": [0, 1, 1, 1, 1], "label": [0, 2, 2, 2, 1]})
+    """It chooses an epoch, its test labels are as noisy as the rest, and two of its own five are as
+    observed.
+    """
+    written(
+        tmp_path,
+        "incv_student",
+        [("1", 0.4, 0.5, 0.55, 0.9, 0.6), ("mean", 0.4, 0.5, 0.55, 0.9, 0.6)],
+        last10_epochs=4,
+        test_labels="given",
+    )
+    labels = pd.DataFrame(
+        {"y": [0, 1, 2, 2, 1], "y_noisy": [0, 1, 1, 1, 1], "label": [0, 2, 2, 2, 1]}
+    )
     labels.to_csv(tmp_path / "incv_student_labels.csv", index=False)
     INCV_main.print_summary(tmp_path, "incv_student", 5)
-    assert capsys.readouterr().out == """
+    assert (
+        capsys.readouterr().out
+        == """
 The labels of the test images are as noisy as the rest: this is the share of them that is predicted,
 not the share of predictions that are right.
 
-test agreement  network saved   last epoch   mean of last 4   epoch by held-out labels   best epoch (by the test set)
+test agreement  network saved   last epoch   mean of last 4   epoch by held-out labels   \
+best epoch (by the test set)
 network 1       0.4000          0.5000       0.5500           0.6000                     0.9000
 its labels: 2 of 5 as observed, LP 1.000, LR 0.667, labels right 0.800
 """
+    )

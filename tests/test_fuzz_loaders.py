@@ -1,9 +1,10 @@
-"""Hostile and damaged data files: each ends in UserError or loads as a valid data set; nothing in it is ever run.
+"""Hostile and damaged data files: each ends in UserError or loads as a valid data set; nothing in
+it is ever run.
 
-    python -m pytest -m slow tests/test_fuzz_loaders.py    # 12,000 mutations a data set; the default run has 500
+    python -m pytest -m slow tests/test_fuzz_loaders.py  # 12,000 mutations, by default 500
 
-The mutations run in a process of their own, this file as a script, whose address space is limited: what would take more
-memory fails there, and what would hang runs into the time limit here.
+The mutations run in a process of their own, this file as a script, whose address space is limited:
+what would take more memory fails there, and what would hang runs into the time limit here.
 """
 
 import gc
@@ -41,35 +42,55 @@ def tiny(tmp_path, monkeypatch):
 
 
 def attacks(witness):
-    """Pickles that would create the file `witness` if anything in them were run, or that aim at NumPy's own code."""
+    """Pickles that would create the file `witness` if anything in them were run, or that aim at
+    NumPy's own code.
+    """
     command = f"touch {witness}".encode()
-    shell, python = (b"U%c" % len(text) + text for text in (command, b"open('%s','w')" % str(witness).encode()))
+    shell, python = (
+        b"U%c" % len(text) + text for text in (command, b"open('%s','w')" % str(witness).encode())
+    )
     array = b"cnumpy.core.multiarray\n_reconstruct\n"
-    dtype = b"cnumpy\ndtype\nU\x02%sK\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    dtype = (
+        b"cnumpy\ndtype\nU\x02%sK\x00K\x01\x87R"
+        b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    )
     state = b"cnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K\x01\x85"
     return {
         "GLOBAL os.system": b"\x80\x02cos\nsystem\n" + shell + b"\x85R.",
         "GLOBAL posix.system": b"\x80\x02cposix\nsystem\n" + shell + b"\x85R.",
         "GLOBAL eval": b"\x80\x02c__builtin__\neval\n" + python + b"\x85R.",
         "STACK_GLOBAL os.system": b"\x80\x04\x8c\x02os\x8c\x06system\x93" + shell + b"\x85R.",
-        "STACK_GLOBAL dotted": b"\x80\x04\x8c\x05numpy\x8c\x13ndarray.__class__.x\x93" + shell + b"\x85R.",
+        "STACK_GLOBAL dotted": b"\x80\x04\x8c\x05numpy\x8c\x13ndarray.__class__.x\x93"
+        + shell
+        + b"\x85R.",
         "INST": b"(S'touch " + str(witness).encode() + b"'\nios\nsystem\n.",
         "OBJ": b"\x80\x02(cos\nsystem\n" + shell + b"o.",
         "NEWOBJ": b"\x80\x02csubprocess\nPopen\n" + shell + b"\x85\x81.",
         "in the data": b"\x80\x02}(U\x04datacos\nsystem\n" + shell + b"\x85Ru.",
         "beside the data": b"\x80\x02}(U\x04extracos\nsystem\n" + shell + b"\x85Ru.",
-        "reconstruct another class": b"\x80\x02" + array + b"cos\nsystem\n" + shell + b"\x85U\x01b\x87R.",
+        "reconstruct another class": b"\x80\x02"
+        + array
+        + b"cos\nsystem\n"
+        + shell
+        + b"\x85U\x01b\x87R.",
         "REDUCE of a dtype": b"\x80\x02cnumpy\ndtype\n" + shell + b"\x85R.",
-        "numpy's runstring": b"\x80\x02cnumpy.testing._private.utils\nrunstring\n" + python + b"}\x86R.",
+        "numpy's runstring": b"\x80\x02cnumpy.testing._private.utils\nrunstring\n"
+        + python
+        + b"}\x86R.",
         "numpy.load": b"\x80\x02cnumpy\nload\n" + shell + b"\x85R.",
-        "numpy.core.multiarray.scalar": b"\x80\x02cnumpy.core.multiarray\nscalar\n" + dtype % b"O8" + shell + b"\x86R.",
+        "numpy.core.multiarray.scalar": b"\x80\x02cnumpy.core.multiarray\nscalar\n"
+        + dtype % b"O8"
+        + shell
+        + b"\x86R.",
         "array of objects": b"\x80\x02" + array + state + dtype % b"O8" + b"\x89](Neetb.",
         "array of pointers": b"\x80\x02"
         + array
         + state
         + dtype % b"O8"
         + b"\x89U\x08\x41\x41\x41\x41\x00\x00\x00\x00tb.",
-        "dtype with a hostile state": b"\x80\x02cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03cos\nsystem\ntb.",
+        "dtype with a hostile state": (
+            b"\x80\x02cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03cos\nsystem\ntb."
+        ),
         "BUILD of attributes": b"\x80\x02cnumpy\nndarray\n}U\x09__class__cos\nsystem\nsb.",
         "_codecs.encode": b"\x80\x02c_codecs\nencode\n" + shell + b"U\x06latin1\x86R.",
         "copyreg": b"\x80\x02ccopy_reg\n_reconstructor\ncos\nsystem\n\x85R.",
@@ -92,7 +113,9 @@ def test_attacks_are_refused_and_nothing_runs(attack, file, tiny, tmp_path):
     assert not witness.exists()
 
 
-@pytest.mark.parametrize("attack", ["GLOBAL os.system", "STACK_GLOBAL os.system", "INST", "OBJ", "in the data"])
+@pytest.mark.parametrize(
+    "attack", ["GLOBAL os.system", "STACK_GLOBAL os.system", "INST", "OBJ", "in the data"]
+)
 def test_the_attacks_are_real(attack, tmp_path):
     witness = tmp_path / "witness"
     pickle.loads(attacks(witness)[attack])
@@ -114,8 +137,14 @@ SMALL_BOMBS = {
     "dictionary in itself": b"\x80\x02}q\x01(U\x04datah\x01U\x06labelsh\x01u.",
     "doubled tuples": b"\x80\x02N" + b"q\x01h\x01\x86" * 10_000 + b".",
     "doubled tuples as a key": b"\x80\x02}N" + b"q\x01h\x01\x86" * 60 + b"Ns.",
-    "doubled tuples as labels": b"\x80\x02}(U\x04dataNU\x06labelsN" + b"q\x01h\x01\x86" * 60 + b"u.",
-    "long key again and again": b"\x80\x02T\x00\x00\x0c\x00" + bytes(0xC0000) + b"q\x01}" + b"h\x01Ns" * 1000 + b".",
+    "doubled tuples as labels": b"\x80\x02}(U\x04dataNU\x06labelsN"
+    + b"q\x01h\x01\x86" * 60
+    + b"u.",
+    "long key again and again": b"\x80\x02T\x00\x00\x0c\x00"
+    + bytes(0xC0000)
+    + b"q\x01}"
+    + b"h\x01Ns" * 1000
+    + b".",
     "digits without end": b"I" + b"9" * 1_000_000 + b"\n.",
     "name without end": b"c" + b"n" * 200_000,
 }
@@ -123,7 +152,9 @@ SMALL_BOMBS = {
 
 @pytest.mark.parametrize("bomb", SMALL_BOMBS)
 def test_bombs_do_not_go_off(bomb, tiny, tmp_path):
-    """Little files that would take memory or time without end somewhere in pickle, in NumPy, or in hash()."""
+    """Little files that would take memory or time without end somewhere in pickle, in NumPy, or in
+    hash().
+    """
     path = tiny / "data_batch_1"
     path.write_bytes(SMALL_BOMBS[bomb])
     tracemalloc.start()
@@ -136,7 +167,7 @@ def test_bombs_do_not_go_off(bomb, tiny, tmp_path):
     assert seconds < 20 and peak < 50e6
 
 
-# ---------------------------------------------------------------------------------------------------------- mutations
+# ---------------------------------------------------------------------------------------- mutations
 
 
 def run_apart(*arguments):
@@ -156,13 +187,22 @@ def test_mutated_files(name, cases):
     assert valid > cases / 100 and refused > cases / 2  # the mutations reach both sides
 
 
-BIG_BOMBS = [b"]", b"}", b"(", b"}\x94", b"N\x85", b"J\xff\xff\xff\x7f\x94"]  # \x94 keeps each in the memo, too
+BIG_BOMBS = [
+    b"]",
+    b"}",
+    b"(",
+    b"}\x94",
+    b"N\x85",
+    b"J\xff\xff\xff\x7f\x94",
+]  # \x94 keeps each in the memo, too
 BIG_BOMBS += [b"U\xff%255d\x94" % 0, b"T\0\1\0\0%256d\x94" % 0]
 
 
 @pytest.mark.slow
 def test_full_size_bombs(tmp_path):
-    """Files as large as the largest published one, made of what takes the most memory for its bytes."""
+    """Files as large as the largest published one, made of what takes the most memory for its
+    bytes.
+    """
     assert run_apart("bombs", tmp_path).split() == ["refused"] * len(BIG_BOMBS)
 
 
@@ -171,7 +211,9 @@ LENGTHS = [0, 1, 255, 256, 65535, 2**31 - 1, 2**31, 2**32 - 1]
 
 
 def snippet(rng):
-    """A few bytes that mean something to an unpickler: opcodes with arguments good and bad, names, bombs."""
+    """A few bytes that mean something to an unpickler: opcodes with arguments good and bad, names,
+    bombs.
+    """
     number = struct.pack("<I", rng.choice(LENGTHS))
     return rng.choice(
         [
@@ -180,12 +222,17 @@ def snippet(rng):
             rng.choice(OPCODES) + number + bytes(4),
             rng.choice(OPCODES) + rng.randbytes(rng.randrange(8)),
             rng.choice([b"r", b"j", b"T", b"B", b"X", b"J"]) + number,
-            rng.choice([b"(", b"]", b"}", b")", b"\x85", b"e", b"u", b"0", b"2", b"N"]) * rng.randrange(1, 2000),
+            rng.choice([b"(", b"]", b"}", b")", b"\x85", b"e", b"u", b"0", b"2", b"N"])
+            * rng.randrange(1, 2000),
             b"q\x01h\x01\x86" * rng.randrange(1, 100),
             b"cos\nsystem\nU\x01:\x85R",
             b"cnumpy\n" + rng.choice([b"ndarray", b"dtype", b"load", b"array", b"void"]) + b"\n",
-            b"cnumpy.core.multiarray\n" + rng.choice([b"_reconstruct", b"scalar", b"frombuffer"]) + b"\n",
-            b"cnumpy\ndtype\nU\x02" + rng.choice([b"u1", b"O8", b"V9", b"f8", b"M8"]) + b"K\x00K\x01\x87R",
+            b"cnumpy.core.multiarray\n"
+            + rng.choice([b"_reconstruct", b"scalar", b"frombuffer"])
+            + b"\n",
+            b"cnumpy\ndtype\nU\x02"
+            + rng.choice([b"u1", b"O8", b"V9", b"f8", b"M8"])
+            + b"K\x00K\x01\x87R",
             b"U\x04data",
             b"U\x06labels",
             pickle.dumps(np.zeros(rng.randrange(9), rng.choice("BbfOU")), rng.randrange(6))[:-1],
@@ -218,12 +265,18 @@ def mutate(data, other, rng):
                 new = snippet(rng)
                 data[at : at + len(new)] = new
             case 7:  # begin well, then anything
-                data = data[:at] + b"".join(snippet(rng) for _ in range(rng.randrange(1, 30))) + data[at:]
+                data = (
+                    data[:at]
+                    + b"".join(snippet(rng) for _ in range(rng.randrange(1, 30)))
+                    + data[at:]
+                )
     return bytes(data)
 
 
 def mutations(name, cases):
-    """Print how many of `cases` mutated tiny files load and how many are refused; fail if anything else happens."""
+    """Print how many of `cases` mutated tiny files load and how many are refused; fail if anything
+    else happens.
+    """
     cifar.LAYOUTS = TINY
     cases, layout, rng = int(cases), TINY[name], random.Random(f"{name} {cases}")
     valid = 0
@@ -238,10 +291,16 @@ def mutations(name, cases):
             try:
                 data = load_dataset(name, data_dir)
             except UserError as error:
-                assert str(folder / file) in str(error) and len(str(error).splitlines()) == 1, (case, error)
+                assert str(folder / file) in str(error) and len(str(error).splitlines()) == 1, (
+                    case,
+                    error,
+                )
             else:
                 valid += 1
-                for x, y, rows in ((data.x_train, data.y_train, layout.train), (data.x_test, data.y_test, layout.test)):
+                for x, y, rows in (
+                    (data.x_train, data.y_train, layout.train),
+                    (data.x_test, data.y_test, layout.test),
+                ):
                     assert x.shape == (sum(rows.values()), 2, 2, 3) and x.dtype == np.uint8, case
                     assert y.shape == x.shape[:1] and y.dtype == np.int64, case
                     assert y.min() >= 0 and y.max() < data.n_classes, case

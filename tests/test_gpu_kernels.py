@@ -1,7 +1,10 @@
-"""Every operation of a step and of a prediction has a kernel on a GPU, as TensorFlow's list of them says.
+"""Every operation of a step and of a prediction has a kernel on a GPU, as TensorFlow's list of them
+says.
 
-One that has none is done by the CPU, which takes its whole input from the card first, such as all images of a data set.
+One that has none is done by the CPU, which takes its whole input from the card first, such as all
+images of a data set.
 """
+
 import functools
 
 import numpy as np
@@ -17,7 +20,9 @@ from noisylabels.training import device, trainer
 from noisylabels.training.device import as_tensor
 from noisylabels.training.steps import compile_steps
 
-pytestmark = pytest.mark.skipif(not tf.test.is_built_with_cuda(), reason="this TensorFlow knows no GPU")
+pytestmark = pytest.mark.skipif(
+    not tf.test.is_built_with_cuda(), reason="this TensorFlow knows no GPU"
+)
 
 
 @functools.cache
@@ -26,10 +31,15 @@ def kernels_of(op):
 
 
 def has_kernel(node):
-    """Whether a node's operation has a kernel on GPUs for its types; functions and arguments need none."""
+    """Whether a node's operation has a kernel on GPUs for its types; functions and arguments need
+    none.
+    """
+
     def fits(kernel):
         return kernel.device_type in ("GPU", "DEFAULT") and all(
-            node.attr[c.name].type in (0, *c.allowed_values.list.type) for c in kernel.constraint)
+            node.attr[c.name].type in (0, *c.allowed_values.list.type) for c in kernel.constraint
+        )
+
     return not kernels_of(node.op) or any(map(fits, kernels_of(node.op)))
 
 
@@ -38,8 +48,11 @@ def without_kernel(function):
     graph = function.get_concrete_function().graph.as_graph_def()
     nodes = [*graph.node, *(node for part in graph.library.function for node in part.node_def)]
     assert "GatherV2" in {node.op for node in nodes}
-    return {node.op: [tf.as_dtype(value.type).name for value in node.attr.values() if value.type]
-            for node in nodes if not has_kernel(node)}
+    return {
+        node.op: [tf.as_dtype(value.type).name for value in node.attr.values() if value.type]
+        for node in nodes
+        if not has_kernel(node)
+    }
 
 
 @pytest.fixture
@@ -80,8 +93,13 @@ def test_images_are_the_same_as_on_a_cpu(as_on_a_gpu):
 
 def test_too_little_memory_for_the_images_is_said(monkeypatch):
     def fails():
-        raise tf.errors.InternalError(None, None, "Failed copying input tensor: Dst tensor is not initialized.")
+        raise tf.errors.InternalError(
+            None, None, "Failed copying input tensor: Dst tensor is not initialized."
+        )
 
     monkeypatch.setattr(device, "image_type", fails)
-    with pytest.raises(UserError, match="--gpu_id: the device has too little memory for 12 images of 4 bytes; smaller"):
+    with pytest.raises(
+        UserError,
+        match="--gpu_id: the device has too little memory for 12 images of 4 bytes; smaller",
+    ):
         as_tensor(toy("standard").inputs.images)

@@ -1,4 +1,5 @@
-"""Like with like: what is averaged over seeds, what is not, and how a row says in what it differs."""
+"""What is averaged over seeds, what is not, and how a row says in what it differs."""
+
 import json
 
 import numpy as np
@@ -8,7 +9,7 @@ from helpers import names, run_command
 from records import INCV, write_record, write_run
 
 from noisylabels.recipes import RECIPES, resolve
-from noisylabels.report import draw
+from noisylabels.report import aggregate, draw
 from noisylabels.report.groups import Usual, labelled, usual_of
 from noisylabels.report.styles import look
 
@@ -21,90 +22,163 @@ def table_of(tmp_path, dataset="digits"):
 
 def test_only_the_seed_may_differ(tmp_path):
     folder = tmp_path / "digits/sym/0.5"
-    write_run(folder, "standard", .8)
-    write_run(folder / "seed1", "standard", .9, seed=1)
-    assert table_of(tmp_path) == {("standard", ""): (pytest.approx(.85), 2)}
+    write_run(folder, "standard", 0.8)
+    write_run(folder / "seed1", "standard", 0.9, seed=1)
+    assert table_of(tmp_path) == {("standard", ""): (pytest.approx(0.85), 2)}
 
 
-@pytest.mark.parametrize("changes, differs", [
-    ({"epochs": 6}, "6 epochs"),
-    ({"epochs": 1}, "1 epoch"),
-    ({"architecture": "MLP"}, "MLP"),
-    ({"learning_rate": .01, "batch_size": 64}, "rate 0.01, batch 64"),
-    ({"validation_split": .1}, "0.1 held out"),
-    ({"evaluate_every": 5}, "evaluated every 5"),
-    ({"assumed_pattern": "asym"}, "told asym"),
-    ({"recipe": "fast", **resolve("fast", "main", False, n_samples=300, optimizer="adam").values, "samples": 300},
-     "fast, adam"),
-    ({"recipe": "fast", **RECIPES["fast"]["main"].values, "augmentation": "none", "mirror": False}, "fast"),
-])
+@pytest.mark.parametrize(
+    "changes, differs",
+    [
+        ({"epochs": 6}, "6 epochs"),
+        ({"epochs": 1}, "1 epoch"),
+        ({"architecture": "MLP"}, "MLP"),
+        ({"learning_rate": 0.01, "batch_size": 64}, "rate 0.01, batch 64"),
+        ({"validation_split": 0.1}, "0.1 held out"),
+        ({"evaluate_every": 5}, "evaluated every 5"),
+        ({"assumed_pattern": "asym"}, "told asym"),
+        (
+            {
+                "recipe": "fast",
+                **resolve("fast", "main", False, n_samples=300, optimizer="adam").values,
+                "samples": 300,
+            },
+            "fast, adam",
+        ),
+        (
+            {
+                "recipe": "fast",
+                **RECIPES["fast"]["main"].values,
+                "augmentation": "none",
+                "mirror": False,
+            },
+            "fast",
+        ),
+    ],
+)
 def test_a_run_of_other_arguments_has_a_row_that_says_so(tmp_path, changes, differs):
     folder = tmp_path / "digits/sym/0.5"
     for seed in (0, 1):
-        write_run(folder / f"seed{seed}" if seed else folder, "standard", .8, seed=seed)
-    write_run(folder / "seed2", "standard", .2, seed=2, **changes)
-    assert table_of(tmp_path) == {("standard", ""): (pytest.approx(.8), 2), ("standard", differs): (.2, 1)}
+        write_run(folder / f"seed{seed}" if seed else folder, "standard", 0.8, seed=seed)
+    write_run(folder / "seed2", "standard", 0.2, seed=2, **changes)
+    assert table_of(tmp_path) == {
+        ("standard", ""): (pytest.approx(0.8), 2),
+        ("standard", differs): (0.2, 1),
+    }
     text = (tmp_path / "digits/table.md").read_text(encoding="utf-8")
-    assert "| Standard | 80.00 ± 0.00 (2) |" in text and f"| Standard, {differs} | 20.00 (1) |" in text
+    assert (
+        "| Standard | 80.00 ± 0.00 (2) |" in text and f"| Standard, {differs} | 20.00 (1) |" in text
+    )
 
 
-@pytest.mark.parametrize("pattern, assumed, differs", [
-    ("asym5", "asym", ""), ("asym5", "sym", "told sym"), ("asym", "asym", "")])
+@pytest.mark.parametrize(
+    "pattern, assumed, differs",
+    [("asym5", "asym", ""), ("asym5", "sym", "told sym"), ("asym", "asym", "")],
+)
 def test_what_is_told_by_default_makes_no_difference(tmp_path, pattern, assumed, differs):
-    write_run(tmp_path / f"digits/{pattern}/0.4", "standard", .8, noise_pattern=pattern, noise_ratio=.4,
-              assumed_pattern=assumed)
-    assert table_of(tmp_path) == {("standard", differs): (.8, 1)}
+    write_run(
+        tmp_path / f"digits/{pattern}/0.4",
+        "standard",
+        0.8,
+        noise_pattern=pattern,
+        noise_ratio=0.4,
+        assumed_pattern=assumed,
+    )
+    assert table_of(tmp_path) == {("standard", differs): (0.8, 1)}
 
 
 def test_a_method_s_own_options_count(tmp_path):
     folder = tmp_path / "digits/sym/0.5"
-    write_run(folder, "f_correction", .8, f_correction_T="estimated")
-    write_run(folder / "seed1", "f_correction", .9, seed=1, f_correction_T="true")
-    assert table_of(tmp_path) == {("f_correction", ""): (.8, 1), ("f_correction", "T true"): (.9, 1)}
+    write_run(folder, "f_correction", 0.8, f_correction_T="estimated")
+    write_run(folder / "seed1", "f_correction", 0.9, seed=1, f_correction_T="true")
+    assert table_of(tmp_path) == {
+        ("f_correction", ""): (0.8, 1),
+        ("f_correction", "T true"): (0.9, 1),
+    }
 
 
 def test_a_selection_of_incv_counts_by_its_settings_not_by_its_digest(tmp_path):
     folder = tmp_path / "digits/sym/0.5"
-    write_run(folder, "incv", .8, selection={"digest": "a", "LP": .9, "LR": .9, **INCV})
-    write_run(folder / "seed1", "incv", .9, seed=1, selection={"digest": "b", "LP": .8, "LR": .7, **INCV})
-    write_run(folder / "seed2", "incv", .7, seed=2, selection={"digest": "c", **INCV, "epochs": 5, "INCV_iter": 1})
-    write_run(folder / "seed3", "incv", .6, seed=3, selection={"digest": "d"})
-    assert table_of(tmp_path) == {("incv", ""): (pytest.approx(.85), 2), ("incv", "unknown selection"): (.6, 1),
-                                  ("incv", "selection: 5 epochs, 1 iteration"): (.7, 1)}
+    write_run(folder, "incv", 0.8, selection={"digest": "a", "LP": 0.9, "LR": 0.9, **INCV})
+    write_run(
+        folder / "seed1",
+        "incv",
+        0.9,
+        seed=1,
+        selection={"digest": "b", "LP": 0.8, "LR": 0.7, **INCV},
+    )
+    write_run(
+        folder / "seed2",
+        "incv",
+        0.7,
+        seed=2,
+        selection={"digest": "c", **INCV, "epochs": 5, "INCV_iter": 1},
+    )
+    write_run(folder / "seed3", "incv", 0.6, seed=3, selection={"digest": "d"})
+    assert table_of(tmp_path) == {
+        ("incv", ""): (pytest.approx(0.85), 2),
+        ("incv", "unknown selection"): (0.6, 1),
+        ("incv", "selection: 5 epochs, 1 iteration"): (0.7, 1),
+    }
 
 
 def test_a_selection_of_another_recipe_says_so(tmp_path):
-    fast = {**RECIPES["fast"]["INCV"].values, "recipe": "fast", "augmentation": "none", "mirror": False}
-    write_run(tmp_path / "digits/sym/0.5", "incv", .8, selection={"digest": "a", **INCV, **fast})
-    write_run(tmp_path / "digits/sym/0.5/seed1", "incv", .7, seed=1, decisions="abc",
-              selection={"digest": "b", **INCV, **fast, "epochs": 9, "top_k": 2})
-    assert table_of(tmp_path) == {("incv", "selection: fast"): (.8, 1),
-                                  ("incv", "reviewed, selection: fast, 9 epochs, top 2"): (.7, 1)}
+    fast = {
+        **RECIPES["fast"]["INCV"].values,
+        "recipe": "fast",
+        "augmentation": "none",
+        "mirror": False,
+    }
+    write_run(tmp_path / "digits/sym/0.5", "incv", 0.8, selection={"digest": "a", **INCV, **fast})
+    write_run(
+        tmp_path / "digits/sym/0.5/seed1",
+        "incv",
+        0.7,
+        seed=1,
+        decisions="abc",
+        selection={"digest": "b", **INCV, **fast, "epochs": 9, "top_k": 2},
+    )
+    assert table_of(tmp_path) == {
+        ("incv", "selection: fast"): (0.8, 1),
+        ("incv", "reviewed, selection: fast, 9 epochs, top 2"): (0.7, 1),
+    }
 
 
 def test_selections_of_before_are_known_by_the_record_beside_them(tmp_path):
     folder = tmp_path / "digits/sym/0.5"
-    write_run(folder, "incv", .8, selection="a")
+    write_run(folder, "incv", 0.8, selection="a")
     write_record(folder, "INCV", INCV | {"seed": 0})
-    write_run(folder / "seed1", "incv", .6, seed=1, selection="b")
-    assert table_of(tmp_path) == {("incv", ""): (.8, 1), ("incv", "unknown selection"): (.6, 1)}
+    write_run(folder / "seed1", "incv", 0.6, seed=1, selection="b")
+    assert table_of(tmp_path) == {("incv", ""): (0.8, 1), ("incv", "unknown selection"): (0.6, 1)}
     rows = pd.read_csv(tmp_path / "digits/runs.csv")
     assert rows[rows.run == "incv_training"].selection_digest.tolist() == ["a", "b"]
 
 
-def test_an_option_that_a_record_is_too_old_to_know_is_unknown_but_for_those_without_a_default(tmp_path):
+def test_an_option_that_a_record_is_too_old_to_know_is_unknown_but_for_those_without_a_default(
+    tmp_path,
+):
     folder = tmp_path / "digits/sym/0.5"
-    write_run(folder, "f_correction", .8)
-    write_run(folder, "co_teaching", .7)
-    write_run(folder / "seed1", "co_teaching", .6, seed=1, co_teaching_variant="harness", co_teaching_noise_ratio=.4)
-    assert table_of(tmp_path) == {("f_correction", "T unknown"): (.8, 1), ("co_teaching", "variant unknown"): (.7, 1),
-                                  ("co_teaching", "noise_ratio 0.4"): (.6, 1)}
+    write_run(folder, "f_correction", 0.8)
+    write_run(folder, "co_teaching", 0.7)
+    write_run(
+        folder / "seed1",
+        "co_teaching",
+        0.6,
+        seed=1,
+        co_teaching_variant="harness",
+        co_teaching_noise_ratio=0.4,
+    )
+    assert table_of(tmp_path) == {
+        ("f_correction", "T unknown"): (0.8, 1),
+        ("co_teaching", "variant unknown"): (0.7, 1),
+        ("co_teaching", "noise_ratio 0.4"): (0.6, 1),
+    }
 
 
 def test_rows_of_a_method_begin_with_the_recipe_as_it_stands(tmp_path):
     folder = tmp_path / "digits/sym/0.5"
     for seed, changes in enumerate([{"architecture": "MLP"}, {"epochs": 6}, {}, {}]):
-        write_run(folder / f"seed{seed}" if seed else folder, "standard", .8, seed=seed, **changes)
+        write_run(folder / f"seed{seed}" if seed else folder, "standard", 0.8, seed=seed, **changes)
     table_of(tmp_path)
     lines = (tmp_path / "digits/table.md").read_text(encoding="utf-8").splitlines()
     found = [line.split(" | ")[0] for line in lines if line.startswith("| Standard")]
@@ -113,63 +187,115 @@ def test_rows_of_a_method_begin_with_the_recipe_as_it_stands(tmp_path):
 
 def test_runs_that_differ_in_what_has_no_words_are_told_apart():
     """The later one says in what it is not the earlier, by the names of a record."""
-    changes = {"a": {"x": 1}, "b": {"x": 2}, "c": {"epochs": 6, "x": 1}, "d": {}, "e": {"x": 2},
-               "f": {"epochs": 6, "y": 3}, "g": {"x": 1}}
-    identities = {run: {"recipe": "digits", "dataset": "digits", "data": "a", "seed": seed, **changes[run]}
-                  for seed, run in enumerate(changes)}
+    changes = {
+        "a": {"x": 1},
+        "b": {"x": 2},
+        "c": {"epochs": 6, "x": 1},
+        "d": {},
+        "e": {"x": 2},
+        "f": {"epochs": 6, "y": 3},
+        "g": {"x": 1},
+    }
+    identities = {
+        run: {"recipe": "digits", "dataset": "digits", "data": "a", "seed": seed, **changes[run]}
+        for seed, run in enumerate(changes)
+    }
     assert labelled(identities, "main", Usual("digits", "a")) == [
-        ("", ["a", "g"]), ("x 2", ["b", "e"]), ("6 epochs", ["c"]), ("x None", ["d"]), ("6 epochs, x None, y 3", ["f"])]
+        ("", ["a", "g"]),
+        ("x 2", ["b", "e"]),
+        ("6 epochs", ["c"]),
+        ("x None", ["d"]),
+        ("6 epochs, x None, y 3", ["f"]),
+    ]
 
 
 def test_the_usual_recipe_and_data_are_those_of_most():
-    identities = [{"recipe": "fast", "data": "a"}, {"recipe": "digits", "data": "b"}, {}, {"recipe": "digits"}]
+    identities = [
+        {"recipe": "fast", "data": "a"},
+        {"recipe": "digits", "data": "b"},
+        {},
+        {"recipe": "digits"},
+    ]
     assert usual_of([*identities, {"data": "b"}])[:2] == ("digits", "b")
-    assert usual_of([{}, {"recipe": None, "data": None}])[:2] == usual_of([])[:2] == ("unknown", None)
+    assert (
+        usual_of([{}, {"recipe": None, "data": None}])[:2] == usual_of([])[:2] == ("unknown", None)
+    )
 
 
 def test_a_name_is_a_difference_and_a_recipe_s_own_folder_is_none(tmp_path):
     folder = tmp_path / "cifar10/sym/0.5"
     fast = {"recipe": "fast", **RECIPES["fast"]["main"].values, "dataset": "cifar10"}
     for name, seed in (("fast", 0), ("fast/seed1", 1), ("again", 0)):
-        write_run(folder / name, "standard", .8 if name != "again" else .6, seed=seed, **fast)
-    assert table_of(tmp_path, "cifar10") == {("standard", ""): (pytest.approx(.8), 2), ("standard", "again"): (.6, 1)}
+        write_run(folder / name, "standard", 0.8 if name != "again" else 0.6, seed=seed, **fast)
+    assert table_of(tmp_path, "cifar10") == {
+        ("standard", ""): (pytest.approx(0.8), 2),
+        ("standard", "again"): (0.6, 1),
+    }
 
 
 def test_unlike_runs_have_lines_of_their_own(tmp_path, monkeypatch):
     drawn = {}
-    monkeypatch.setattr("noisylabels.report.figures.test_accuracy", lambda curves, _: drawn.update(curves))
+    monkeypatch.setattr(
+        "noisylabels.report.figures.test_accuracy", lambda curves, _: drawn.update(curves)
+    )
     monkeypatch.setattr(draw, "save", lambda figure, path: path)
     folder = tmp_path / "digits/sym/0.5"
-    write_run(folder, "standard", .8)
-    write_run(folder / "seed1", "standard", .4, seed=1, epochs=6)
+    write_run(folder, "standard", 0.8)
+    write_run(folder / "seed1", "standard", 0.4, seed=1, epochs=6)
     draw.summary(tmp_path, "digits")
     ((_, lines),) = drawn.items()
     assert {key: (len(line), line["mean"].iloc[-1]) for key, line in lines.items()} == {
-        ("standard", ""): (40, .8), ("standard", "6 epochs"): (6, .4)}
+        ("standard", ""): (40, 0.8),
+        ("standard", "6 epochs"): (6, 0.4),
+    }
     usual, other = look("standard"), look("standard", "6 epochs")
-    assert other.name == "Standard, 6 epochs" and other[1:4] == usual[1:4] and other.fill != usual.fill
+    assert (
+        other.name == "Standard, 6 epochs" and other[1:4] == usual[1:4] and other.fill != usual.fill
+    )
 
 
-@pytest.mark.parametrize("hold, expected", [(False, [[.7, 2]]), (True, [[.7, 2], [.8, 2]])])
+@pytest.mark.parametrize("hold, expected", [(False, [[0.7, 2]]), (True, [[0.7, 2], [0.8, 2]])])
 def test_no_run_drops_out_of_a_band(hold, expected):
-    """A training's curve is cut to what all have; a selection that ended early stays at its last value."""
-    band = draw.over_seeds([pd.Series([.8, 1.]), pd.Series([.6])], hold)
+    """A training's curve is cut to what all have; a selection that ended early stays at its last
+    value.
+    """
+    band = aggregate.over_seeds([pd.Series([0.8, 1.0]), pd.Series([0.6])], hold)
     np.testing.assert_allclose(band[["mean", "count"]], expected)
 
 
 def test_runs_csv_is_a_flat_row_a_record(tmp_path):
     """Of finished and unfinished ones; the seconds are those of all sessions."""
     folder = tmp_path / "digits/sym/0.5"
-    write_run(folder, "standard", .8)
-    write_run(folder / "name/seed1", "incv", .9, seed=1, selection={"digest": "b", **INCV})
-    write_record(folder / "name/seed1", "INCV", INCV | {"seed": 1}, seconds=[1, None, 3.5], finished=False)
+    write_run(folder, "standard", 0.8)
+    write_run(folder / "name/seed1", "incv", 0.9, seed=1, selection={"digest": "b", **INCV})
+    write_record(
+        folder / "name/seed1", "INCV", INCV | {"seed": 1}, seconds=[1, None, 3.5], finished=False
+    )
     draw.summary(tmp_path, "digits")
     rows = pd.read_csv(tmp_path / "digits/runs.csv").set_index("run")
     assert list(rows.index) == ["standard_training", "INCV", "incv_training"]
-    assert rows.finished.tolist() == [True, False, True] and rows.seconds.tolist() == [2.5, 4.5, 2.5]
-    assert rows.loc["incv_training", [
-        "pattern", "ratio", "name", "seed", "epochs", "selection_epochs", "selection_digest", "last", "git", "keras",
-        "device", "threads"]].tolist() == ["sym", .5, "name", 1, 40, 25, "b", .9, "abc", 3, "CPU", 2]
+    assert rows.finished.tolist() == [True, False, True] and rows.seconds.tolist() == [
+        2.5,
+        4.5,
+        2.5,
+    ]
+    assert rows.loc[
+        "incv_training",
+        [
+            "pattern",
+            "ratio",
+            "name",
+            "seed",
+            "epochs",
+            "selection_epochs",
+            "selection_digest",
+            "last",
+            "git",
+            "keras",
+            "device",
+            "threads",
+        ],
+    ].tolist() == ["sym", 0.5, "name", 1, 40, 25, "b", 0.9, "abc", 3, "CPU", 2]
 
 
 def test_a_row_of_runs_csv_is_of_the_last_session_if_there_was_one(tmp_path):
@@ -183,15 +309,23 @@ def test_a_row_of_runs_csv_is_of_the_last_session_if_there_was_one(tmp_path):
     write_record(folder / "seed1", "INCV", INCV, seconds=[])
     draw.summary(tmp_path, "digits")
     rows = pd.read_csv(tmp_path / "digits/runs.csv", keep_default_na=False)
-    assert rows.git.tolist() == ["z", ""] and rows.seconds.tolist() == [6, 0] and rows.device.tolist() == ["CPU", ""]
+    assert (
+        rows.git.tolist() == ["z", ""]
+        and rows.seconds.tolist() == [6, 0]
+        and rows.device.tolist() == ["CPU", ""]
+    )
 
 
 def test_trees_are_compared_in_the_first(tmp_path):
-    for tree, accuracy in (("A", .8), ("B", .6)):
+    for tree, accuracy in (("A", 0.8), ("B", 0.6)):
         write_run(tmp_path / tree / "digits/sym/0.5", "standard", accuracy)
     done = run_command("report.py", "--results_dir", tmp_path / "A", tmp_path / "B")
-    assert (done.returncode, done.stderr) == (0, "") and f"  {tmp_path}/A/digits/compared.md  the comp" in done.stdout
+    assert (done.returncode, done.stderr) == (
+        0,
+        "",
+    ) and f"  {tmp_path}/A/digits/compared.md  the comp" in done.stdout
     table = pd.read_csv(tmp_path / "A/digits/compared.csv").set_index("differs")
-    assert table.final_mean.to_dict() == {f"{tmp_path}/A": .8, f"{tmp_path}/B": .6}
+    assert table.final_mean.to_dict() == {f"{tmp_path}/A": 0.8, f"{tmp_path}/B": 0.6}
     assert {"compared.csv", "compared.md", "compared_TestAcc.png"} == {
-        name for name in names((tmp_path / "A/digits").iterdir()) if name.startswith("compared")}
+        name for name in names((tmp_path / "A/digits").iterdir()) if name.startswith("compared")
+    }

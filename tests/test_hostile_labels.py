@@ -1,4 +1,7 @@
-"""Label files made to do harm, or damaged at random: nothing in them is run, nor takes memory or time without end."""
+"""Label files made to do harm, or damaged at random: nothing in them is run, nor takes memory or
+time without end.
+"""
+
 import pickle
 import random
 import time
@@ -38,13 +41,17 @@ def test_text_that_is_encoded_again_and_again(tmp_path):
     text = b"X" + (200_000).to_bytes(4, "little") + b"a" * 200_000 + b"q\x01"
     again = b"c_codecs\nencode\nh\x01X\x06\0\0\0latin1\x86R"
     start = time.monotonic()
-    assert "no dictionary" in complaint(torch_file(tmp_path / "own.pt", b"\x80\x02" + text + again * 1000 + b"."))
+    assert "no dictionary" in complaint(
+        torch_file(tmp_path / "own.pt", b"\x80\x02" + text + again * 1000 + b".")
+    )
     assert time.monotonic() - start < 10
 
 
 def test_what_torch_needs_is_refused_elsewhere():
     for content in (pickle.dumps({"data": NOISY}, 2), tensor_pickle(data=("0", 0, (N,), (1,)))):
-        with pytest.raises(pickle.UnpicklingError, match="which no data set needs|other than a uint8 array"):
+        with pytest.raises(
+            pickle.UnpicklingError, match="which no data set needs|other than a uint8 array"
+        ):
             unpickle(content, 1000)
         assert list(unpickle(content, 1000, torch=True)) == [b"data"]
 
@@ -59,7 +66,12 @@ def test_mutated_files(tmp_path):
         start = time.monotonic()
         try:
             labels = read_labels(f"{tmp_path}/own.pt#{rng.choice(list(CIFAR_N))}", dataset())
-            assert labels.shape == (N,) and labels.dtype == np.int64 and 0 <= labels.min() and labels.max() < 4, case
+            assert (
+                labels.shape == (N,)
+                and labels.dtype == np.int64
+                and 0 <= labels.min()
+                and labels.max() < 4
+            ), case
             valid += 1
         except UserError as error:
             assert len(str(error).splitlines()) == 1, case

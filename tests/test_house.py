@@ -1,4 +1,5 @@
 """The house: who may import whom, no circle, and what must do without TensorFlow."""
+
 import ast
 import graphlib
 import subprocess
@@ -13,40 +14,68 @@ from noisylabels.data.dataset import Dataset
 from noisylabels.experiment import Experiment
 from noisylabels.recipes import Settings
 
-# Each room may import those on its right, and itself. A room is a module of noisylabels, or a folder of it.
+# Each room may import those on its right, and itself. A room is a module of noisylabels, or a
+# folder of it.
 MAY_IMPORT = {
-    "errors": "", "seeding": "", "recipes": "", "models": "", "metrics": "",
-    "system": "errors", "noise": "errors", "theory": "errors noise",
-    "csv_files": "errors", "names": "",
+    "errors": "",
+    "seeding": "",
+    "recipes": "",
+    "models": "",
+    "metrics": "",
+    "system": "errors",
+    "noise": "errors",
+    "theory": "errors noise",
+    "csv_files": "errors",
+    "names": "",
     "data": "csv_files errors names noise seeding system",
     "runs": "csv_files errors noise recipes system",
     "experiment": "data metrics noise recipes",
     "training": "errors experiment metrics models recipes runs seeding system",
     "methods": "errors metrics recipes runs seeding system theory training",
-    "selection": "csv_files data errors names experiment methods metrics noise runs seeding system theory training",
+    "selection": "csv_files data errors names experiment methods metrics noise runs seeding system "
+    "theory training",
     "report": "csv_files data errors names methods metrics noise recipes runs selection theory",
     "cli": "errors runs system",
-    "flags": "cli methods models noise recipes", "flag_rules": "data errors methods",
-    "pipeline": "data errors experiment methods metrics noise recipes report runs seeding selection system theory "
-                "training utils",
+    "flags": "cli methods models noise recipes",
+    "flag_rules": "data errors methods",
+    "pipeline": "data errors experiment methods metrics noise recipes report runs seeding "
+    "selection system theory training utils",
     "sweep": "data errors experiment flag_rules methods noise pipeline runs selection system",
     "utils": "data errors noise seeding",
 }
 SCRIPTS = {"INCV", "INCV_main", "Verify_Theory", "predict", "sweep", "report"}
-WITHOUT_TENSORFLOW = ["noisylabels.theory", "noisylabels.selection.algorithm", "noisylabels.selection.processes",
-                      "noisylabels.report.draw", "noisylabels.cli", "utils", "INCV", "INCV_main", "Verify_Theory",
-                      "predict", "sweep", "report"]
+WITHOUT_TENSORFLOW = [
+    "noisylabels.theory",
+    "noisylabels.selection.algorithm",
+    "noisylabels.selection.processes",
+    "noisylabels.report.draw",
+    "noisylabels.cli",
+    "utils",
+    "INCV",
+    "INCV_main",
+    "Verify_Theory",
+    "predict",
+    "sweep",
+    "report",
+]
 
 
 def modules():
     """{name: parsed file} of all that is not a test or a benchmark."""
-    paths = [*ROOT.glob("*.py"), *(ROOT / "noisylabels").rglob("*.py"), *(ROOT / "models").rglob("*.py")]
-    names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in paths]
+    paths = [
+        *ROOT.glob("*.py"),
+        *(ROOT / "noisylabels").rglob("*.py"),
+        *(ROOT / "models").rglob("*.py"),
+    ]
+    names = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in paths
+    ]
     trees = {name: ast.parse(path.read_text()) for name, path in zip(names, paths)}
     for tree in trees.values():
         for node in ast.walk(tree):
             if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
-                node.body = []                  # imports for annotations alone are not executed
+                node.body = []  # imports for annotations alone are not executed
     return trees
 
 
@@ -65,7 +94,9 @@ def imports(tree, known):
 def room(module):
     """The room of a module; scripts have names of their own."""
     first, *rest = module.split(".")
-    return f"{first}.py" if first in SCRIPTS else rest[0] if first == "noisylabels" and rest else first
+    return (
+        f"{first}.py" if first in SCRIPTS else rest[0] if first == "noisylabels" and rest else first
+    )
 
 
 def test_imports_run_downwards():
@@ -74,7 +105,11 @@ def test_imports_run_downwards():
         if room(name) in MAY_IMPORT:
             allowed = {room(name), "noisylabels", *MAY_IMPORT[room(name)].split()}
             assert {room(other) for other in imports(tree, known)} <= allowed, name
-    assert {room(name) for name in known} == {*MAY_IMPORT, *(f"{name}.py" for name in SCRIPTS), "noisylabels"}
+    assert {room(name) for name in known} == {
+        *MAY_IMPORT,
+        *(f"{name}.py" for name in SCRIPTS),
+        "noisylabels",
+    }
 
 
 @pytest.mark.parametrize("kind", [Dataset, Layout, Settings, Experiment])
@@ -85,7 +120,11 @@ def test_what_is_handed_on_cannot_be_changed(kind):
 
 def test_no_circle():
     known = modules()
-    assert list(graphlib.TopologicalSorter({name: imports(tree, known) for name, tree in known.items()}).static_order())
+    assert list(
+        graphlib.TopologicalSorter(
+            {name: imports(tree, known) for name, tree in known.items()}
+        ).static_order()
+    )
 
 
 def test_imports_within_functions_are_one_block_a_script():
@@ -94,24 +133,43 @@ def test_imports_within_functions_are_one_block_a_script():
     for name, tree in modules().items():
         for function in ast.walk(tree):
             if isinstance(function, ast.FunctionDef):
-                blocks = [node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)]
+                blocks = [
+                    node
+                    for node in ast.walk(function)
+                    if isinstance(node, ast.Import | ast.ImportFrom)
+                ]
                 if blocks:
                     found.setdefault(name, []).append(blocks)
     assert set(found) == {
-        "noisylabels.pipeline.execute", "noisylabels.data.cifar", "Verify_Theory", "predict", "sweep"}
+        "noisylabels.pipeline.execute",
+        "noisylabels.data.cifar",
+        "Verify_Theory",
+        "predict",
+        "sweep",
+    }
     for name, functions in found.items():
         (block,) = functions
         assert block[-1].lineno - block[0].lineno == len(block) - 1, name
 
 
 def test_these_do_without_tensorflow():
-    code = ("import importlib, sys\nfor name in sys.argv[1:]:\n    importlib.import_module(name)\n"
-            "    assert not {'tensorflow', 'keras'} & {*sys.modules}, name")
-    done = subprocess.run([sys.executable, "-c", code, *WITHOUT_TENSORFLOW], cwd=ROOT, capture_output=True, text=True)
+    code = (
+        "import importlib, sys\nfor name in sys.argv[1:]:\n    importlib.import_module(name)\n"
+        "    assert not {'tensorflow', 'keras'} & {*sys.modules}, name"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *WITHOUT_TENSORFLOW], cwd=ROOT, capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_no_file_is_long():
-    for path in [*ROOT.glob("*.py"), *(path for folder in ("noisylabels", "models", "benchmarks")
-                                       for path in (ROOT / folder).rglob("*.py"))]:
+    for path in [
+        *ROOT.glob("*.py"),
+        *(
+            path
+            for folder in ("noisylabels", "models", "benchmarks")
+            for path in (ROOT / folder).rglob("*.py")
+        ),
+    ]:
         assert len(path.read_text().splitlines()) <= 300, path

@@ -1,4 +1,7 @@
-"""How many image files are read: in which order, how far it is, what of memory and what size they are decoded at."""
+"""How many image files are read: in which order, how far it is, what of memory and what size they
+are decoded at.
+"""
+
 import itertools
 import struct
 import threading
@@ -29,7 +32,9 @@ def test_all_come_in_their_order_however_they_are_shared_out(cores, chunk, tmp_p
         picture(tmp_path / file, (k, 0, 9) if 20 <= k < 25 else k)
     for k in bad:
         (tmp_path / files[k]).write_text("no image")
-    train, test, reasons = image_files.read_files(tmp_path, files, np.arange(40) % 4 == 3, 4, "own", str)
+    train, test, reasons = image_files.read_files(
+        tmp_path, files, np.arange(40) % 4 == 3, 4, "own", str
+    )
     assert list(reasons) == [0, 13, 39]
     for images, rows in ((train, [k for k in range(40) if k % 4 != 3]), (test, range(3, 40, 4))):
         kept = [k for k in rows if k not in bad]
@@ -45,16 +50,54 @@ def test_grey_images_become_those_of_three_channels(a, b, tmp_path):
     picture(tmp_path / "test" / "a" / "00.png", (255, 0, 0))
     picture(tmp_path / "test" / "b" / "00.png", 3)
     data, _ = load(tmp_path, image_size=4)
-    assert (data.x_train == np.arange(a + b)[:, None, None, None]).all() and data.x_train.shape == (a + b, 4, 4, 3)
+    assert (data.x_train == np.arange(a + b)[:, None, None, None]).all() and data.x_train.shape == (
+        a + b,
+        4,
+        4,
+        3,
+    )
     assert (data.x_test[1] == 3).all()
 
 
-@pytest.mark.parametrize("chunk, pace, lines", [
-    (1, .25, [(4, 9), (8, 8), (12, 7), (16, 6), (20, 5), (24, 4), (28, 3), (32, 2), (36, 1), (40, 0)]),
-    (1, .125, [(8, 4), (16, 3), (24, 2), (32, 1), (40, 0)]),        # a tenth each half second
-    (1, 2, [(4, 72), (8, 64), (12, 56), (16, 48), (20, 40), (24, 32), (28, 24), (32, 16), (36, 8), (40, 0)]),
-    (7, 7, [(7, 33), (14, 26), (21, 19), (28, 12), (35, 5), (40, 0)]),
-])
+@pytest.mark.parametrize(
+    "chunk, pace, lines",
+    [
+        (
+            1,
+            0.25,
+            [
+                (4, 9),
+                (8, 8),
+                (12, 7),
+                (16, 6),
+                (20, 5),
+                (24, 4),
+                (28, 3),
+                (32, 2),
+                (36, 1),
+                (40, 0),
+            ],
+        ),
+        (1, 0.125, [(8, 4), (16, 3), (24, 2), (32, 1), (40, 0)]),  # a tenth each half second
+        (
+            1,
+            2,
+            [
+                (4, 72),
+                (8, 64),
+                (12, 56),
+                (16, 48),
+                (20, 40),
+                (24, 32),
+                (28, 24),
+                (32, 16),
+                (36, 8),
+                (40, 0),
+            ],
+        ),
+        (7, 7, [(7, 33), (14, 26), (21, 19), (28, 12), (35, 5), (40, 0)]),
+    ],
+)
 def test_progress_is_told_each_tenth_but_once_a_second(chunk, pace, lines, tmp_path, monkeypatch):
     """Of 40 images to train on; with the seconds that are left at the pace so far."""
     monkeypatch.setattr(image_files, "CHUNK", chunk)
@@ -65,8 +108,10 @@ def test_progress_is_told_each_tenth_but_once_a_second(chunk, pace, lines, tmp_p
     assert said[1:] == [f"own: training images: {n} of 40 read, {left} s left" for n, left in lines]
 
 
-@pytest.mark.parametrize("size, seconds, together", [((8, 6), 60, True), ((7, 7), .5, False)])
-def test_two_large_images_are_not_decoded_at_once_but_small_ones_are(size, seconds, together, tmp_path, monkeypatch):
+@pytest.mark.parametrize("size, seconds, together", [((8, 6), 60, True), ((7, 7), 0.5, False)])
+def test_two_large_images_are_not_decoded_at_once_but_small_ones_are(
+    size, seconds, together, tmp_path, monkeypatch
+):
     met, seen, resized = threading.Barrier(2), [], image_decoding.resized
 
     def waiting(image, size):
@@ -85,19 +130,34 @@ def test_two_large_images_are_not_decoded_at_once_but_small_ones_are(size, secon
     assert seen == [together] * 2
 
 
-@pytest.mark.parametrize("size, decoded", [((64, 64), (64, 64)), ((127, 127), (127, 127)), ((128, 128), (64, 64)),
-                                           ((256, 256), (64, 64)), ((256, 1024), (64, 256)), ((1024, 256), (256, 64)),
-                                           ((1024, 1024), (128, 128))])
-def test_a_jpeg_is_decoded_at_twice_the_size_that_is_asked_for(size, decoded, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "size, decoded",
+    [
+        ((64, 64), (64, 64)),
+        ((127, 127), (127, 127)),
+        ((128, 128), (64, 64)),
+        ((256, 256), (64, 64)),
+        ((256, 1024), (64, 256)),
+        ((1024, 256), (256, 64)),
+        ((1024, 1024), (128, 128)),
+    ],
+)
+def test_a_jpeg_is_decoded_at_twice_the_size_that_is_asked_for(
+    size, decoded, tmp_path, monkeypatch
+):
     """Or more, by a half, a quarter or an eighth of its own."""
     found = []
-    monkeypatch.setattr(image_decoding.ImageOps, "exif_transpose", lambda image, in_place: found.append(image.size))
+    monkeypatch.setattr(
+        image_decoding.ImageOps, "exif_transpose", lambda image, in_place: found.append(image.size)
+    )
     picture(tmp_path / "a.jpg", (1, 2, 3), size)
     assert decode(str(tmp_path / "a.jpg"), 32).shape == (32, 32, 3) and found == [decoded]
 
 
-@pytest.mark.parametrize("colour", [(9, 200, 9), (9, 9, 200), (200, 9, 9), (9, 100, 200), (200, 100, 9), (0, 255, 0),
-                                    (0, 0, 255)])
+@pytest.mark.parametrize(
+    "colour",
+    [(9, 200, 9), (9, 9, 200), (200, 9, 9), (9, 100, 200), (200, 100, 9), (0, 255, 0), (0, 0, 255)],
+)
 def test_colours_are_kept(colour, tmp_path):
     picture(tmp_path / "a.png", colour)
     assert (decode(str(tmp_path / "a.png"), 4) == np.full((4, 4, 3), colour)).all()
@@ -114,20 +174,27 @@ def test_an_image_of_just_too_many_pixels_is_not_decoded(tmp_path, monkeypatch):
 
 def test_reasons_are_of_few_words(tmp_path, monkeypatch):
     def decode(path, size, peaks):
-        raise {"a": ValueError("x" * 300), "b": OSError(5, "Input/output error"), "c": KeyError(), "d": OSError("cut")}[
-            path[-1]]
+        raise {
+            "a": ValueError("x" * 300),
+            "b": OSError(5, "Input/output error"),
+            "c": KeyError(),
+            "d": OSError("cut"),
+        }[path[-1]]
 
     monkeypatch.setattr(image_files, "decode", decode)
     _, _, reasons = image_files.read_files(tmp_path, [*"abcd"], np.zeros(4, bool), 4, "own", str)
     assert reasons == {0: "x" * 200, 1: "Input/output error", 2: "KeyError", 3: "cut"}
 
 
-# -------------------------------------------------------------------------------------------------------------- memory
+# ------------------------------------------------------------------------------------------- memory
+
 
 def test_memory_of_this_machine(monkeypatch):
     """What is left, of its container's, too; where nothing says that all of it."""
     monkeypatch.setattr("noisylabels.system.hardware.free_memory", lambda: 2048)
-    monkeypatch.setattr(image_files.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1000}.get)
+    monkeypatch.setattr(
+        image_files.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1000}.get
+    )
     assert image_files.available_memory() == 2048
     monkeypatch.setattr("noisylabels.system.hardware.free_memory", lambda: float("inf"))
     assert image_files.available_memory() == 4096 * 1000
@@ -135,8 +202,14 @@ def test_memory_of_this_machine(monkeypatch):
     assert image_files.available_memory() == float("inf")
 
 
-@pytest.mark.parametrize("side, advice", [(9, "--image_size 9 or less, or fewer"), (7, "fewer"),
-                                          (8, "--image_size 8 or less, or fewer")])
+@pytest.mark.parametrize(
+    "side, advice",
+    [
+        (9, "--image_size 9 or less, or fewer"),
+        (7, "fewer"),
+        (8, "--image_size 8 or less, or fewer"),
+    ],
+)
 def test_what_would_fit_into_memory(side, advice, monkeypatch):
     monkeypatch.setattr(image_files, "available_memory", lambda: 1000 * 3 * side**2 + 1000)
     with pytest.raises(UserError, match=f"are free: give {advice} images$"):
@@ -149,8 +222,15 @@ def test_what_cannot_be_resized_is_not_to_be_resized(monkeypatch):
         image_files.read_files("a", ["b"] * 1000, np.ones(1000, bool), 20, "own", str, fixed=True)
 
 
-@pytest.mark.parametrize("n, words", [(10**9, "1.0 GB"), (999_900_000, "999.9 MB"), (1_250_000_000_000, "1,250.0 GB"),
-                                      (70_000, "0.1 MB")])
+@pytest.mark.parametrize(
+    "n, words",
+    [
+        (10**9, "1.0 GB"),
+        (999_900_000, "999.9 MB"),
+        (1_250_000_000_000, "1,250.0 GB"),
+        (70_000, "0.1 MB"),
+    ],
+)
 def test_sizes_in_words(n, words, monkeypatch):
     said = []
     monkeypatch.setattr(image_files, "available_memory", lambda: n)
@@ -168,11 +248,14 @@ def test_need_is_that_of_all_pixels(height, width, channels, monkeypatch):
 
 def test_a_folder_that_cannot_be_read(tmp_path):
     Image.new("L", (4, 4)).save(tmp_path / "file.png")
-    with pytest.raises(UserError, match="cannot read the folder .*file.png: Not a directory; fix that"):
+    with pytest.raises(
+        UserError, match="cannot read the folder .*file.png: Not a directory; fix that"
+    ):
         image_folders.entries(tmp_path / "file.png")
 
 
-# -------------------------------------------------------------------------------------- 16 bits, and metadata of a PNG
+# ------------------------------------------------------------------- 16 bits, and metadata of a PNG
+
 
 def sixteen(path, bits, colour=False):
     """Writes an image of 16 bits per channel whose values fill so many bits."""
@@ -183,18 +266,28 @@ def sixteen(path, bits, colour=False):
         return
     rows = np.repeat(values[..., np.newaxis], 3, axis=2).astype(">u2")
     packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
-    path.write_bytes(PNG + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0)) + chunk(b"IDAT", packed)
-                     + chunk(b"IEND", b""))
+    path.write_bytes(
+        PNG
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0))
+        + chunk(b"IDAT", packed)
+        + chunk(b"IEND", b"")
+    )
 
 
 def chunk(kind, content, damage=0):
     """A chunk of a PNG, of a wrong checksum if so asked."""
-    return (struct.pack(">I", len(content)) + kind + content
-            + struct.pack(">I", zlib.crc32(kind + content) ^ damage))
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content) ^ damage)
+    )
 
 
 @pytest.mark.parametrize("suffix, colour", [("png", False), ("tif", False), ("png", True)])
-@pytest.mark.parametrize("bits, times", [(8, 256), (10, 64), (12, 16), (14, 4), (15, None), (16, None)])
+@pytest.mark.parametrize(
+    "bits, times", [(8, 256), (10, 64), (12, 16), (14, 4), (15, None), (16, None)]
+)
 def test_images_that_use_few_of_16_bits_are_named(bits, times, suffix, colour, tmp_path):
     for k in range(5):
         for name in "ab":
@@ -206,8 +299,9 @@ def test_images_that_use_few_of_16_bits_are_named(bits, times, suffix, colour, t
         load_images(tmp_path / "own", report=str)
     (message,) = [str(warning.message) for warning in caught]
     assert message == (
-        f"own: none of the 10 images with 16 bits per channel uses more than {bits} of them, so they are almost black: "
-        f"multiply their values by {times}, or save them with 8 bits")
+        f"own: none of the 10 images with 16 bits per channel uses more than {bits} of them, so "
+        f"they are almost black: multiply their values by {times}, or save them with 8 bits"
+    )
 
 
 def test_one_image_that_uses_all_16_bits_is_enough(tmp_path):
@@ -220,10 +314,26 @@ def test_one_image_that_uses_all_16_bits_is_enough(tmp_path):
 
 def test_a_tiff_of_12_bits_is_scaled(tmp_path):
     """Of two values packed into three bytes, 4095 and 2048."""
-    tags = [(256, 2), (257, 1), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1), (279, 3)]
+    tags = [
+        (256, 2),
+        (257, 1),
+        (258, 12),
+        (259, 1),
+        (262, 1),
+        (273, 8),
+        (277, 1),
+        (278, 1),
+        (279, 3),
+    ]
     fields = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
-    (tmp_path / "a.tif").write_bytes(b"II*\0" + struct.pack("<I", 12) + bytes([0xff, 0xf8, 0x00, 0])
-                                     + struct.pack("<H", len(tags)) + fields + bytes(4))
+    (tmp_path / "a.tif").write_bytes(
+        b"II*\0"
+        + struct.pack("<I", 12)
+        + bytes([0xFF, 0xF8, 0x00, 0])
+        + struct.pack("<H", len(tags))
+        + fields
+        + bytes(4)
+    )
     with Image.open(tmp_path / "a.tif") as image:
         assert np.asarray(image).tolist() == [[4095, 2048]]
     assert decode(str(tmp_path / "a.tif"), 4)[:, [0, 3]].tolist() == [[255, 128]] * 4
@@ -231,10 +341,14 @@ def test_a_tiff_of_12_bits_is_scaled(tmp_path):
 
 LONG = zlib.compress(bytes(3 * 2**20))
 METADATA = {
-    "text": chunk(b"zTXt", b"Comment\0\0" + LONG), "plain text": chunk(b"tEXt", b"Comment\0" + b"x" * 3 * 2**20),
-    "international text": chunk(b"iTXt", b"Comment\0\1\0en\0\0" + LONG), "profile": chunk(b"iCCP", b"ICC\0\0" + LONG),
-    "all": chunk(b"zTXt", b"A\0\0" + LONG) + chunk(b"iCCP", b"ICC\0\0" + LONG), "empty": chunk(b"iCCP", b""),
-    "of another compression": chunk(b"zTXt", b"Comment\0\7abc"), "damaged": chunk(b"tEXt", b"Comment\0abc", damage=1),
+    "text": chunk(b"zTXt", b"Comment\0\0" + LONG),
+    "plain text": chunk(b"tEXt", b"Comment\0" + b"x" * 3 * 2**20),
+    "international text": chunk(b"iTXt", b"Comment\0\1\0en\0\0" + LONG),
+    "profile": chunk(b"iCCP", b"ICC\0\0" + LONG),
+    "all": chunk(b"zTXt", b"A\0\0" + LONG) + chunk(b"iCCP", b"ICC\0\0" + LONG),
+    "empty": chunk(b"iCCP", b""),
+    "of another compression": chunk(b"zTXt", b"Comment\0\7abc"),
+    "damaged": chunk(b"tEXt", b"Comment\0abc", damage=1),
     "a bomb": chunk(b"iCCP", b"ICC\0\0" + zlib.compress(bytes(2**28))),
 }
 
@@ -244,7 +358,7 @@ METADATA = {
 def test_a_png_is_read_without_metadata_that_cannot_be(kind, place, tmp_path):
     array = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     exif = Image.Exif()
-    exif[0x0112] = 3                                        # turned by 180 degrees: this is kept
+    exif[0x0112] = 3  # turned by 180 degrees: this is kept
     Image.fromarray(array).save(tmp_path / "a.png", exif=exif)
     whole, end = (tmp_path / "a.png").read_bytes(), 33 if place == "before the pixels" else -12
     (tmp_path / "a.png").write_bytes(whole[:end] + METADATA[kind] + whole[end:])
@@ -263,6 +377,6 @@ def test_a_png_that_is_damaged_has_its_own_reason(tmp_path, monkeypatch):
         decode(str(tmp_path / "a.png"), 8)
     (tmp_path / "a.png").write_bytes(whole[:33] + METADATA["text"] + whole[33:])
     assert decode(str(tmp_path / "a.png"), 8).shape == (8, 8, 3)
-    monkeypatch.setattr(image_decoding, "MAX_PNG", 50)      # more is not copied
+    monkeypatch.setattr(image_decoding, "MAX_PNG", 50)  # more is not copied
     with pytest.raises(ValueError, match="MAX_TEXT_CHUNK"):
         decode(str(tmp_path / "a.png"), 8)

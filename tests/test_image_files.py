@@ -1,4 +1,7 @@
-"""Image files as arrays: every kind of file that a camera, a scanner or a person's program may have written."""
+"""Image files as arrays: every kind of file that a camera, a scanner or a person's program may have
+written.
+"""
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -27,7 +30,7 @@ def test_formats(suffix, tmp_path):
     if suffix == ".pbm":
         Image.new("1", (5, 5), 1).save(tmp_path / "image.pbm")
     found = pixel(tmp_path / f"image{suffix}")
-    assert np.abs(np.subtract(found, colour)).max() <= 3    # some are lossy
+    assert np.abs(np.subtract(found, colour)).max() <= 3  # some are lossy
     (tmp_path / "renamed").write_bytes((tmp_path / f"image{suffix}").read_bytes())
     assert pixel(tmp_path / "renamed") == found
 
@@ -49,7 +52,9 @@ def test_exif_rotation(orientation, suffix, tmp_path):
 
 def test_wrong_metadata_leave_the_pixels(tmp_path):
     """A JPEG of a resolution and an EXIF block that is none, with which Pillow's getexif fails."""
-    Image.new("RGB", (8, 8), RED).save(tmp_path / "i.jpg", dpi=(72, 72), exif=b"Exif\0\0no TIFF", quality=95)
+    Image.new("RGB", (8, 8), RED).save(
+        tmp_path / "i.jpg", dpi=(72, 72), exif=b"Exif\0\0no TIFF", quality=95
+    )
     with Image.open(tmp_path / "i.jpg") as image, pytest.raises(SyntaxError):
         image.getexif()
     assert np.abs(decode(str(tmp_path / "i.jpg"), 8).astype(int) - RED).max() < 10
@@ -61,20 +66,29 @@ def test_the_whole_image_is_kept(tmp_path):
     for suffix in ("png", "jpg"):
         Image.fromarray(array).save(tmp_path / f"i.{suffix}", quality=95)
         found = decode(str(tmp_path / f"i.{suffix}"), 8)
-        assert np.abs(found[:, :3].astype(int) - RED).max() < 20 and np.abs(found[:, 5:].astype(int) - GREEN).max() < 20
+        assert (
+            np.abs(found[:, :3].astype(int) - RED).max() < 20
+            and np.abs(found[:, 5:].astype(int) - GREEN).max() < 20
+        )
 
 
 def test_a_large_jpeg_is_close_to_one_that_is_decoded_in_full(tmp_path):
     rough = Image.fromarray(RNG.integers(0, 256, (6, 6, 3), dtype=np.uint8))
     rough.resize((900, 700), Image.Resampling.BICUBIC).save(tmp_path / "i.jpg", quality=95)
-    expected = np.asarray(Image.open(tmp_path / "i.jpg").resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
+    expected = np.asarray(
+        Image.open(tmp_path / "i.jpg").resize((32, 32), Image.Resampling.BILINEAR)
+    ).astype(int)
     assert np.abs(decode(str(tmp_path / "i.jpg"), 32) - expected).mean() < 3
 
 
 def test_alpha_is_over_white(tmp_path):
-    for mode, colour, expected in (("RGBA", (255, 0, 0, 0), (255,)), ("RGBA", (255, 0, 0, 255), RED),
-                                   ("RGBA", (255, 0, 0, 128), (255, 127, 127)), ("LA", (0, 0), (255,)),
-                                   ("LA", (0, 128), (127,))):
+    for mode, colour, expected in (
+        ("RGBA", (255, 0, 0, 0), (255,)),
+        ("RGBA", (255, 0, 0, 255), RED),
+        ("RGBA", (255, 0, 0, 128), (255, 127, 127)),
+        ("LA", (0, 0), (255,)),
+        ("LA", (0, 128), (127,)),
+    ):
         for suffix in ("png", "webp"):
             Image.new(mode, (9, 9), colour).save(tmp_path / f"i.{suffix}", lossless=True)
             assert pixel(tmp_path / f"i.{suffix}") == pixel_near(expected)
@@ -131,17 +145,24 @@ def test_other_kinds_of_pixels(tmp_path):
 @pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tif", "avif"])
 def test_first_frame_of_an_animation(suffix, tmp_path):
     first, *others = (Image.new("RGB", (9, 9), colour) for colour in (RED, GREEN, WHITE))
-    first.save(tmp_path / f"i.{suffix}", save_all=True, append_images=others, duration=100, loop=0, lossless=True)
+    first.save(
+        tmp_path / f"i.{suffix}",
+        save_all=True,
+        append_images=others,
+        duration=100,
+        loop=0,
+        lossless=True,
+    )
     assert getattr(Image.open(tmp_path / f"i.{suffix}"), "n_frames", 1) == 3
     assert np.abs(np.subtract(pixel(tmp_path / f"i.{suffix}"), RED)).max() <= 3
 
 
 def test_grey_is_one_channel_only_where_all_are(tmp_path):
     class_folders(tmp_path, a=60, b=60)
-    picture(tmp_path / "a" / "00.png", (9, 9, 9))           # grey, though of three channels
+    picture(tmp_path / "a" / "00.png", (9, 9, 9))  # grey, though of three channels
     assert load(tmp_path)[0].input_shape == (32, 32, 1)
     grey = load(tmp_path)[0]
-    for colourful in ("a/00.png", "b/59.png"):              # the first of all, or the last
+    for colourful in ("a/00.png", "b/59.png"):  # the first of all, or the last
         picture(tmp_path / colourful, RED)
         data, _ = load(tmp_path)
         assert data.input_shape == (32, 32, 3) and data.files == grey.files
@@ -169,9 +190,14 @@ def test_progress(tmp_path, monkeypatch):
     monkeypatch.setattr(image_files.time, "monotonic", lambda: next(seconds))
     monkeypatch.setattr(image_files, "CHUNK", 1)
     _, lines = load(class_folders(tmp_path, a=25, b=25))
-    assert lines[3:6] == [f"{tmp_path.name}: training images: {n} of 40 read, {left} s left"
-                          for n, left in ((4, 36), (8, 32), (12, 28))]
-    assert lines[-1] == f"{tmp_path.name}: test images: 10 of 10 read, 0 s left" and len(lines) == 3 + 10 + 10
+    assert lines[3:6] == [
+        f"{tmp_path.name}: training images: {n} of 40 read, {left} s left"
+        for n, left in ((4, 36), (8, 32), (12, 28))
+    ]
+    assert (
+        lines[-1] == f"{tmp_path.name}: test images: 10 of 10 read, 0 s left"
+        and len(lines) == 3 + 10 + 10
+    )
 
 
 def test_available_memory():

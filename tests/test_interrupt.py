@@ -1,4 +1,7 @@
-"""Signals and standard streams: what ends a script, and what it does without a terminal or a reader."""
+"""Signals and standard streams: what ends a script, and what it does without a terminal or a
+reader.
+"""
+
 import io
 import os
 import signal
@@ -15,7 +18,11 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 from noisylabels import cli
-cli.main(cli.Parser("script"), lambda _: (Path(sys.argv[1]).touch(), time.sleep(float(sys.argv[2])), print("done")), [])
+def run(_):
+    Path(sys.argv[1]).touch()
+    time.sleep(float(sys.argv[2]))
+    print("done")
+cli.main(cli.Parser("script"), run, [])
 """
 
 
@@ -23,9 +30,18 @@ LINE = "-c: interrupted; finished epochs are saved, the same command goes on fro
 
 
 def begun(path, seconds, prepare=None, stdout=subprocess.PIPE, **environment):
-    """A script that works for so many seconds, as soon as it does; prepare: called in its process before it begins."""
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, path, str(seconds)], cwd=ROOT, preexec_fn=prepare,
-                               text=True, stdout=stdout, stderr=subprocess.PIPE, env=os.environ | environment)
+    """A script that works for so many seconds, as soon as it does; prepare: called in its process
+    before it begins.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, path, str(seconds)],
+        cwd=ROOT,
+        preexec_fn=prepare,
+        text=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=os.environ | environment,
+    )
     wait_for(path, process)
     return process
 
@@ -34,26 +50,40 @@ def wait_for(path, process):
     deadline = time.monotonic() + 60
     while not path.exists():
         assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(.02)
+        time.sleep(0.02)
 
 
-@pytest.mark.parametrize("script", ["INCV", "INCV_main", "Verify_Theory", "predict", "report", "sweep"])
+@pytest.mark.parametrize(
+    "script", ["INCV", "INCV_main", "Verify_Theory", "predict", "report", "sweep"]
+)
 def test_ctrl_c_during_the_imports_is_one_line(script, tmp_path):
     """Here of a NumPy that takes a minute."""
-    (tmp_path / "numpy.py").write_text(f"import pathlib, time; pathlib.Path('{tmp_path}/up').touch(); time.sleep(60)")
-    process = subprocess.Popen([sys.executable, ROOT / f"{script}.py", "--help"], text=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    (tmp_path / "numpy.py").write_text(
+        f"import pathlib, time; pathlib.Path('{tmp_path}/up').touch(); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, ROOT / f"{script}.py", "--help"],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )
     wait_for(tmp_path / "up", process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
-    assert (process.returncode, out, err) == (130, "", f"{script}.py: interrupted; nothing is written\n")
+    assert (process.returncode, out, err) == (
+        130,
+        "",
+        f"{script}.py: interrupted; nothing is written\n",
+    )
 
 
-@pytest.mark.parametrize("name, closed", [
-    ("SIGTERM", None), ("SIGHUP", None), ("SIGTERM", 1), ("SIGTERM", 2)], ids=str)
+@pytest.mark.parametrize(
+    "name, closed", [("SIGTERM", None), ("SIGHUP", None), ("SIGTERM", 1), ("SIGTERM", 2)], ids=str
+)
 def test_a_signal_ends_a_script_with_a_line_whatever_is_closed(name, closed, tmp_path):
     def prepare():
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)            # where nohup runs the tests
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # where nohup runs the tests
         if closed:
             os.close(closed)
 
@@ -96,7 +126,10 @@ def test_what_nohup_began_survives_the_end_of_its_terminal(tmp_path):
 @pytest.mark.parametrize("closed", [0, 1, 2])
 def test_a_script_needs_no_standard_streams(closed, tmp_path):
     process = begun(tmp_path / "up", 0, lambda: os.close(closed))
-    assert process.communicate(timeout=20) == ("done\n" * (closed != 1), "") and process.returncode == 0
+    assert (
+        process.communicate(timeout=20) == ("done\n" * (closed != 1), "")
+        and process.returncode == 0
+    )
 
 
 @pytest.mark.parametrize("errors, shown", [("strict", "?"), ("backslashreplace", "\\u2013")])

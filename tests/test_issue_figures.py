@@ -1,4 +1,5 @@
 """The figures of label issues: their sizes, and that a person sees all that should be seen."""
+
 import numpy as np
 import pytest
 from records import assert_nothing_is_clipped
@@ -8,11 +9,13 @@ from noisylabels.report import issue_figures
 
 @pytest.mark.parametrize("height, width", [(8, 16), (16, 8), (8, 8)])
 def test_pictures_of_any_shape_keep_it_in_a_square_of_their_own(height, width):
-    figure = issue_figures.pictures(np.zeros((10, height, width, 3), np.uint8), [("cat", "dog")] * 10)
+    figure = issue_figures.pictures(
+        np.zeros((10, height, width, 3), np.uint8), [("cat", "dog")] * 10
+    )
     left, right, bottom, top = np.transpose([image.get_extent() for image in figure.axes[0].images])
     assert right - left == pytest.approx([width / max(height, width)] * 10)
     assert top - bottom == pytest.approx([height / max(height, width)] * 10)
-    assert (left + right) / 2 == pytest.approx([.575 + 1.15 * (k % 8) for k in range(10)])
+    assert (left + right) / 2 == pytest.approx([0.575 + 1.15 * (k % 8) for k in range(10)])
     assert (top == [0] * 8 + [-1.5] * 2).all()
     assert_nothing_is_clipped(figure)
 
@@ -20,62 +23,100 @@ def test_pictures_of_any_shape_keep_it_in_a_square_of_their_own(height, width):
 @pytest.mark.parametrize("n, rows", [(1, 1), (8, 1), (9, 2), (17, 3)])
 def test_pictures_stand_in_rows_of_eight_an_inch_a_unit(n, rows):
     figure = issue_figures.pictures(np.zeros((n, 8, 8, 1), np.uint8), [("cat", "dog")] * n)
-    axes, = figure.axes
-    assert figure.get_size_inches() == pytest.approx([9.2, 1.5 * rows + .4])
-    assert (axes.get_xlim(), axes.get_ylim()) == ((0, pytest.approx(9.2)), (pytest.approx(-1.5 * rows), 0))
+    (axes,) = figure.axes
+    assert figure.get_size_inches() == pytest.approx([9.2, 1.5 * rows + 0.4])
+    assert (axes.get_xlim(), axes.get_ylim()) == (
+        (0, pytest.approx(9.2)),
+        (pytest.approx(-1.5 * rows), 0),
+    )
     figure.draw_without_rendering()
     assert axes.get_window_extent().bounds == pytest.approx([0, 0, 920, 150 * rows])
-    assert not axes.axison and figure.get_suptitle().startswith(f"The {n} labels most probably wrong: ")
+    assert not axes.axison and figure.get_suptitle().startswith(
+        f"The {n} labels most probably wrong: "
+    )
     title = figure._suptitle
-    assert title.get_fontsize() == 11 and title.get_position()[1] == pytest.approx(1 - .1 / rows)
+    assert title.get_fontsize() == 11 and title.get_position()[1] == pytest.approx(1 - 0.1 / rows)
 
 
 def test_a_caption_stands_beneath_its_picture_in_one_line_or_two_as_it_is():
-    labels = [("abcdef", "ghijk"), ("abcdef", "ghijkl"), ("$x$", "a  b"), ("fourteen words", "fifteen letters")]
+    labels = [
+        ("abcdef", "ghijk"),
+        ("abcdef", "ghijkl"),
+        ("$x$", "a  b"),
+        ("fourteen words", "fifteen letters"),
+    ]
     image = np.full((4, 8, 16, 1), 7, np.uint8)
-    axes, = issue_figures.pictures(image, labels).axes
+    (axes,) = issue_figures.pictures(image, labels).axes
     assert [text.get_text() for text in axes.texts] == [
-        "abcdef → ghijk", "abcdef →\nghijkl", "$x$ → a b", "fourteen words →\nfifteen lette…"]
+        "abcdef → ghijk",
+        "abcdef →\nghijkl",
+        "$x$ → a b",
+        "fourteen words →\nfifteen lette…",
+    ]
     assert [text.get_position() for text in axes.texts] == [
-        pytest.approx((.575 + 1.15 * k, -.55)) for k in range(4)]
+        pytest.approx((0.575 + 1.15 * k, -0.55)) for k in range(4)
+    ]
     assert {(text.get_fontsize(), text.get_parse_math()) for text in axes.texts} == {(8, False)}
-    assert {picture.get_clim() for picture in axes.images} == {(0, 255)}            # 7 is almost black
+    assert {picture.get_clim() for picture in axes.images} == {(0, 255)}  # 7 is almost black
     assert {picture.get_array().shape for picture in axes.images} == {(8, 16)}
 
 
-@pytest.mark.parametrize("c, size", [(3, 5.04), (20, 9.8), (21, 10.08), (40, 12), (41, 12), (50, 12)])
+@pytest.mark.parametrize(
+    "c, size", [(3, 5.04), (20, 9.8), (21, 10.08), (40, 12), (41, 12), (50, 12)]
+)
 def test_the_map_of_given_and_predicted_labels(c, size):
     """Up to 20 classes with their numbers, white where it is dark; up to 40 with their names."""
-    counts = 10 * np.arange(c) + np.arange(c)[:, None]              # row 1: 1, 11, 21
+    counts = 10 * np.arange(c) + np.arange(c)[:, None]  # row 1: 1, 11, 21
     figure = issue_figures.matrix(counts, [f"class {k}" for k in range(c)])
     figure.draw_without_rendering()
     axes, bar = figure.axes
     assert figure.get_size_inches() == pytest.approx([size + 1, size])
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted label", "given label")
-    names = [[label.get_text() for label in axis.get_ticklabels()] for axis in (axes.xaxis, axes.yaxis)]
+    names = [
+        [label.get_text() for label in axis.get_ticklabels()] for axis in (axes.xaxis, axes.yaxis)
+    ]
     if c <= 40:
         assert names == [[f"class {k}" for k in range(c)]] * 2
     else:
-        assert [k for k in axes.get_xticks() if 0 <= k < c] == [*range(0, c, 5)] == [
-            k for k in axes.get_yticks() if 0 <= k < c]
+        assert (
+            [k for k in axes.get_xticks() if 0 <= k < c]
+            == [*range(0, c, 5)]
+            == [k for k in axes.get_yticks() if 0 <= k < c]
+        )
     others = counts[~np.eye(c, dtype=bool)].max()
-    assert {text.get_position(): (text.get_text(), text.get_color(), text.get_fontsize()) for text in axes.texts} == {
-        (column, row): (str(count), "white" if row != column and count > .6 * others else "black", 7)
-        for (row, column), count in np.ndenumerate(counts) if count and c <= 20}
+    assert {
+        text.get_position(): (text.get_text(), text.get_color(), text.get_fontsize())
+        for text in axes.texts
+    } == {
+        (column, row): (
+            str(count),
+            "white" if row != column and count > 0.6 * others else "black",
+            7,
+        )
+        for (row, column), count in np.ndenumerate(counts)
+        if count and c <= 20
+    }
 
 
-@pytest.mark.parametrize("counts, highest, colors", [
-    ([[9, 0], [0, 8]], 1, ["black", "black"]), ([[90, 10], [6, 7]], 10, ["black", "white", "black", "black"])])
+@pytest.mark.parametrize(
+    "counts, highest, colors",
+    [
+        ([[9, 0], [0, 8]], 1, ["black", "black"]),
+        ([[90, 10], [6, 7]], 10, ["black", "white", "black", "black"]),
+    ],
+)
 def test_the_map_is_coloured_only_where_the_labels_differ(counts, highest, colors):
-    """The darkest colour is the most frequent difference, however often the labels agree; numbers can be read."""
+    """The darkest colour is the most frequent difference, however often the labels agree; numbers
+    can be read.
+    """
     figure = issue_figures.matrix(np.array(counts), ["a", "b"])
     image, texts = figure.axes[0].images[0], figure.axes[0].texts
     figure.draw_without_rendering()
     drawn = image.to_rgba(image.get_array())
     assert image.get_clim() == (0, highest) and [text.get_color() for text in texts] == colors
     for k in range(2):
-        assert np.ptp(drawn[k, k, :3]) < .01 and drawn[k, k, 0] > .85       # a light grey
-    assert highest == 1 or drawn[0, 1, 0] < .1 < drawn[1, 0, 0]
+        assert np.ptp(drawn[k, k, :3]) < 0.01 and drawn[k, k, 0] > 0.85  # a light grey
+    assert highest == 1 or drawn[0, 1, 0] < 0.1 < drawn[1, 0, 0]
 
 
 @pytest.mark.parametrize("names, rotation", [(["0", "10"], 0), (["a", "$b$"], 90)])
@@ -84,30 +125,48 @@ def test_names_beside_the_map_are_as_they_are_and_long_ones_upright(names, rotat
     figure.draw_without_rendering()
     axes, bar = figure.axes
     for axis, turned in ((axes.xaxis, rotation), (axes.yaxis, 0)):
-        assert [(label.get_text(), label.get_rotation(), label.get_parse_math())
-                for label in axis.get_ticklabels()] == [(name, turned, False) for name in names]
+        assert [
+            (label.get_text(), label.get_rotation(), label.get_parse_math())
+            for label in axis.get_ticklabels()
+        ] == [(name, turned, False) for name in names]
     assert all(tick == round(tick) for tick in bar.get_yticks())
-    assert bar.get_window_extent().height / axes.get_window_extent().height == pytest.approx(.7, abs=.1)
+    assert bar.get_window_extent().height / axes.get_window_extent().height == pytest.approx(
+        0.7, abs=0.1
+    )
 
 
 def test_the_histogram_of_label_scores():
-    figure = issue_figures.histogram(np.array([.01, .02, .5, .99]), np.array([True, True, False, False]))
+    figure = issue_figures.histogram(
+        np.array([0.01, 0.02, 0.5, 0.99]), np.array([True, True, False, False])
+    )
     figure.draw_without_rendering()
     (axes,), (legend,) = figure.axes, figure.legends
-    assert [text.get_text() for text in legend.texts] == ["label issues: 2", "others: 2", "highest of an issue: 0.020"]
-    assert not legend.get_window_extent().overlaps(axes.get_window_extent())        # it would hide bars
+    assert [text.get_text() for text in legend.texts] == [
+        "label issues: 2",
+        "others: 2",
+        "highest of an issue: 0.020",
+    ]
+    assert not legend.get_window_extent().overlaps(axes.get_window_extent())  # it would hide bars
     assert [sum(bar.get_height() for bar in bars) for bars in axes.containers] == [2, 2]
-    assert axes.lines[0].get_xdata()[0] == .02 and axes.get_xlim() == (0, 1) and axes.get_yscale() == "log"
-    for bars, (low, height) in zip(axes.containers, [(0, 2), (.5, 1)]):
-        assert [bar.get_width() for bar in bars] == pytest.approx([.025] * 40)
-        assert {bar.get_alpha() for bar in bars} == {.55}
+    assert (
+        axes.lines[0].get_xdata()[0] == 0.02
+        and axes.get_xlim() == (0, 1)
+        and axes.get_yscale() == "log"
+    )
+    for bars, (low, height) in zip(axes.containers, [(0, 2), (0.5, 1)]):
+        assert [bar.get_width() for bar in bars] == pytest.approx([0.025] * 40)
+        assert {bar.get_alpha() for bar in bars} == {0.55}
         assert [bar.get_height() for bar in bars if bar.get_x() == pytest.approx(low)] == [height]
     assert axes.lines[0].get_linewidth() == 1
-    assert [axes.spines[side].get_visible() for side in ("top", "right", "bottom")] == [False, False, True]
+    assert [axes.spines[side].get_visible() for side in ("top", "right", "bottom")] == [
+        False,
+        False,
+        True,
+    ]
     assert_nothing_is_clipped(figure)
 
 
 def test_the_histogram_where_no_label_is_an_issue():
-    figure = issue_figures.histogram(np.array([.5, .99]), np.array([False, False]))
+    figure = issue_figures.histogram(np.array([0.5, 0.99]), np.array([False, False]))
     assert [text.get_text() for text in figure.legends[0].texts] == ["label issues: 0", "others: 2"]
     assert not figure.axes[0].lines

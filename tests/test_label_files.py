@@ -1,4 +1,5 @@
 """Labels from files: what every format gives, and a line where something is wrong with it."""
+
 import contextlib
 import io
 import pickle
@@ -38,26 +39,46 @@ def check(spec, data=None, expected=NOISY):
 
 
 def write_csv(path, **columns):
-    path.write_text("\n".join([",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values()))]) + "\n")
+    path.write_text(
+        "\n".join([",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values()))])
+        + "\n"
+    )
     return path
 
 
 def torch_file(path, content, protocol=2, old=False, compression=zipfile.ZIP_STORED, **files):
-    """Writes what torch.save does of a dictionary of NumPy arrays: a zip in whose folder the pickle lies."""
+    """Writes what torch.save does of a dictionary of NumPy arrays: a zip in whose folder the pickle
+    lies.
+    """
     data = content if isinstance(content, bytes) else pickle.dumps(content, protocol)
-    if old:                                                 # as NumPy 1 named it
+    if old:  # as NumPy 1 named it
         data = data.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
     with zipfile.ZipFile(path, "w", compression) as archive:
-        for name, part in {"data.pkl": data, "byteorder": b"little", **files, "version": b"3\n"}.items():
+        for name, part in {
+            "data.pkl": data,
+            "byteorder": b"little",
+            **files,
+            "version": b"3\n",
+        }.items():
             archive.writestr(f"{path.stem}/{name}", part)
     return path
 
 
-# --------------------------------------------------------------------------------------------------------- good files
+# --------------------------------------------------------------------------------------- good files
 
-@pytest.mark.parametrize("labels", [NOISY, NOISY.astype(np.uint8), NOISY[:, np.newaxis].astype(">i4"),
-                                    np.array(NAMES)[NOISY], np.array(NAMES)[NOISY].astype("S"), NOISY.astype(str)],
-                         ids=["int64", "uint8", "column", "names", "bytes", "text"])
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        NOISY,
+        NOISY.astype(np.uint8),
+        NOISY[:, np.newaxis].astype(">i4"),
+        np.array(NAMES)[NOISY],
+        np.array(NAMES)[NOISY].astype("S"),
+        NOISY.astype(str),
+    ],
+    ids=["int64", "uint8", "column", "names", "bytes", "text"],
+)
 def test_numpy(labels, tmp_path):
     np.save(tmp_path / "labels.npy", labels)
     check(tmp_path / "labels.npy")
@@ -70,7 +91,9 @@ def test_numpy(labels, tmp_path):
 
 def test_csv(tmp_path):
     names = [NAMES[k] for k in NOISY]
-    write_csv(tmp_path / "two.csv", index=range(N), indices=NOISY, names=[f" {name} " for name in names])
+    write_csv(
+        tmp_path / "two.csv", index=range(N), indices=NOISY, names=[f" {name} " for name in names]
+    )
     write_csv(tmp_path / "one.csv", label=names, clean_label=TRUE)
     for spec in ("two.csv#indices", "two.csv#names", "one.csv", "one.csv#label"):
         check(f"{tmp_path}/{spec}")
@@ -79,7 +102,9 @@ def test_csv(tmp_path):
 def test_names_that_are_whole_numbers(tmp_path):
     """A number is such a class's name, not its index."""
     data = dataset(classes=("1", "2", "3", "10"))
-    for k, labels in enumerate((np.array([1, 2, 3, 10])[NOISY], np.array(["1", "2", "3", "10"])[NOISY])):
+    for k, labels in enumerate(
+        (np.array([1, 2, 3, 10])[NOISY], np.array(["1", "2", "3", "10"])[NOISY])
+    ):
         np.save(tmp_path / f"{k}.npy", labels)
         check(tmp_path / f"{k}.npy", data)
         write_csv(tmp_path / f"{k}.csv", label=labels)
@@ -96,15 +121,22 @@ def test_a_file_called_with_a_number_sign(tmp_path):
     check(tmp_path / "a#b.npy")
 
 
-CIFAR_N = {"clean_label": TRUE, "aggre_label": NOISY, "worse_label": NOISY[::-1].copy(), "random_label1": TRUE}
+CIFAR_N = {
+    "clean_label": TRUE,
+    "aggre_label": NOISY,
+    "worse_label": NOISY[::-1].copy(),
+    "random_label1": TRUE,
+}
 
 
-@pytest.mark.parametrize("protocol, old", [(2, False), (2, True), (3, False), (3, True), (4, False)])
+@pytest.mark.parametrize(
+    "protocol, old", [(2, False), (2, True), (3, False), (3, True), (4, False)]
+)
 def test_cifar_n(protocol, old, tmp_path):
     path = torch_file(tmp_path / "CIFAR-10_human.pt", CIFAR_N, protocol, old)
     check(f"{path}#aggre_label")
     check(f"{path}#worse_label", expected=NOISY[::-1])
-    check(f"{path}#aggre_label", dataset(truth=None))       # nothing is known that it could differ from
+    check(f"{path}#aggre_label", dataset(truth=None))  # nothing is known that it could differ from
     one = {"clean_label": TRUE, "noisy_label": NOISY[:, np.newaxis]}
     check(torch_file(tmp_path / "CIFAR-100_human.pt", one, protocol, old))
 
@@ -133,8 +165,11 @@ def stand_in():
 
 
 def tensor_pickle(**tensors):
-    """The data.pkl of a dictionary of tensors, each a tuple (name of its storage, offset, size, stride)."""
+    """The data.pkl of a dictionary of tensors, each a tuple (name of its storage, offset, size,
+    stride).
+    """
     with stand_in() as (torch, rebuild):
+
         class Storage(str):
             pass
 
@@ -145,9 +180,15 @@ def tensor_pickle(**tensors):
 
         class Pickler(pickle.Pickler):
             def persistent_id(self, item):
-                return ("storage", torch.LongStorage, str(item), "cpu", N) if type(item) is Storage else None
+                return (
+                    ("storage", torch.LongStorage, str(item), "cpu", N)
+                    if type(item) is Storage
+                    else None
+                )
 
-        Pickler(out := io.BytesIO(), 2).dump({name: Tensor(tensor) for name, tensor in tensors.items()})
+        Pickler(out := io.BytesIO(), 2).dump(
+            {name: Tensor(tensor) for name, tensor in tensors.items()}
+        )
     return out.getvalue()
 
 
@@ -156,18 +197,33 @@ def test_tensors(tmp_path):
     noisy = np.concatenate([np.full(5, 9), NOISY])
     files = {"data/0": TRUE.astype("<i8").tobytes(), "data/1": noisy.astype("<i8").tobytes()}
     check(torch_file(tmp_path / "own.pt", content, **files))
-    for damage in (files | {"data/1": files["data/1"][:-8]}, files | {"data/1": b"123"}, {"data/0": files["data/0"]}):
+    for damage in (
+        files | {"data/1": files["data/1"][:-8]},
+        files | {"data/1": b"123"},
+        {"data/0": files["data/0"]},
+    ):
         assert "is damaged" in complaint(torch_file(tmp_path / "own.pt", content, **damage))
-    for wrong in (("1", 0, (N,), (2,)), ("1", 0, (N, N), (0, 1)), ("../../x", 0, (N,), (1,)), ("1", 10**9, (N,), (1,))):
-        assert "is damaged" in complaint(torch_file(tmp_path / "own.pt", tensor_pickle(label=wrong), **files))
+    for wrong in (
+        ("1", 0, (N,), (2,)),
+        ("1", 0, (N, N), (0, 1)),
+        ("../../x", 0, (N,), (1,)),
+        ("1", 10**9, (N,), (1,)),
+    ):
+        assert "is damaged" in complaint(
+            torch_file(tmp_path / "own.pt", tensor_pickle(label=wrong), **files)
+        )
 
 
-# ---------------------------------------------------------------------------------------------------------- bad files
+# ---------------------------------------------------------------------------------------- bad files
+
 
 def test_keys(tmp_path):
     write_csv(tmp_path / "own.csv", worse=NOISY, better=NOISY, clean_label=TRUE)
     np.savez(tmp_path / "own.npz", worse=NOISY, better=NOISY, clean_label=TRUE)
-    torch_file(tmp_path / "own.pt", {"worse": NOISY, "better": NOISY, "clean_label": TRUE, "other": [1, None]})
+    torch_file(
+        tmp_path / "own.pt",
+        {"worse": NOISY, "better": NOISY, "clean_label": TRUE, "other": [1, None]},
+    )
     for suffix in ("csv", "npz", "pt"):
         path = tmp_path / f"own.{suffix}"
         listed = f"give {path}#KEY with KEY one of worse, better, clean_label"
@@ -193,21 +249,35 @@ def test_another_length(n, tmp_path):
     np.save(tmp_path / "own.npy", labels)
     np.savez(tmp_path / "own.npz", label=labels)
     for suffix in ("npy", "npz"):
-        assert f"one for each of 300 images; it is int64 of shape ({n},)" in complaint(tmp_path / f"own.{suffix}")
+        assert f"one for each of 300 images; it is int64 of shape ({n},)" in complaint(
+            tmp_path / f"own.{suffix}"
+        )
     if n:
         torch_file(tmp_path / "own.pt", {"label": labels})
-        assert f"label has the shape ({n},), but there are 300 images" in complaint(tmp_path / "own.pt")
+        assert f"label has the shape ({n},), but there are 300 images" in complaint(
+            tmp_path / "own.pt"
+        )
     write_csv(tmp_path / "own.csv", label=labels)
-    assert f"has {n:,} labels below its header, but there are 300 images" in complaint(tmp_path / "own.csv")
+    assert f"has {n:,} labels below its header, but there are 300 images" in complaint(
+        tmp_path / "own.csv"
+    )
 
 
 WRONG = {
-    "too large": (np.where(np.arange(N) == 7, 4, NOISY), "the label '4' at index 7, which is not an index from 0 to 3"),
+    "too large": (
+        np.where(np.arange(N) == 7, 4, NOISY),
+        "the label '4' at index 7, which is not an index from 0 to 3",
+    ),
     "negative": (np.where(np.arange(N) == 7, -1, NOISY), "the label '-1' at index 7"),
     "huge": (np.full(N, 2**64 - 1, np.uint64), "the label '18446744073709551615' at index 0"),
-    "other name": (np.where(np.arange(N) == 7, "frog", np.array(NAMES)[NOISY]),
-                   "'frog' at index 7, which is not one of the classes airplane, bird, cat, dog"),
-    "name and indices": (np.where(np.arange(N) == 7, "cat", NOISY.astype(str)), "which is not one of the classes"),
+    "other name": (
+        np.where(np.arange(N) == 7, "frog", np.array(NAMES)[NOISY]),
+        "'frog' at index 7, which is not one of the classes airplane, bird, cat, dog",
+    ),
+    "name and indices": (
+        np.where(np.arange(N) == 7, "cat", NOISY.astype(str)),
+        "which is not one of the classes",
+    ),
     "objects": (np.array([{}] * N), "holds Python objects, which are not read"),
     "float": (NOISY / 1, "it is float64"),
     "rows": (np.zeros((N, 4), int), "it is int64 of shape (300, 4)"),
@@ -225,8 +295,11 @@ def test_wrong_labels(case, tmp_path):
 
 
 def test_wrong_labels_in_text(tmp_path):
-    for wrong, expected in (("4", "'4' in line 2, which is not an index from 0 to 3"), ("", "'' in line 2"),
-                            ("1.0", "'1.0' in line 2, which is not one of")):
+    for wrong, expected in (
+        ("4", "'4' in line 2, which is not an index from 0 to 3"),
+        ("", "'' in line 2"),
+        ("1.0", "'1.0' in line 2, which is not one of"),
+    ):
         write_csv(tmp_path / "own.csv", x=range(N), label=[wrong, *NOISY[1:]])
         assert expected in complaint(f"{tmp_path}/own.csv#label")
     (tmp_path / "own.csv").write_bytes("label\nfür\n".encode("latin1"))
@@ -239,8 +312,10 @@ def test_true_labels_that_differ(tmp_path):
     torch_file(tmp_path / "own.pt", {"label": NOISY, "clean_label": other})
     write_csv(tmp_path / "own.csv", label=NOISY, clean_label=other)
     for suffix, place in (("npz", "index 9"), ("pt", "index 9"), ("csv", "line 11")):
-        assert f"clean_label differs from the labels of own at 1 images, first at {place}" in complaint(
-            f"{tmp_path}/own.{suffix}#label")
+        assert (
+            f"clean_label differs from the labels of own at 1 images, first at {place}"
+            in complaint(f"{tmp_path}/own.{suffix}#label")
+        )
 
 
 def test_damaged_files(tmp_path):
@@ -258,6 +333,10 @@ def test_damaged_files(tmp_path):
         assert "is damaged, or no" in complaint(torch_file(tmp_path / "own.pt", content))
     for labels in (NOISY.astype(">i8"), NOISY.astype(np.float32), NOISY.astype(object)):
         assert "is damaged, or no" in complaint(torch_file(tmp_path / "own.pt", {"label": labels}))
-    assert "ValueError" in complaint(torch_file(tmp_path / "own.pt", CIFAR_N, compression=zipfile.ZIP_DEFLATED))
-    long = torch_file(tmp_path / "own.pt", {"label": NOISY, "more": np.zeros(2 * 10**6, np.uint8)}, protocol=4)
+    assert "ValueError" in complaint(
+        torch_file(tmp_path / "own.pt", CIFAR_N, compression=zipfile.ZIP_DEFLATED)
+    )
+    long = torch_file(
+        tmp_path / "own.pt", {"label": NOISY, "more": np.zeros(2 * 10**6, np.uint8)}, protocol=4
+    )
     assert "ValueError" in complaint(f"{long}#label")

@@ -1,4 +1,5 @@
 """Which labels are wrong: INCV's answer by hand, its files, and what cleanlab makes of them."""
+
 import functools
 import json
 import re
@@ -19,12 +20,21 @@ from noisylabels.selection.issues import label_issues
 from utils import load_dataset
 
 FOLDER = "digits/sym/0.5"
-MADE = {"label_issues.csv", "pred_probs.npy", "classes.json", "cleaned.csv", "labelstudio_tasks.json",
-        "labelstudio.xml", "label_issues_classes.png", "label_issues_scores.png", "label_issues.png"}
+MADE = {
+    "label_issues.csv",
+    "pred_probs.npy",
+    "classes.json",
+    "cleaned.csv",
+    "labelstudio_tasks.json",
+    "labelstudio.xml",
+    "label_issues_classes.png",
+    "label_issues_scores.png",
+    "label_issues.png",
+}
 
 
 class Random(InThisProcess):
-    """Gives each sample random probabilities, of the iteration, with some weight on its true label."""
+    """Give each sample random probabilities with some weight on its true label."""
 
     def start(self):
         return {"device": "CPU", "threads": 1}
@@ -32,8 +42,10 @@ class Random(InThisProcess):
     def train(self, halves, use_best):
         dataset, answers = self.experiment.dataset, []
         for stage, _, held in halves:
-            p = generator(0, "test", stage.iteration).dirichlet(np.full(10, .5), len(self.experiment.y_noisy))[held]
-            p = np.float32((p + .6 * np.eye(10)[dataset.y_train[held]]) / 1.6)
+            p = generator(0, "test", stage.iteration).dirichlet(
+                np.full(10, 0.5), len(self.experiment.y_noisy)
+            )[held]
+            p = np.float32((p + 0.6 * np.eye(10)[dataset.y_train[held]]) / 1.6)
             answers.append((score_predictions(p, self.experiment.y_noisy[held]), [{"epoch": 0}]))
         return answers
 
@@ -50,32 +62,60 @@ def table(path):
     return pd.read_csv(path, dtype={"given_label": str, "predicted_label": str, "y_true": str})
 
 
-# -------------------------------------------------------------------------------------------------------------- by hand
+# ------------------------------------------------------------------------------------------ by hand
 
 
 @pytest.mark.filterwarnings("ignore:test accuracy 0 is below")
 def test_what_the_networks_say_by_hand():
-    """Sample 0 is found at once; 1 and 2 in the second iteration, or never. Scores are means over the iterations."""
-    said = {1: [[.9, .1], [.2, .8], [.4, .6], [.9, .1]], 2: [None, [.7, .3], [.1, .9], None]}
+    """Sample 0 is found at once; 1 and 2 in the second iteration, or never.
+
+    Scores are means over the iterations.
+    """
+    said = {
+        1: [[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.9, 0.1]],
+        2: [None, [0.7, 0.3], [0.1, 0.9], None],
+    }
     labels, asked = np.zeros(4, int), []
 
     def train(halves, use_best):
         asked.extend(held.tolist() for *_, held in halves)
-        return [score_predictions(np.float32([said[stage.iteration][k] for k in held]), labels[held])
-                for stage, _, held in halves]
+        return [
+            score_predictions(np.float32([said[stage.iteration][k] for k in held]), labels[held])
+            for stage, _, held in halves
+        ]
 
     result = incv(train, None, labels, 2, None, iterations=2)
     assert sorted(asked[0] + asked[1]) == [0, 1, 2, 3] and sorted(asked[2] + asked[3]) == [1, 2]
-    assert result.select.tolist() == [True, True, False, True] and result.iteration.tolist() == [1, 2, 0, 1]
+    assert result.select.tolist() == [True, True, False, True] and result.iteration.tolist() == [
+        1,
+        2,
+        0,
+        1,
+    ]
     assert result.predicted.tolist() == [0, 0, 1, 0]
-    assert result.label_score == pytest.approx([.9, .45, .25, .9])
-    assert result.probabilities == pytest.approx(np.array(said[1])) and result.probabilities.dtype == np.float32
+    assert result.label_score == pytest.approx([0.9, 0.45, 0.25, 0.9])
+    assert (
+        result.probabilities == pytest.approx(np.array(said[1]))
+        and result.probabilities.dtype == np.float32
+    )
 
-    dataset = replace(load_dataset("digits", ""), y_train=None, classes=("a,b", 'c"d'),
-                      files=("0.png", "1.png", "2.png", "3.png"))
+    dataset = replace(
+        load_dataset("digits", ""),
+        y_train=None,
+        classes=("a,b", 'c"d'),
+        files=("0.png", "1.png", "2.png", "3.png"),
+    )
     frame = label_issues(dataset, labels, result)
-    assert frame["index"].tolist() == [2, 1, 0, 3] and frame.file.tolist() == ["2.png", "1.png", "0.png", "3.png"]
-    assert frame.given_label.tolist() == ["a,b"] * 4 and frame.predicted_label.tolist() == ['c"d'] + ["a,b"] * 3
+    assert frame["index"].tolist() == [2, 1, 0, 3] and frame.file.tolist() == [
+        "2.png",
+        "1.png",
+        "0.png",
+        "3.png",
+    ]
+    assert (
+        frame.given_label.tolist() == ["a,b"] * 4
+        and frame.predicted_label.tolist() == ['c"d'] + ["a,b"] * 3
+    )
     assert frame.is_label_issue.tolist() == [True, False, False, False]
     assert frame.status.tolist() == ["candidate", "selected", "selected", "selected"]
     assert frame.selected_iteration.tolist() == [pd.NA, 2, 1, 1] and frame.y_true.isna().all()
@@ -83,7 +123,7 @@ def test_what_the_networks_say_by_hand():
 
 def test_a_removed_one_is_called_so():
     labels = np.zeros(8, int)
-    scores = Scores(np.array([1, 1, 0, 0], bool), np.arange(4.), 1, .5, .5)
+    scores = Scores(np.array([1, 1, 0, 0], bool), np.arange(4.0), 1, 0.5, 0.5)
     result = incv(lambda halves, _: [scores] * 2, None, labels, 2, "sym", iterations=1)
     frame = label_issues(replace(load_dataset("digits", ""), y_train=None), labels, result)
     assert frame.status.value_counts().to_dict() == {"selected": 4, "removed": 4}
@@ -93,46 +133,76 @@ def test_a_removed_one_is_called_so():
 def test_scores_by_hand_and_as_scikit_learn_has_them():
     issue, wrong = np.array([1, 1, 1, 0, 0], bool), np.array([1, 0, 1, 0, 1], bool)
     scores = issue_scores(issue, wrong)
-    assert scores == pytest.approx({"issue_precision": 2 / 3, "issue_recall": 2 / 3,
-                                    "issue_average_precision": (1 + 2 / 3 + 3 / 5) / 3})
-    assert scores["issue_average_precision"] == pytest.approx(average_precision_score(wrong, -np.arange(5)))
+    assert scores == pytest.approx(
+        {
+            "issue_precision": 2 / 3,
+            "issue_recall": 2 / 3,
+            "issue_average_precision": (1 + 2 / 3 + 3 / 5) / 3,
+        }
+    )
+    assert scores["issue_average_precision"] == pytest.approx(
+        average_precision_score(wrong, -np.arange(5))
+    )
     nothing = issue_scores(np.zeros(3, bool), np.zeros(3, bool))
     assert np.isnan(list(nothing.values())).all()
 
 
-# ------------------------------------------------------------------------------------------------------------ the files
+# ---------------------------------------------------------------------------------------- the files
 
 
 def test_the_files_of_a_selection(select, tmp_path):
     """They agree with each other, with the CSV of 2019, and with what is printed and recorded."""
-    ended = select("--noise_ratio", .5)
-    assert (ended.code, ended.err) == (0, "") and MADE <= {path.name for path in (tmp_path / FOLDER).iterdir()}
+    ended = select("--noise_ratio", 0.5)
+    assert (ended.code, ended.err) == (0, "") and MADE <= {
+        path.name for path in (tmp_path / FOLDER).iterdir()
+    }
     folder, csv = tmp_path / FOLDER, pd.read_csv(tmp_path / SELECTION)
     frame, p = table(folder / "label_issues.csv"), np.load(folder / "pred_probs.npy")
-    assert list(frame) == ["index", "file", "given_label", "predicted_label", "label_score", "is_label_issue", "status",
-                           "selected_iteration", "y_true"]
+    assert list(frame) == [
+        "index",
+        "file",
+        "given_label",
+        "predicted_label",
+        "label_score",
+        "is_label_issue",
+        "status",
+        "selected_iteration",
+        "y_true",
+    ]
     assert json.loads((folder / "classes.json").read_text()) == list("0123456789")
-    assert p.shape == (1437, 10) and p.dtype == np.float32 and np.abs(p.sum(axis=1) - 1).max() < 1e-6
+    assert (
+        p.shape == (1437, 10) and p.dtype == np.float32 and np.abs(p.sum(axis=1) - 1).max() < 1e-6
+    )
     assert frame.label_score.is_monotonic_increasing and (frame.file == frame["index"]).all()
     ordered = frame.sort_values("index", ignore_index=True)
-    assert (ordered.given_label.astype(int) == csv.y_noisy).all() and (ordered.y_true.astype(int) == csv.y).all()
+    assert (ordered.given_label.astype(int) == csv.y_noisy).all() and (
+        ordered.y_true.astype(int) == csv.y
+    ).all()
     assert (ordered.is_label_issue.to_numpy() == ~csv.select).all()
     assert ((ordered.status == "candidate").to_numpy() == csv.candidate).all()
     assert (ordered.selected_iteration.notna().to_numpy() == csv.select).all()
-    once = (ordered.selected_iteration == 1).to_numpy()                             # scored by one network alone
-    assert (np.float32(ordered.label_score)[once] == p[np.arange(1437), csv.y_noisy][once]).all() and once.sum() > 300
-    assert (p.argmax(axis=1) == csv.y_noisy)[once].all() and not (p.argmax(axis=1) == csv.y_noisy)[~once].any()
+    once = (ordered.selected_iteration == 1).to_numpy()  # scored by one network alone
+    assert (
+        np.float32(ordered.label_score)[once] == p[np.arange(1437), csv.y_noisy][once]
+    ).all() and once.sum() > 300
+    assert (p.argmax(axis=1) == csv.y_noisy)[once].all() and not (p.argmax(axis=1) == csv.y_noisy)[
+        ~once
+    ].any()
     cleaned = pd.read_csv(folder / "cleaned.csv")
     assert cleaned.file_name.tolist() == np.flatnonzero(csv.select).tolist()
     assert cleaned.label.tolist() == csv.y_noisy[csv.select].tolist()
     results = record_of(tmp_path, "INCV")["results"]
     wrong = (frame.y_true != frame.given_label).to_numpy()
-    assert results["issue_average_precision"] == pytest.approx(average_precision_score(wrong, -np.arange(1437)))
+    assert results["issue_average_precision"] == pytest.approx(
+        average_precision_score(wrong, -np.arange(1437))
+    )
     assert results["issue_precision"] == pytest.approx(wrong[frame.is_label_issue].mean())
     assert results["issue_recall"] == pytest.approx(frame.is_label_issue[wrong].mean())
-    assert (f"label issues           {frame.is_label_issue.sum():,} of 1,437: precision "
-            f"{results['issue_precision']:.3f}, recall {results['issue_recall']:.3f}, average precision "
-            f"{results['issue_average_precision']:.3f}\n") in ended.out
+    assert (
+        f"label issues           {frame.is_label_issue.sum():,} of 1,437: precision "
+        f"{results['issue_precision']:.3f}, recall {results['issue_recall']:.3f}, average "
+        f"precision {results['issue_average_precision']:.3f}\n"
+    ) in ended.out
 
 
 def test_class_names_that_somebody_has_removed_are_written_again(select, tmp_path):
@@ -150,18 +220,29 @@ def test_the_tasks_for_label_studio(select, tmp_path):
 
     select()
     folder = tmp_path / FOLDER
-    frame, tasks = table(folder / "label_issues.csv"), json.loads((folder / "labelstudio_tasks.json").read_text())
+    frame, tasks = (
+        table(folder / "label_issues.csv"),
+        json.loads((folder / "labelstudio_tasks.json").read_text()),
+    )
     worst = frame[frame.is_label_issue]
     assert [task["data"]["index"] for task in tasks] == worst["index"].tolist()
-    assert tasks[0]["data"] == {"image": f"/data/local-files/?d={worst.file.iloc[0]}",
-                                "index": worst["index"].iloc[0], "given_label": worst.given_label.iloc[0]}
-    (prediction,), view = tasks[0]["predictions"], ElementTree.parse(folder / "labelstudio.xml").getroot()
+    assert tasks[0]["data"] == {
+        "image": f"/data/local-files/?d={worst.file.iloc[0]}",
+        "index": worst["index"].iloc[0],
+        "given_label": worst.given_label.iloc[0],
+    }
+    (prediction,), view = (
+        tasks[0]["predictions"],
+        ElementTree.parse(folder / "labelstudio.xml").getroot(),
+    )
     assert prediction["score"] == pytest.approx(1 - worst.label_score.iloc[0], abs=1e-6)
     (result,) = prediction["result"]
     image, choices = view.find("Image"), view.find("Choices")
     assert (result["to_name"], result["from_name"]) == (image.get("name"), choices.get("name"))
     assert choices.get("toName") == image.get("name") and image.get("value") == "$image"
-    assert result["type"] == "choices" and result["value"] == {"choices": [worst.predicted_label.iloc[0]]}
+    assert result["type"] == "choices" and result["value"] == {
+        "choices": [worst.predicted_label.iloc[0]]
+    }
     assert [choice.get("value") for choice in choices] == list("0123456789")
 
 
@@ -180,13 +261,17 @@ def test_killed_between_two_files_the_same_command_mends_it(select, tmp_path, mo
     from noisylabels.runs import atomic_io
 
     def results():
-        return {path: content for path, content in files_in(tmp_path / FOLDER).items() if not path.startswith("INCV.")
-                and not path.startswith(".")}
+        return {
+            path: content
+            for path, content in files_in(tmp_path / FOLDER).items()
+            if not path.startswith("INCV.") and not path.startswith(".")
+        }
 
     whole_replace, select_anew = atomic_io.Path.replace, lambda: select("--overwrite")
     assert select().code == 0
     expected = results()
     for last in ("pred_probs.npy", "label_issues.csv", "cleaned.csv"):
+
         def replacing(path, target, last=last):
             if target.name == last:
                 raise KeyboardInterrupt
@@ -202,11 +287,31 @@ def test_a_damaged_file_is_named_and_left_out(select, tmp_path, capsys):
     select()
     found = tmp_path / FOLDER / "label_issues.csv"
     for name, change, reason in [
-        (found.name, lambda text: text.replace("label_score", "score", 1), "lacks the column label_score;"),
-        (found.name, lambda text: text.rsplit("\n", 2)[0], "left out, not one row for each of 1,437 indices"),
-        (found.name, lambda text: text.replace("\n", "\n-", 1), "left out, not one row for each of 1,437 indices"),
-        (found.name, lambda text: text.replace(",0.", ",7.", 1), ", line .* the label_score 7.* is no probability;"),
-        ("classes.json", lambda text: text.replace('"9"', '"x"'), ", line .*'9' as .* not in classes.json;"),
+        (
+            found.name,
+            lambda text: text.replace("label_score", "score", 1),
+            "lacks the column label_score;",
+        ),
+        (
+            found.name,
+            lambda text: text.rsplit("\n", 2)[0],
+            "left out, not one row for each of 1,437 indices",
+        ),
+        (
+            found.name,
+            lambda text: text.replace("\n", "\n-", 1),
+            "left out, not one row for each of 1,437 indices",
+        ),
+        (
+            found.name,
+            lambda text: text.replace(",0.", ",7.", 1),
+            ", line .* the label_score 7.* is no probability;",
+        ),
+        (
+            "classes.json",
+            lambda text: text.replace('"9"', '"x"'),
+            ", line .*'9' as .* not in classes.json;",
+        ),
         ("classes.json", lambda text: text[:9], "left out, (Expecting|Unterminated)"),
     ]:
         path = found.with_name(name)
@@ -215,14 +320,14 @@ def test_a_damaged_file_is_named_and_left_out(select, tmp_path, capsys):
         read.warn.cache_clear()
         assert issues.files(tmp_path / FOLDER) == []
         said = capsys.readouterr().err
-        of_classes = path != found and "left out" in reason         # and the issues without them
+        of_classes = path != found and "left out" in reason  # and the issues without them
         named = path if of_classes else found
         assert re.match(f"{named}[:,]? ?({reason})", said) and said.count("\n") == 1 + of_classes
         path.write_text(before)
     assert issues.files(tmp_path / FOLDER)
 
 
-# ------------------------------------------------------------------------------------------------------------- cleanlab
+# ----------------------------------------------------------------------------------------- cleanlab
 
 
 def cleanlab_on(folder, monkeypatch):
@@ -233,8 +338,14 @@ def cleanlab_on(folder, monkeypatch):
     text = (ROOT / "docs/data.md").read_text(encoding="utf-8")
     start = text.index("    frame = pd.read_csv")
     monkeypatch.chdir(folder)
-    names = {"pd": pd, "np": np, "json": json, "datasets": datasets, "Datalab": functools.partial(Datalab, verbosity=0)}
-    exec(textwrap.dedent(text[start:text.index("\n\n", start)]), names)
+    names = {
+        "pd": pd,
+        "np": np,
+        "json": json,
+        "datasets": datasets,
+        "Datalab": functools.partial(Datalab, verbosity=0),
+    }
+    exec(textwrap.dedent(text[start : text.index("\n\n", start)]), names)
     return names["lab"], names["lab"].get_issues("label")
 
 
@@ -244,25 +355,38 @@ def test_cleanlab_takes_them_as_they_are(select, tmp_path, monkeypatch):
 
     select()
     folder = tmp_path / FOLDER
-    frame = pd.read_csv(folder / "label_issues.csv", dtype={"given_label": str}, keep_default_na=False)
+    frame = pd.read_csv(
+        folder / "label_issues.csv", dtype={"given_label": str}, keep_default_na=False
+    )
     frame = frame.sort_values("index")
-    p, classes = np.load(folder / "pred_probs.npy"), json.loads((folder / "classes.json").read_text())
+    p, classes = (
+        np.load(folder / "pred_probs.npy"),
+        json.loads((folder / "classes.json").read_text()),
+    )
     lab, found = cleanlab_on(folder, monkeypatch)
-    assert list(lab.class_names) == classes and found.given_label.tolist() == frame.given_label.tolist()
+    assert (
+        list(lab.class_names) == classes
+        and found.given_label.tolist() == frame.given_label.tolist()
+    )
     wrong = (frame.y_true.astype(str) != frame.given_label).to_numpy()
     filtered = find_label_issues(frame.given_label.map(classes.index).to_numpy(), p)
     for flagged in (found.is_label_issue.to_numpy(), filtered):
-        assert wrong[flagged].mean() > wrong.mean() + .2 and flagged[wrong].mean() > .5
+        assert wrong[flagged].mean() > wrong.mean() + 0.2 and flagged[wrong].mean() > 0.5
 
 
 def test_cleanlab_takes_classes_in_their_order(tmp_path, monkeypatch):
-    """Numbers, in another order as text; one of them is not given to any image. Every tenth label is wrong."""
+    """Numbers, in another order as text; one of them is not given to any image.
+
+    Every tenth label is wrong.
+    """
     true = np.arange(600) % 12
     true[true == 5] = 4
     given = np.where(np.arange(600) % 10 == 0, np.where(true == 10, 11, 10), true)
-    pd.DataFrame({"index": np.arange(600), "given_label": given}).to_csv(tmp_path / "label_issues.csv", index=False)
+    pd.DataFrame({"index": np.arange(600), "given_label": given}).to_csv(
+        tmp_path / "label_issues.csv", index=False
+    )
     (tmp_path / "classes.json").write_text(json.dumps([str(k) for k in range(12)]))
-    np.save(tmp_path / "pred_probs.npy", np.float32(.88 * np.eye(12)[true] + .01))
+    np.save(tmp_path / "pred_probs.npy", np.float32(0.88 * np.eye(12)[true] + 0.01))
     _, found = cleanlab_on(tmp_path, monkeypatch)
     assert found.given_label.tolist() == [str(k) for k in given]
     assert (found.is_label_issue == (given != true)).all()

@@ -1,4 +1,5 @@
-"""GCE, SCE and ELR: their losses, gradients and targets by hand, and what ELR says of the labels."""
+"""GCE, SCE and ELR: losses, gradients and targets by hand, and ELR's corrected labels."""
+
 import keras
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from noisylabels.methods.gce import generalised_cross_entropy
 from noisylabels.methods.losses import cross_entropy
 from noisylabels.methods.sce import symmetric_cross_entropy
 
-HALF = np.log([[.25, .5, .25]])                                     # logits of p = (1/4, 1/2, 1/4)
+HALF = np.log([[0.25, 0.5, 0.25]])  # logits of p = (1/4, 1/2, 1/4)
 
 
 def slope(loss, logits):
@@ -21,97 +22,150 @@ def slope(loss, logits):
     return tape.gradient(value, z).numpy()
 
 
-# --------------------------------------------------------------------------------------------------------- GCE and SCE
+# -------------------------------------------------------------------------------------- GCE and SCE
 
 
-@pytest.mark.parametrize("q, expected, weight", [
-    (.7, (1 - .5 ** .7) / .7, .5 ** .7),                            # .549183
-    (.5, 2 - 2 ** .5, .5 ** .5), (1, .5, .5)])
+@pytest.mark.parametrize(
+    "q, expected, weight",
+    [
+        (0.7, (1 - 0.5**0.7) / 0.7, 0.5**0.7),  # .549183
+        (0.5, 2 - 2**0.5, 0.5**0.5),
+        (1, 0.5, 0.5),
+    ],
+)
 def test_generalised_cross_entropy(q, expected, weight):
-    """1 - sqrt(.5) over .5 is 2 - sqrt(2); of q = 1 half the absolute error. The gradient is p_y^q (p - onehot)."""
+    """1 - sqrt(.5) over .5 is 2 - sqrt(2); of q = 1 half the absolute error.
+
+    The gradient is p_y^q (p - onehot).
+    """
     assert float(generalised_cross_entropy(HALF, [1], q)[0]) == pytest.approx(expected)
-    np.testing.assert_allclose(slope(lambda z: generalised_cross_entropy(z, [1], q), HALF),
-                               [[.25 * weight, -.5 * weight, .25 * weight]])
+    np.testing.assert_allclose(
+        slope(lambda z: generalised_cross_entropy(z, [1], q), HALF),
+        [[0.25 * weight, -0.5 * weight, 0.25 * weight]],
+    )
 
 
 def test_generalised_cross_entropy_of_a_small_q_is_cross_entropy():
-    np.testing.assert_allclose(generalised_cross_entropy(HALF, [0], 1e-4), cross_entropy(HALF, [0]), rtol=1e-3)
+    np.testing.assert_allclose(
+        generalised_cross_entropy(HALF, [0], 1e-4), cross_entropy(HALF, [0]), rtol=1e-3
+    )
 
 
-@pytest.mark.parametrize("given, expected", [
-    ({}, .1 * np.log(2) + 4.605170), ({"A": -4}, .1 * np.log(2) + 2), ({"alpha": 6., "beta": .1, "A": -4}, 4.358883)])
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        ({}, 0.1 * np.log(2) + 4.605170),
+        ({"A": -4}, 0.1 * np.log(2) + 2),
+        ({"alpha": 6.0, "beta": 0.1, "A": -4}, 4.358883),
+    ],
+)
 def test_symmetric_cross_entropy(given, expected):
-    """-log 1e-4 = 9.210340, of which p leaves a half; 6 log 2 + .2 by the constants of CIFAR-100."""
-    assert float(symmetric_cross_entropy(HALF, [1], **given)[0]) == pytest.approx(expected, rel=1e-6)
+    """-log 1e-4 = 9.210340, of which p leaves half; 6 log 2 + 0.2 with CIFAR-100's constants."""
+    assert float(symmetric_cross_entropy(HALF, [1], **given)[0]) == pytest.approx(
+        expected, rel=1e-6
+    )
 
 
 def test_gradient_of_the_symmetric_cross_entropy():
     """(alpha - beta A p_y) (p - onehot) = (.1 + 4 / 2) (1/4, -1/2, 1/4)."""
-    np.testing.assert_allclose(slope(lambda z: symmetric_cross_entropy(z, [1], A=-4), HALF), [[.525, -1.05, .525]])
+    np.testing.assert_allclose(
+        slope(lambda z: symmetric_cross_entropy(z, [1], A=-4), HALF), [[0.525, -1.05, 0.525]]
+    )
 
 
-@pytest.mark.parametrize("loss", [lambda z, y: generalised_cross_entropy(z, y, .7), symmetric_cross_entropy])
+@pytest.mark.parametrize(
+    "loss", [lambda z, y: generalised_cross_entropy(z, y, 0.7), symmetric_cross_entropy]
+)
 def test_no_prediction_makes_them_infinite(loss):
     z = np.float32([[1000, 0, -1000]])
     for y in range(3):
-        assert np.isfinite(loss(z, [y])).all() and np.isfinite(slope(lambda z, y=y: loss(z, [y]), z)).all()
+        assert (
+            np.isfinite(loss(z, [y])).all()
+            and np.isfinite(slope(lambda z, y=y: loss(z, [y]), z)).all()
+        )
 
 
-@pytest.mark.parametrize("name, options", [
-    ("gce", {"q": 1.}), ("sce", {"A": -4.}), ("sce", {"alpha": 1.}), ("sce", {"beta": .5}), ("elr", {"beta": .5}),
-    ("elr", {"lambda": 1.})])
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("gce", {"q": 1.0}),
+        ("sce", {"A": -4.0}),
+        ("sce", {"alpha": 1.0}),
+        ("sce", {"beta": 0.5}),
+        ("elr", {"beta": 0.5}),
+        ("elr", {"lambda": 1.0}),
+    ],
+)
 def test_options_change_the_step(name, options):
-    losses = [float(method.train_step(whole_batch(method.inputs))["loss"]) for method in (
-        toy(name), toy(name, options=options))]
-    assert abs(losses[0] - losses[1]) > .01
+    losses = [
+        float(method.train_step(whole_batch(method.inputs))["loss"])
+        for method in (toy(name), toy(name, options=options))
+    ]
+    assert abs(losses[0] - losses[1]) > 0.01
 
 
-# ----------------------------------------------------------------------------------------------------------------- ELR
+# ---------------------------------------------------------------------------------------------- ELR
 
 
 def test_a_target_moves_to_the_normalised_prediction():
     """.7 (.2, .6, .2) + .3 (.3, .5, .2) / 1; and p whose clipped entries sum to 1.25."""
-    np.testing.assert_allclose(updated_target(np.array([[.2, .6, .2]]), np.array([[.3, .5, .2]]), .7), [[.23, .57, .2]])
-    np.testing.assert_allclose(updated_target(np.zeros((1, 2)), np.array([[1., .25]]), .9), [[.08, .02]])
+    np.testing.assert_allclose(
+        updated_target(np.array([[0.2, 0.6, 0.2]]), np.array([[0.3, 0.5, 0.2]]), 0.7),
+        [[0.23, 0.57, 0.2]],
+    )
+    np.testing.assert_allclose(
+        updated_target(np.zeros((1, 2)), np.array([[1.0, 0.25]]), 0.9), [[0.08, 0.02]]
+    )
 
 
 def test_the_regularizer_and_its_gradient_without_one_through_the_target():
-    """<p, t> = 1/4 with t = (0, 1/2, 0): log(3/4), and the gradient -p (t - <p, t>) / (1 - <p, t>) is
-    -(1/4, 1/2, 1/4) (-1, 1, -1) / 3; also where t itself is made of p.
+    """<p, t> = 1/4 with t = (0, 1/2, 0): log(3/4), and the gradient -p (t - <p, t>) / (1 - <p, t>)
+    is -(1/4, 1/2, 1/4) (-1, 1, -1) / 3; also where t itself is made of p.
     """
-    p, t = tf.nn.softmax(HALF), np.array([[0, .5, 0]])
-    assert float(regularizer(p, t)[0]) == pytest.approx(np.log(.75))
+    p, t = tf.nn.softmax(HALF), np.array([[0, 0.5, 0]])
+    assert float(regularizer(p, t)[0]) == pytest.approx(np.log(0.75))
     expected = [[1 / 12, -1 / 6, 1 / 12]]
     np.testing.assert_allclose(slope(lambda z: regularizer(tf.nn.softmax(z), t), HALF), expected)
-    before = (t - .3 * p.numpy()) / .7
-    np.testing.assert_allclose(slope(
-        lambda z: regularizer(tf.nn.softmax(z), updated_target(before, tf.nn.softmax(z), .7)), HALF), expected)
+    before = (t - 0.3 * p.numpy()) / 0.7
+    np.testing.assert_allclose(
+        slope(
+            lambda z: regularizer(tf.nn.softmax(z), updated_target(before, tf.nn.softmax(z), 0.7)),
+            HALF,
+        ),
+        expected,
+    )
 
 
-@pytest.mark.parametrize("pattern, expected", [("sym", (.7, 3)), ("asym", (.9, 1)), (None, (.9, 1))])
+@pytest.mark.parametrize(
+    "pattern, expected", [("sym", (0.7, 3)), ("asym", (0.9, 1)), (None, (0.9, 1))]
+)
 def test_constants_by_the_assumed_pattern(pattern, expected):
     method = toy("elr", assumed_pattern=pattern)
     assert (method.beta, method.weight) == expected
-    method = toy("elr", assumed_pattern=pattern, options={"beta": 0., "lambda": 0.})
+    method = toy("elr", assumed_pattern=pattern, options={"beta": 0.0, "lambda": 0.0})
     assert (method.beta, method.weight) == (0, 0)
 
 
 def test_only_the_batch_s_targets_move_by_clipped_predictions():
-    """Samples 3 and 5, of which the network is certain: p = (1 - 1e-4, 1e-4, 1e-4) before it is normalised."""
+    """Samples 3 and 5, of which the network is certain: p = (1 - 1e-4, 1e-4, 1e-4) before it is
+    normalised.
+    """
     method = toy("elr")
     kernel, bias = method.networks[0].layers[-1].weights
     kernel.assign(0 * kernel)
-    bias.assign([100., 0, 0])
+    bias.assign([100.0, 0, 0])
     whole = whole_batch(method.inputs)
     rows = [3, 5]
-    part = whole._replace(x=tf.gather(whole.x, rows), y=tf.constant([0, 0]), indices=tf.constant(rows))
+    part = whole._replace(
+        x=tf.gather(whole.x, rows), y=tf.constant([0, 0]), indices=tf.constant(rows)
+    )
     loss = float(method.train_step(part)["loss"])
     p = np.array([1 - 1e-4, 1e-4, 1e-4])
     expected = np.zeros((N, CLASSES))
-    expected[rows] = .3 * p / p.sum()
+    expected[rows] = 0.3 * p / p.sum()
     np.testing.assert_allclose(method.targets.numpy(), expected, rtol=1e-5)
     assert loss == pytest.approx(3 * np.log(1 - (p * expected[3]).sum()), rel=1e-5) and loss < 0
-    bias.assign([100., 0, 0])
+    bias.assign([100.0, 0, 0])
     method.train_step(part)
     np.testing.assert_allclose(method.targets.numpy(), 1.7 * expected, rtol=1e-5)
 
@@ -129,7 +183,9 @@ def test_targets_survive_a_kill(tmp_path):
     killed(toy("elr", optimizer=keras.optimizers.Adam), tmp_path, 2)
     fit(again, tmp_path, 3)
     np.testing.assert_array_equal(whole.targets, again.targets)
-    np.testing.assert_allclose(again.targets.numpy().sum(axis=1), 1 - .7 ** 3, rtol=1e-5)           # once an epoch
+    np.testing.assert_allclose(
+        again.targets.numpy().sum(axis=1), 1 - 0.7**3, rtol=1e-5
+    )  # once an epoch
 
 
 def test_what_it_says_of_the_labels():
@@ -137,10 +193,12 @@ def test_what_it_says_of_the_labels():
     method = toy("elr", labels=np.zeros(N, int))
     method.hold_out(np.arange(8, N))
     assert method.corrected_labels().tolist() == [-1] * N
-    method.targets.assign(np.eye(CLASSES + 1, CLASSES, dtype=np.float32)[[0, 0, 0, 1, 1, 2, 2, 2, 3, 0, 0, 3]])
+    method.targets.assign(
+        np.eye(CLASSES + 1, CLASSES, dtype=np.float32)[[0, 0, 0, 1, 1, 2, 2, 2, 3, 0, 0, 3]]
+    )
     assert method.corrected_labels().tolist() == [0, 0, 0, 1, 1, 2, 2, 2, -1, 0, 0, -1]
     clean = np.isin(np.arange(N), [0, 1, 4, 5, 9])
-    assert method.end_epoch(clean) == {"selected": 3, "LP": pytest.approx(2 / 3), "LR": .5}
+    assert method.end_epoch(clean) == {"selected": 3, "LP": pytest.approx(2 / 3), "LR": 0.5}
     assert method.end_epoch(None) == {"selected": 3}
 
 
@@ -149,7 +207,14 @@ def test_targets_of_one_step_already_say_something():
     method = toy("elr", assumed_pattern="asym")
     whole, rows = whole_batch(method.inputs), [3, 5]
     predicted = method.probabilities(tf.constant(method.inputs.images)).argmax(axis=1)
-    method.train_step(whole._replace(x=tf.gather(whole.x, rows), y=tf.gather(whole.y, rows), indices=tf.constant(rows)))
+    method.train_step(
+        whole._replace(
+            x=tf.gather(whole.x, rows), y=tf.gather(whole.y, rows), indices=tf.constant(rows)
+        )
+    )
     expected = np.full(N, -1)
     expected[rows] = predicted[rows]
-    assert 0 < method.targets.numpy().max() <= .1 and method.corrected_labels().tolist() == expected.tolist()
+    assert (
+        0 < method.targets.numpy().max() <= 0.1
+        and method.corrected_labels().tolist() == expected.tolist()
+    )

@@ -1,4 +1,5 @@
 """How trainings share a machine, over a table of machines."""
+
 import os
 import subprocess
 import sys
@@ -10,38 +11,53 @@ from helpers import ROOT
 from noisylabels.system import hardware, sharing
 
 
-@pytest.mark.parametrize("cores, gpus, memory, flags, expected", [
-    # parallel, gpu_id, threads                     a GPU id for each process, threads of each
-    (8, 0, 9e9, ("auto", None, None), ((None, None), 4)),
-    (8, 0, 1e9, ("auto", None, None), ((None,), 8)),                    # not the memory for two
-    (1, 0, 9e9, ("auto", None, None), ((None,), 1)),
-    (2, 0, 9e9, ("auto", None, None), ((None, None), 1)),
-    (3, 0, 9e9, ("auto", None, None), ((None, None), 1)),
-    (8, 0, 3e9, ("auto", None, None), ((None,), 8)),                    # each takes a half of 3e9
-    (8, 0, 3e9 + 1, ("auto", None, None), ((None, None), 4)),
-    (8, 0, 9e9, ("off", None, None), ((None,), 8)),
-    (1, 0, 1e9, ("on", None, None), ((None, None), 1)),                 # as one wishes
-    (8, 0, 9e9, ("auto", None, 3), ((None, None), 3)),
-    (8, 0, 9e9, ("off", None, 3), ((None,), 3)),
-    (8, 0, 9e9, ("auto", "0,1", None), (("0,1", "0,1"), 4)),            # 2019's flag, where there is no GPU
-    (8, 0, 9e9, ("auto", "-1", None), (("-1", "-1"), 4)),
-    (8, 1, 9e9, ("auto", None, None), ((None,), 8)),                    # two on one GPU gain nothing
-    (8, 1, 9e9, ("on", None, None), ((None, None), 4)),
-    (8, 2, 9e9, ("auto", None, None), (("0", "1"), 4)),
-    (8, 2, 1e9, ("auto", None, None), ((None,), 8)),
-    (8, 2, 9e9, ("off", None, None), ((None,), 8)),
-    (8, 4, 9e9, ("auto", "2,3", None), (("2", "3"), 4)),
-    (8, 4, 9e9, ("auto", None, None), (("0", "1"), 4)),
-    (8, 4, 9e9, ("auto", "0,1,2,3", None), (("0,1", "2,3"), 4)),        # as many for each half
-    (8, 4, 9e9, ("auto", "0,1,3", None), (("0", "1"), 4)),
-    (8, 4, 9e9, ("off", "0,1", None), (("0",), 8)),                     # a half's batches are as large as side by side
-    (8, 4, 1e9, ("auto", "0,1", None), (("0",), 8)),
-    (8, 4, 9e9, ("off", "0,1,2,3", None), (("0,1",), 8)),
-    (8, 4, 9e9, ("off", "-1", None), (("-1",), 8)),
-    (8, 4, 9e9, ("auto", "2", None), (("2",), 8)),
-    (8, 4, 9e9, ("on", "2", None), (("2", "2"), 4)),
-    (8, 4, 9e9, ("auto", "-1", None), (("-1", "-1"), 4)),
-])
+@pytest.mark.parametrize(
+    "cores, gpus, memory, flags, expected",
+    [
+        # parallel, gpu_id, threads                     a GPU id for each process, threads of each
+        (8, 0, 9e9, ("auto", None, None), ((None, None), 4)),
+        (8, 0, 1e9, ("auto", None, None), ((None,), 8)),  # not the memory for two
+        (1, 0, 9e9, ("auto", None, None), ((None,), 1)),
+        (2, 0, 9e9, ("auto", None, None), ((None, None), 1)),
+        (3, 0, 9e9, ("auto", None, None), ((None, None), 1)),
+        (8, 0, 3e9, ("auto", None, None), ((None,), 8)),  # each takes a half of 3e9
+        (8, 0, 3e9 + 1, ("auto", None, None), ((None, None), 4)),
+        (8, 0, 9e9, ("off", None, None), ((None,), 8)),
+        (1, 0, 1e9, ("on", None, None), ((None, None), 1)),  # as one wishes
+        (8, 0, 9e9, ("auto", None, 3), ((None, None), 3)),
+        (8, 0, 9e9, ("off", None, 3), ((None,), 3)),
+        (
+            8,
+            0,
+            9e9,
+            ("auto", "0,1", None),
+            (("0,1", "0,1"), 4),
+        ),  # 2019's flag, where there is no GPU
+        (8, 0, 9e9, ("auto", "-1", None), (("-1", "-1"), 4)),
+        (8, 1, 9e9, ("auto", None, None), ((None,), 8)),  # two on one GPU gain nothing
+        (8, 1, 9e9, ("on", None, None), ((None, None), 4)),
+        (8, 2, 9e9, ("auto", None, None), (("0", "1"), 4)),
+        (8, 2, 1e9, ("auto", None, None), ((None,), 8)),
+        (8, 2, 9e9, ("off", None, None), ((None,), 8)),
+        (8, 4, 9e9, ("auto", "2,3", None), (("2", "3"), 4)),
+        (8, 4, 9e9, ("auto", None, None), (("0", "1"), 4)),
+        (8, 4, 9e9, ("auto", "0,1,2,3", None), (("0,1", "2,3"), 4)),  # as many for each half
+        (8, 4, 9e9, ("auto", "0,1,3", None), (("0", "1"), 4)),
+        (
+            8,
+            4,
+            9e9,
+            ("off", "0,1", None),
+            (("0",), 8),
+        ),  # a half's batches are as large as side by side
+        (8, 4, 1e9, ("auto", "0,1", None), (("0",), 8)),
+        (8, 4, 9e9, ("off", "0,1,2,3", None), (("0,1",), 8)),
+        (8, 4, 9e9, ("off", "-1", None), (("-1",), 8)),
+        (8, 4, 9e9, ("auto", "2", None), (("2",), 8)),
+        (8, 4, 9e9, ("on", "2", None), (("2", "2"), 4)),
+        (8, 4, 9e9, ("auto", "-1", None), (("-1", "-1"), 4)),
+    ],
+)
 def test_shares(cores, gpus, memory, flags, expected, monkeypatch):
     monkeypatch.setattr(hardware, "cores", lambda: cores)
     monkeypatch.setattr(hardware, "gpus", lambda: gpus)
@@ -55,7 +71,9 @@ def fresh(text):
     return text.encode().decode()
 
 
-@pytest.mark.parametrize("visible, found", [(None, 3), ("", 0), ("-1", 0), ("1", 1), ("0,2", 2), ("0,1,2,3", 3)])
+@pytest.mark.parametrize(
+    "visible, found", [(None, 3), ("", 0), ("-1", 0), ("1", 1), ("0,2", 2), ("0,1,2,3", 3)]
+)
 def test_gpus(visible, found, monkeypatch, tmp_path):
     """What the driver lists, and of that what the environment lets a process see."""
     for k in range(3):
@@ -67,8 +85,10 @@ def test_gpus(visible, found, monkeypatch, tmp_path):
     assert hardware.gpus() == found
 
 
-@pytest.mark.parametrize("listed, found", [
-    ("GPU 0: a (UUID: b)\nGPU 1: a (UUID: c)", 2), ("No devices found.", 0), (None, 0)])
+@pytest.mark.parametrize(
+    "listed, found",
+    [("GPU 0: a (UUID: b)\nGPU 1: a (UUID: c)", 2), ("No devices found.", 0), (None, 0)],
+)
 def test_gpus_of_windows_in_its_linux(listed, found, monkeypatch, tmp_path):
     """Where /proc says nothing of them: what its nvidia-smi lists, if that is there."""
     smi = tmp_path / "usr/lib/wsl/lib/nvidia-smi"
@@ -84,8 +104,14 @@ def test_gpus_of_windows_in_its_linux(listed, found, monkeypatch, tmp_path):
     assert hardware.gpus() == found
 
 
-@pytest.mark.parametrize("text, found", [
-    ("model\t\t: 17\nmodel name\t: A 9\nflags\t: a\n\nmodel name\t: A 9\n", "A 9"), ("model\t: 1\n", "B"), (None, "B")])
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("model\t\t: 17\nmodel name\t: A 9\nflags\t: a\n\nmodel name\t: A 9\n", "A 9"),
+        ("model\t: 1\n", "B"),
+        (None, "B"),
+    ],
+)
 def test_processor(text, found, monkeypatch, tmp_path):
     """As /proc has it, or else as Python does, or its kind."""
     (tmp_path / "proc").mkdir()
@@ -103,14 +129,27 @@ MEMORY = "MemTotal: 9 kB\nMemAvailable:    2048 kB\n"
 
 
 @pytest.mark.parametrize("version", [1, 2])
-@pytest.mark.parametrize("text, limit, found", [
-    (MEMORY, None, 2048 * 1024), ("MemTotal: 9 kB\n", None, float("inf")), (None, None, float("inf")),
-    ("MemAvailable: much\n", None, float("inf")), (MEMORY, "max", 2048 * 1024), (MEMORY, "1000000", 400000),
-    (None, "1000000", 400000), (MEMORY, "9000000", 2048 * 1024)])
+@pytest.mark.parametrize(
+    "text, limit, found",
+    [
+        (MEMORY, None, 2048 * 1024),
+        ("MemTotal: 9 kB\n", None, float("inf")),
+        (None, None, float("inf")),
+        ("MemAvailable: much\n", None, float("inf")),
+        (MEMORY, "max", 2048 * 1024),
+        (MEMORY, "1000000", 400000),
+        (None, "1000000", 400000),
+        (MEMORY, "9000000", 2048 * 1024),
+    ],
+)
 def test_free_memory(text, limit, found, version, monkeypatch, tmp_path):
-    """Of the machine, and of a container's limit, where there is one, what is used and could not be given up."""
+    """Of the machine, and of a container's limit, where there is one, what is used and could not be
+    given up.
+    """
     group = tmp_path / "sys/fs/cgroup" / ("memory" if version == 1 else "")
-    names = ("max", "current", "stat") if version == 2 else ("limit_in_bytes", "usage_in_bytes", "stat")
+    names = (
+        ("max", "current", "stat") if version == 2 else ("limit_in_bytes", "usage_in_bytes", "stat")
+    )
     group.mkdir(parents=True), (tmp_path / "proc").mkdir()
     if text:
         (tmp_path / "proc/meminfo").write_text(text)
@@ -122,12 +161,15 @@ def test_free_memory(text, limit, found, version, monkeypatch, tmp_path):
     assert hardware.free_memory() == found
 
 
-@pytest.mark.parametrize("allowed, quota, count, found", [
-    ({0, 3, 5}, 8, 8, 3), ({0, 3, 5}, 2, 8, 2), ({0}, 1, None, 1)])
+@pytest.mark.parametrize(
+    "allowed, quota, count, found", [({0, 3, 5}, 8, 8, 3), ({0, 3, 5}, 2, 8, 2), ({0}, 1, None, 1)]
+)
 def test_cores(allowed, quota, count, found, monkeypatch):
     """Those that this process may use, at most as many as the quota of its container is worth."""
     monkeypatch.setattr(os, "sched_getaffinity", {0: allowed}.__getitem__, raising=False)
-    monkeypatch.setattr("joblib.externals.loky.backend.context._cpu_count_cgroup", lambda count: quota)
+    monkeypatch.setattr(
+        "joblib.externals.loky.backend.context._cpu_count_cgroup", lambda count: quota
+    )
     monkeypatch.setattr(os, "cpu_count", lambda: count)
     assert hardware.cores() == found
 
@@ -135,8 +177,9 @@ def test_cores(allowed, quota, count, found, monkeypatch):
 PARENT = """
 import functools, os, subprocess, sys, time
 from noisylabels.system.child_processes import die_with
-child = subprocess.Popen([sys.executable, "-S", "-c", "import time; print('up', flush=True); time.sleep(300)"],
-                         stdout=subprocess.PIPE, text=True, preexec_fn=functools.partial(die_with, os.getpid()))
+code = "import time; print('up', flush=True); time.sleep(300)"
+child = subprocess.Popen([sys.executable, "-S", "-c", code], stdout=subprocess.PIPE, text=True,
+                         preexec_fn=functools.partial(die_with, os.getpid()))
 child.stdout.readline()
 print(child.pid, flush=True)
 time.sleep(300)
@@ -145,7 +188,9 @@ time.sleep(300)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone can do it")
 def test_a_process_ends_with_the_one_that_started_it_even_if_that_is_killed():
-    parent = subprocess.Popen([sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     try:
         child = int(parent.stdout.readline())
     finally:
@@ -154,7 +199,7 @@ def test_a_process_ends_with_the_one_that_started_it_even_if_that_is_killed():
     deadline = time.monotonic() + 60
     while at_work(child):
         assert time.monotonic() < deadline
-        time.sleep(.02)
+        time.sleep(0.02)
 
 
 def at_work(process):

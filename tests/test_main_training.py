@@ -1,4 +1,7 @@
-"""INCV_main.py's training, on digits: its random streams, what is held out of it, and which network is left."""
+"""INCV_main.py's training, on digits: its random streams, what is held out of it, and which network
+is left.
+"""
+
 import json
 import re
 import shutil
@@ -14,12 +17,25 @@ from utils import corrupt_labels, load_dataset
 N, EPOCHS = 1437, 5
 
 
-@pytest.mark.parametrize("method, stages, others", [
-    ("incv", {("main", "0"), ("main", "1"), ("INCV", "0")}, {"noise", "split", "epoch", "tracked", "validation"}),
-    pytest.param("f_correction", {("main", "0"), ("standard", "0")},
-                 {"noise", "held_out", "epoch", "tracked", "validation"}, marks=pytest.mark.slow),
-])
-def test_no_two_streams_of_a_run_are_equal(method, stages, others, tmp_path, call, unstarted, undrawn, monkeypatch):
+@pytest.mark.parametrize(
+    "method, stages, others",
+    [
+        (
+            "incv",
+            {("main", "0"), ("main", "1"), ("INCV", "0")},
+            {"noise", "split", "epoch", "tracked", "validation"},
+        ),
+        pytest.param(
+            "f_correction",
+            {("main", "0"), ("standard", "0")},
+            {"noise", "held_out", "epoch", "tracked", "validation"},
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_no_two_streams_of_a_run_are_equal(
+    method, stages, others, tmp_path, call, unstarted, undrawn, monkeypatch
+):
     """Every stream that is drawn, by its seed and purpose."""
     drawn, plain = [], seeding._entropy
 
@@ -28,23 +44,35 @@ def test_no_two_streams_of_a_run_are_equal(method, stages, others, tmp_path, cal
         return plain(seed, purpose)
 
     monkeypatch.setattr(seeding, "_entropy", recorded)
-    ended = call("INCV_main", *QUICK["INCV_main"], "--method", method, "--validation_split", 0.1, "--seed", 3,
-                 "--results_dir", tmp_path)
+    ended = call(
+        "INCV_main",
+        *QUICK["INCV_main"],
+        "--method",
+        method,
+        "--validation_split",
+        0.1,
+        "--seed",
+        3,
+        "--results_dir",
+        tmp_path,
+    )
     assert ended.code == 0, ended.err
     assert len(drawn) == len(set(drawn)) and {seed for seed, *_ in drawn} == {3}
-    assert {(stage, k) for _, purpose, *rest in drawn if purpose == "weights" for stage, k in [rest]} == stages
+    assert {
+        (stage, k) for _, purpose, *rest in drawn if purpose == "weights" for stage, k in [rest]
+    } == stages
     assert {purpose for _, purpose, *_ in drawn} == {"weights", *others}
-    for record in tmp_path.rglob("INCV.json"):                      # which the training's flag does not change
+    for record in tmp_path.rglob("INCV.json"):  # which the training's flag does not change
         assert json.loads(record.read_text())["arguments"]["validation_split"] == 0
 
 
-# ------------------------------------------------------------------------------------------ a run, what it trains on
+# ------------------------------------------------------------------------- a run, what it trains on
 
 
 @pytest.fixture
 def trained(call, finished, tmp_path, monkeypatch):
-    """Runs a method of INCV_main, on the quick selection; returns the log, the results, and the samples of each network
-    that it trains, in their order; its folder is tmp_path.
+    """Runs a method of INCV_main, on the quick selection; returns the log, the results, and the
+    samples of each network that it trains, in their order; its folder is tmp_path.
     """
     from noisylabels.training import device, trainer
 
@@ -57,6 +85,7 @@ def trained(call, finished, tmp_path, monkeypatch):
         def step(images, labels, clean, indices, *rest):
             seen.update(np.ravel(indices).tolist())
             return steps(images, labels, clean, indices, *rest)
+
         return step
 
     monkeypatch.setattr(trainer, "compile_steps", recording)
@@ -65,11 +94,24 @@ def trained(call, finished, tmp_path, monkeypatch):
     def trained(method, *flags):
         if method == "incv":
             shutil.copytree(finished("INCV")[0], tmp_path, dirs_exist_ok=True)
-        ended = call("INCV_main", *SMALL, "--epochs", EPOCHS, "--method", method, *flags, "--results_dir", tmp_path)
+        ended = call(
+            "INCV_main",
+            *SMALL,
+            "--epochs",
+            EPOCHS,
+            "--method",
+            method,
+            *flags,
+            "--results_dir",
+            tmp_path,
+        )
         assert ended.code == 0, ended.err
         (folder,) = {path.parent for path in tmp_path.rglob(f"{method}_result.csv")}
-        result = pd.read_csv(folder / f"{method}_result.csv", dtype={"network": str}).set_index("network")
+        result = pd.read_csv(folder / f"{method}_result.csv", dtype={"network": str}).set_index(
+            "network"
+        )
         return pd.read_csv(folder / f"{method}_training.csv"), result, rows, ended.out
+
     return trained
 
 
@@ -82,24 +124,37 @@ def test_a_share_is_held_out_of_selected_samples_and_candidates(trained, tmp_pat
     selection = pd.read_csv(tmp_path / SELECTION)
     known = set(np.flatnonzero(selection.select | selection.candidate))
     left = known - seen
-    assert seen < known and len(left) == pytest.approx(.2 * len(known), abs=.05 * N)
-    assert arguments(tmp_path, "incv_training")["validation_split"] == .2
+    assert seen < known and len(left) == pytest.approx(0.2 * len(known), abs=0.05 * N)
+    assert arguments(tmp_path, "incv_training")["validation_split"] == 0.2
     assert (log.steps == -(-len(seen & set(np.flatnonzero(selection.select))) // 128)).all()
     for k in ("1", "2"):
-        assert result.validated[k] == log[f"test_accuracy_{k}"][log[f"heldout_accuracy_{k}"].idxmax()]
+        assert (
+            result.validated[k] == log[f"test_accuracy_{k}"][log[f"heldout_accuracy_{k}"].idxmax()]
+        )
     assert (result.final == result["last"]).all() and "heldout_loss_1" not in log
-    shown = r"^mean of both +" + " +".join(f"{result.loc['mean', name]:.4f}" for name in (
-        "last", "last10", "validated", "best")) + "$"
-    assert re.search(shown, out, re.MULTILINE) and "epoch by held-out labels" in out and "0.2 held out" in out
+    shown = (
+        r"^mean of both +"
+        + " +".join(
+            f"{result.loc['mean', name]:.4f}" for name in ("last", "last10", "validated", "best")
+        )
+        + "$"
+    )
+    assert (
+        re.search(shown, out, re.MULTILINE)
+        and "epoch by held-out labels" in out
+        and "0.2 held out" in out
+    )
 
 
-def test_the_held_out_samples_are_the_same_for_all_methods_and_of_each_observed_class_a_share(trained):
+def test_the_held_out_samples_are_the_same_for_all_methods_and_of_each_observed_class_a_share(
+    trained,
+):
     _, _, rows, _ = trained("standard", "--validation_split", 0.2)
     trained("d2l", "--validation_split", 0.2)
     assert rows[0] == rows[1] and len(rows[0]) == N - 287
-    y_noisy = corrupt_labels(load_dataset("digits", "").y_train, "sym", .5, 10, 0)
+    y_noisy = corrupt_labels(load_dataset("digits", "").y_train, "sym", 0.5, 10, 0)
     counts = np.bincount(np.delete(y_noisy, list(rows[0])))
-    assert np.abs(counts - .2 * np.bincount(y_noisy)).max() <= 1
+    assert np.abs(counts - 0.2 * np.bincount(y_noisy)).max() <= 1
 
 
 def test_without_the_flag_all_samples_are_trained_on_and_nothing_is_held_out(trained, tmp_path):
@@ -107,69 +162,104 @@ def test_without_the_flag_all_samples_are_trained_on_and_nothing_is_held_out(tra
     assert seen == set(range(N)) and not [name for name in log if name.startswith("heldout")]
     assert result.validated.isna().all() and "held-out" not in out and "held out" not in out
     assert arguments(tmp_path, "standard_training")["validation_split"] == 0
-    results = json.loads((tmp_path / "digits/sym/0.5/standard_training.json").read_text())["results"]
-    assert results == {name: result.loc["mean", name] for name in ("final", "last", "last10", "last10_epochs", "best",
-                                                                   "steps")}
+    results = json.loads((tmp_path / "digits/sym/0.5/standard_training.json").read_text())[
+        "results"
+    ]
+    assert results == {
+        name: result.loc["mean", name]
+        for name in ("final", "last", "last10", "last10_epochs", "best", "steps")
+    }
 
 
 def test_it_is_evaluated_every_so_many_epochs_and_in_the_last_ten(trained, tmp_path):
     """The training is the same; the epoch that F-correction chooses may be any."""
-    flags = ["--epochs", 13, "--validation_split", .2]
+    flags = ["--epochs", 13, "--validation_split", 0.2]
     log, result, _, _ = trained("standard", *flags)
     fewer, less, _, _ = trained("standard", *flags, "--evaluate_every", 2, "--overwrite")
     blank = fewer.isna().any(axis=1)
     assert np.flatnonzero(blank).tolist() == [0, 2]
-    pd.testing.assert_frame_equal(fewer[~blank].drop(columns="seconds"), log[~blank].drop(columns="seconds"),
-                                  check_dtype=False)
-    assert fewer[blank].dropna(axis=1).columns.tolist() == ["epoch", "learning_rate", "loss", "accuracy", "steps",
-                                                            "seconds"]
-    assert (fewer.loss == log.loss).all() and less.drop(columns="best").equals(result.drop(columns="best"))
+    pd.testing.assert_frame_equal(
+        fewer[~blank].drop(columns="seconds"),
+        log[~blank].drop(columns="seconds"),
+        check_dtype=False,
+    )
+    assert fewer[blank].dropna(axis=1).columns.tolist() == [
+        "epoch",
+        "learning_rate",
+        "loss",
+        "accuracy",
+        "steps",
+        "seconds",
+    ]
+    assert (fewer.loss == log.loss).all() and less.drop(columns="best").equals(
+        result.drop(columns="best")
+    )
     assert arguments(tmp_path, "standard_training")["evaluate_every"] == 2
     log, *_ = trained("f_correction", "--epochs", 12, "--recipe", "fast", "--architecture", "MLP")
     assert log.test_accuracy_1.notna().all()
 
 
-@pytest.mark.parametrize("flags, networks", [
-    ([], 2), pytest.param(["--f_correction_T", "true"], 1, marks=pytest.mark.slow)])
-def test_f_correction_is_left_with_its_epoch_of_the_lowest_held_out_loss(flags, networks, trained, tmp_path):
-    """At a rate that overfits. The network that is saved has the accuracy that is reported; and T, half of it on the
-    diagonal, is not that of the first network's last epoch, where .72 were.
+@pytest.mark.parametrize(
+    "flags, networks",
+    [([], 2), pytest.param(["--f_correction_T", "true"], 1, marks=pytest.mark.slow)],
+)
+def test_f_correction_is_left_with_its_epoch_of_the_lowest_held_out_loss(
+    flags, networks, trained, tmp_path
+):
+    """At a rate that overfits. The network that is saved has the accuracy that is reported; and T,
+    half of it on the diagonal, is not that of the first network's last epoch, where .72 were.
     """
     import keras
 
-    log, result, rows, out = trained("f_correction", *flags, "--learning_rate", 0.003, "--epochs", 16,
-                                     "--batch_size", 32)
+    log, result, rows, out = trained(
+        "f_correction", *flags, "--learning_rate", 0.003, "--epochs", 16, "--batch_size", 32
+    )
     assert len(rows) == networks and rows[0] == rows[-1] and len(rows[0]) == N - 144
     chosen = log.heldout_loss_1.idxmin()
     assert 0 < chosen < 15 and log.test_accuracy_1[chosen] != log.test_accuracy_1[15]
-    assert result.final.tolist() == [log.test_accuracy_1[chosen]] * 2 and result["last"]["1"] == log.test_accuracy_1[15]
-    assert re.search(rf"^network 1 +{result.final['1']:.4f} +{result['last']['1']:.4f} ", out, re.MULTILINE)
+    assert (
+        result.final.tolist() == [log.test_accuracy_1[chosen]] * 2
+        and result["last"]["1"] == log.test_accuracy_1[15]
+    )
+    assert re.search(
+        rf"^network 1 +{result.final['1']:.4f} +{result['last']['1']:.4f} ", out, re.MULTILINE
+    )
     digits = load_dataset("digits", "")
-    network = keras.models.load_model(tmp_path / "digits/sym/0.5/f_correction_1.keras", safe_mode=True)
+    network = keras.models.load_model(
+        tmp_path / "digits/sym/0.5/f_correction_1.keras", safe_mode=True
+    )
     hit = network.predict(digits.x_test, verbose=0).argmax(axis=1) == digits.y_test
     assert hit.mean() == pytest.approx(result.final["1"])
     T = pd.read_csv(tmp_path / "digits/sym/0.5/f_correction_T.csv", index_col=0).to_numpy()
-    assert .35 < np.diag(T).mean() < .6
+    assert 0.35 < np.diag(T).mean() < 0.6
     if flags:
-        np.testing.assert_allclose(T, np.full((10, 10), .5 / 9) + (.5 - .5 / 9) * np.eye(10))
+        np.testing.assert_allclose(T, np.full((10, 10), 0.5 / 9) + (0.5 - 0.5 / 9) * np.eye(10))
 
 
 def test_f_correction_uses_the_true_matrix_of_the_noise(trained, tmp_path):
-    trained("f_correction", "--f_correction_T", "true", "--noise_pattern", "asym", "--noise_ratio", 0.3)
+    trained(
+        "f_correction", "--f_correction_T", "true", "--noise_pattern", "asym", "--noise_ratio", 0.3
+    )
     T = pd.read_csv(tmp_path / "digits/asym/0.3/f_correction_T.csv", index_col=0).to_numpy()
-    np.testing.assert_allclose(T, .7 * np.eye(10) + .3 * np.roll(np.eye(10), 1, axis=1))
+    np.testing.assert_allclose(T, 0.7 * np.eye(10) + 0.3 * np.roll(np.eye(10), 1, axis=1))
 
 
 def test_elr_says_which_labels_are_wrong(trained, tmp_path):
     """Of all but those that are held out; in its log, its record and a CSV."""
     log, _, (seen,), _ = trained("elr", "--validation_split", 0.1)
     labels = pd.read_csv(tmp_path / "digits/sym/0.5/elr_labels.csv")
-    assert list(labels) == ["y", "y_noisy", "label"] and set(np.flatnonzero(labels.label.notna())) == seen
+    assert (
+        list(labels) == ["y", "y_noisy", "label"]
+        and set(np.flatnonzero(labels.label.notna())) == seen
+    )
     right, agree = labels.y == labels.y_noisy, labels.label == labels.y_noisy
     scores = [right[agree].mean(), agree[list(seen)][right].mean()]
-    assert log[["LP", "LR"]].iloc[-1].tolist() == pytest.approx(scores) and log.selected.iloc[-1] == agree.sum()
+    assert (
+        log[["LP", "LR"]].iloc[-1].tolist() == pytest.approx(scores)
+        and log.selected.iloc[-1] == agree.sum()
+    )
     results = json.loads((tmp_path / "digits/sym/0.5/elr_training.json").read_text())["results"]
-    assert [results["LP"], results["LR"]] == pytest.approx(scores) and scores[0] > .6
+    assert [results["LP"], results["LR"]] == pytest.approx(scores) and scores[0] > 0.6
 
 
 def test_2018_has_a_learning_rate_of_its_own(trained):
@@ -178,24 +268,44 @@ def test_2018_has_a_learning_rate_of_its_own(trained):
 
 
 def test_2018_needs_adam(call, no_tensorflow, tmp_path):
-    ended = call("INCV_main", "--method", "co_teaching", "--co_teaching_variant", "2018", "--recipe", "fast",
-                 "--results_dir", tmp_path)
-    assert_is_one_line(ended, "--co_teaching_variant: 2018 changes Adam's beta1; give --optimizer adam "
-                       "--weight_decay 0")
+    ended = call(
+        "INCV_main",
+        "--method",
+        "co_teaching",
+        "--co_teaching_variant",
+        "2018",
+        "--recipe",
+        "fast",
+        "--results_dir",
+        tmp_path,
+    )
+    assert_is_one_line(
+        ended,
+        "--co_teaching_variant: 2018 changes Adam's beta1; give --optimizer adam --weight_decay 0",
+    )
     assert not list(tmp_path.iterdir())
 
 
-# ---------------------------------------------------------------------------------------------------------- the targets
+# -------------------------------------------------------------------------------------- the targets
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method, flags, least", [
-    ("mentornet", [], .88), ("f_correction", ["--architecture", "MLP"], .74)])
-def test_mentornet_does_not_starve_and_f_correction_does_not_memorise(method, flags, least, tmp_path):
+@pytest.mark.parametrize(
+    "method, flags, least",
+    [("mentornet", [], 0.88), ("f_correction", ["--architecture", "MLP"], 0.74)],
+)
+def test_mentornet_does_not_starve_and_f_correction_does_not_memorise(
+    method, flags, least, tmp_path
+):
     """Digits, sym 0.5, the mean of three seeds; and no class is given up."""
     finals = []
     for seed in range(3):
-        assert shell("INCV_main", "--method", method, *flags, "--seed", seed, "--results_dir", tmp_path).code == 0
+        assert (
+            shell(
+                "INCV_main", "--method", method, *flags, "--seed", seed, "--results_dir", tmp_path
+            ).code
+            == 0
+        )
         folder = tmp_path / "digits/sym/0.5" / (f"seed{seed}" if seed else "")
         assert pd.read_csv(folder / f"{method}_training.csv").dead_classes_1.iloc[-1] == 0
         finals.append(pd.read_csv(folder / f"{method}_result.csv").final[0])

@@ -1,4 +1,5 @@
 """The formulas of D2L and F-correction, by hand."""
+
 import math
 
 import keras
@@ -14,7 +15,7 @@ from noisylabels.methods.inputs import PreparationContext
 from noisylabels.methods.losses import cross_entropy
 from noisylabels.noise import transition_matrix
 
-# ----------------------------------------------------------------------------------------------------------------- D2L
+# ---------------------------------------------------------------------------------------------- D2L
 
 
 def test_lid_by_hand():
@@ -23,7 +24,9 @@ def test_lid_by_hand():
 
 def test_lid_is_of_the_twenty_nearest():
     """Distances 1, 2, ..., 20: 20 / (20 log 20 - log 20!)."""
-    assert d2l.lid(np.arange(40)[:, None])[0] == pytest.approx(20 / (20 * math.log(20) - math.lgamma(21)))
+    assert d2l.lid(np.arange(40)[:, None])[0] == pytest.approx(
+        20 / (20 * math.log(20) - math.lgamma(21))
+    )
 
 
 def test_lid_of_a_ball_has_the_expectation_of_the_estimator():
@@ -33,68 +36,93 @@ def test_lid_of_a_ball_has_the_expectation_of_the_estimator():
         estimates = []
         for _ in range(300):
             direction = rng.normal(size=(400, d))
-            points = direction / np.linalg.norm(direction, axis=1, keepdims=True) * rng.random((400, 1)) ** (1 / d)
+            points = (
+                direction
+                / np.linalg.norm(direction, axis=1, keepdims=True)
+                * rng.random((400, 1)) ** (1 / d)
+            )
             r = np.sort(np.linalg.norm(points, axis=1))[:20]
             estimates.append(d2l.lid(np.vstack([np.zeros((1, 1)), r[:, None]]))[0])
-        assert np.mean(estimates) == pytest.approx(20 * d / 18, rel=.05)
+        assert np.mean(estimates) == pytest.approx(20 * d / 18, rel=0.05)
 
 
 def test_lid_of_duplicates_is_zero_or_undefined_and_left_out():
     assert d2l.lid([[0], [0], [1], [3]], k=3)[0] == 0
     assert not np.isfinite(d2l.lid(np.zeros((5, 2)), k=3)).any()
-    assert not np.isfinite(d2l.lid([[1.]])).any()
+    assert not np.isfinite(d2l.lid([[1.0]])).any()
     good, bad = np.array([[0], [1], [2], [4]]), np.zeros((5, 1))
     assert d2l.mean_lid([good, bad]) == d2l.mean_lid([good]) == pytest.approx(d2l.lid(good).mean())
-    twins = np.repeat([0, 1], 2)[:, None]                           # 0 for each
-    assert d2l.mean_lid([bad], 7.) == d2l.mean_lid([twins], 7.) == 7 and d2l.mean_lid([bad]) == 1
+    twins = np.repeat([0, 1], 2)[:, None]  # 0 for each
+    assert d2l.mean_lid([bad], 7.0) == d2l.mean_lid([twins], 7.0) == 7 and d2l.mean_lid([bad]) == 1
 
 
 def test_a_mean_lid_below_one():
-    """Forty points have 19 twins each, and so 0; 2.5 and 3 have a neighbour at .5 and the others at 1.5 and 2."""
+    """Forty points have 19 twins each, and so 0; 2.5 and 3 have a neighbour at .5 and the others at
+    1.5 and 2.
+    """
     points = np.repeat([0, 1, 2.5, 3], [20, 20, 1, 1])[:, None]
     assert d2l.mean_lid([points]) == pytest.approx(20 * (1 / np.log(3) + 1 / np.log(4)) / 42)
 
 
-@pytest.mark.parametrize("n, batches", [(60, [60]), (128, [128]), (129, [65, 64]), (1300, [128] * 10)])
+@pytest.mark.parametrize(
+    "n, batches", [(60, [60]), (128, [128]), (129, [65, 64]), (1300, [128] * 10)]
+)
 def test_lid_is_measured_in_batches_of_at_most_128_and_of_1280_images(n, batches):
     method, seen = toy("d2l", images=np.zeros((n, 2, 2, 1), np.uint8), labels=np.zeros(n, int)), []
-    method.features = lambda images: seen.append(len(images)) or tf.random.stateless_uniform([len(images), 2], [1, 2])
+    method.features = lambda images: (
+        seen.append(len(images)) or tf.random.stateless_uniform([len(images), 2], [1, 2])
+    )
     method.measure(np.random.default_rng(0))
     assert seen == batches
 
 
 def test_lid_is_measured_on_training_images_in_another_order_each_time():
     images = np.broadcast_to(np.arange(40, dtype=np.uint8)[:, None, None, None], (40, 2, 2, 1))
-    method, seen, rng = toy("d2l", images=images, labels=np.zeros(40, int)), [], np.random.default_rng(0)
+    method, seen, rng = (
+        toy("d2l", images=images, labels=np.zeros(40, int)),
+        [],
+        np.random.default_rng(0),
+    )
     method.hold_out(range(10))
-    method.features = lambda images: seen.append(images[:, 0, 0, 0].tolist()) or tf.zeros([len(images), 2])
+    method.features = lambda images: (
+        seen.append(images[:, 0, 0, 0].tolist()) or tf.zeros([len(images), 2])
+    )
     method.measure(rng), method.measure(rng)
-    assert sorted(seen[0]) == sorted(seen[1]) == [*range(10, 40)] and seen[0] != seen[1] != sorted(seen[1])
+    assert sorted(seen[0]) == sorted(seen[1]) == [*range(10, 40)] and seen[0] != seen[1] != sorted(
+        seen[1]
+    )
 
 
 def test_lid_is_measured_on_others_in_each_epoch_and_with_each_seed():
     method, draws = toy("d2l"), set()
-    method.measure = lambda rng, *_: draws.add(rng.integers(2 ** 40)) or 1.
+    method.measure = lambda rng, *_: draws.add(rng.integers(2**40)) or 1.0
     for epoch, seed in ((0, 0), (1, 0), (0, 1)):
-        method.begin_epoch(epoch, [{"lid": 1.}] * epoch, seed)
+        method.begin_epoch(epoch, [{"lid": 1.0}] * epoch, seed)
     assert len(draws) == 3
 
 
 def test_lid_is_that_of_features_in_inference_mode():
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), np.uint8)
     network = create_model("SmallCNN", (8, 8, 1), CLASSES)
-    method = d2l.D2L(inputs_for("d2l", images, np.zeros(40, int)), [network], [keras.optimizers.SGD()])
+    method = d2l.D2L(
+        inputs_for("d2l", images, np.zeros(40, int)), [network], [keras.optimizers.SGD()]
+    )
     features = keras.Model(network.inputs[0], network.get_layer("features").output)
     expected = d2l.mean_lid([features(images / np.float32(255), training=False).numpy()])
     assert method.measure(np.random.default_rng(0)) == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("lids, expected", [
-    ([3, 2, 3, 2, 3, 3.5], None),               # 2.6 + 2 std = 3.58
-    ([3, 2, 3, 2, 3, 3.6], 5),
-    ([3, 2, 3, 2, 3, 3.5, 9, 1, 20], 6),        # the first one, for good
-    ([2, 2, 2, 2, 2, 2], None),                 # a rise of nothing over a std of nothing
-    ([2, 9, 2, 2, 2], None), ([], None)])
+@pytest.mark.parametrize(
+    "lids, expected",
+    [
+        ([3, 2, 3, 2, 3, 3.5], None),  # 2.6 + 2 std = 3.58
+        ([3, 2, 3, 2, 3, 3.6], 5),
+        ([3, 2, 3, 2, 3, 3.5, 9, 1, 20], 6),  # the first one, for good
+        ([2, 2, 2, 2, 2, 2], None),  # a rise of nothing over a std of nothing
+        ([2, 9, 2, 2, 2], None),
+        ([], None),
+    ],
+)
 def test_turning_point(lids, expected):
     assert d2l.turning_point(lids, first=5, window=5) == expected
 
@@ -103,15 +131,19 @@ def test_turning_point_is_not_looked_for_before_its_time():
     assert d2l.turning_point([2, 2, 2, 2, 2, 9, 2, 2, 2, 2, 20], first=6, window=5) == 10
 
 
-@pytest.mark.parametrize("epochs, expected, window", [
-    (120, 45, 5), (200, 75, 8), (100, 38, 4), (40, 15, 2), (30, 11, 2), (5, 2, 2), (2, 2, 2)])
+@pytest.mark.parametrize(
+    "epochs, expected, window",
+    [(120, 45, 5), (200, 75, 8), (100, 38, 4), (40, 15, 2), (30, 11, 2), (5, 2, 2), (2, 2, 2)],
+)
 def test_first_epoch_that_may_turn_and_the_window_before_it(epochs, expected, window):
     assert d2l.first_turn(epochs) == expected and d2l.window(epochs) == window
 
 
 @pytest.mark.parametrize("epochs, turned", [(48, True), (120, False)])
 def test_d2l_looks_for_the_turning_point_in_the_window_of_its_epochs(epochs, turned):
-    """3.5 after 3 and 3 stands out of the last two alone; 120 epochs look at five of them, with a 9 among these."""
+    """3.5 after 3 and 3 stands out of the last two alone; 120 epochs look at five of them, with a 9
+    among these.
+    """
     method, first = toy("d2l", epochs=epochs), round(45 / 120 * epochs)
     method.measure = lambda rng, *previous: 3.5
     row = method.begin_epoch(first, [{"lid": lid} for lid in [3] * (first - 3) + [9, 3, 3]], 0)
@@ -119,28 +151,30 @@ def test_d2l_looks_for_the_turning_point_in_the_window_of_its_epochs(epochs, tur
 
 
 def test_trust():
-    assert d2l.label_weight([1.] * 60 + [1.2], 120) == pytest.approx(.548812)
+    assert d2l.label_weight([1.0] * 60 + [1.2], 120) == pytest.approx(0.548812)
 
 
 def test_paced_loss_with_full_trust_is_cross_entropy():
-    logits, y = tf.constant([[1., 2, 3], [0, 5, 1]]), tf.constant([0, 1])
-    np.testing.assert_array_equal(d2l.paced_loss(logits, y, 1.), cross_entropy(logits, y))
-    np.testing.assert_array_equal(d2l.paced_loss(logits, y, 0.), cross_entropy(logits, [2, 1]))
+    logits, y = tf.constant([[1.0, 2, 3], [0, 5, 1]]), tf.constant([0, 1])
+    np.testing.assert_array_equal(d2l.paced_loss(logits, y, 1.0), cross_entropy(logits, y))
+    np.testing.assert_array_equal(d2l.paced_loss(logits, y, 0.0), cross_entropy(logits, [2, 1]))
 
 
 def test_d2l_goes_back_once_to_before_the_epoch_that_made_the_lid_rise():
-    method = toy("d2l", optimizer=keras.optimizers.Adam)            # first_turn(10) = 4, window(10) = 2
-    lids, history, starts = [3., 2, 3, 2, 3, 3, 9, 9.5, 50], [], []
+    method = toy("d2l", optimizer=keras.optimizers.Adam)  # first_turn(10) = 4, window(10) = 2
+    lids, history, starts = [3.0, 2, 3, 2, 3, 3, 9, 9.5, 50], [], []
     for epoch, value in enumerate(lids):
         method.measure = lambda rng, *previous, value=value: value
         at_start = method.get_state()
         history.append(method.begin_epoch(epoch, history, 0))
-        starts.append(method.get_state()[:len(method.state) // 2])
+        starts.append(method.get_state()[: len(method.state) // 2])
         if epoch == 6:
             for back, earlier, here in zip(starts[6], starts[5], at_start):
                 np.testing.assert_array_equal(back, earlier)
                 assert (here != earlier).any()
-        for variable in method.state[:len(method.state) // 2]:      # an epoch: weights, moments and iterations move
+        for variable in method.state[
+            : len(method.state) // 2
+        ]:  # an epoch: weights, moments and iterations move
             variable.assign(variable + tf.ones_like(variable))
     for later in (7, 8):
         for start, previous in zip(starts[later], starts[later - 1]):
@@ -150,25 +184,33 @@ def test_d2l_goes_back_once_to_before_the_epoch_that_made_the_lid_rise():
     np.testing.assert_allclose([row["alpha"] for row in history], expected)
 
 
-# -------------------------------------------------------------------------------------------------------- F-correction
+# ------------------------------------------------------------------------------------- F-correction
 
 
-@pytest.mark.parametrize("T, p, y, expected", [
-    (np.eye(2), [.25, .75], 0, -np.log(.25)),
-    ([[1, 0], [.4, .6]], [.25, .75], 0, .597837),
-    (transition_matrix("sym", .3, 3), [.7, .2, .1], 1, 1.347074),
-    ([[0, 1], [0, 1]], [.25, .75], 0, -np.log(1e-30))])             # a class that is never observed
+@pytest.mark.parametrize(
+    "T, p, y, expected",
+    [
+        (np.eye(2), [0.25, 0.75], 0, -np.log(0.25)),
+        ([[1, 0], [0.4, 0.6]], [0.25, 0.75], 0, 0.597837),
+        (transition_matrix("sym", 0.3, 3), [0.7, 0.2, 0.1], 1, 1.347074),
+        ([[0, 1], [0, 1]], [0.25, 0.75], 0, -np.log(1e-30)),
+    ],
+)  # a class that is never observed
 def test_forward_loss(T, p, y, expected):
-    assert float(forward_loss(tf.constant(np.log([p])), [y], np.array(T))[0]) == pytest.approx(expected, abs=1e-5)
+    assert float(forward_loss(tf.constant(np.log([p])), [y], np.array(T))[0]) == pytest.approx(
+        expected, abs=1e-5
+    )
 
 
 def test_forward_loss_with_the_identity_is_cross_entropy():
     logits, y = tf.constant(np.random.default_rng(0).normal(size=(50, 4)) * 5), np.arange(50) % 4
-    np.testing.assert_allclose(forward_loss(logits, y, np.eye(4)), cross_entropy(logits, y), rtol=1e-6)
+    np.testing.assert_allclose(
+        forward_loss(logits, y, np.eye(4)), cross_entropy(logits, y), rtol=1e-6
+    )
 
 
 def test_forward_loss_and_its_gradient_stay_finite_at_certain_and_wrong_predictions():
-    logits = tf.Variable([[1000., 0, -1000]])
+    logits = tf.Variable([[1000.0, 0, -1000]])
     with tf.GradientTape() as tape:
         loss = forward_loss(logits, [2], np.eye(3))
     assert np.isfinite(loss).all() and np.isfinite(tape.gradient(loss, logits)).all()
@@ -176,31 +218,34 @@ def test_forward_loss_and_its_gradient_stay_finite_at_certain_and_wrong_predicti
 
 def test_anchor_is_the_largest_below_the_97th_percentile():
     """Of 300 sorted values the percentile is the 292nd, of its class the 92nd."""
-    sure = .5 + np.arange(100) / 1000
-    eta = np.concatenate([np.where(np.arange(3) == k, sure[:, None], (1 - sure[:, None]) / 2) for k in range(3)])
+    sure = 0.5 + np.arange(100) / 1000
+    eta = np.concatenate(
+        [np.where(np.arange(3) == k, sure[:, None], (1 - sure[:, None]) / 2) for k in range(3)]
+    )
     kept = eta.copy()
     np.testing.assert_allclose(estimate_T(eta), eta[[90, 190, 290]])
-    np.testing.assert_array_equal(eta, kept)                        # a copy was cut, not eta
+    np.testing.assert_array_equal(eta, kept)  # a copy was cut, not eta
 
 
-@pytest.mark.parametrize("c, rare", [(10, 1 / 10), (10, .02), (40, 1 / 40), (100, 1 / 100)])
+@pytest.mark.parametrize("c, rare", [(10, 1 / 10), (10, 0.02), (40, 1 / 40), (100, 1 / 100)])
 def test_estimate_finds_each_class_however_small(c, rare):
-    """Classes of less than three per cent: the last of ten, or all; the diagonal is .8 within .05."""
+    """Classes below 3 %: the last of ten, or all; the diagonal is 0.8 within 0.05."""
     sizes = np.r_[np.full(c - 1, (1 - rare) / (c - 1)), rare] * 10_000
     classes, rng = np.repeat(np.arange(c), sizes.round().astype(int)), np.random.default_rng(0)
-    posterior = .98 * np.eye(c)[classes] + .02 * rng.dirichlet([.5] * c, len(classes))
-    T = transition_matrix("sym", .2, c)
-    np.testing.assert_allclose(estimate_T(posterior @ T), T, atol=.05)
+    posterior = 0.98 * np.eye(c)[classes] + 0.02 * rng.dirichlet([0.5] * c, len(classes))
+    T = transition_matrix("sym", 0.2, c)
+    np.testing.assert_allclose(estimate_T(posterior @ T), T, atol=0.05)
 
 
 def test_estimate_is_the_matrix_that_made_the_probabilities():
-    T = transition_matrix("asym", .3, 4)
-    posterior = np.random.default_rng(0).dirichlet([.05] * 4, 5000)
-    np.testing.assert_allclose(estimate_T(posterior @ T), T, atol=.05)
+    T = transition_matrix("asym", 0.3, 4)
+    posterior = np.random.default_rng(0).dirichlet([0.05] * 4, 5000)
+    np.testing.assert_allclose(estimate_T(posterior @ T), T, atol=0.05)
 
 
-@pytest.mark.parametrize("eta", [
-    np.full((50, 3), 1 / 3), np.eye(3)[np.zeros(50, int)], np.eye(3)[:1], np.eye(3)[[0, 1]]])
+@pytest.mark.parametrize(
+    "eta", [np.full((50, 3), 1 / 3), np.eye(3)[np.zeros(50, int)], np.eye(3)[:1], np.eye(3)[[0, 1]]]
+)
 def test_estimate_has_rows_of_shares_whatever_the_predictions(eta):
     T = estimate_T(eta)
     assert (T >= 0).all()
@@ -208,8 +253,13 @@ def test_estimate_has_rows_of_shares_whatever_the_predictions(eta):
 
 
 def test_true_matrix_on_demand_is_that_of_the_noise_whatever_is_assumed():
-    method = toy("f_correction", options={"T": "true"}, T=transition_matrix("asym", .3, CLASSES), assumed_pattern="sym")
-    np.testing.assert_array_equal(method.T, transition_matrix("asym", .3, CLASSES))
+    method = toy(
+        "f_correction",
+        options={"T": "true"},
+        T=transition_matrix("asym", 0.3, CLASSES),
+        assumed_pattern="sym",
+    )
+    np.testing.assert_array_equal(method.T, transition_matrix("asym", 0.3, CLASSES))
 
 
 @pytest.mark.parametrize("T", ["estimated", "true"])
@@ -223,16 +273,22 @@ def test_a_tenth_of_each_class_is_held_out_of_both_networks(T):
         method.hold_out(np.arange(10))
         method.prepare(PreparationContext(seed, lambda *sets: asked.append(sets) or told, None))
         tenths.append(method.held_out.tolist())
-        assert np.bincount(labels[method.held_out]).tolist() == [3, 3] and min(method.held_out) >= 10
-        np.testing.assert_array_equal(method.samples, np.setdiff1d(np.arange(10, 70), method.held_out))
+        assert (
+            np.bincount(labels[method.held_out]).tolist() == [3, 3] and min(method.held_out) >= 10
+        )
+        np.testing.assert_array_equal(
+            method.samples, np.setdiff1d(np.arange(10, 70), method.held_out)
+        )
         assert len(asked) == (T == "estimated")
         if asked:
-            np.testing.assert_array_equal(np.concatenate(asked.pop()), [*method.samples, *method.held_out])
+            np.testing.assert_array_equal(
+                np.concatenate(asked.pop()), [*method.samples, *method.held_out]
+            )
     assert tenths[0] == tenths[1] != tenths[2]
 
 
 def test_what_it_takes_for_the_probability_of_an_observed_label():
     method = toy("f_correction")
-    method.T = np.array([[1, 0], [.4, .6]])
-    observed = method.observed_probabilities(np.float32([[.25, .75], [1, 0]]))
-    np.testing.assert_allclose(observed, [[.55, .45], [1, 0]], rtol=1e-6)
+    method.T = np.array([[1, 0], [0.4, 0.6]])
+    observed = method.observed_probabilities(np.float32([[0.25, 0.75], [1, 0]]))
+    np.testing.assert_allclose(observed, [[0.55, 0.45], [1, 0]], rtol=1e-6)

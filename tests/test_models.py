@@ -1,4 +1,5 @@
 """Networks: the published parameter counts, and that what makes them fast changes no result."""
+
 import functools
 
 import keras
@@ -23,29 +24,38 @@ def variables_by_layer(network):
 
 
 def transplant(stock, ours):
-    """Puts the weights of a network of Keras' layers into ours; its biases before batch normalisation have no place."""
+    """Puts the weights of a network of Keras' layers into ours; its biases before batch
+    normalisation have no place.
+    """
     for source, target in zip(variables_by_layer(stock), variables_by_layer(ours), strict=True):
-        target.set_weights(source.get_weights()[:len(target.weights)])
+        target.set_weights(source.get_weights()[: len(target.weights)])
 
 
 def gradients(network, x, y):
     with tf.GradientTape() as tape:
         logits = network(x, training=True)
         loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits))
-    kernels = [layer.trainable_variables[0] for layer in variables_by_layer(network) if layer.trainable_variables]
+    kernels = [
+        layer.trainable_variables[0]
+        for layer in variables_by_layer(network)
+        if layer.trainable_variables
+    ]
     return logits, tape.gradient(loss, kernels)
 
 
-# ------------------------------------------------------------------------------------------------------------- counts
+# ------------------------------------------------------------------------------------------- counts
 
 
 @pytest.mark.runs
-@pytest.mark.parametrize("name, parameters, trainable, biases", [      # of 2019
-    ("ResNet32", 470_602, 468_138, 1_232),
-    ("ResNet110", 3_323_210, 3_302_442, 10_832),
-    ("ResNet164", 4_972_682, 4_941_546, 16_016),
-    ("WRN-28-10", 84_951_722, 84_909_130, 21_296),
-])
+@pytest.mark.parametrize(
+    "name, parameters, trainable, biases",
+    [  # of 2019
+        ("ResNet32", 470_602, 468_138, 1_232),
+        ("ResNet110", 3_323_210, 3_302_442, 10_832),
+        ("ResNet164", 4_972_682, 4_941_546, 16_016),
+        ("WRN-28-10", 84_951_722, 84_909_130, 21_296),
+    ],
+)
 def test_parameter_counts(name, parameters, trainable, biases):
     """Whatever the size of the images."""
     stock = create_model(name, CIFAR, 10, stock=True)
@@ -54,17 +64,26 @@ def test_parameter_counts(name, parameters, trainable, biases):
     assert small(name).count_params() == parameters - biases
 
 
-@pytest.mark.parametrize("name, filters, parameters", [
-    ("CNN9", [128] * 3 + [256] * 3 + [512, 256, 128], 4_436_618),
-    ("FastCNN", [32] * 2 + [128] * 4, 498_686),             # 318 whiten, 495,360 in kernels, 3 a channel, no last bias
-    ("FastCNN48", [48] * 2 + [192] * 4, 1_114_206),
-    ("FastCNN64", [64] * 2 + [256] * 4, 1_973_950),
-    ("SmallCNN", [32, 64], 20_330),
-    ("MLP", [], 3073 * 512 + 2 * 513 * 512 + 513 * 10),
-])
+@pytest.mark.parametrize(
+    "name, filters, parameters",
+    [
+        ("CNN9", [128] * 3 + [256] * 3 + [512, 256, 128], 4_436_618),
+        (
+            "FastCNN",
+            [32] * 2 + [128] * 4,
+            498_686,
+        ),  # 318 whiten, 495,360 in kernels, 3 a channel, no last bias
+        ("FastCNN48", [48] * 2 + [192] * 4, 1_114_206),
+        ("FastCNN64", [64] * 2 + [256] * 4, 1_973_950),
+        ("SmallCNN", [32, 64], 20_330),
+        ("MLP", [], 3073 * 512 + 2 * 513 * 512 + 513 * 10),
+    ],
+)
 def test_widths_of_plain_networks(name, filters, parameters):
     network = create_model(name, CIFAR, 10)
-    assert [layer.filters for layer in network.layers if isinstance(layer, keras.layers.Conv2D)] == filters
+    assert [
+        layer.filters for layer in network.layers if isinstance(layer, keras.layers.Conv2D)
+    ] == filters
     assert network.count_params() == parameters
 
 
@@ -86,7 +105,9 @@ def test_the_fast_network_takes_images_of_any_proportion(shape):
 def test_l2_is_on_the_convolutions_of_blocks_and_projections_alone():
     network = create_model("ResNet32", CIFAR, 10)
     penalised = [layer for layer in network.layers if getattr(layer, "kernel_regularizer", None)]
-    assert len(penalised) == 32 and network.layers[1] not in penalised          # 30 in blocks, 2 projections
+    assert (
+        len(penalised) == 32 and network.layers[1] not in penalised
+    )  # 30 in blocks, 2 projections
     assert len(network.losses) == 32
     expected = 1e-4 * sum(float(np.sum(layer.get_weights()[0] ** 2)) for layer in penalised)
     assert float(tf.add_n(network.losses)) == pytest.approx(expected, rel=1e-5)
@@ -101,16 +122,25 @@ def test_l2_is_on_all_nine_convolutions_of_CNN9():
     assert float(tf.add_n(network.losses)) == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("name, deviation", [("ResNet110", 1.), ("ResNet110-2019", .8796), ("ResNet164-2019", .8796)])
+@pytest.mark.parametrize(
+    "name, deviation", [("ResNet110", 1.0), ("ResNet110-2019", 0.8796), ("ResNet164-2019", 0.8796)]
+)
 def test_initial_weights_are_normal_of_2019_or_he_s_cut_at_two_deviations(name, deviation):
-    """In deviations of He's, sqrt(2 / inputs of a filter), within five errors; cut before 2019's was scaled back."""
-    scaled = [kernel.numpy().ravel() / np.sqrt(2 / np.prod(kernel.shape[:-1]))
-              for kernel in small(name).trainable_variables if kernel.ndim > 1]
-    assert len(scaled) == int(name[6:9]) + 3                                    # a projection a stage
+    """In deviations of He's, sqrt(2 / inputs of a filter), within five errors; cut before 2019's
+    was scaled back.
+    """
+    scaled = [
+        kernel.numpy().ravel() / np.sqrt(2 / np.prod(kernel.shape[:-1]))
+        for kernel in small(name).trainable_variables
+        if kernel.ndim > 1
+    ]
+    assert len(scaled) == int(name[6:9]) + 3  # a projection a stage
     drawn = np.concatenate(scaled)
     assert drawn.std() == pytest.approx(deviation, abs=5 / np.sqrt(2 * len(drawn)))
-    assert np.abs(drawn).max() == pytest.approx(2 * deviation / .8796, rel=1e-3)
-    assert len({values[:9].tobytes() for values in scaled}) == len(scaled)      # no two layers draw the same
+    assert np.abs(drawn).max() == pytest.approx(2 * deviation / 0.8796, rel=1e-3)
+    assert len({values[:9].tobytes() for values in scaled}) == len(
+        scaled
+    )  # no two layers draw the same
 
 
 def test_unknown_network():
@@ -118,17 +148,19 @@ def test_unknown_network():
         create_model("ResNet33", CIFAR, 10)
 
 
-# -------------------------------------------------------------------------------------------------- same as the stock
+# -------------------------------------------------------------------------------- same as the stock
 
 
-@pytest.mark.parametrize("options", [{}, {"scale": False, "momentum": .6, "epsilon": 1e-5}])
+@pytest.mark.parametrize("options", [{}, {"scale": False, "momentum": 0.6, "epsilon": 1e-5}])
 def test_batch_norm_is_that_of_keras(options):
     """Outputs, gradients and moving statistics over several steps; absolute tolerance 1e-5."""
     stock, ours = keras.layers.BatchNormalization(**options), BatchNorm(**options)
     rng = np.random.default_rng(0)
     for layer in (stock, ours):
         layer.build((None, 5, 4, 3))
-        layer.set_weights([np.random.default_rng(1).uniform(.5, 2, w.shape) for w in layer.get_weights()])
+        layer.set_weights(
+            [np.random.default_rng(1).uniform(0.5, 2, w.shape) for w in layer.get_weights()]
+        )
     for _ in range(3):
         x, pull = (tf.constant(rng.normal(2, 3, (6, 5, 4, 3)), tf.float32) for _ in range(2))
         found = []
@@ -142,21 +174,26 @@ def test_batch_norm_is_that_of_keras(options):
             np.testing.assert_allclose(a, b, atol=1e-4, rtol=1e-4)
         for a, b in zip(stock.get_weights(), ours.get_weights(), strict=True):
             np.testing.assert_allclose(a, b, atol=1e-5, rtol=1e-5)
-        np.testing.assert_allclose(stock(x, training=False), ours(x, training=False), atol=1e-5, rtol=1e-5)
+        np.testing.assert_allclose(
+            stock(x, training=False), ours(x, training=False), atol=1e-5, rtol=1e-5
+        )
 
 
-@pytest.mark.parametrize("name, shape", [("ResNet32", CIFAR), ("SmallCNN", (8, 8, 1)), ("FastCNN", CIFAR)])
+@pytest.mark.parametrize(
+    "name, shape", [("ResNet32", CIFAR), ("SmallCNN", (8, 8, 1)), ("FastCNN", CIFAR)]
+)
 def test_network_computes_what_keras_layers_compute(name, shape):
-    """Logits in both modes, kernel gradients and moving statistics; the norm of the difference over the norm.
+    """Logits in both modes, kernel gradients and moving statistics; the norm of the difference over
+    the norm.
 
-    Where a ReLU or a maximum is right at its kink, rounding decides whose the gradient is, so not each batch can agree:
-    one of twenty, of two images each, has to.
+    Where a ReLU or a maximum is right at its kink, rounding decides whose the gradient is, so not
+    each batch can agree: one of twenty, of two images each, has to.
     """
     keras.utils.set_random_seed(0)
     stock, ours = create_model(name, shape, 10, stock=True), create_model(name, shape, 10)
     for layer in ours.layers:
         if isinstance(layer, BatchNorm):
-            layer.shift_rate = 1            # the stock layer has no rate of its own for its shift
+            layer.shift_rate = 1  # the stock layer has no rate of its own for its shift
     transplant(stock, ours)
     rng = np.random.default_rng(0)
 
@@ -165,17 +202,28 @@ def test_network_computes_what_keras_layers_compute(name, shape):
         results = []
         for network in (stock, ours):
             logits, found = gradients(network, x, y)
-            statistics = [v for layer in variables_by_layer(network) for v in layer.non_trainable_variables]
-            results.append([np.asarray(a) for a in (logits, network(x, training=False), *statistics, *found)])
-        return max(np.linalg.norm(a - b) / (np.linalg.norm(a) + 1e-3) for a, b in zip(*results, strict=True))
+            statistics = [
+                v for layer in variables_by_layer(network) for v in layer.non_trainable_variables
+            ]
+            results.append(
+                [np.asarray(a) for a in (logits, network(x, training=False), *statistics, *found)]
+            )
+        return max(
+            np.linalg.norm(a - b) / (np.linalg.norm(a) + 1e-3)
+            for a, b in zip(*results, strict=True)
+        )
 
     assert any(difference() < 1e-4 for _ in range(20))
 
 
-@pytest.mark.parametrize("name, shape", [("ResNet32", CIFAR), ("FastCNN", CIFAR), ("SmallCNN", (8, 8, 1)),
-                                         ("MLP", (8, 8, 1))])
+@pytest.mark.parametrize(
+    "name, shape",
+    [("ResNet32", CIFAR), ("FastCNN", CIFAR), ("SmallCNN", (8, 8, 1)), ("MLP", (8, 8, 1))],
+)
 def test_mixed_precision_rounds_and_no_more(name, shape, tmp_path):
-    """Same initial weights, logits of both modes within a few of bfloat16's steps of 1/128, statistics likewise."""
+    """Same initial weights, logits of both modes within a few of bfloat16's steps of 1/128,
+    statistics likewise.
+    """
     rng = np.random.default_rng(0)
     x = rng.random((32, *shape), np.float32)
     networks, results = {}, []
@@ -185,11 +233,17 @@ def test_mixed_precision_rounds_and_no_more(name, shape, tmp_path):
         initial = network.get_weights()
         logits = [network(x, training=training) for training in (True, False)]
         assert all(a.dtype == tf.float32 for a in (*logits, *network.weights))
-        results.append([*initial, *map(np.asarray, logits), *(np.asarray(v) for v in network.non_trainable_variables)])
+        results.append(
+            [
+                *initial,
+                *map(np.asarray, logits),
+                *(np.asarray(v) for v in network.non_trainable_variables),
+            ]
+        )
     assert keras.config.dtype_policy().name == "float32"
     assert any(layer.compute_dtype == "bfloat16" for layer in networks["mixed_bfloat16"].layers)
     for i, (a, b) in enumerate(zip(*results, strict=True)):
-        assert np.linalg.norm(a - b) <= (0 if i < len(initial) else .05) * np.linalg.norm(a)
+        assert np.linalg.norm(a - b) <= (0 if i < len(initial) else 0.05) * np.linalg.norm(a)
     networks["mixed_bfloat16"].save(tmp_path / "mixed.keras")
     loaded = keras.models.load_model(tmp_path / "mixed.keras")
     np.testing.assert_array_equal(loaded(x), networks["mixed_bfloat16"](x))
@@ -200,7 +254,9 @@ def test_a_bias_before_batch_normalisation_has_no_gradient():
     rng = np.random.default_rng(0)
     with tf.GradientTape() as tape:
         logits = network(rng.random((8, *CIFAR), np.float32), training=True)
-        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(rng.integers(0, 10, 8), logits))
+        loss = tf.reduce_mean(
+            tf.nn.sparse_softmax_cross_entropy_with_logits(rng.integers(0, 10, 8), logits)
+        )
     biases = [layer.bias for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
     kernel, *found = tape.gradient(loss, [network.layers[1].kernel, *biases])
     assert max(np.abs(g).max() for g in found) < 1e-4 * np.abs(kernel).max()
@@ -211,25 +267,29 @@ def test_shift_rate_multiplies_the_learning_rate_of_beta():
     rng = np.random.default_rng(0)
     x, pull = rng.random((4, 3, 3, 2), np.float32), rng.random((4, 3, 3, 2), np.float32)
     found = []
-    for shift_rate, rate in ((64, .01), (1, .64)):
+    for shift_rate, rate in ((64, 0.01), (1, 0.64)):
         layer = BatchNorm(scale=False, shift_rate=shift_rate)
         layer.build((None, 3, 3, 2))
-        optimizer = keras.optimizers.SGD(rate, momentum=.85, nesterov=True)
+        optimizer = keras.optimizers.SGD(rate, momentum=0.85, nesterov=True)
         for _ in range(3):
             with tf.GradientTape() as tape:
                 loss = tf.reduce_sum(layer(x, training=True) ** 2 * pull)
-            optimizer.apply(tape.gradient(loss, layer.trainable_variables), layer.trainable_variables)
-        found.append(layer.beta.numpy() * shift_rate ** .5)
+            optimizer.apply(
+                tape.gradient(loss, layer.trainable_variables), layer.trainable_variables
+            )
+        found.append(layer.beta.numpy() * shift_rate**0.5)
     np.testing.assert_allclose(*found, rtol=1e-4)
 
 
-# ---------------------------------------------------------------------------------------------------------- whitening
+# ---------------------------------------------------------------------------------------- whitening
 
 
 def test_whitening_makes_patches_uncorrelated_with_unit_variance():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (400, 9, 9, 3)).astype(np.float32)
-    images = (images + np.roll(images, 1, axis=1) + np.roll(images, 1, axis=2)) / 3         # neighbours correlate
+    images = (
+        images + np.roll(images, 1, axis=1) + np.roll(images, 1, axis=2)
+    ) / 3  # neighbours correlate
     layer = Whitening()
     layer.build((None, 9, 9, 3))
     layer.adapt(images.astype(np.uint8))
@@ -237,7 +297,7 @@ def test_whitening_makes_patches_uncorrelated_with_unit_variance():
     assert whitened.shape == (400, 8, 8, 24)
     np.testing.assert_allclose(whitened[..., :12], -whitened[..., 12:], atol=1e-4)
     covariance = np.cov(whitened[..., :12].reshape(-1, 12).T)
-    np.testing.assert_allclose(covariance, np.eye(12), atol=.05)
+    np.testing.assert_allclose(covariance, np.eye(12), atol=0.05)
     assert [v.name for v in layer.trainable_variables] == ["bias"]
 
 
@@ -257,10 +317,14 @@ def test_whitening_bears_images_of_one_colour():
     assert np.isfinite(layer(np.full((3, 4, 4, 1), 7 / 255, np.float32))).all()
 
 
-@pytest.mark.parametrize("name, shape", [("FastCNN", CIFAR), ("SmallCNN", (8, 8, 1)), ("MLP", (8, 8, 1))])
+@pytest.mark.parametrize(
+    "name, shape", [("FastCNN", CIFAR), ("SmallCNN", (8, 8, 1)), ("MLP", (8, 8, 1))]
+)
 def test_saved_network_gives_the_same_outputs(name, shape, tmp_path):
     network = create_model(name, shape, 10)
     x = np.random.default_rng(0).random((3, *shape), np.float32)
     network(x, training=True)
     network.save(tmp_path / "network.keras")
-    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "network.keras")(x), network(x))
+    np.testing.assert_array_equal(
+        keras.models.load_model(tmp_path / "network.keras")(x), network(x)
+    )

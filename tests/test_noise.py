@@ -1,4 +1,6 @@
-"""Label noise against its transition matrix and its seed, and the random streams that everything draws from."""
+"""Label noise against its transition matrix and its seed, and the random streams that everything
+draws from.
+"""
 
 import os
 import subprocess
@@ -45,7 +47,9 @@ def transition_matrix(pattern, ratio, c):
     [*((pattern, c) for pattern in ("sym", "asym") for c in (2, 10, 100)), ("asym5", 10)],
 )
 def test_frequencies_follow_the_transition_matrix(pattern, ratio, c):
-    """Every entry within five standard deviations of its binomial count, with 10,000 labels of each class."""
+    """Every entry within five standard deviations of its binomial count, with 10,000 labels of each
+    class.
+    """
     rows = 10_000
     y = np.arange(rows * c) % c
     noisy = corrupt_labels(y, pattern, ratio, c, seed=0)

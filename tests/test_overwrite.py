@@ -1,4 +1,6 @@
-"""--overwrite: a finished result stays until the new one is complete, wherever the process is killed."""
+"""--overwrite: a finished result stays until the new one is complete, wherever the process is
+killed.
+"""
 
 import json
 import os
@@ -25,7 +27,9 @@ def run_of(folder, arguments, overwrite=True):
 
 
 def work(folder, arguments=OLD, until=None, overwrite=True):
-    """Do a run up to one of STAGES, whose beginning kills the process; the outputs hold the number of epochs."""
+    """Do a run up to one of STAGES, whose beginning kills the process; the outputs hold the number
+    of epochs.
+    """
 
     def reach(stage):
         if stage == until:
@@ -53,7 +57,9 @@ def work(folder, arguments=OLD, until=None, overwrite=True):
 
 @pytest.fixture
 def killed(tmp_path):
-    """A finished run of two epochs, and one of other arguments or the same that was killed as it replaced it."""
+    """A finished run of two epochs, and one of other arguments or the same that was killed as it
+    replaced it.
+    """
 
     def killed(until, arguments=NEW):
         work(tmp_path)
@@ -138,7 +144,9 @@ def test_without_the_flag_it_goes_on_where_the_old_result_is_gone(until, killed)
 @pytest.mark.parametrize("until", STAGES)
 @pytest.mark.parametrize("first", [OLD, NEW])
 def test_other_arguments_begin_anew(until, first, killed):
-    """Neither goes one run on from the checkpoint of another, nor is anything lost before the third is complete."""
+    """Neither goes one run on from the checkpoint of another, nor is anything lost before the third
+    is complete.
+    """
     folder = killed(until, first)
     kept = outputs(folder) if until in STAGES[:3] else {}
     with pytest.raises(Killed):
@@ -184,7 +192,7 @@ def test_what_another_process_failed_to_make_again_is_made_again(tmp_path):
         assert not second.finished and second.checkpoint("2").exists()
 
 
-# --------------------------------------------------------------------------------------------------------- the scripts
+# -------------------------------------------------------------------------------------- the scripts
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""A person's own images through the scripts: from a folder to networks, and what is not known of them."""
+"""A person's own images through the scripts: from a folder to networks, and what is not known of
+them.
+"""
 
 import json
 import re
@@ -15,7 +17,7 @@ from noisylabels.errors import UserError
 from noisylabels.noise import PROVIDED, Noise
 from noisylabels.pipeline.load import load_noisy_data
 from noisylabels.pipeline.plan import plan_selection
-from noisylabels.report import draw, figures
+from noisylabels.report import aggregate, draw, figures
 from utils import load_dataset
 
 FEW = [
@@ -36,7 +38,9 @@ FEW = [
 
 
 def shades(root, n=30, wrong=3, size=(8, 6), name="cat"):
-    """Two classes of n grey images, dark ones and light ones, of which some lie in the other's folder; the root."""
+    """Two classes of n grey images, dark ones and light ones, of which some lie in the other's
+    folder; the root.
+    """
     rng = np.random.default_rng(0)
     for k in range(2 * n):
         light = k % 2
@@ -65,7 +69,7 @@ def trained(tmp_path_factory):
     )
 
 
-# ------------------------------------------------------------------------------------------------- from end to end
+# ---------------------------------------------------------------------------------- from end to end
 
 
 @pytest.mark.runs
@@ -106,16 +110,10 @@ def test_nothing_looks_as_if_the_truth_were_known(trained):
         and record["arguments"]["selection"]["LP"] is None
     )
     assert record["results"]["test_labels"] == "given"
-    assert (
-        "the true labels are unknown" in ended.out
-        and "as noisy as the rest" in ended.out
-    )
+    assert "the true labels are unknown" in ended.out and "as noisy as the rest" in ended.out
     assert not re.search(r"label precision|label recall|\bLP\b|\bnan\b|test accuracy", ended.out)
     table = (results / "pets/table.md").read_text()
-    assert (
-        "†: agreement with noisy test labels, not accuracy." in table
-        and "(1) †" in table
-    )
+    assert "†: agreement with noisy test labels, not accuracy." in table and "(1) †" in table
     assert (pd.read_csv(results / "pets/table.csv").test_labels == "given").all()
     assert not (results / "pets/INCV.png").exists() and (results / "pets/TestAcc.png").exists()
 
@@ -179,7 +177,7 @@ def test_a_selection_from_other_images_is_refused(trained, call, no_tensorflow, 
     )
 
 
-# ----------------------------------------------------------------------------------------------------- what a run is
+# ------------------------------------------------------------------------------------ what a run is
 
 
 def test_a_path_is_what_has_a_separator_or_is_no_data_set(tmp_path, monkeypatch):
@@ -285,7 +283,10 @@ def test_labels_that_are_trusted_can_be_flipped(tmp_path):
     ]
     trusted = experiment(*flags, "--noise_ratio", ".25")
     assert trusted.noise == Noise("sym", 0.25) and trusted.dataset.clean_test
-    assert 0 < trusted.data.noise_rate == 0.25 and (trusted.y_noisy != trusted.dataset.y_train).mean() < 0.5
+    assert (
+        0 < trusted.data.noise_rate == 0.25
+        and (trusted.y_noisy != trusted.dataset.y_train).mean() < 0.5
+    )
 
 
 @pytest.mark.parametrize(
@@ -317,13 +318,11 @@ def test_letters_are_shifted_but_not_mirrored(tmp_path):
     assert (photos.augmentation, photos.flip_tta) == ("translate_flip", True)
     assert (letters.augmentation, letters.flip_tta) == ("translate", False)
     assert experiment(*flags, "--image_size", 8).settings.augmentation == "flip"
-    with pytest.raises(
-        UserError, match="--no_mirror: --augmentation translate_flip flips images"
-    ):
+    with pytest.raises(UserError, match="--no_mirror: --augmentation translate_flip flips images"):
         experiment(*flags, "--no_mirror", "--augmentation", "translate_flip")
 
 
-# ------------------------------------------------------------------------------------------- labels for a data set
+# ---------------------------------------------------------------------------- labels for a data set
 
 
 def test_labels_from_a_file_are_given_and_those_of_the_data_set_the_truth(tmp_path):
@@ -375,7 +374,7 @@ def test_labels_from_a_file_are_for_all_images_where_the_test_set_is_set_aside(t
     assert made.dataset.clean_test and 0 < made.data.noise_rate < 0.2
 
 
-# ---------------------------------------------------------------------------------------------- sweeps and reports
+# ------------------------------------------------------------------------------- sweeps and reports
 
 
 @pytest.mark.parametrize(
@@ -418,7 +417,7 @@ def test_runs_of_both_kinds_stand_side_by_side(tmp_path):
         "true",
         "given",
     ]
-    curves = {("standard", ""): draw.over_seeds([pd.Series([0.5, 0.6])])}
+    curves = {("standard", ""): aggregate.over_seeds([pd.Series([0.5, 0.6])])}
     figure = figures.test_accuracy(
         {Noise("sym", 0.5): curves, Noise(PROVIDED): curves}, {Noise(PROVIDED)}
     )

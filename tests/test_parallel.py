@@ -1,4 +1,5 @@
-"""The selection's two halves in processes of their own, and scripts that are run at the same time."""
+"""The selection's two halves in processes of their own, and scripts run at the same time."""
+
 import multiprocessing
 import os
 import platform
@@ -45,7 +46,8 @@ with device.hidden_modules("colorsys", "this"):
 import matplotlib.pyplot, sklearn.base
 assert sys.modules["colorsys"] is loaded and "this" not in sys.modules
 device.start_tensorflow("-1", threads=3)
-print(tf.config.threading.get_intra_op_parallelism_threads(), tf.config.threading.get_inter_op_parallelism_threads())
+threading = tf.config.threading
+print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())
 """
 
 
@@ -72,8 +74,12 @@ def begun(process):
 @pytest.mark.slow
 @pytest.mark.parametrize("how, threads, children", [("off", 1, 1), ("on", 1, 2), ("off", 2, 1)])
 def test_side_by_side_or_one_after_the_other(how, threads, children, finished, tmp_path):
-    """The same number of threads gives the same files, to the last byte; and it stands in the record."""
-    process = start("INCV", *FLAGS, "--parallel_halves", how, "--threads", threads, "--results_dir", tmp_path)
+    """The same number of threads gives the same files, to the last byte; and it stands in the
+    record.
+    """
+    process = start(
+        "INCV", *FLAGS, "--parallel_halves", how, "--threads", threads, "--results_dir", tmp_path
+    )
     begun(process)
     assert len(processes(tmp_path)) == 1 + children
     ended = end(process, timeout=300)
@@ -86,8 +92,14 @@ def test_side_by_side_or_one_after_the_other(how, threads, children, finished, t
         assert [path for path in {*found, *expected} if found.get(path) != expected.get(path)] == []
 
 
-@pytest.mark.parametrize("by, code", [
-    (signal.SIGKILL, -9), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    "by, code",
+    [
+        (signal.SIGKILL, -9),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+        (signal.SIGINT, 130),
+    ],
+)
 def test_no_process_is_left_when_the_first_one_ends(by, code, tmp_path):
     """However it ends, and whatever the others are at: here they stand still."""
     process = start("INCV", *FLAGS, "--parallel_halves", "on", "--results_dir", tmp_path)
@@ -105,16 +117,26 @@ def test_no_process_is_left_when_the_first_one_ends(by, code, tmp_path):
             os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("by", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "by", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_child_that_dies_ends_all_in_one_line_and_the_run_goes_on(by, finished, tmp_path):
-    """As where the memory runs out; the halves are trained side by side, and end as one after the other."""
+    """As where the memory runs out; the halves are trained side by side, and end as one after the
+    other.
+    """
     process = start("INCV", *FLAGS, "--parallel_halves", "on", "--results_dir", tmp_path)
     begun(process)
     children = [pid for pid in processes(tmp_path) if pid != process.pid]
     os.kill(max(children), by)
     ended = end(process, timeout=60)
-    assert ended.code == 128 + by and re.fullmatch(         # as if it had been killed itself: a sweep tries again
-        "INCV.py: error: a process of the selection has died, .* the same command goes on; .*\n", ended.err)
+    assert (
+        ended.code == 128 + by
+        and re.fullmatch(  # as if it had been killed itself: a sweep tries again
+            "INCV.py: error: a process of the selection has died, .* the same command goes on; "
+            ".*\n",
+            ended.err,
+        )
+    )
     assert_all_have_ended(tmp_path)
     assert list(tmp_path.rglob("INCV_checkpoints/1[ab].npz"))
     ended = shell("INCV", *FLAGS, "--parallel_halves", "on", "--results_dir", tmp_path)
@@ -125,14 +147,22 @@ def test_a_child_that_dies_ends_all_in_one_line_and_the_run_goes_on(by, finished
 
 
 def test_a_selection_that_several_need_is_made_by_one(finished, tmp_path):
-    """The others wait for it, and say so; all end as if they were alone. The first stands still until they wait."""
+    """The others wait for it, and say so; all end as if they were alone.
+
+    The first stands still until they wait.
+    """
     first = start("INCV", *FLAGS, "--results_dir", tmp_path)
     begun(first)
     first.send_signal(signal.SIGSTOP)
-    others = [start(script, *QUICK[script], "--results_dir", tmp_path) for script in ("INCV", "INCV_main")]
+    others = [
+        start(script, *QUICK[script], "--results_dir", tmp_path) for script in ("INCV", "INCV_main")
+    ]
     path = tmp_path / "digits/sym/0.5/INCV.json"
     for other in others:
-        assert other.stdout.readline() == f"waiting for process {first.pid} on {platform.node()}, which is at {path}\n"
+        assert (
+            other.stdout.readline()
+            == f"waiting for process {first.pid} on {platform.node()}, which is at {path}\n"
+        )
     first.send_signal(signal.SIGCONT)
     ends = [end(process, timeout=300) for process in (first, *others)]
     assert [(ended.code, ended.err) for ended in ends] == [(0, "")] * 3
@@ -145,10 +175,14 @@ def test_a_selection_that_several_need_is_made_by_one(finished, tmp_path):
 
 @pytest.mark.slow
 def test_two_methods_of_one_setting_side_by_side(finished, tmp_path):
-    """INCV_main on a selection that another INCV_main makes, and Standard in the same folder meanwhile."""
+    """INCV_main on a selection that another INCV_main makes, and Standard in the same folder
+    meanwhile.
+    """
     incv = start("INCV_main", *QUICK["INCV_main"], "--results_dir", tmp_path)
     begun(incv)
-    late = start("INCV_main", *QUICK["INCV_main"], "--results_dir", tmp_path, "--method", "standard")
+    late = start(
+        "INCV_main", *QUICK["INCV_main"], "--results_dir", tmp_path, "--method", "standard"
+    )
     ends = [end(process, timeout=300) for process in (incv, late)]
     assert [(ended.code, ended.err) for ended in ends] == [(0, "")] * 2
     report = shell("report", "--results_dir", tmp_path)
@@ -157,7 +191,11 @@ def test_two_methods_of_one_setting_side_by_side(finished, tmp_path):
     of_both = {"digits/table.csv", "digits/table.md", "digits/TestAcc.png", "digits/runs.csv"}
     assert {path for path in expected if found[path] != expected[path]} == of_both
     assert set(pd.read_csv(tmp_path / "digits/table.csv").method) == {"standard", "incv"}
-    assert list(pd.read_csv(tmp_path / "digits/runs.csv").run) == ["INCV", "incv_training", "standard_training"]
+    assert list(pd.read_csv(tmp_path / "digits/runs.csv").run) == [
+        "INCV",
+        "incv_training",
+        "standard_training",
+    ]
 
 
 def test_a_child_s_error_is_one_line(tmp_path):
@@ -168,24 +206,36 @@ def test_a_child_s_error_is_one_line(tmp_path):
 
 def failed(how, folder):
     """A selection whose children fail as soon as they begin."""
-    command = [sys.executable, "-c", FAILING.format(how), "--parallel_halves", "on", "--results_dir", folder]
+    command = [
+        sys.executable,
+        "-c",
+        FAILING.format(how),
+        "--parallel_halves",
+        "on",
+        "--results_dir",
+        folder,
+    ]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 def test_a_bug_in_a_child_is_not_hidden(tmp_path):
     done = failed("1 / 0", tmp_path)
     assert done.returncode == 2 and "ZeroDivisionError: division by zero\n" in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("-c: error: a process of the selection has died, ")
+    assert done.stderr.splitlines()[-1].startswith(
+        "-c: error: a process of the selection has died, "
+    )
     assert_all_have_ended(tmp_path)
 
 
 def test_a_training_loads_no_library_that_it_does_not_need_and_has_its_number_of_threads():
-    """Keras would load those for drawings and for scikit-learn's users; what needs them later finds them."""
+    """Keras would load those for drawings and for scikit-learn's users; what needs them later finds
+    them.
+    """
     done = subprocess.run([sys.executable, "-c", LOADED], cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("[]\nabsent\n3 3\n", "")
 
 
-# ------------------------------------------------------------------------------------------- what the processes answer
+# ------------------------------------------------------------------------ what the processes answer
 
 
 @pytest.fixture
@@ -199,13 +249,16 @@ def pipes():
 
 
 def test_answers_are_in_the_order_of_the_halves(pipes):
-    """Not in that in which they come; what a training tells on the way is shown, and is no answer."""
+    """Whatever order they come in; events of a training are shown, and are no answer."""
     trainers, (first, second) = pipes
     event = Event("INCV 1b", 5, 0)
     second.send(event)
     second.send("second")
-    threading.Timer(.3, first.send, ["first"]).start()
-    assert trainers.train([("1a", 1, 2), ("1b", 3, 4)], True) == ["first", "second"] and trainers.shown == [event]
+    threading.Timer(0.3, first.send, ["first"]).start()
+    assert trainers.train([("1a", 1, 2), ("1b", 3, 4)], True) == [
+        "first",
+        "second",
+    ] and trainers.shown == [event]
     assert (first.recv(), second.recv()) == (("1a", 1, 2, True), ("1b", 3, 4, True))
 
 

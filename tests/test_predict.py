@@ -1,4 +1,5 @@
 """predict.py: what it makes of a folder, an npz and a data set, and of every bad input."""
+
 import json
 import os
 import re
@@ -21,7 +22,9 @@ DIGITS = list("0123456789")
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """The path of a network of digits, which gets most of them right; beside it raw.keras, as it was trained."""
+    """The path of a network of digits, which gets most of them right; beside it raw.keras, as it
+    was trained.
+    """
     data, path = load_dataset("digits", None), tmp_path_factory.mktemp("trained") / "incv_1.keras"
     keras.utils.set_random_seed(0)
     network = create_model("SmallCNN", (8, 8, 1), 10)
@@ -41,7 +44,10 @@ def expected(trained):
 
 @pytest.fixture
 def run(call, unstarted, trained, tmp_path, monkeypatch):
-    """Calls predict.py in an empty folder: run(IMAGES, flags). Returns how it ended, and the CSV or None."""
+    """Calls predict.py in an empty folder: run(IMAGES, flags).
+
+    Returns how it ended, and the CSV or None.
+    """
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
@@ -49,11 +55,14 @@ def run(call, unstarted, trained, tmp_path, monkeypatch):
         ended = call("predict", model, *arguments)
         written = files_in(".")
         assert set(written) <= {"predictions.csv", "data/.cifar10.lock"}
-        return ended, pd.read_csv("predictions.csv", dtype={"label": str}) if "predictions.csv" in written else None
+        return ended, pd.read_csv(
+            "predictions.csv", dtype={"label": str}
+        ) if "predictions.csv" in written else None
+
     return run
 
 
-# ------------------------------------------------------------------------------------------------------ predictions
+# -------------------------------------------------------------------------------------- predictions
 
 
 @pytest.mark.runs
@@ -63,14 +72,19 @@ def test_as_a_person_calls_it(trained, expected, tmp_path):
     assert (ended.code, ended.err) == (0, "")
     data, frame = load_dataset("digits", None), pd.read_csv(tmp_path / "predictions.csv")
     accuracy = (expected.argmax(axis=1) == data.y_test).mean()
-    assert ended.out == f"accuracy {accuracy:.4f}, against the labels of 360 images\nwrote predictions.csv\n"
-    assert accuracy > .8 and list(frame) == ["index", "label", "probability"]
+    assert (
+        ended.out
+        == f"accuracy {accuracy:.4f}, against the labels of 360 images\nwrote predictions.csv\n"
+    )
+    assert accuracy > 0.8 and list(frame) == ["index", "label", "probability"]
     assert (frame["index"] == range(360)).all() and (frame.label == expected.argmax(axis=1)).all()
     np.testing.assert_allclose(frame.probability, expected.max(axis=1), atol=1e-5)
 
 
 def pictures(folder, n=20):
-    """The first n of the digits to test on as files, in folders of their classes; their labels and paths."""
+    """The first n of the digits to test on as files, in folders of their classes; their labels and
+    paths.
+    """
     data, files = load_dataset("digits", None), []
     for k, (image, label) in enumerate(zip(data.x_test[:n], data.y_test)):
         files.append(f"{label}/{k:02}.png")
@@ -88,16 +102,21 @@ def test_a_folder(run, expected, tmp_path):
     found = frame.set_index("file").loc[files]
     assert found.label.astype(int).tolist() == expected.argmax(axis=1).tolist()
     np.testing.assert_allclose(found.probability, expected.max(axis=1), atol=1e-5)
-    assert f"accuracy {(expected.argmax(axis=1) == y).mean():.4f}, against the labels of 20 images" in ended.out
+    assert (
+        f"accuracy {(expected.argmax(axis=1) == y).mean():.4f}, against the labels of 20 images"
+        in ended.out
+    )
     assert ended.out.endswith("wrote predictions.csv\n")
 
 
 def test_what_in_a_folder_is_read(run, tmp_path):
-    """Images at its top and far beneath, of any kind and size; no dot files; a label where a folder is called so."""
+    """Images at its top and far beneath, of any kind and size; no dot files; a label where a folder
+    is called so.
+    """
     folder = tmp_path / "shots"
     _, (first,) = pictures(folder, 1)
     (folder / "new/deep").mkdir(parents=True)
-    Image.new("RGB", (30, 20), "red").save(folder / "new/deep/red, \"big\".jpg")
+    Image.new("RGB", (30, 20), "red").save(folder / 'new/deep/red, "big".jpg')
     Image.new("RGBA", (8, 8)).save(folder / "top.PNG")
     for hidden in ("._top.png", ".cache/a.png", "new/.b.png", "notes.txt"):
         (folder / hidden).parent.mkdir(exist_ok=True)
@@ -105,7 +124,7 @@ def test_what_in_a_folder_is_read(run, tmp_path):
     (folder / "new/loop").symlink_to(folder)
     ended, frame = run(folder)
     assert (ended.code, ended.err) == (0, "")
-    assert set(frame.file) == {"top.PNG", first, "new/deep/red, \"big\".jpg"}
+    assert set(frame.file) == {"top.PNG", first, 'new/deep/red, "big".jpg'}
     assert "against the labels of 1 images" in ended.out
 
 
@@ -118,19 +137,39 @@ def test_files_that_cannot_be_read_are_named_and_left_out(run, tmp_path):
     ended, frame = run(folder)
     assert ended.code == 0 and set(frame.file) == {files[k] for k in (0, 1, 3, 5)}
     lines = ended.err.splitlines()
-    assert len(lines) == 3 and all(line.startswith("predict.py: '") and "cannot be read: " in line for line in lines)
-    assert all(any(repr(name) in line for line in lines) for name in (files[2], files[4], "gone.png"))
+    assert len(lines) == 3 and all(
+        line.startswith("predict.py: '") and "cannot be read: " in line for line in lines
+    )
+    assert all(
+        any(repr(name) in line for line in lines) for name in (files[2], files[4], "gone.png")
+    )
     assert "of 4 images" in ended.out
 
 
-@pytest.mark.parametrize("images, labels", [("x", "y"), ("x", "y_true"), ("x_test", "y_test"), ("images", "labels"),
-                                            ("test_images", "test_labels"), ("x", None)])
+@pytest.mark.parametrize(
+    "images, labels",
+    [
+        ("x", "y"),
+        ("x", "y_true"),
+        ("x_test", "y_test"),
+        ("images", "labels"),
+        ("test_images", "test_labels"),
+        ("x", None),
+    ],
+)
 def test_an_npz(images, labels, run, expected, tmp_path):
     data = load_dataset("digits", None)
-    arrays = {images: data.x_test[..., 0] if images == "x" else data.x_test, "other": np.zeros(3), "y": data.y_test * 0}
+    arrays = {
+        images: data.x_test[..., 0] if images == "x" else data.x_test,
+        "other": np.zeros(3),
+        "y": data.y_test * 0,
+    }
     arrays.update({"y_true": data.y_test * 0} if images != "x" else {})
     arrays.update({labels: data.y_test} if labels else {})
-    np.savez(tmp_path / "digits.npz", **{name: array for name, array in arrays.items() if labels or name != "y"})
+    np.savez(
+        tmp_path / "digits.npz",
+        **{name: array for name, array in arrays.items() if labels or name != "y"},
+    )
     ended, frame = run(tmp_path / "digits.npz")
     best = expected.argmax(axis=1)
     assert (ended.code, ended.err) == (0, "") and frame.label.astype(int).tolist() == best.tolist()
@@ -155,7 +194,9 @@ def test_the_labels_of_other_classes_are_not_known(run, tmp_path):
     """No accuracy is shown, rather than a wrong one."""
     (tmp_path / "names.json").write_text(json.dumps(list("abcdefghij")))
     ended, _ = run("digits", "--classes", tmp_path / "names.json")
-    assert re.fullmatch("the labels of 360 images are no classes of the network, such as .*\nwrote .*\n", ended.out)
+    assert re.fullmatch(
+        "the labels of 360 images are no classes of the network, such as .*\nwrote .*\n", ended.out
+    )
 
 
 def test_unknown_labels_of_an_npz_are_counted_and_predicted(run, tmp_path):
@@ -187,7 +228,9 @@ def test_a_csv_of_files_and_labels_is_predicted(run, expected, tmp_path):
 
 
 @pytest.mark.parametrize("images", ["empty", "floats.npz", "first.npz", "none.csv"])
-def test_bad_images_are_refused_before_tensorflow_starts(images, call, trained, tmp_path, monkeypatch):
+def test_bad_images_are_refused_before_tensorflow_starts(
+    images, call, trained, tmp_path, monkeypatch
+):
     monkeypatch.setattr("noisylabels.training.device.start_tensorflow", None)
     (tmp_path / "empty").mkdir()
     np.savez(tmp_path / "floats.npz", x=np.zeros((2, 8, 8)))
@@ -213,7 +256,9 @@ def test_images_of_another_kind_are_made_to_fit():
     for shape in ((3, 4, 1), (12, 20, 3)):
         small = fit_images(halves, shape)
         assert small.shape == (1, *shape) and small.dtype == np.uint8
-        assert (small[:, :, :shape[1] // 2 - 1] == 0).all() and (small[:, :, shape[1] // 2 + 1:] == 255).all()
+        assert (small[:, :, : shape[1] // 2 - 1] == 0).all() and (
+            small[:, :, shape[1] // 2 + 1 :] == 255
+        ).all()
 
 
 @pytest.fixture
@@ -229,15 +274,21 @@ def test_a_network_of_images_that_are_not_square(oblong, run, tmp_path):
     assert (ended.code, ended.err) == (0, "") and list(frame.file) == ["a.png"]
 
 
-# --------------------------------------------------------------------------------------------------------- bad input
+# ---------------------------------------------------------------------------------------- bad input
 
 
-MODELS = {                                  # what is in the file, and what the line must say
+MODELS = {  # what is in the file, and what the line must say
     "missing": (None, "MODEL: .*model.keras is missing, or no network of Keras: give a .keras"),
-    "text": (b"a network", "MODEL: .*model.keras is missing, or no network of Keras: give a .keras"),
+    "text": (
+        b"a network",
+        "MODEL: .*model.keras is missing, or no network of Keras: give a .keras",
+    ),
     "another zip": (b"zip", r"model.keras is damaged or not a Keras model \(\w+\): give a .keras"),
     "cut": (b"cut", r"model.keras is (damaged|missing), or no network of Keras"),
-    "as it is trained": (b"raw", "model.keras is not a model from images to probabilities: .*; save it again with"),
+    "as it is trained": (
+        b"raw",
+        "model.keras is not a model from images to probabilities: .*; save it again with",
+    ),
 }
 
 
@@ -264,16 +315,24 @@ def test_a_network_that_would_run_code_is_not_loaded(run, tmp_path):
     inputs = keras.Input((8, 8, 1))
     keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs)).save(tmp_path / "a.keras")
     (tmp_path / "classes.json").write_text(json.dumps(DIGITS))
-    assert_is_one_line(run("digits", model=tmp_path / "a.keras")[0], "a.keras is damaged or not a Keras model")
+    assert_is_one_line(
+        run("digits", model=tmp_path / "a.keras")[0], "a.keras is damaged or not a Keras model"
+    )
 
 
-@pytest.mark.parametrize("content, pattern", [
-    (None, "--classes: .*names.json is missing: give a JSON list"),
-    ("[", "--classes: .*names.json is no JSON list of names: give one .*JSONDecodeError"),
-    ("{}", "--classes: .*names.json is no JSON list of names"),
-    ("[1, 2]", "--classes: .*names.json is no JSON list of names"),
-    ('["a", "b"]', r"--classes: there are 2 names, but .*incv_1.keras knows 10 classes: give its own"),
-])
+@pytest.mark.parametrize(
+    "content, pattern",
+    [
+        (None, "--classes: .*names.json is missing: give a JSON list"),
+        ("[", "--classes: .*names.json is no JSON list of names: give one .*JSONDecodeError"),
+        ("{}", "--classes: .*names.json is no JSON list of names"),
+        ("[1, 2]", "--classes: .*names.json is no JSON list of names"),
+        (
+            '["a", "b"]',
+            r"--classes: there are 2 names, but .*incv_1.keras knows 10 classes: give its own",
+        ),
+    ],
+)
 def test_bad_classes(content, pattern, run, tmp_path):
     if content:
         (tmp_path / "names.json").write_text(content)
@@ -284,19 +343,28 @@ def test_bad_classes(content, pattern, run, tmp_path):
 
 def test_a_network_without_its_classes(run, trained, tmp_path):
     (tmp_path / "a.keras").write_bytes(trained.read_bytes())
-    assert_is_one_line(run("digits", model=tmp_path / "a.keras")[0], "--classes: .*/classes.json is missing: give a ")
+    assert_is_one_line(
+        run("digits", model=tmp_path / "a.keras")[0],
+        "--classes: .*/classes.json is missing: give a ",
+    )
 
 
 X = np.zeros((4, 8, 8, 1), np.uint8)
 ARRAYS = {
     "none": ({"z": X}, r"holds the arrays z: give one of x_test, test_images, x, images"),
     "floats": ({"x": X / 255}, r"x is float64 of shape \(4, 8, 8, 1\): give uint8, 0 to 255"),
-    "flat": ({"x": X.reshape(4, 64)}, r"x is uint8 of shape \(4, 64\): give uint8, 0 to 255, of shape"),
+    "flat": (
+        {"x": X.reshape(4, 64)},
+        r"x is uint8 of shape \(4, 64\): give uint8, 0 to 255, of shape",
+    ),
     "two channels": ({"x": np.repeat(X, 2, axis=3)}, r"x is uint8 of shape \(4, 8, 8, 2\): give"),
     "no image": ({"x": X[:0]}, r"x is uint8 of shape \(0, 8, 8, 1\): give"),
     "objects": ({"x": np.array([None, {}], object)}, r"x is object of shape \(2,\): give uint8"),
     "too few labels": ({"x": X, "y": np.arange(3)}, "y must hold .* one for each of 4 images"),
-    "channels first": ({"x": np.zeros((4, 3, 8, 8), np.uint8)}, r"channels come last: array.transpose\(0, 2, 3, 1\)"),
+    "channels first": (
+        {"x": np.zeros((4, 3, 8, 8), np.uint8)},
+        r"channels come last: array.transpose\(0, 2, 3, 1\)",
+    ),
 }
 
 
@@ -319,20 +387,29 @@ def test_images_that_are_not_there(run, tmp_path):
     (tmp_path / "empty/notes.txt").write_text("")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad/a.png").write_text("no image")
-    for images, pattern in ((tmp_path / "nothing", "IMAGES: .*nothing is no image file, folder, .npz, .csv"),
-                            (tmp_path / "empty/notes.txt", "IMAGES: .*notes.txt is no image file, folder, .npz"),
-                            (tmp_path / "empty", "IMAGES: .*empty holds no images: give a folder with some of .*png"),
-                            ("mnist", "IMAGES: mnist is no .* or one of digits, cifar10, cifar100"),
-                            ("cifar10", "cannot download cifar10")):
+    for images, pattern in (
+        (tmp_path / "nothing", "IMAGES: .*nothing is no image file, folder, .npz, .csv"),
+        (tmp_path / "empty/notes.txt", "IMAGES: .*notes.txt is no image file, folder, .npz"),
+        (tmp_path / "empty", "IMAGES: .*empty holds no images: give a folder with some of .*png"),
+        ("mnist", "IMAGES: mnist is no .* or one of digits, cifar10, cifar100"),
+        ("cifar10", "cannot download cifar10"),
+    ):
         ended, frame = run(images)
         assert_is_one_line(ended, pattern)
         assert frame is None
     ended, frame = run(tmp_path / "bad")
-    assert ended.code == 2 and frame is None and ended.err.splitlines()[1].endswith("can be read: give others")
+    assert (
+        ended.code == 2
+        and frame is None
+        and ended.err.splitlines()[1].endswith("can be read: give others")
+    )
 
 
 def test_an_output_that_cannot_be(run, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for output in (tmp_path, tmp_path / "pipe", tmp_path / "nowhere" / "a.csv"):
-        assert_is_one_line(run("digits", "--output", output)[0], "--output: .* is no file, or in no folder that exists")
+        assert_is_one_line(
+            run("digits", "--output", output)[0],
+            "--output: .* is no file, or in no folder that exists",
+        )
     assert (tmp_path / "pipe").is_fifo()

@@ -1,4 +1,5 @@
 """What is read of the files of runs, and from which value on it is not believed any more."""
+
 import json
 from types import SimpleNamespace
 
@@ -7,13 +8,23 @@ import pandas as pd
 import pytest
 from helpers import write_training
 
-from noisylabels.report import issues, read
+from noisylabels.report import issues, read, read_issues
 
-HEADER = "index,file,given_label,predicted_label,label_score,is_label_issue,status,selected_iteration,y_true"
+HEADER = (
+    "index,file,given_label,predicted_label,label_score,is_label_issue,status,"
+    "selected_iteration,y_true"
+)
 
 
-@pytest.mark.parametrize("value, believed", [("1e15", True), ("-1e15", True), ("1000000000000000.5", False),
-                                             ("-1000000000000000.5", False)])
+@pytest.mark.parametrize(
+    "value, believed",
+    [
+        ("1e15", True),
+        ("-1e15", True),
+        ("1000000000000000.5", False),
+        ("-1000000000000000.5", False),
+    ],
+)
 def test_a_number_beyond_all_reason_is_left_out(value, believed, tmp_path, capsys):
     path = tmp_path / "a.csv"
     path.write_text(f"epoch,x\n1,{value}\n")
@@ -22,22 +33,41 @@ def test_a_number_beyond_all_reason_is_left_out(value, believed, tmp_path, capsy
     assert ("a number beyond all reason" in capsys.readouterr().err) != believed
 
 
-@pytest.mark.parametrize("text, columns, found", [
-    ("epoch,x\n1,2\n,3\n", ["x"], {1: 2}), ("epoch,y\n1,2\n", [("x", "y")], {1: 2}), ("epoch,x\n", ["x"], None),
-    ("epoch,x\n,3\n", ["x"], None), ("epoch,x\n1,\n", ["x"], {1: None}), ("epoch,x\n1,a\n", [("x", "y")], None)])
+@pytest.mark.parametrize(
+    "text, columns, found",
+    [
+        ("epoch,x\n1,2\n,3\n", ["x"], {1: 2}),
+        ("epoch,y\n1,2\n", [("x", "y")], {1: 2}),
+        ("epoch,x\n", ["x"], None),
+        ("epoch,x\n,3\n", ["x"], None),
+        ("epoch,x\n1,\n", ["x"], {1: None}),
+        ("epoch,x\n1,a\n", [("x", "y")], None),
+    ],
+)
 def test_a_frame_has_a_row_for_each_index(text, columns, found, tmp_path):
     (tmp_path / "a.csv").write_text(text)
     frame = read.read_csv(tmp_path / "a.csv", "epoch", columns)
     if found is None:
         assert frame is None
     else:
-        assert frame.iloc[:, 0].astype(object).where(frame.iloc[:, 0].notna(), None).to_dict() == found
+        assert (
+            frame.iloc[:, 0].astype(object).where(frame.iloc[:, 0].notna(), None).to_dict() == found
+        )
 
 
-@pytest.mark.parametrize("rows, believed", [
-    ([[.9, .1], [.2, .8]], True), ([[1.0005, 0], [0, 1]], True), ([[np.nan, np.nan], [0, 1]], True),
-    ([[1]], False), ([[.5, .5]], False), ([[1.5, 0], [0, 1]], False), ([[-.1, .5], [0, 1]], False),
-    ([[0, 0], [0, 0]], False)])
+@pytest.mark.parametrize(
+    "rows, believed",
+    [
+        ([[0.9, 0.1], [0.2, 0.8]], True),
+        ([[1.0005, 0], [0, 1]], True),
+        ([[np.nan, np.nan], [0, 1]], True),
+        ([[1]], False),
+        ([[0.5, 0.5]], False),
+        ([[1.5, 0], [0, 1]], False),
+        ([[-0.1, 0.5], [0, 1]], False),
+        ([[0, 0], [0, 0]], False),
+    ],
+)
 def test_a_matrix_is_square_and_of_shares(rows, believed, tmp_path):
     pd.DataFrame(rows).to_csv(tmp_path / "a.csv")
     found = read.read_matrix(tmp_path / "a.csv")
@@ -51,60 +81,102 @@ def test_a_result_is_the_mean_of_its_networks_and_without_it_left_out(tmp_path, 
     run = SimpleNamespace(folder=tmp_path)
     networks = "network,last,last10,best,recipe\n1,.5,.6,.7,a\n2,.7,.8,1,a\n"
     (tmp_path / "elr_result.csv").write_text(networks)
-    assert read.read_result(run, "elr") is None and "left out, no row mean" in capsys.readouterr().err
+    assert (
+        read.read_result(run, "elr") is None and "left out, no row mean" in capsys.readouterr().err
+    )
     (tmp_path / "incv_result.csv").write_text(networks + "mean,.6,.7,.85,a\n")
     result = read.read_result(run, "incv")
-    assert result[["final", "last", "last10", "best"]].tolist() == pytest.approx([.6, .6, .7, .85])
-    assert result[["validated", "steps"]].isna().all() and result.recipe == "a" and read.read_result(run, "d2l") is None
+    assert result[["final", "last", "last10", "best"]].tolist() == pytest.approx(
+        [0.6, 0.6, 0.7, 0.85]
+    )
+    assert (
+        result[["validated", "steps"]].isna().all()
+        and result.recipe == "a"
+        and read.read_result(run, "d2l") is None
+    )
 
 
 def test_the_accuracy_is_the_mean_of_the_networks_in_the_epochs_that_have_one(tmp_path):
-    write_training(tmp_path, "incv", [.5, np.nan, .7], [.7, np.nan, 1])
+    write_training(tmp_path, "incv", [0.5, np.nan, 0.7], [0.7, np.nan, 1])
     found = read.read_accuracy(SimpleNamespace(folder=tmp_path), "incv")
-    assert found.to_dict() == pytest.approx({1: .6, 3: .85})
+    assert found.to_dict() == pytest.approx({1: 0.6, 3: 0.85})
     write_training(tmp_path, "d2l", [np.nan, np.nan])
     assert read.read_accuracy(SimpleNamespace(folder=tmp_path), "d2l") is None
 
 
-# --------------------------------------------------------------------------------------------------------------- issues
+# ------------------------------------------------------------------------------------------- issues
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Writes label issues of two classes, rows of (index, given, predicted, score, whether it is one); the folder."""
+    """Writes label issues of two classes, rows of (index, given, predicted, score, whether it is
+    one); the folder.
+    """
+
     def folder(*rows):
-        lines = [f"{k},{k} b#.png,{given},{predicted},{score},{issue},{'removed' if issue else 'selected'},1,"
-                 for k, given, predicted, score, issue in rows]
+        lines = [
+            f"{k},{k} "
+            f"b#.png,{given},{predicted},{score},{issue},{'removed' if issue else 'selected'},1,"
+            for k, given, predicted, score, issue in rows
+        ]
         (tmp_path / "label_issues.csv").write_text("\n".join([HEADER, *lines]) + "\n")
         (tmp_path / "classes.json").write_text('["cat", "dog"]')
         return tmp_path
+
     return folder
 
 
-@pytest.mark.parametrize("score, believed", [(0, True), (1, True), (1.0005, True), (1.5, False), (-.5, False)])
+@pytest.mark.parametrize(
+    "score, believed", [(0, True), (1, True), (1.0005, True), (1.5, False), (-0.5, False)]
+)
 def test_a_label_score_is_a_probability(score, believed, folder):
-    found = read.read_issues(folder((0, "cat", "dog", score, False)))
+    found = read_issues.read_issues(folder((0, "cat", "dog", score, False)))
     assert found.frame.label_score.tolist() == [score] if believed else found is None
 
 
 def test_a_file_without_issues_is_left_out(folder, capsys):
-    assert read.read_issues(folder()) is None
-    assert capsys.readouterr().err.endswith("label_issues.csv: left out, not one row for each of 1 indices\n")
+    assert read_issues.read_issues(folder()) is None
+    assert capsys.readouterr().err.endswith(
+        "label_issues.csv: left out, not one row for each of 1 indices\n"
+    )
 
 
 def test_a_task_of_label_studio_to_the_last_digit(folder):
-    found = read.read_issues(folder((1, "cat", "dog", .1234564, True), (0, "dog", "dog", .5, False)))
-    assert json.loads(issues.tasks(found.frame)) == [{
-        "data": {"image": "/data/local-files/?d=1%20b%23.png", "index": 1, "given_label": "cat"},
-        "predictions": [{"model_version": "INCV", "score": .876544, "result": [
-            {"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": ["dog"]}}]}]}]
+    found = read_issues.read_issues(
+        folder((1, "cat", "dog", 0.1234564, True), (0, "dog", "dog", 0.5, False))
+    )
+    assert json.loads(issues.tasks(found.frame)) == [
+        {
+            "data": {
+                "image": "/data/local-files/?d=1%20b%23.png",
+                "index": 1,
+                "given_label": "cat",
+            },
+            "predictions": [
+                {
+                    "model_version": "INCV",
+                    "score": 0.876544,
+                    "result": [
+                        {
+                            "from_name": "label",
+                            "to_name": "image",
+                            "type": "choices",
+                            "value": {"choices": ["dog"]},
+                        }
+                    ],
+                }
+            ],
+        }
+    ]
 
 
 def test_the_pictures_are_of_the_worst_and_the_map_of_all(folder, monkeypatch):
     """Of sixty issues the first 48, worst first."""
     drawn = {}
     for name in ("pictures", "matrix", "histogram"):
-        monkeypatch.setattr(issues.issue_figures, name, lambda *given, name=name: drawn.update({name: given}))
+        monkeypatch.setattr(
+            issues.issue_figures, name, lambda *given, name=name: drawn.update({name: given})
+        )
     monkeypatch.setattr(issues, "save", lambda figure, path: path)
     rows = [(59 - k, "cat", "dog" if k < 55 else "cat", k / 100, k < 55) for k in range(60)]
     images = np.arange(60, dtype=np.uint8).reshape(60, 1, 1, 1)

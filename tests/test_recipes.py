@@ -1,4 +1,5 @@
 """What the recipes set, all of it; and that a network is built and fed as they say."""
+
 import keras
 import numpy as np
 import pytest
@@ -14,30 +15,53 @@ from noisylabels.training import augmentation
 from noisylabels.training.trainer import Trainer, build
 from utils import load_dataset
 
-PAPER = {"optimizer": "adam", "learning_rate": 1e-3, "weight_decay": 0, "batch_size": 128,
-         "augmentation": "shift_flip", "precision": "float32", "mirror": False, "validation_split": 0,
-         "evaluate_every": 1}
+PAPER = {
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "weight_decay": 0,
+    "batch_size": 128,
+    "augmentation": "shift_flip",
+    "precision": "float32",
+    "mirror": False,
+    "validation_split": 0,
+    "evaluate_every": 1,
+}
 DIGITS = PAPER | {"augmentation": "none", "batch_size": 32, "architecture": "SmallCNN"}
-FAST = PAPER | {"architecture": "FastCNN", "optimizer": "nesterov", "learning_rate": pytest.approx(.0652173913),
-                "weight_decay": .01, "augmentation": "translate_flip", "precision": "mixed", "mirror": True}
-ALL = {("paper", "INCV"): PAPER | {"architecture": "ResNet32", "epochs": 50},
-       ("paper", "main"): PAPER | {"architecture": "ResNet32", "epochs": 200},
-       ("paper", "verify"): PAPER | {"architecture": "ResNet110", "epochs": 200},
-       ("fast", "INCV"): FAST | {"epochs": 14, "weight_decay": .03},
-       ("fast", "main"): FAST | {"architecture": "FastCNN48", "epochs": 30, "evaluate_every": 4},
-       ("fast", "verify"): FAST | {"epochs": 30, "augmentation": "flip", "weight_decay": 0, "mirror": False},
-       ("digits", "INCV"): DIGITS | {"epochs": 25, "learning_rate": 3e-3},
-       ("digits", "main"): DIGITS | {"epochs": 40},
-       ("digits", "verify"): DIGITS | {"epochs": 100, "architecture": "MLP", "batch_size": 128}}
+FAST = PAPER | {
+    "architecture": "FastCNN",
+    "optimizer": "nesterov",
+    "learning_rate": pytest.approx(0.0652173913),
+    "weight_decay": 0.01,
+    "augmentation": "translate_flip",
+    "precision": "mixed",
+    "mirror": True,
+}
+ALL = {
+    ("paper", "INCV"): PAPER | {"architecture": "ResNet32", "epochs": 50},
+    ("paper", "main"): PAPER | {"architecture": "ResNet32", "epochs": 200},
+    ("paper", "verify"): PAPER | {"architecture": "ResNet110", "epochs": 200},
+    ("fast", "INCV"): FAST | {"epochs": 14, "weight_decay": 0.03},
+    ("fast", "main"): FAST | {"architecture": "FastCNN48", "epochs": 30, "evaluate_every": 4},
+    ("fast", "verify"): FAST
+    | {"epochs": 30, "augmentation": "flip", "weight_decay": 0, "mirror": False},
+    ("digits", "INCV"): DIGITS | {"epochs": 25, "learning_rate": 3e-3},
+    ("digits", "main"): DIGITS | {"epochs": 40},
+    ("digits", "verify"): DIGITS | {"epochs": 100, "architecture": "MLP", "batch_size": 128},
+}
 SCHEDULES = {"INCV": ADAM_INCV, "main": ADAM_MAIN, "verify": ADAM_VERIFY}
 
 
 def test_every_value_of_every_recipe():
-    assert {(recipe, task): settings.values for recipe, tasks in RECIPES.items()
-            for task, settings in tasks.items()} == ALL
+    assert {
+        (recipe, task): settings.values
+        for recipe, tasks in RECIPES.items()
+        for task, settings in tasks.items()
+    } == ALL
     for recipe, tasks in RECIPES.items():
         for task, settings in tasks.items():
-            assert settings.lr_schedule == (Triangular(.2, .23, 0) if recipe == "fast" else SCHEDULES[task])
+            assert settings.lr_schedule == (
+                Triangular(0.2, 0.23, 0) if recipe == "fast" else SCHEDULES[task]
+            )
 
 
 def test_where_a_mirror_image_may_be_of_another_class_none_is_made():
@@ -47,41 +71,69 @@ def test_where_a_mirror_image_may_be_of_another_class_none_is_made():
     assert not load_dataset("digits", "data").may_be_mirrored
 
 
-@pytest.mark.parametrize("augmentation, mirror", [
-    ("flip", True), ("shift_flip", True), ("translate", False), ("none", False)])
+@pytest.mark.parametrize(
+    "augmentation, mirror",
+    [("flip", True), ("shift_flip", True), ("translate", False), ("none", False)],
+)
 def test_what_is_not_trained_on_mirror_images_does_not_predict_with_them(augmentation, mirror):
     assert resolve("fast", "INCV", augmentation=augmentation).flip_tta == mirror
 
 
-@pytest.mark.parametrize("recipe, samples, batch, rate", [
-    ("digits", 256, 32, 1), ("digits", 255, 16, 1), ("fast", 1024, 128, 1), ("fast", 1023, 64, 1 / 2),
-    ("fast", 9, 2, 1 / 64)])
+@pytest.mark.parametrize(
+    "recipe, samples, batch, rate",
+    [
+        ("digits", 256, 32, 1),
+        ("digits", 255, 16, 1),
+        ("fast", 1024, 128, 1),
+        ("fast", 1023, 64, 1 / 2),
+        ("fast", 9, 2, 1 / 64),
+    ],
+)
 def test_an_epoch_has_eight_steps_unless_batches_were_of_one(recipe, samples, batch, rate):
     """Smaller batches have a smaller rate, where it is not Adam's."""
     usual, few = resolve(recipe, "main"), resolve(recipe, "main", n_samples=samples)
-    assert few.batch_size == batch and few.learning_rate == pytest.approx(usual.learning_rate * rate)
-    adam, nesterov = (resolve(recipe, "main", n_samples=samples, optimizer=name) for name in ("adam", "nesterov"))
+    assert few.batch_size == batch and few.learning_rate == pytest.approx(
+        usual.learning_rate * rate
+    )
+    adam, nesterov = (
+        resolve(recipe, "main", n_samples=samples, optimizer=name) for name in ("adam", "nesterov")
+    )
     assert adam.learning_rate == 1e-3
-    assert nesterov.learning_rate == pytest.approx(.0652173913 * batch / usual.batch_size)
+    assert nesterov.learning_rate == pytest.approx(0.0652173913 * batch / usual.batch_size)
 
 
 def test_another_optimizer_than_the_recipe_s_has_its_own_rate():
     assert resolve("fast", "INCV", optimizer="adam").learning_rate == 1e-3
-    assert resolve("paper", "INCV", optimizer="nesterov").learning_rate == pytest.approx(.0652173913)
-    assert resolve("digits", "INCV", optimizer="adam").learning_rate == 3e-3        # the recipe's own
-    assert resolve("fast", "INCV", optimizer="adam", learning_rate=.01).learning_rate == .01
+    assert resolve("paper", "INCV", optimizer="nesterov").learning_rate == pytest.approx(
+        0.0652173913
+    )
+    assert resolve("digits", "INCV", optimizer="adam").learning_rate == 3e-3  # the recipe's own
+    assert resolve("fast", "INCV", optimizer="adam", learning_rate=0.01).learning_rate == 0.01
 
 
-@pytest.mark.parametrize("recipe, changes, expected", [
-    ("digits", {}, "SmallCNN, 25 epochs, batch 32, adam, learning rate 0.003, augmentation none, float32 precision"),
-    ("fast", {"validation_split": .1, "evaluate_every": 2},
-     "FastCNN, 14 epochs (evaluated every 2), batch 128, nesterov, learning rate 0.0652, weight decay 0.03, "
-     "augmentation translate_flip, mixed precision, horizontal flip at test time, 0.1 held out")])
+@pytest.mark.parametrize(
+    "recipe, changes, expected",
+    [
+        (
+            "digits",
+            {},
+            "SmallCNN, 25 epochs, batch 32, adam, learning rate 0.003, augmentation none, float32 "
+            "precision",
+        ),
+        (
+            "fast",
+            {"validation_split": 0.1, "evaluate_every": 2},
+            "FastCNN, 14 epochs (evaluated every 2), batch 128, nesterov, learning rate 0.0652, "
+            "weight decay 0.03, augmentation translate_flip, mixed precision, horizontal flip at "
+            "test time, 0.1 held out",
+        ),
+    ],
+)
 def test_settings_in_words(recipe, changes, expected):
     assert str(resolve(recipe, "INCV", **changes)) == expected
 
 
-# -------------------------------------------------------------------------------------------------------------- build
+# -------------------------------------------------------------------------------------------- build
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +144,9 @@ def images():
 @pytest.mark.parametrize("task, mirror", [("INCV", True), ("verify", False)])
 def test_a_network_predicts_with_the_mirror_image_where_the_recipe_says_so(task, mirror, images):
     inputs = MethodInputs(images, np.zeros(40, int), 3, 8, 1)
-    assert build(method_class("standard"), inputs, RECIPES["fast"][task], 0, "main").flip_tta == mirror
+    assert (
+        build(method_class("standard"), inputs, RECIPES["fast"][task], 0, "main").flip_tta == mirror
+    )
 
 
 def test_whitening_knows_the_images(images):
@@ -106,15 +160,31 @@ def test_whitening_knows_the_images(images):
         np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
-@pytest.mark.parametrize("recipe, norm", [
-    ("paper", (.99, 1e-3, True, 1)), ("fast", (.6, 1e-5, False, 64)), ("digits", (.9, 1e-3, True, 1))])
+@pytest.mark.parametrize(
+    "recipe, norm",
+    [
+        ("paper", (0.99, 1e-3, True, 1)),
+        ("fast", (0.6, 1e-5, False, 64)),
+        ("digits", (0.9, 1e-3, True, 1)),
+    ],
+)
 def test_batch_normalisation_and_epsilon_of_adam(recipe, norm, images):
     inputs = MethodInputs(images, np.zeros(40, int), 3, 8, 1)
     method = build(method_class("standard"), inputs, RECIPES[recipe]["INCV"], 0, "a")
-    norms = [layer for layer in method.networks[0].layers if isinstance(layer, keras.layers.BatchNormalization)]
-    assert {(layer.momentum, layer.epsilon, layer.scale, layer.shift_rate) for layer in norms} == {norm}
+    norms = [
+        layer
+        for layer in method.networks[0].layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    assert {(layer.momentum, layer.epsilon, layer.scale, layer.shift_rate) for layer in norms} == {
+        norm
+    }
     (optimizer,) = method.optimizers
-    assert (optimizer.momentum, optimizer.nesterov) == (.85, True) if recipe == "fast" else optimizer.epsilon == 1e-8
+    assert (
+        (optimizer.momentum, optimizer.nesterov) == (0.85, True)
+        if recipe == "fast"
+        else optimizer.epsilon == 1e-8
+    )
 
 
 def test_the_fast_network_s_logits_are_a_ninth_of_its_last_layer_s(images):
@@ -124,11 +194,18 @@ def test_the_fast_network_s_logits_are_a_ninth_of_its_last_layer_s(images):
     np.testing.assert_allclose(network(images / 255), before(images / 255) / 9, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name, expected", [
-    ("ResNet32", [(32, 16), (16, 32), (8, 64)]), ("ResNet110", [(32, 64), (16, 128), (8, 256)]),
-    ("ResNet164", [(32, 64), (16, 128), (8, 256)]), ("WRN-28-10", [(32, 160), (16, 320), (8, 640)]),
-    ("CNN9", [(32, 128), (16, 256), (8, 128)]), ("FastCNN", [(15, 32), (7, 128), (3, 128)]),
-    ("SmallCNN", [(32, 32), (16, 64)])])
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("ResNet32", [(32, 16), (16, 32), (8, 64)]),
+        ("ResNet110", [(32, 64), (16, 128), (8, 256)]),
+        ("ResNet164", [(32, 64), (16, 128), (8, 256)]),
+        ("WRN-28-10", [(32, 160), (16, 320), (8, 640)]),
+        ("CNN9", [(32, 128), (16, 256), (8, 128)]),
+        ("FastCNN", [(15, 32), (7, 128), (3, 128)]),
+        ("SmallCNN", [(32, 32), (16, 64)]),
+    ],
+)
 def test_the_size_of_the_image_halves_from_stage_to_stage(name, expected):
     """Of 32x32 images: side and channels at the end of each stage."""
     stages = {}
@@ -139,67 +216,103 @@ def test_the_size_of_the_image_halves_from_stage_to_stage(name, expected):
     assert [stages[side] for side, _ in expected] == expected
 
 
-# ------------------------------------------------------------------------------------------------------- augmentation
+# ------------------------------------------------------------------------------------- augmentation
 
-MAP = np.stack(np.meshgrid(np.arange(32), np.arange(32), indexing="ij"), -1).astype(np.float32)     # each pixel's place
+MAP = np.stack(np.meshgrid(np.arange(32), np.arange(32), indexing="ij"), -1).astype(
+    np.float32
+)  # each pixel's place
 
 
 def moved(name, n=4000, seed=(3, 4)):
-    """Rows and columns by which a function of `augmentation` moves the middle of n images, and which it mirrors."""
+    """Rows and columns by which a function of `augmentation` moves the middle of n images, and
+    which it mirrors.
+    """
     images = getattr(augmentation, name)(np.repeat(MAP[None], n, 0), tf.constant(seed)).numpy()
     flipped = images[:, 16, 17, 1] < images[:, 16, 16, 1]
     return images[:, 16, 16, 0] - 16, images[:, 16, 16, 1] - np.where(flipped, 15, 16), flipped
 
 
-@pytest.mark.parametrize("name, shifts", [("flip", [0]), ("translate_flip", [-2, -1, 0, 1, 2]), ("shift_flip", None)])
+@pytest.mark.parametrize(
+    "name, shifts", [("flip", [0]), ("translate_flip", [-2, -1, 0, 1, 2]), ("shift_flip", None)]
+)
 def test_shifts_in_both_directions_and_flips_are_independent_of_each_other(name, shifts):
-    """Means and correlations of 4,000 images within five standard errors, each shift's share likewise."""
+    """Means and correlations of 4,000 images within five standard errors, each shift's share
+    likewise.
+    """
     rows, columns, flipped = moved(name)
-    assert abs(flipped.mean() - .5) < 5 * .5 / 4000 ** .5
+    assert abs(flipped.mean() - 0.5) < 5 * 0.5 / 4000**0.5
     if shifts is None:
         assert 3.9 < max(rows.max(), -rows.min(), columns.max(), -columns.min()) <= 4
     else:
         for found in (rows, columns):
             assert sorted(set(found)) == shifts
-            assert all(abs((found == shift).mean() - 1 / len(shifts)) < 5 * .4 / 4000 ** .5 for shift in shifts)
+            assert all(
+                abs((found == shift).mean() - 1 / len(shifts)) < 5 * 0.4 / 4000**0.5
+                for shift in shifts
+            )
     if name != "flip":
         correlations = np.corrcoef([rows, columns, flipped])[np.triu_indices(3, 1)]
-        assert np.abs(correlations).max() < 5 / 4000 ** .5
+        assert np.abs(correlations).max() < 5 / 4000**0.5
 
 
-@pytest.mark.parametrize("name, rows, columns, flipped", [
-    ("shift_flip", [-3.668, -1.738, -.664, -1.55, 3.969, 3.077], [1.244, 3.392, -1.712, -3.211, 2.082, -3.303],
-     [1, 0, 1, 1, 0, 1]),
-    ("translate_flip", [-2, -1, 0, -1, 2, 2], [1, 2, -1, -2, 1, -2], [1, 0, 1, 1, 0, 1]),
-    ("flip", [0] * 6, [0] * 6, [1, 1, 1, 1, 0, 0])])
+@pytest.mark.parametrize(
+    "name, rows, columns, flipped",
+    [
+        (
+            "shift_flip",
+            [-3.668, -1.738, -0.664, -1.55, 3.969, 3.077],
+            [1.244, 3.392, -1.712, -3.211, 2.082, -3.303],
+            [1, 0, 1, 1, 0, 1],
+        ),
+        ("translate_flip", [-2, -1, 0, -1, 2, 2], [1, 2, -1, -2, 1, -2], [1, 0, 1, 1, 0, 1]),
+        ("flip", [0] * 6, [0] * 6, [1, 1, 1, 1, 0, 0]),
+    ],
+)
 def test_a_seed_augments_alike_in_every_version(name, rows, columns, flipped):
     """Recorded once: a change here would change every published run."""
     np.testing.assert_allclose(moved(name, 6, (7, 8)), [rows, columns, flipped], atol=1e-3)
 
 
 class Flips(Method):
-    """Learns nothing; logs which of the 16 images of its batch came mirrored, as a binary number, and its seed."""
+    """Learns nothing; logs which of the 16 images of its batch came mirrored, as a binary number,
+    and its seed.
+    """
 
     logged = ("loss", "first", "second")
     seen = []
 
     def train_step(self, batch):
         mirrored = tf.cast(batch.x[:, 0, 0, 0] > batch.x[:, 0, -1, 0], tf.float32)
-        code = tf.reduce_sum(mirrored * 2. ** tf.range(16, dtype=tf.float32))
-        tf.py_function(lambda *values: self.seen.append([int(v) for v in values]), [code, *tf.unstack(batch.seed)], [])
+        code = tf.reduce_sum(mirrored * 2.0 ** tf.range(16, dtype=tf.float32))
+        tf.py_function(
+            lambda *values: self.seen.append([int(v) for v in values]),
+            [code, *tf.unstack(batch.seed)],
+            [],
+        )
         return {"loss": code, "first": batch.seed[0], "second": batch.seed[1]}
 
 
 def test_every_step_of_every_epoch_is_augmented_by_a_seed_of_its_own(tmp_path):
     images = np.repeat(np.arange(8, dtype=np.uint8)[None, None, :, None], 640, 0).repeat(8, 1)
-    method = Flips(MethodInputs(images, np.zeros(640, int), 2, 16, 2), [create_model("MLP", (8, 8, 1), 2)],
-                   [keras.optimizers.SGD()])
+    method = Flips(
+        MethodInputs(images, np.zeros(640, int), 2, 16, 2),
+        [create_model("MLP", (8, 8, 1), 2)],
+        [keras.optimizers.SGD()],
+    )
     Flips.seen.clear()
-    with pytest.raises(tf.errors.InvalidArgumentError, match="PyFunc"):     # of Python, which XLA cannot compile
-        Trainer(method, None, "flip", lambda *_: .1, jit_compile=True).fit(1, 0, "b", tmp_path / "b.npz", None)
-    Trainer(method, None, "flip", lambda time, epochs: .1).fit(2, 0, "a", tmp_path / "a.npz", lambda *_: {})
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="PyFunc"
+    ):  # of Python, which XLA cannot compile
+        Trainer(method, None, "flip", lambda *_: 0.1, jit_compile=True).fit(
+            1, 0, "b", tmp_path / "b.npz", None
+        )
+    Trainer(method, None, "flip", lambda time, epochs: 0.1).fit(
+        2, 0, "a", tmp_path / "a.npz", lambda *_: {}
+    )
     assert len(Flips.seen) == 80 and len({tuple(seed) for _, *seed in Flips.seen}) == 80
-    assert 2 ** 30 < max(part for _, *seed in Flips.seen for part in seed) < 2 ** 31
+    assert 2**30 < max(part for _, *seed in Flips.seen for part in seed) < 2**31
     for code, *seed in Flips.seen:
-        batch = augmentation.flip(images[:16].astype(np.float32), tf.constant(seed, tf.int32)).numpy()
-        assert code == sum(2 ** k for k in range(16) if batch[k, 0, 0, 0] > 0)
+        batch = augmentation.flip(
+            images[:16].astype(np.float32), tf.constant(seed, tf.int32)
+        ).numpy()
+        assert code == sum(2**k for k in range(16) if batch[k, 0, 0, 0] > 0)

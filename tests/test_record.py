@@ -1,4 +1,5 @@
 """The record of runs in results/record: whole, small, and drawn from its own CSVs."""
+
 import importlib
 import io
 import json
@@ -25,25 +26,35 @@ def is_figure(path):
 
 @pytest.fixture(scope="module")
 def recorded():
-    """{path relative to RECORD: content} of its files, without those that git ignores, such as networks."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=RECORD,
-                            capture_output=True, text=True)
-    if listed.returncode:                                   # no clone, but what was made of one
+    """{path relative to RECORD: content} of its files, without those that git ignores, such as
+    networks.
+    """
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=RECORD,
+        capture_output=True,
+        text=True,
+    )
+    if listed.returncode:  # no clone, but what was made of one
         return files_in(RECORD)
     return {path: (RECORD / path).read_bytes() for path in listed.stdout.split("\0") if path}
 
 
 @pytest.fixture(scope="module")
 def drawn(recorded, tmp_path_factory):
-    """What report.py makes of a copy of the record without its figures and the tables of all runs."""
+    """Files that report.py makes of a copy of the record without its figures and tables."""
     folder = tmp_path_factory.mktemp("drawn") / "record"
     for path, content in recorded.items():
         if not is_figure(path) and path.count("/") != 1:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(content)
     plain = Figure.savefig
-    with pytest.MonkeyPatch.context() as patch:         # small pictures: nobody looks at them
-        patch.setattr(Figure, "savefig", lambda figure, *given, **named: plain(figure, *given, **named | {"dpi": 20}))
+    with pytest.MonkeyPatch.context() as patch:  # small pictures: nobody looks at them
+        patch.setattr(
+            Figure,
+            "savefig",
+            lambda figure, *given, **named: plain(figure, *given, **named | {"dpi": 20}),
+        )
         report.main(["--results_dir", str(folder)])
     return files_in(folder)
 
@@ -58,9 +69,16 @@ def test_the_record_is_small(recorded):
 
 
 def test_all_of_the_record_is_finished(recorded):
-    records = {path: json.loads(content) for path, content in recorded.items()
-               if path.endswith(".json") and not path.endswith("classes.json")}
-    assert records and [path for path, record in records.items() if not record["sessions"][-1]["seconds"]] == []
+    records = {
+        path: json.loads(content)
+        for path, content in recorded.items()
+        if path.endswith(".json") and not path.endswith("classes.json")
+    }
+    assert (
+        records
+        and [path for path, record in records.items() if not record["sessions"][-1]["seconds"]]
+        == []
+    )
 
 
 def test_report_page_shows_generated_tables(drawn):
@@ -69,7 +87,9 @@ def test_report_page_shows_generated_tables(drawn):
     for name in ("table.md", "INCV.md"):
         lines = drawn[f"cifar10/{name}"].decode().splitlines()
         table = "\n".join(line for line in lines if line.startswith("|"))
-        assert f"\n\n{table}\n\n" in page, f"copy the table of {name} to results/README.md:\n{table}"
+        assert f"\n\n{table}\n\n" in page, (
+            f"copy the table of {name} to results/README.md:\n{table}"
+        )
 
 
 def test_report_page_theory_table_matches_csv(recorded):
@@ -88,7 +108,13 @@ def test_report_page_theory_table_matches_csv(recorded):
 
 def test_report_page_commands_are_accepted():
     commands = re.findall(r"`python (\w+)\.py (.*?)`", PAGE.read_text(encoding="utf-8"))
-    assert {script for script, _ in commands} == {"INCV", "INCV_main", "Verify_Theory", "sweep", "report"}
+    assert {script for script, _ in commands} == {
+        "INCV",
+        "INCV_main",
+        "Verify_Theory",
+        "sweep",
+        "report",
+    }
     for script, flags in commands:
         parser = importlib.import_module(script).arguments()
         others = parser.parse_known_args(shlex.split(flags))[1]

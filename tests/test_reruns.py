@@ -1,4 +1,7 @@
-"""The three scripts where something has been done before, where another process is at work, and on real images."""
+"""The three scripts where something has been done before, where another process is at work, and on
+real images.
+"""
+
 import json
 import os
 import pty
@@ -11,7 +14,20 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers import QUICK, ROOT, SCRIPTS, SELECTION, SMALL, end, files_in, held, record_of, results_in, shell, start
+from helpers import (
+    QUICK,
+    ROOT,
+    SCRIPTS,
+    SELECTION,
+    SMALL,
+    end,
+    files_in,
+    held,
+    record_of,
+    results_in,
+    shell,
+    start,
+)
 
 import INCV_main
 from noisylabels.errors import UserError
@@ -23,7 +39,7 @@ from noisylabels.runs.folders import run_folder
 REAL = ROOT.parent / "shared" / "cifar10" / "unpack.py"
 
 
-# -------------------------------------------------------------------------------------------- what has been done before
+# ------------------------------------------------------------------------ what has been done before
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -38,43 +54,89 @@ def test_a_finished_run_is_recognised(script, finished, call, no_tensorflow):
     assert ended.out.strip() and ended.out.strip() in first.out
 
 
-@pytest.mark.parametrize("script, arguments, differ", [
-    ("INCV", ["--INCV_epochs", 6], r"INCV.json .*: epochs \(found 5, given 6\);"),
-    ("INCV", ["--INCV_iter", 3], r"INCV.json .*: INCV_iter \(found 2, given 3\);"),
-    ("INCV", ["--top_k", 2, "--learning_rate", .01],
-     r"INCV.json .*: learning_rate \(found 0.003, given 0.01\), top_k \(found 1, given 2\);"),
-    ("INCV", ["--assumed_pattern", "asym"], r"INCV.json .*: assumed_pattern \(found sym, given asym\);"),
-    ("INCV_main", ["--epochs", 9], r"incv_training.json .*: epochs \(found 12, given 9\);"),
-    ("INCV_main", ["--validation_split", .1], r"incv_training.json .*: validation_split \(found 0.0, given 0.1\);"),
-    ("INCV_main", ["--architecture", "SmallCNN"], r"INCV.json .*: architecture \(found MLP, given SmallCNN\);"),
-    ("INCV_main", ["--INCV_epochs", 6], r"INCV.json .*: epochs \(found 5, given 6\);"),
-    ("INCV_main", ["--INCV_iter", 4], r"INCV.json .*: INCV_iter \(found 2, given 4\);"),
-    ("INCV_main", ["--assumed_pattern", "asym"], r"INCV.json .*: assumed_pattern \(found sym, given asym\);"),
-    ("Verify_Theory", ["--epochs", 9], r"0.2/Verify_Theory.json .*: epochs \(found 8, given 9\);"),
-    ("Verify_Theory", ["--noise_ratio", .7, .5, "--optimizer", "nesterov"],
-     r"0.5/Verify_Theory.json .*: learning_rate \(found 0.001, given 0.065.*\), optimizer \(found adam, given nest"),
-])
+@pytest.mark.parametrize(
+    "script, arguments, differ",
+    [
+        ("INCV", ["--INCV_epochs", 6], r"INCV.json .*: epochs \(found 5, given 6\);"),
+        ("INCV", ["--INCV_iter", 3], r"INCV.json .*: INCV_iter \(found 2, given 3\);"),
+        (
+            "INCV",
+            ["--top_k", 2, "--learning_rate", 0.01],
+            r"INCV.json .*: learning_rate \(found 0.003, given 0.01\), top_k \(found 1, given 2\);",
+        ),
+        (
+            "INCV",
+            ["--assumed_pattern", "asym"],
+            r"INCV.json .*: assumed_pattern \(found sym, given asym\);",
+        ),
+        ("INCV_main", ["--epochs", 9], r"incv_training.json .*: epochs \(found 12, given 9\);"),
+        (
+            "INCV_main",
+            ["--validation_split", 0.1],
+            r"incv_training.json .*: validation_split \(found 0.0, given 0.1\);",
+        ),
+        (
+            "INCV_main",
+            ["--architecture", "SmallCNN"],
+            r"INCV.json .*: architecture \(found MLP, given SmallCNN\);",
+        ),
+        ("INCV_main", ["--INCV_epochs", 6], r"INCV.json .*: epochs \(found 5, given 6\);"),
+        ("INCV_main", ["--INCV_iter", 4], r"INCV.json .*: INCV_iter \(found 2, given 4\);"),
+        (
+            "INCV_main",
+            ["--assumed_pattern", "asym"],
+            r"INCV.json .*: assumed_pattern \(found sym, given asym\);",
+        ),
+        (
+            "Verify_Theory",
+            ["--epochs", 9],
+            r"0.2/Verify_Theory.json .*: epochs \(found 8, given 9\);",
+        ),
+        (
+            "Verify_Theory",
+            ["--noise_ratio", 0.7, 0.5, "--optimizer", "nesterov"],
+            r"0.5/Verify_Theory.json .*: learning_rate \(found 0.001, given 0.065.*\), optimizer "
+            r"\(found adam, given nest",
+        ),
+    ],
+)
 def test_differing_arguments_are_named(script, arguments, differ, finished, call, no_tensorflow):
     folder = finished(script)[0]
     before = files_in(folder)
     ended = call(script, *QUICK[script], *arguments, "--results_dir", folder)
-    assert (ended.code, ended.out) == (2, "") and ended.err.count("\n") == 1 and re.search(differ, ended.err)
+    assert (
+        (ended.code, ended.out) == (2, "")
+        and ended.err.count("\n") == 1
+        and re.search(differ, ended.err)
+    )
     assert "--overwrite" in ended.err and files_in(folder) == before
 
 
-@pytest.mark.parametrize("script, name", [("INCV", "INCV_iterations.csv"), ("INCV_main", "incv_result.csv"),
-                                          ("Verify_Theory", "Verify_Theory.csv")])
+@pytest.mark.parametrize(
+    "script, name",
+    [
+        ("INCV", "INCV_iterations.csv"),
+        ("INCV_main", "incv_result.csv"),
+        ("Verify_Theory", "Verify_Theory.csv"),
+    ],
+)
 @pytest.mark.parametrize("content", [b"", b"iteration,LP,LR,e", b"ratio\n0.2\n"])
-def test_a_damaged_result_is_one_line_and_can_be_made_again(script, name, content, finished, call, no_tensorflow,
-                                                            undrawn, tmp_path):
+def test_a_damaged_result_is_one_line_and_can_be_made_again(
+    script, name, content, finished, call, no_tensorflow, undrawn, tmp_path
+):
     shutil.copytree(finished(script)[0], tmp_path, dirs_exist_ok=True)
-    (damaged,) = tmp_path.rglob(name) if script != "Verify_Theory" else [tmp_path / "digits/sym/0.2" / name]
+    (damaged,) = (
+        tmp_path.rglob(name) if script != "Verify_Theory" else [tmp_path / "digits/sym/0.2" / name]
+    )
     damaged.write_bytes(content)
     ended = call(script, *QUICK[script], "--results_dir", tmp_path)
     assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert re.search(f"error: .*{name} is damaged, .*: .* move it away, and the same command makes it again", ended.err)
+    assert re.search(
+        f"error: .*{name} is damaged, .*: .* move it away, and the same command makes it again",
+        ended.err,
+    )
     damaged.unlink()
-    with pytest.raises((ImportError, AttributeError)):      # by what no_tensorflow has taken away
+    with pytest.raises((ImportError, AttributeError)):  # by what no_tensorflow has taken away
         call(script, *QUICK[script], "--results_dir", tmp_path)
 
 
@@ -86,12 +148,15 @@ def test_the_selection_s_flags_need_not_be_given_again(finished, call, no_tensor
 
 @pytest.fixture
 def begins(finished, tmp_path, call, monkeypatch):
-    """With what INCV_main begins after these flags, in a copy of the finished run: "selection" or "training"."""
+    """With what INCV_main begins after these flags, in a copy of the finished run: "selection" or
+    "training".
+    """
     shutil.copytree(finished("INCV_main")[0], tmp_path, dirs_exist_ok=True)
 
     def begin(what):
         def end(*_):
             raise UserError(what)
+
         return end
 
     def begins(*flags):
@@ -99,38 +164,58 @@ def begins(finished, tmp_path, call, monkeypatch):
         monkeypatch.setattr("noisylabels.training.device.start_tensorflow", begin("training"))
         ended = call("INCV_main", *QUICK["INCV_main"], *flags, "--results_dir", tmp_path)
         return ended.err.removeprefix("INCV_main.py: error: ").strip()
+
     return begins
 
 
 def test_what_is_made_again(begins, tmp_path):
     """--overwrite makes the training again, and leaves an hour of selection beneath it alone."""
     record = tmp_path / "digits/sym/0.5/INCV.json"
-    assert begins() == ""                                                                       # all is done
+    assert begins() == ""  # all is done
     assert begins("--overwrite") == begins("--overwrite", "--INCV_epochs", 5) == "training"
-    assert begins("--overwrite_selection") == begins("--overwrite_selection", "--INCV_epochs", 6) == "selection"
-    assert re.search(r"INCV.json .* epochs \(found 5, given 6\); .* --overwrite_selection",
-                     begins("--overwrite", "--INCV_epochs", 6))
+    assert (
+        begins("--overwrite_selection")
+        == begins("--overwrite_selection", "--INCV_epochs", 6)
+        == "selection"
+    )
+    assert re.search(
+        r"INCV.json .* epochs \(found 5, given 6\); .* --overwrite_selection",
+        begins("--overwrite", "--INCV_epochs", 6),
+    )
     (tmp_path / "digits/sym/0.5/incv_result.csv").unlink()
     assert begins() == "training"
-    record.write_text(record.read_text().replace('"finished": true', '"finished": false'))      # killed at the very end
+    record.write_text(
+        record.read_text().replace('"finished": true', '"finished": false')
+    )  # killed at the very end
     assert begins() == "selection"
-    record.unlink()                                         # how it was made is unknown, but its rows are the same
+    record.unlink()  # how it was made is unknown, but its rows are the same
     assert begins() == begins("--overwrite") == "training"
     (tmp_path / SELECTION).unlink()
     assert begins() == "selection"
 
 
-@pytest.mark.parametrize("flags, again", [
-    ([], False), (["--overwrite_selection"], True), (["--overwrite_selection", "--selection", "a.csv"], False),
-    (["--overwrite_selection", "--method", "standard"], False), (["--overwrite"], True)])
+@pytest.mark.parametrize(
+    "flags, again",
+    [
+        ([], False),
+        (["--overwrite_selection"], True),
+        (["--overwrite_selection", "--selection", "a.csv"], False),
+        (["--overwrite_selection", "--method", "standard"], False),
+        (["--overwrite"], True),
+    ],
+)
 def test_what_trains_on_a_selection_is_made_again_with_it(flags, again, tmp_path, monkeypatch):
     """It would else refuse to, after the hours that the selection takes."""
     monkeypatch.setattr(plan, "find_selection", lambda *_: None)
     args = INCV_main.arguments().parse_args([*flags, "--results_dir", str(tmp_path)])
-    assert plan.plan_training(args, load_noisy_data(args), args.method).experiment.overwrite == again
+    assert (
+        plan.plan_training(args, load_noisy_data(args), args.method).experiment.overwrite == again
+    )
 
 
-def test_a_training_that_another_process_is_at_is_waited_for_if_asked(finished, call, unstarted, undrawn, tmp_path):
+def test_a_training_that_another_process_is_at_is_waited_for_if_asked(
+    finished, call, unstarted, undrawn, tmp_path
+):
     shutil.copytree(finished("INCV_main")[0], tmp_path, dirs_exist_ok=True)
     path = tmp_path / "digits/sym/0.5/incv_training.json"
     record = json.loads(path.read_text())
@@ -148,19 +233,28 @@ def test_overwrite_repeats_a_finished_run_on_a_terminal(finished, tmp_path):
     shutil.copytree(finished("Verify_Theory")[0], tmp_path, dirs_exist_ok=True)
     before = record_of(tmp_path, "Verify_Theory")["sessions"]
     main, terminal = pty.openpty()
-    process = start("Verify_Theory", *QUICK["Verify_Theory"], "--overwrite", "--results_dir", tmp_path, stdout=terminal)
+    process = start(
+        "Verify_Theory",
+        *QUICK["Verify_Theory"],
+        "--overwrite",
+        "--results_dir",
+        tmp_path,
+        stdout=terminal,
+    )
     os.close(terminal)
     shown = b""
     while True:
         try:
             shown += os.read(main, 10_000)
-        except OSError:                         # the other side is closed
+        except OSError:  # the other side is closed
             break
     os.close(main)
     ended = end(process, timeout=60)
     assert (ended.code, ended.err) == (0, "")
     moments = re.split(r"[\r\n]+", re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", shown.decode()))
-    assert any(re.search(r"^. \(2/2\) sym 0.5  epoch \d/8  .*ETA \d:\d\d", moment) for moment in moments)
+    assert any(
+        re.search(r"^. \(2/2\) sym 0.5  epoch \d/8  .*ETA \d:\d\d", moment) for moment in moments
+    )
     assert not any("epoch " in moment for moment in moments[-8:])
     assert moments[-2].endswith(f" other files are in {tmp_path / 'digits'}")
     (session,) = record_of(tmp_path, "Verify_Theory")["sessions"]
@@ -168,23 +262,32 @@ def test_overwrite_repeats_a_finished_run_on_a_terminal(finished, tmp_path):
     assert results_in(tmp_path) == results_in(finished("Verify_Theory")[0])
 
 
-# ------------------------------------------------------------------------------------------------ more than one process
+# ---------------------------------------------------------------------------- more than one process
 
 
-@pytest.mark.parametrize("script, name, flags", [
-    ("INCV_main", "standard_training", ["--method", "standard"]), ("Verify_Theory", "Verify_Theory", [])])
+@pytest.mark.parametrize(
+    "script, name, flags",
+    [
+        ("INCV_main", "standard_training", ["--method", "standard"]),
+        ("Verify_Theory", "Verify_Theory", []),
+    ],
+)
 def test_a_second_process_says_who_is_at_it(script, name, flags, tmp_path, call, unstarted):
-    folder = run_folder(tmp_path, "digits", Noise("sym", .5), 0)
+    folder = run_folder(tmp_path, "digits", Noise("sym", 0.5), 0)
     with held(folder, name) as holder:
-        (folder / f"{name}.json").unlink()              # of other arguments, which would be noticed first
+        (folder / f"{name}.json").unlink()  # of other arguments, which would be noticed first
         ended = call(script, *flags, "--results_dir", tmp_path)
         assert (ended.code, ended.out) == (2, "") and ended.err.count("\n") == 1
         assert f"{folder}/{name}.json is in use by process {holder.pid} on " in ended.err
 
 
-@pytest.mark.parametrize("output, reason", [("full disk", "No space left on device"), ("closed pipe", "Broken pipe")])
+@pytest.mark.parametrize(
+    "output, reason", [("full disk", "No space left on device"), ("closed pipe", "Broken pipe")]
+)
 def test_output_that_cannot_be_written(output, reason, tmp_path):
-    """A full disk behind `>`, or a `| head` that has seen enough: one line, and no traceback at exit."""
+    """A full disk behind `>`, or a `| head` that has seen enough: one line, and no traceback at
+    exit.
+    """
     if output == "full disk" and not Path("/dev/full").is_char_device():
         pytest.skip("there is no /dev/full here")
     reader, writer = os.pipe()
@@ -195,18 +298,29 @@ def test_output_that_cannot_be_written(output, reason, tmp_path):
     assert f"standard output: {reason}; fix that" in ended.err
 
 
-# -------------------------------------------------------------------------------------------------------- real images
+# -------------------------------------------------------------------------------------- real images
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not REAL.exists(), reason="no CIFAR-10 in ../shared/cifar10")
 def test_real_cifar10(tmp_path):
-    """One epoch of everything with a small network: the path of the big data set, not its accuracy."""
+    """One epoch of everything with a small network: the big data set's path, not its accuracy."""
     subprocess.run([sys.executable, REAL, tmp_path / "data"], check=True)
-    common = ["--dataset", "cifar10", "--data_dir", tmp_path / "data", "--results_dir", tmp_path / "results",
-              "--architecture", "SmallCNN"]
-    for script, more in (("INCV", ["--INCV_epochs", 1, "--INCV_iter", 1]), ("INCV_main", ["--epochs", 1]),
-                         ("Verify_Theory", ["--epochs", 1])):
+    common = [
+        "--dataset",
+        "cifar10",
+        "--data_dir",
+        tmp_path / "data",
+        "--results_dir",
+        tmp_path / "results",
+        "--architecture",
+        "SmallCNN",
+    ]
+    for script, more in (
+        ("INCV", ["--INCV_epochs", 1, "--INCV_iter", 1]),
+        ("INCV_main", ["--epochs", 1]),
+        ("Verify_Theory", ["--epochs", 1]),
+    ):
         ended = shell(script, *common, *more, timeout=3600)
         assert (ended.code, ended.err) == (0, "")
     frame = pd.read_csv(tmp_path / "results/cifar10/sym/0.5/cifar10_sym0.5_INCV_results.csv")

@@ -1,4 +1,7 @@
-"""review.html in a real browser: Chromium, as Debian has it (apt-get install chromium chromium-driver)."""
+"""review.html in a real browser: Chromium, as Debian has it (apt-get install chromium
+chromium-driver).
+"""
+
 import csv
 import time
 from pathlib import Path
@@ -11,14 +14,28 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from noisylabels.report.read import Issues
+from noisylabels.report.read_issues import Issues
 from noisylabels.report.review import page
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1200,800"]
-CLASSES = ["</script><script>document.title='broken'</script>", "<img src=x onerror=document.title='broken'>",
-           'c,"d"\ne', "zebra", "zebu"]
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1200,800",
+]
+CLASSES = [
+    "</script><script>document.title='broken'</script>",
+    "<img src=x onerror=document.title='broken'>",
+    'c,"d"\ne',
+    "zebra",
+    "zebu",
+]
 GIVEN, SUGGESTED = [0, 0, 1, 2, 3, 4, 2, 0], [1, 1, 2, 0, 4, 3, 0, 0]
 
 
@@ -38,26 +55,42 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def opened(browser, tmp_path):
-    """The page of some issues, opened for the first time: opened(given, suggested, classes, more), all its parts."""
+    """The page of some issues, opened for the first time: opened(given, suggested, classes, more),
+    all its parts.
+    """
+
     def opened(given=GIVEN, suggested=SUGGESTED, classes=CLASSES, shown=5000, side=8):
         n, names = len(given), np.array(classes, dtype=object)
-        frame = pd.DataFrame({
-            "index": np.arange(n)[::-1], "file": [f"{k} <b>.png" for k in range(n)], "given_label": names[given],
-            "predicted_label": names[suggested], "label_score": np.linspace(.001, .9, n),
-            "is_label_issue": np.not_equal(given, suggested)})
+        frame = pd.DataFrame(
+            {
+                "index": np.arange(n)[::-1],
+                "file": [f"{k} <b>.png" for k in range(n)],
+                "given_label": names[given],
+                "predicted_label": names[suggested],
+                "label_score": np.linspace(0.001, 0.9, n),
+                "is_label_issue": np.not_equal(given, suggested),
+            }
+        )
         images = np.random.default_rng(0).integers(0, 256, (n, side, side, 3), np.uint8)
         path = tmp_path / "review.html"
-        path.write_text(page("a & b", Issues(frame, classes), images, str(tmp_path).encode(), shown), encoding="utf-8")
+        path.write_text(
+            page("a & b", Issues(frame, classes), images, str(tmp_path).encode(), shown),
+            encoding="utf-8",
+        )
         browser.get(path.as_uri())
         kept_from_before(browser)
         return browser
+
     yield opened
-    assert browser.get_log("browser") == []             # no error, and nothing that the page's own policy forbids
+    assert (
+        browser.get_log("browser") == []
+    )  # no error, and nothing that the page's own policy forbids
 
 
 def kept_from_before(browser):
-    """Loads a page anew until it has what pages before it stored: on a busy machine Chromium now and then gives one a
-    storage that is empty, and keeps nothing."""
+    """Loads a page anew until it has what pages before it stored: on a busy machine Chromium now
+    and then gives one a storage that is empty, and keeps nothing.
+    """
     deadline, url = time.monotonic() + 20, browser.current_url
     while browser.execute_script("return localStorage.getItem('kept')") is None:
         assert time.monotonic() < deadline, "Chromium keeps nothing"
@@ -78,7 +111,9 @@ def press(browser, *keys, held=None):
 
 def marks(browser):
     """What stands on each card."""
-    return browser.execute_script("return [...document.querySelectorAll('.mark')].map(mark => mark.textContent)")
+    return browser.execute_script(
+        "return [...document.querySelectorAll('.mark')].map(mark => mark.textContent)"
+    )
 
 
 def text(browser, name):
@@ -87,11 +122,13 @@ def text(browser, name):
 
 def decisions(browser, folder):
     """The rows of the CSV that the button gives."""
-    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
+    browser.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)}
+    )
     browser.find_element(By.ID, "download").click()
     deadline, path = time.monotonic() + 20, folder / "decisions.csv"
     while not path.exists() and time.monotonic() < deadline:
-        time.sleep(.05)
+        time.sleep(0.05)
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     path.unlink()
@@ -103,13 +140,23 @@ def test_names_are_text_and_nothing_comes_from_elsewhere(opened):
     browser = opened()
     assert browser.title == "Review of labels: a & b"
     cards = browser.find_elements(By.CLASS_NAME, "card")
-    assert [card.find_elements(By.TAG_NAME, "div")[0].get_property("textContent") for card in cards] == [
-        f"{CLASSES[given]} → {CLASSES[suggested]}" for given, suggested in zip(GIVEN, SUGGESTED)]
+    assert [
+        card.find_elements(By.TAG_NAME, "div")[0].get_property("textContent") for card in cards
+    ] == [f"{CLASSES[given]} → {CLASSES[suggested]}" for given, suggested in zip(GIVEN, SUGGESTED)]
     assert cards[0].get_attribute("title") == "0 <b>.png"
-    assert len(browser.find_elements(By.TAG_NAME, "script")) == 2 and not browser.find_elements(By.CSS_SELECTOR, "b")
-    assert browser.execute_script("return performance.getEntriesByType('resource')"
-                                  ".filter(entry => !entry.name.startsWith('data:')).length") == 0
-    assert browser.execute_script("return [...document.images].every(image => image.complete && image.naturalWidth)")
+    assert len(browser.find_elements(By.TAG_NAME, "script")) == 2 and not browser.find_elements(
+        By.CSS_SELECTOR, "b"
+    )
+    assert (
+        browser.execute_script(
+            "return performance.getEntriesByType('resource')"
+            ".filter(entry => !entry.name.startsWith('data:')).length"
+        )
+        == 0
+    )
+    assert browser.execute_script(
+        "return [...document.images].every(image => image.complete && image.naturalWidth)"
+    )
     assert "All 8 labels, worst first. Of these 7 are issues." == text(browser, "more")
 
 
@@ -117,21 +164,36 @@ def test_every_key(opened, tmp_path):
     """Each goes on to the next image; Z takes back one after the other, and goes back there."""
     browser = opened()
     press(browser, "k", "d", "u", Keys.ENTER, "5", Keys.ARROW_RIGHT, Keys.ARROW_LEFT, "1")
-    assert marks(browser) == ["keep", "drop", "unsure", f"→ {CLASSES[0]}", "→ zebu", f"→ {CLASSES[0]}", "", ""]
+    assert marks(browser) == [
+        "keep",
+        "drop",
+        "unsure",
+        f"→ {CLASSES[0]}",
+        "→ zebu",
+        f"→ {CLASSES[0]}",
+        "",
+        "",
+    ]
     assert text(browser, "count") == "6 of 8 decided"
     press(browser, "z", "z")
     assert marks(browser)[3:6] == [f"→ {CLASSES[0]}", "", ""]
-    press(browser, "k", "r", "zebr", Keys.ENTER)                # a typed name, by as much of it as tells it from others
+    press(
+        browser, "k", "r", "zebr", Keys.ENTER
+    )  # a typed name, by as much of it as tells it from others
     assert marks(browser)[4:6] == ["keep", "→ zebra"]
     press(browser, "r", "zeb", Keys.ENTER)
     assert text(browser, "problem").startswith("No class, or several") and marks(browser)[6] == ""
-    press(browser, Keys.ESCAPE, Keys.END, Keys.ENTER)           # what is suggested is what is given
+    press(browser, Keys.ESCAPE, Keys.END, Keys.ENTER)  # what is suggested is what is given
     assert marks(browser)[6:] == ["", "keep"]
     assert decisions(browser, tmp_path) == [
-        ["0", "7 <b>.png", CLASSES[0], "keep", ""], ["2", "5 <b>.png", "zebu", "relabel", "zebra"],
-        ["3", "4 <b>.png", "zebra", "keep", ""], ["4", "3 <b>.png", 'c,"d"\ne', "relabel", CLASSES[0]],
-        ["5", "2 <b>.png", CLASSES[1], "unsure", ""], ["6", "1 <b>.png", CLASSES[0], "drop", ""],
-        ["7", "0 <b>.png", CLASSES[0], "keep", ""]]
+        ["0", "7 <b>.png", CLASSES[0], "keep", ""],
+        ["2", "5 <b>.png", "zebu", "relabel", "zebra"],
+        ["3", "4 <b>.png", "zebra", "keep", ""],
+        ["4", "3 <b>.png", 'c,"d"\ne', "relabel", CLASSES[0]],
+        ["5", "2 <b>.png", CLASSES[1], "unsure", ""],
+        ["6", "1 <b>.png", CLASSES[0], "drop", ""],
+        ["7", "0 <b>.png", CLASSES[0], "keep", ""],
+    ]
 
 
 def test_progress_survives_closing_the_page(opened):
@@ -139,7 +201,9 @@ def test_progress_survives_closing_the_page(opened):
     press(browser, "k", "4")
     browser.get("about:blank")
     opened()
-    assert marks(browser)[:3] == ["keep", "→ zebra", ""] and text(browser, "count") == "2 of 8 decided"
+    assert (
+        marks(browser)[:3] == ["keep", "→ zebra", ""] and text(browser, "count") == "2 of 8 decided"
+    )
 
 
 def test_progress_on_a_longer_page_survives_a_shorter_one(opened):
@@ -160,7 +224,8 @@ def test_another_tab_of_the_page_loses_nothing(opened):
     browser = opened()
     press(browser, "k")
     browser.execute_script("""
-        localStorage.setItem(KEY, JSON.stringify({ 0: ["drop", null], 7: ["keep", null], 900: ["keep", null] }));
+        const decided = { 0: ["drop", null], 7: ["keep", null], 900: ["keep", null] };
+        localStorage.setItem(KEY, JSON.stringify(decided));
         dispatchEvent(new StorageEvent("storage", { key: KEY }));""")
     assert marks(browser) == ["drop", *[""] * 6, "keep"]
     press(browser, "u")
@@ -177,22 +242,28 @@ def test_chosen_cards_look_so_when_they_are_drawn_later(opened):
     browser.execute_script("document.getElementById('end').scrollIntoView()")
     deadline = time.monotonic() + 20
     while len(marks(browser)) == drawn and time.monotonic() < deadline:
-        time.sleep(.05)
+        time.sleep(0.05)
     assert text(browser, "chosen") == "500 images chosen" and len(marks(browser)) > drawn
-    assert {card.get_attribute("aria-selected") for card in browser.find_elements(By.CLASS_NAME, "card")} == {"true"}
+    assert {
+        card.get_attribute("aria-selected") for card in browser.find_elements(By.CLASS_NAME, "card")
+    } == {"true"}
 
 
 def test_a_large_screen_is_filled_after_a_filter_too(opened):
     browser = opened(*np.random.default_rng(0).integers(0, 5, (2, 1500)))
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
-        "width": 8000, "height": 6000, "deviceScaleFactor": 1, "mobile": False})
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 8000, "height": 6000, "deviceScaleFactor": 1, "mobile": False},
+    )
     try:
         for button in ("#by-given option[value='0']", "#clear"):
             browser.execute_script("document.querySelector(arguments[0]).click()", button)
-            browser.execute_script("document.getElementById('by-given').dispatchEvent(new Event('change'))")
+            browser.execute_script(
+                "document.getElementById('by-given').dispatchEvent(new Event('change'))"
+            )
         deadline = time.monotonic() + 20
         while len(marks(browser)) < 1500 and time.monotonic() < deadline:
-            time.sleep(.05)
+            time.sleep(0.05)
         assert len(marks(browser)) == 1500
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
@@ -205,7 +276,9 @@ def test_the_keys_act_on_several(opened):
     assert text(browser, "chosen") == "3 images chosen"
     press(browser, "d")
     assert marks(browser) == ["", "drop", "drop", "drop", "", "", "", ""]
-    assert browser.find_element(By.CLASS_NAME, "current").get_attribute("title") == "3 <b>.png"       # it stays there
+    assert (
+        browser.find_element(By.CLASS_NAME, "current").get_attribute("title") == "3 <b>.png"
+    )  # it stays there
     press(browser, "z")
     assert set(marks(browser)) == {""}
     press(browser, "a", held=Keys.CONTROL)
@@ -218,7 +291,7 @@ def test_the_keys_act_on_several(opened):
     press(browser, "u")
     assert marks(browser) == ["", "", "unsure", "", "", "unsure", "", ""]
     cards[0].click()
-    for _ in range(2):                                      # chosen, and not: the large image is the one that is left
+    for _ in range(2):  # chosen, and not: the large image is the one that is left
         ActionChains(browser).key_down(Keys.CONTROL).click(cards[3]).key_up(Keys.CONTROL).perform()
     assert text(browser, "file") == "0 <b>.png"
     press(browser, "d")
@@ -238,7 +311,7 @@ def test_a_cell_of_the_map_filters(opened, tmp_path):
     assert marks(browser) == ["drop", ""]
     cell.click()
     assert marks(browser) == ["", "", "", "drop", "", "", "", ""]
-    press(browser, Keys.ENTER)                                  # and does not click on the cell again
+    press(browser, Keys.ENTER)  # and does not click on the cell again
     assert marks(browser)[0] == f"→ {CLASSES[1]}" and text(browser, "found") == "8 images"
     press(browser, "z")
     browser.find_element(By.CSS_SELECTOR, "#by-state option[value=none]").click()
@@ -248,19 +321,36 @@ def test_a_cell_of_the_map_filters(opened, tmp_path):
 def test_the_map_is_coloured_only_where_label_and_suggestion_differ(opened):
     """However often they agree: the most frequent difference has the full colour."""
     browser = opened([0] * 50 + [2, 2, 0], [0] * 50 + [0, 0, 1])
-    colors = [browser.find_element(By.CSS_SELECTOR, f"[data-pair='{pair}']").value_of_css_property("background-color")
-              for pair in ("0 0", "0 1", "2 0")]
-    assert [float(color.rpartition(",")[2].strip(" )")) for color in colors] == pytest.approx([0, .38, .68], abs=.01)
+    colors = [
+        browser.find_element(By.CSS_SELECTOR, f"[data-pair='{pair}']").value_of_css_property(
+            "background-color"
+        )
+        for pair in ("0 0", "0 1", "2 0")
+    ]
+    assert [float(color.rpartition(",")[2].strip(" )")) for color in colors] == pytest.approx(
+        [0, 0.38, 0.68], abs=0.01
+    )
 
 
-@pytest.mark.parametrize("given, suggested, title, pairs", [
-    ([5] * 9 + [7, 7, 1], [5] * 9 + [8, 8, 2], "Most frequent pairs, given → suggested",
-     ["class 7 → class 8 (2)", "class 1 → class 2 (1)"]),
-    ([5, 6], [5, 6], "No suggestion differs from its label", [])])
+@pytest.mark.parametrize(
+    "given, suggested, title, pairs",
+    [
+        (
+            [5] * 9 + [7, 7, 1],
+            [5] * 9 + [8, 8, 2],
+            "Most frequent pairs, given → suggested",
+            ["class 7 → class 8 (2)", "class 1 → class 2 (1)"],
+        ),
+        ([5, 6], [5, 6], "No suggestion differs from its label", []),
+    ],
+)
 def test_of_many_classes_the_pairs_that_differ_are_listed(given, suggested, title, pairs, opened):
     browser = opened(given, suggested, [f"class {k}" for k in range(31)])
     buttons = browser.find_elements(By.CSS_SELECTOR, "#pairs button")
-    assert text(browser, "map-title") == title and [button.get_property("textContent") for button in buttons] == pairs
+    assert (
+        text(browser, "map-title") == title
+        and [button.get_property("textContent") for button in buttons] == pairs
+    )
 
 
 def test_after_a_click_on_a_button_the_keys_are_those_of_the_images(opened, tmp_path):
@@ -282,10 +372,15 @@ def test_everything_can_be_reached_and_has_a_name(opened):
         active = browser.switch_to.active_element
         if active.tag_name != "body":
             outline = active.value_of_css_property("outline-style")
-            reached.append((active.get_property("outerHTML")[:150], active.accessible_name, outline))
+            reached.append(
+                (active.get_property("outerHTML")[:150], active.accessible_name, outline)
+            )
     found = "".join(html for html, *_ in reached)
     assert all(name for _, name, _ in reached) and {outline for *_, outline in reached} == {"solid"}
-    names = [f'id="{name}"' for name in ("list", "download", "name", "by-given", "by-suggested", "by-state", "clear")]
+    names = [
+        f'id="{name}"'
+        for name in ("list", "download", "name", "by-given", "by-suggested", "by-state", "clear")
+    ]
     names += [f'data-do="{action}"' for action in ("accept", "keep", "drop", "unsure", "undo")]
     assert [name for name in [*names, 'data-pair="2 0"'] if name not in found] == []
 
@@ -301,8 +396,16 @@ def test_five_thousand(opened):
     """Some are drawn, others when they are come to; how many are not there is said."""
     rng = np.random.default_rng(0)
     browser = opened(*rng.integers(0, 300, (2, 6000)), [f"class {k}" for k in range(300)], side=32)
-    assert text(browser, "more").startswith("The 5,000 labels most probably wrong; 1,000 more are not on this page.")
+    assert text(browser, "more").startswith(
+        "The 5,000 labels most probably wrong; 1,000 more are not on this page."
+    )
     assert 100 < len(marks(browser)) < 1000
     press(browser, "d", Keys.END, "k")
-    assert (len(marks(browser)), marks(browser)[-1], text(browser, "count")) == (5000, "keep", "2 of 5,000 decided")
-    assert 20 < len(browser.find_elements(By.CSS_SELECTOR, "#pairs button")) < 100        # in place of 90,000 cells
+    assert (len(marks(browser)), marks(browser)[-1], text(browser, "count")) == (
+        5000,
+        "keep",
+        "2 of 5,000 decided",
+    )
+    assert (
+        20 < len(browser.find_elements(By.CSS_SELECTOR, "#pairs button")) < 100
+    )  # in place of 90,000 cells

@@ -43,7 +43,8 @@ def test_run_list_has_one_row_per_finished_run(tmp_path):
     write_sessions(tmp_path / "pets/sym/0.5", "sce_training", [SESSION], finished=False)
     write_sessions(tmp_path / "pets/given", "INCV", [SESSION | {"command": ["INCV.py"]}])
     assert rows_of(tmp_path) == [
-        f"| sym 0.5 | ELR | 1 | fast | `python INCV_main.py --seed 1` | {MADE} | 1.50 | 2026-11-30 |",
+        f"| sym 0.5 | ELR | 1 | fast | `python INCV_main.py --seed 1` | {MADE} | 1.50 | 2026-11-30 "
+        "|",
         f"| given | INCV selection | 0 | fast | `python INCV.py` | {MADE} | 1.50 | 2026-11-30 |",
     ]
 
@@ -53,7 +54,9 @@ def test_run_list_states_number_of_runs_and_total_hours(tmp_path):
     write_sessions(tmp_path / "pets/sym/0.5", "sce_training", [SESSION], finished=False)
     write_sessions(tmp_path / "pets/given", "INCV", [SESSION, {"seconds": None}])
     rows_of(tmp_path)
-    assert "2 finished runs, at least 4.5 hours in total." in (tmp_path / "pets/runs.md").read_text()
+    assert (
+        "2 finished runs, at least 4.5 hours in total." in (tmp_path / "pets/runs.md").read_text()
+    )
 
 
 def test_interrupted_session_makes_hours_a_lower_bound(tmp_path):

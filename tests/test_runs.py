@@ -1,4 +1,5 @@
-"""Runs: one process each, an interrupted one goes on, and no record is believed that does not fit."""
+"""Runs: one process each, interrupted ones resume, and records that do not fit are refused."""
+
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from noisylabels.runs.atomic_io import save_arrays
 from noisylabels.runs.record import read_record
 from noisylabels.runs.run import Run
 
-ARGUMENTS = {"dataset": "digits", "epochs": 2, "learning_rate": .1}
+ARGUMENTS = {"dataset": "digits", "epochs": 2, "learning_rate": 0.1}
 
 
 def one_line(error):
@@ -21,7 +22,7 @@ def one_line(error):
     return text
 
 
-# ---------------------------------------------------------------------------------------------------------------- runs
+# --------------------------------------------------------------------------------------------- runs
 
 
 def start(folder, arguments=ARGUMENTS, **keywords):
@@ -35,7 +36,7 @@ def finish(folder, arguments=ARGUMENTS, **keywords):
         save_arrays(run.checkpoint("1a"), ARRAYS)
         for path in run.outputs:
             path.write_text(path.stem)
-        run.finish(LP=.9, LR=float("nan"))
+        run.finish(LP=0.9, LR=float("nan"))
 
 
 def interrupt(folder, arguments=ARGUMENTS, **keywords):
@@ -55,7 +56,11 @@ def record(folder):
 
 
 def test_to_look_at_a_run_writes_nothing(tmp_path):
-    assert not start(tmp_path / "new").finished and files_in(tmp_path) == {} and not (tmp_path / "new").exists()
+    assert (
+        not start(tmp_path / "new").finished
+        and files_in(tmp_path) == {}
+        and not (tmp_path / "new").exists()
+    )
 
 
 def test_what_a_run_left_that_was_killed_as_it_ended_is_removed(tmp_path):
@@ -72,11 +77,23 @@ def test_a_finished_run(tmp_path):
     assert start(tmp_path).finished
     assert not (tmp_path / "INCV_checkpoints").exists()
     found = record(tmp_path)
-    assert found["arguments"] == ARGUMENTS and found["finished"] is True and found["results"] == {"LP": .9, "LR": None}
+    assert (
+        found["arguments"] == ARGUMENTS
+        and found["finished"] is True
+        and found["results"] == {"LP": 0.9, "LR": None}
+    )
     (session,) = found["sessions"]
-    assert session["seconds"] >= 0 and session["hardware"]["cores"] >= 1 and session["hardware"]["processor"]
+    assert (
+        session["seconds"] >= 0
+        and session["hardware"]["cores"] >= 1
+        and session["hardware"]["processor"]
+    )
     assert (session["hardware"]["device"], session["hardware"]["threads"]) == ("CPU", 1)
-    assert session["versions"]["numpy"] == np.__version__ and "git" in session and session["command"] == sys.argv
+    assert (
+        session["versions"]["numpy"] == np.__version__
+        and "git" in session
+        and session["command"] == sys.argv
+    )
 
 
 @pytest.mark.parametrize("name", ["a.csv", "b.csv"])
@@ -92,12 +109,16 @@ def test_an_interrupted_run_goes_on(tmp_path):
     interrupt(tmp_path)
     assert checkpoint(tmp_path).exists()
     finish(tmp_path)
-    assert [session["seconds"] is None for session in record(tmp_path)["sessions"]] == [True, True, False]
+    assert [session["seconds"] is None for session in record(tmp_path)["sessions"]] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_a_session_has_its_own_time_and_place(tmp_path, monkeypatch):
     """Here the second of a run, which computes on something else."""
-    now = [1000.]
+    now = [1000.0]
     monkeypatch.setattr("noisylabels.runs.run.time.time", lambda: now[0])
     interrupt(tmp_path)
     run = start(tmp_path)
@@ -108,14 +129,31 @@ def test_a_session_has_its_own_time_and_place(tmp_path, monkeypatch):
     assert [session["seconds"] for session in record(tmp_path)["sessions"]] == [None, 12.3]
 
 
-@pytest.mark.parametrize("change", [
-    {"sessions": [None]}, {"results": [1]}, {"arguments": []}, {"arguments": {"recipe": ["fast"]}},
-    {"arguments": {"selection": ["a"]}}, {"arguments": {"selection": {"recipe": 3}}}, {"finished": None},
-    {"sessions": [{"versions": None}]}, {"sessions": [{"hardware": "CPU"}]}, {"sessions": [{"seconds": "12.5"}]},
-    {"arguments": {"learning_rate": None}}, {"arguments": {"selection": {"weight_decay": "0"}}},
-    {"arguments": {"samples": "800"}}, {"arguments": {"dataset": ["digits"]}}, {"arguments": {"augmentation": 3}},
-    {"arguments": {"data": ["a"]}}, {"arguments": {"seed": "0"}}, {"arguments": {"selection": {"computed_in": [1]}}},
-    {}], ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sessions": [None]},
+        {"results": [1]},
+        {"arguments": []},
+        {"arguments": {"recipe": ["fast"]}},
+        {"arguments": {"selection": ["a"]}},
+        {"arguments": {"selection": {"recipe": 3}}},
+        {"finished": None},
+        {"sessions": [{"versions": None}]},
+        {"sessions": [{"hardware": "CPU"}]},
+        {"sessions": [{"seconds": "12.5"}]},
+        {"arguments": {"learning_rate": None}},
+        {"arguments": {"selection": {"weight_decay": "0"}}},
+        {"arguments": {"samples": "800"}},
+        {"arguments": {"dataset": ["digits"]}},
+        {"arguments": {"augmentation": 3}},
+        {"arguments": {"data": ["a"]}},
+        {"arguments": {"seed": "0"}},
+        {"arguments": {"selection": {"computed_in": [1]}}},
+        {},
+    ],
+    ids=str,
+)
 def test_what_is_no_record_is_none(change, tmp_path):
     """So that a report of all runs passes over it."""
     finish(tmp_path)
@@ -129,6 +167,7 @@ def test_what_is_no_record_is_none(change, tmp_path):
 @pytest.mark.parametrize("error", [FileNotFoundError("git"), subprocess.TimeoutExpired("git", 10)])
 def test_what_cannot_be_found_out_of_a_session_is_blank(error, tmp_path, monkeypatch):
     """Where there is no git, and where a package has another name."""
+
     def run(*_, **__):
         raise error
 
@@ -136,13 +175,19 @@ def test_what_cannot_be_found_out_of_a_session_is_blank(error, tmp_path, monkeyp
     monkeypatch.setattr("noisylabels.runs.record.PACKAGES", ("no-such-package", "numpy"))
     interrupt(tmp_path)
     (session,) = record(tmp_path)["sessions"]
-    assert session["git"] is None and session["versions"] == {"no-such-package": None, "numpy": np.__version__}
+    assert session["git"] is None and session["versions"] == {
+        "no-such-package": None,
+        "numpy": np.__version__,
+    }
 
 
 def test_results_make_a_revision_no_other_and_code_does(tmp_path, monkeypatch):
     """The record of results lies among the code, and each run changes its tables."""
+
     def git(*arguments):
-        subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e", *arguments], cwd=tmp_path, check=True)
+        subprocess.run(
+            ["git", "-c", "user.name=n", "-c", "user.email=e", *arguments], cwd=tmp_path, check=True
+        )
 
     def revision(name):
         interrupt(tmp_path / "results" / name)
@@ -168,7 +213,10 @@ def test_differing_arguments_are_named(tmp_path):
     with pytest.raises(UserError) as error:
         start(tmp_path, {"dataset": "digits", "epochs": 3, "top_k": 1})
     text = one_line(error)
-    assert "epochs (found 2, given 3), learning_rate (found 0.1, given 0.001), top_k (found None, given 1)" in text
+    assert (
+        "epochs (found 2, given 3), learning_rate (found 0.1, given 0.001), top_k (found None, "
+        "given 1)" in text
+    )
     assert str(tmp_path / "INCV.json") in text and "--overwrite" in text and "dataset" not in text
     assert files_in(tmp_path) == before
 
@@ -215,6 +263,7 @@ def test_overwrite_goes_on_with_its_own_interrupted_run(tmp_path):
 
 def test_an_error_at_the_start_forgets_nothing(tmp_path):
     """Of a GPU, say, that does not exist."""
+
     def fails():
         raise UserError("no GPU 7")
 
@@ -227,13 +276,20 @@ def test_an_error_at_the_start_forgets_nothing(tmp_path):
 
 @pytest.mark.parametrize("other", ["standard_training", "INCV_training", "INC", "INCV2"])
 def test_other_runs_in_the_folder_are_left_alone(other, tmp_path):
-    """Begun anew, finished, or looking for what was left behind, a run touches its own files alone."""
+    """Begun anew, finished, or removing leftovers, a run touches its own files alone."""
     interrupt(tmp_path)
-    (tmp_path / ".a.1.part.csv").write_text("half")                     # it may be at work
+    (tmp_path / ".a.1.part.csv").write_text("half")  # it may be at work
     (checkpoint(tmp_path).with_name(".1a.1.part.npz")).write_text("half")
     before = files_in(tmp_path)
     for _ in range(2):
-        run = Run(tmp_path, other, ARGUMENTS, overwrite=True, outputs=[f"{other}.csv"], more=[f"{other}_?.keras"])
+        run = Run(
+            tmp_path,
+            other,
+            ARGUMENTS,
+            overwrite=True,
+            outputs=[f"{other}.csv"],
+            more=[f"{other}_?.keras"],
+        )
         with run.session(lambda: CPU):
             save_arrays(run.checkpoint("main"), ARRAYS)
             (tmp_path / f"{other}.csv").write_text("a")
@@ -243,9 +299,22 @@ def test_other_runs_in_the_folder_are_left_alone(other, tmp_path):
     assert found.keys() - before.keys() == {f"{other}.json", f"{other}.csv", f".{other}.lock"}
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"{", b"[]", b"3", b"null", b'"text"', b"\xff\xfe\x00", b"[" * 100_000, b'{"arguments": {}, "sessions": []}',
-    b'{"arguments": [], "sessions": [], "finished": true}', b'{"arguments": {}, "sessions": 1, "finished": true}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"3",
+        b"null",
+        b'"text"',
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+        b'{"arguments": {}, "sessions": []}',
+        b'{"arguments": [], "sessions": [], "finished": true}',
+        b'{"arguments": {}, "sessions": 1, "finished": true}',
+    ],
+)
 def test_a_foreign_record_is_set_aside_and_checkpoints_with_it(content, tmp_path, capsys):
     """Without a record nobody knows of what arguments a checkpoint is."""
     interrupt(tmp_path)
@@ -261,8 +330,12 @@ def test_a_foreign_record_is_set_aside_and_checkpoints_with_it(content, tmp_path
 
 def test_what_a_killed_process_was_writing_is_removed(tmp_path):
     interrupt(tmp_path)
-    leftovers = [tmp_path / ".a.1.part.csv", tmp_path / ".incv_1.1.part.keras", tmp_path / ".INCV.1.part.json",
-                 checkpoint(tmp_path).with_name(".1a.1.part.npz")]
+    leftovers = [
+        tmp_path / ".a.1.part.csv",
+        tmp_path / ".incv_1.1.part.keras",
+        tmp_path / ".INCV.1.part.json",
+        checkpoint(tmp_path).with_name(".1a.1.part.npz"),
+    ]
     for path in leftovers:
         path.write_text("half")
     finish(tmp_path, more=["incv_?.keras"])

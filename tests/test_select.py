@@ -1,4 +1,7 @@
-"""INCV.py from its flags to its files, with a script in the place of the networks: what the algorithm is told."""
+"""INCV.py from its flags to its files, with a script in the place of the networks: what the
+algorithm is told.
+"""
+
 import subprocess
 import sys
 
@@ -29,9 +32,14 @@ class Scripted(InThisProcess):
         return CPU | {"threads": self.experiment.execution.threads}
 
     def train(self, halves, use_best):
-        self.told += [(str(stage), samples.tolist(), held.tolist(), use_best) for stage, samples, held in halves]
-        return [(self.answer(held), [{"iteration": stage.iteration, "half": stage.half, "epoch": 0}])
-                for stage, _, held in halves]
+        self.told += [
+            (str(stage), samples.tolist(), held.tolist(), use_best)
+            for stage, samples, held in halves
+        ]
+        return [
+            (self.answer(held), [{"iteration": stage.iteration, "half": stage.half, "epoch": 0}])
+            for stage, _, held in halves
+        ]
 
     @staticmethod
     def answer(held):
@@ -48,38 +56,56 @@ def selected(call, tmp_path, monkeypatch):
         ended = call("INCV", *flags, "--results_dir", tmp_path)
         assert (ended.code, ended.err) == (0, "")
         (script,) = Scripted.made
-        return script, pd.read_csv(tmp_path / SELECTION), pd.read_csv(tmp_path / SELECTION).eval_ratio[0]
+        return (
+            script,
+            pd.read_csv(tmp_path / SELECTION),
+            pd.read_csv(tmp_path / SELECTION).eval_ratio[0],
+        )
+
     return selected
 
 
-@pytest.mark.parametrize("flags, pattern, iterations, top_k", [
-    ([], "sym", 4, 1),
-    (["--INCV_iter", 3, "--top_k", 2], "sym", 3, 2),
-    (["--assumed_pattern", "asym"], "asym", 4, 1),
-])
-def test_the_algorithm_is_told_what_the_flags_say(flags, pattern, iterations, top_k, selected, tmp_path):
+@pytest.mark.parametrize(
+    "flags, pattern, iterations, top_k",
+    [
+        ([], "sym", 4, 1),
+        (["--INCV_iter", 3, "--top_k", 2], "sym", 3, 2),
+        (["--assumed_pattern", "asym"], "asym", 4, 1),
+    ],
+)
+def test_the_algorithm_is_told_what_the_flags_say(
+    flags, pattern, iterations, top_k, selected, tmp_path
+):
     """As if it were called by hand, on the observed labels."""
     script, csv, eps = selected(*flags)
     y = load_dataset("digits", "").y_train
-    y_noisy = corrupt_labels(y, "sym", .5, 10, 0)
+    y_noisy = corrupt_labels(y, "sym", 0.5, 10, 0)
     told = []
 
     def train(halves, use_best):
-        told.extend((str(stage), samples.tolist(), held.tolist(), use_best) for stage, samples, held in halves)
+        told.extend(
+            (str(stage), samples.tolist(), held.tolist(), use_best)
+            for stage, samples, held in halves
+        )
         return [Scripted.answer(held) for _, _, held in halves]
 
     expected = incv(train, y, y_noisy, 10, pattern, iterations, top_k, seed=0)
     assert script.told == told and len(told) == 2 * iterations
     assert (csv.select == expected.select).all() and (csv.candidate == expected.candidate).all()
-    assert eps == pytest.approx(estimate_noise_ratio(np.mean([h % 5 < 2 for h in told[0][2]]), 10, top_k))
+    assert eps == pytest.approx(
+        estimate_noise_ratio(np.mean([h % 5 < 2 for h in told[0][2]]), 10, top_k)
+    )
     removed = (~csv.select & ~csv.candidate).sum()
-    assert (removed > 100) == (pattern == "sym")                            # nothing is removed under asym noise
+    assert (removed > 100) == (pattern == "sym")  # nothing is removed under asym noise
     assert [use_best for *_, use_best in told[2:4]] == [pattern == "sym"] * 2
     rows = pd.read_csv(tmp_path / "digits/sym/0.5/INCV_iterations.csv")
-    assert list(rows.iteration) == list(range(1, iterations + 1)) and rows.LP.iloc[-1] == pytest.approx(
-        (y == y_noisy)[expected.select].mean())
+    assert list(rows.iteration) == list(range(1, iterations + 1)) and rows.LP.iloc[
+        -1
+    ] == pytest.approx((y == y_noisy)[expected.select].mean())
     history = pd.read_csv(tmp_path / "digits/sym/0.5/INCV_history.csv")
-    assert [*zip(history.iteration, history.half)] == [(i, half) for i in rows.iteration for half in "ab"]
+    assert [*zip(history.iteration, history.half)] == [
+        (i, half) for i in rows.iteration for half in "ab"
+    ]
 
 
 def test_the_seed_draws_noise_and_halves(selected, tmp_path, call):
@@ -90,35 +116,50 @@ def test_the_seed_draws_noise_and_halves(selected, tmp_path, call):
     assert (tmp_path / "digits/sym/0.5/seed1/digits_sym0.5_INCV_results.csv").exists()
 
 
-@pytest.mark.parametrize("flags, processes, threads", [
-    (["--parallel_halves", "on", "--threads", 3], 2, 3),
-    (["--parallel_halves", "off", "--threads", 3], 1, 3),
-    (["--parallel_halves", "on"], 2, 4),
-    (["--parallel_halves", "off"], 1, 8),
-    ([], 2, 4),
-])
+@pytest.mark.parametrize(
+    "flags, processes, threads",
+    [
+        (["--parallel_halves", "on", "--threads", 3], 2, 3),
+        (["--parallel_halves", "off", "--threads", 3], 1, 3),
+        (["--parallel_halves", "on"], 2, 4),
+        (["--parallel_halves", "off"], 1, 8),
+        ([], 2, 4),
+    ],
+)
 def test_the_halves_share_the_machine(flags, processes, threads, selected, tmp_path, monkeypatch):
     """Of eight cores and much memory. How many threads a training had stands in the record."""
     monkeypatch.setattr("noisylabels.system.hardware.cores", lambda: 8)
     monkeypatch.setattr("noisylabels.system.hardware.gpus", lambda: 0)
     monkeypatch.setattr("noisylabels.system.hardware.free_memory", lambda: 1e10)
     script, _, _ = selected(*flags)
-    assert (len(script.experiment.execution.gpu_ids), script.experiment.execution.threads) == (processes, threads)
+    assert (len(script.experiment.execution.gpu_ids), script.experiment.execution.threads) == (
+        processes,
+        threads,
+    )
     assert record_of(tmp_path, "INCV")["sessions"][0]["hardware"]["threads"] == threads
 
 
-@pytest.mark.parametrize("script, smaller, task", [
-    ("INCV", 718, []), ("Verify_Theory", 718, []), ("INCV_main", 1437, ["--method", "standard"])])
+@pytest.mark.parametrize(
+    "script, smaller, task",
+    [("INCV", 718, []), ("Verify_Theory", 718, []), ("INCV_main", 1437, ["--method", "standard"])],
+)
 def test_a_batch_of_all_that_there_is(script, smaller, task, call, tmp_path, monkeypatch):
     """One more is refused."""
+
     def begins(*_, **__):
         raise UserError("it begins")
 
     monkeypatch.setattr("noisylabels.selection.processes.Trainers.start", begins)
     monkeypatch.setattr("noisylabels.training.device.start_tensorflow", begins)
-    batches = [call(script, *task, "--batch_size", n, "--results_dir", tmp_path) for n in (smaller, smaller + 1)]
+    batches = [
+        call(script, *task, "--batch_size", n, "--results_dir", tmp_path)
+        for n in (smaller, smaller + 1)
+    ]
     assert batches[0].err == f"{script}.py: error: it begins\n"
-    assert f"--batch_size: {smaller + 1} is more than the {smaller:,} samples".replace(",", "") in batches[1].err
+    assert (
+        f"--batch_size: {smaller + 1} is more than the {smaller:,} samples".replace(",", "")
+        in batches[1].err
+    )
 
 
 TWO_GPUS = """
@@ -151,17 +192,24 @@ print([process.exitcode for process in trainers.processes])
 
 def test_each_half_trains_on_its_own_gpus():
     """In a process that is gone afterwards."""
-    done = subprocess.run([sys.executable, "-c", TWO_GPUS], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_GPUS], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.stdout.splitlines() == [
-        "('0', False, 2, 64, 'mixed')", "('a', ('0', False, 2, 64, 'mixed'))", "('b', ('2,3', False, 2, 64, 'mixed'))",
-        "[-9, -9]"], \
-        done.stderr
+        "('0', False, 2, 64, 'mixed')",
+        "('a', ('0', False, 2, 64, 'mixed'))",
+        "('b', ('2,3', False, 2, 64, 'mixed'))",
+        "[-9, -9]",
+    ], done.stderr
 
 
-@pytest.mark.parametrize("platform, imported, method", [
-    ("linux", False, "fork"), ("linux", True, "spawn"), ("darwin", False, "spawn")])
+@pytest.mark.parametrize(
+    "platform, imported, method",
+    [("linux", False, "fork"), ("linux", True, "spawn"), ("darwin", False, "spawn")],
+)
 def test_processes_are_forked_where_they_can_be(platform, imported, method, monkeypatch):
     """So that they share the images; TensorFlow does not live on in a fork."""
+
     def get_context(how):
         raise UserError(how)
 

@@ -1,4 +1,5 @@
 """The selection: its bookkeeping by hand, and the whole of it with nearest neighbours."""
+
 import numpy as np
 import pytest
 
@@ -6,13 +7,16 @@ from noisylabels.selection.algorithm import Scores, incv, score_predictions
 
 
 class Recorder:
-    """A `train` that answers from a function of the held-out samples, and keeps what it was asked."""
+    """A `train` that answers from a function of the held-out samples, and records its calls."""
 
     def __init__(self, answer):
         self.answer, self.calls = answer, []
 
     def __call__(self, halves, use_best):
-        return [self.train(str(stage), samples, held_out, use_best) for stage, samples, held_out in halves]
+        return [
+            self.train(str(stage), samples, held_out, use_best)
+            for stage, samples, held_out in halves
+        ]
 
     def train(self, stage, samples, held_out, use_best):
         assert (np.diff(held_out) > 0).all()
@@ -26,39 +30,62 @@ class Recorder:
 
 def sets(result):
     """S, C, R as lists of indices."""
-    return [np.flatnonzero(mask).tolist() for mask in
-            (result.select, result.candidate, ~result.select & ~result.candidate)]
+    return [
+        np.flatnonzero(mask).tolist()
+        for mask in (result.select, result.candidate, ~result.select & ~result.candidate)
+    ]
 
 
 def test_bookkeeping_by_hand():
-    """8 samples, 4 classes, label 0: three of each half of four are found, the fourth has the largest loss.
+    """8 samples, 4 classes, label 0: three of each half of four are found, the fourth has the
+    largest loss.
 
-    TA = 3/4 gives (1-e)^2 + e^2/3 = 3/4, so e = (3 - sqrt 6)/4 = .138 and r = .160: int(.160 * 3) = 0 are removed.
-    In iteration 2 the two that are left are found: S is everything.
+    TA = 3/4 gives (1-e)^2 + e^2/3 = 3/4, so e = (3 - sqrt 6)/4 = .138 and r = .160: int(.160 * 3) =
+    0 are removed. In iteration 2 the two that are left are found: S is everything.
     """
     labels = np.zeros(8, int)
-    train = Recorder(lambda stage, held: (held != held.max() if stage[0] == "1" else held >= 0, held))
+    train = Recorder(
+        lambda stage, held: (held != held.max() if stage[0] == "1" else held >= 0, held)
+    )
     result = incv(train, labels, labels, 4, "sym", iterations=2)
-    (a, in_1a, held_1a, _), (b, in_1b, held_1b, _), (c, in_2a, held_2a, _), (d, in_2b, held_2b, _) = train.calls
+    (
+        (a, in_1a, held_1a, _),
+        (b, in_1b, held_1b, _),
+        (c, in_2a, held_2a, _),
+        (d, in_2b, held_2b, _),
+    ) = train.calls
     assert [a, b, c, d] == ["1a", "1b", "2a", "2b"]
-    assert (in_1a, held_1a) == (held_1b, in_1b) and sorted(in_1a + held_1a) == list(range(8)) and len(in_1a) == 4
+    assert (
+        (in_1a, held_1a) == (held_1b, in_1b)
+        and sorted(in_1a + held_1a) == list(range(8))
+        and len(in_1a) == 4
+    )
     left = sorted([max(held_1a), max(held_1b)])
     selected = sorted({*range(8)} - {*left})
     assert held_2a + held_2b in (left, left[::-1])
-    assert in_2a == sorted(selected + held_2b) and in_2b == sorted(selected + held_2a)     # S of before the iteration
+    assert in_2a == sorted(selected + held_2b) and in_2b == sorted(
+        selected + held_2a
+    )  # S of before the iteration
     assert sets(result) == [list(range(8)), [], []]
-    assert result.eval_ratio == pytest.approx((3 - 6 ** .5) / 4)
-    assert [(row["selected"], row["candidate"], row["LP"], row["LR"]) for row in result.iterations] == [
-        (6, 2, 1, .75), (8, 0, 1, 1)]
+    assert result.eval_ratio == pytest.approx((3 - 6**0.5) / 4)
+    assert [
+        (row["selected"], row["candidate"], row["LP"], row["LR"]) for row in result.iterations
+    ] == [(6, 2, 1, 0.75), (8, 0, 1, 1)]
 
 
 def test_the_largest_losses_are_removed():
-    """TA = 1/2 of 2 classes is the curve's minimum: e = 1/2, r = 1; of two found one half's two largest losses go."""
+    """TA = 1/2 of 2 classes is the curve's minimum: e = 1/2, r = 1; of two found one half's two
+    largest losses go.
+    """
     labels = np.zeros(8, int)
     train = Recorder(lambda stage, held: ([True, True, False, False], [0, 1, 2, 3]))
     result = incv(train, labels, labels, 2, "sym", iterations=1)
     held = [calls[2] for calls in train.calls]
-    assert sets(result) == [sorted(held[0][:2] + held[1][:2]), [], sorted(held[0][2:] + held[1][2:])]
+    assert sets(result) == [
+        sorted(held[0][:2] + held[1][:2]),
+        [],
+        sorted(held[0][2:] + held[1][2:]),
+    ]
 
 
 def test_what_is_found_is_selected_even_if_its_loss_is_large():
@@ -71,20 +98,35 @@ def test_what_is_found_is_selected_even_if_its_loss_is_large():
 @pytest.mark.parametrize("pattern", ["asym", None])
 def test_nothing_is_removed_unless_the_noise_is_called_symmetric(pattern):
     labels = np.zeros(20, int)
-    result = incv(Recorder(lambda stage, held: (held % 2 == 0, held)), labels, labels, 10, pattern, iterations=3)
+    result = incv(
+        Recorder(lambda stage, held: (held % 2 == 0, held)),
+        labels,
+        labels,
+        10,
+        pattern,
+        iterations=3,
+    )
     assert sets(result) == [list(range(0, 20, 2)), list(range(1, 20, 2)), []]
 
 
-@pytest.mark.parametrize("pattern, TA, used", [
-    ("sym", .9, [True, True, True, True, False]),           # e = .05: m = 4
-    ("sym", .4, [True, True, False, False, False]),         # e = .39: m = 2
-    ("sym", .15, [True, False, False, False, False]),       # e = .65: m = 1
-    ("asym", .9, [True, False, False, False, False]),
-])
+@pytest.mark.parametrize(
+    "pattern, TA, used",
+    [
+        ("sym", 0.9, [True, True, True, True, False]),  # e = .05: m = 4
+        ("sym", 0.4, [True, True, False, False, False]),  # e = .39: m = 2
+        ("sym", 0.15, [True, False, False, False, False]),  # e = .65: m = 1
+        ("asym", 0.9, [True, False, False, False, False]),
+    ],
+)
 def test_which_epoch_selects(pattern, TA, used):
     """Only 1a finds anything, so that candidates are left for five iterations."""
     labels = np.zeros(400, int)
-    train = Recorder(lambda stage, held: (np.arange(len(held)) < TA * len(held) if stage == "1a" else held < 0, held))
+    train = Recorder(
+        lambda stage, held: (
+            np.arange(len(held)) < TA * len(held) if stage == "1a" else held < 0,
+            held,
+        )
+    )
     incv(train, labels, labels, 10, pattern, iterations=5)
     best = {stage: use_best for stage, _, _, use_best in train.calls}
     assert [best[f"{i}a"] for i in range(1, 6)] == [best[f"{i}b"] for i in range(1, 6)] == used
@@ -92,11 +134,16 @@ def test_which_epoch_selects(pattern, TA, used):
 
 def test_accuracy_below_the_curve_warns_and_goes_on():
     labels = np.zeros(40, int)
-    train = Recorder(lambda stage, held: (held == held.min(), held))        # 1 of 20 in ten classes: below 1/10
+    train = Recorder(
+        lambda stage, held: (held == held.min(), held)
+    )  # 1 of 20 in ten classes: below 1/10
     with pytest.warns(UserWarning, match="test accuracy 0.05 is below 0.1"):
         result = incv(train, labels, labels, 10, "sym", iterations=2)
-    assert result.eval_ratio == .9
-    assert [(row["selected"], row["removed"]) for row in result.iterations] == [(2, 4), (4, 8)]     # r is at most 2
+    assert result.eval_ratio == 0.9
+    assert [(row["selected"], row["removed"]) for row in result.iterations] == [
+        (2, 4),
+        (4, 8),
+    ]  # r is at most 2
 
 
 def test_nothing_selected_in_an_iteration_trains_the_next_on_the_half_alone():
@@ -114,7 +161,7 @@ def test_nothing_is_ever_selected():
     labels = np.zeros(10, int)
     with pytest.warns(UserWarning):
         result = incv(Recorder(lambda stage, held: (held < 0, held)), labels, labels, 3, "sym")
-    assert sets(result) == [[], list(range(10)), []] and len(result.iterations) == 4        # the paper's
+    assert sets(result) == [[], list(range(10)), []] and len(result.iterations) == 4  # the paper's
 
 
 def test_everything_is_found_at_once_and_the_selection_ends_early():
@@ -126,7 +173,9 @@ def test_everything_is_found_at_once_and_the_selection_ends_early():
 
 
 def test_everything_else_is_removed_and_the_selection_ends_early():
-    """A third is found, which three classes give by chance: e = 2/3, r = 2, and C is empty after one iteration."""
+    """A third is found, which three classes give by chance: e = 2/3, r = 2, and C is empty after
+    one iteration.
+    """
     labels = np.zeros(12, int)
     train = Recorder(lambda stage, held: (np.arange(6) < 2, np.arange(6)))
     result = incv(train, labels, labels, 3, "sym", iterations=4)
@@ -144,7 +193,11 @@ def test_one_candidate_left_cannot_be_halved():
 @pytest.mark.parametrize("n", [0, 1])
 def test_fewer_than_two_samples_leave_nothing_to_do(n):
     result = incv(None, np.zeros(n, int), np.zeros(n, int), 10, "sym")
-    assert sets(result) == [[], list(range(n)), []] and result.iterations == [] and np.isnan(result.eval_ratio)
+    assert (
+        sets(result) == [[], list(range(n)), []]
+        and result.iterations == []
+        and np.isnan(result.eval_ratio)
+    )
 
 
 def test_an_odd_number_of_samples_and_unknown_true_labels():
@@ -156,11 +209,13 @@ def test_an_odd_number_of_samples_and_unknown_true_labels():
 
 
 def test_top_k_is_told_to_the_estimate():
-    """TA = 3/4 of 4 classes with k = 2 is that of 2 classes with k = 1: (1-e)^2 + e^2 = 3/4, e = (1 - sqrt .5)/2."""
+    """TA = 3/4 of 4 classes with k = 2 is that of 2 classes with k = 1: (1-e)^2 + e^2 = 3/4, e = (1
+    - sqrt .5)/2.
+    """
     labels = np.zeros(8, int)
     train = Recorder(lambda stage, held: (held != held.max(), held))
     result = incv(train, labels, labels, 4, "sym", iterations=1, top_k=2)
-    assert result.eval_ratio == pytest.approx((1 - .5 ** .5) / 2)
+    assert result.eval_ratio == pytest.approx((1 - 0.5**0.5) / 2)
 
 
 def test_the_seed_draws_the_halves():
@@ -174,12 +229,13 @@ def test_the_seed_draws_the_halves():
     assert first == halves(seed=0) == halves() != halves(seed=1) and first[0] != first[2]
 
 
-# ---------------------------------------------------------------------------------------- with a real classifier
+# --------------------------------------------------------------------------- with a real classifier
 
 
 @pytest.fixture(scope="module")
 def digits():
     from utils import load_dataset
+
     return load_dataset("digits", "")
 
 
@@ -187,39 +243,46 @@ def nearest_neighbours(dataset, y_noisy):
     """A `train` of scikit-learn's nearest neighbours: shares of labels among 15."""
     from sklearn.neighbors import KNeighborsClassifier
 
-    x = dataset.x_train.reshape(len(y_noisy), -1) / 255.
+    x = dataset.x_train.reshape(len(y_noisy), -1) / 255.0
 
     def score(samples, held_out):
         model = KNeighborsClassifier(15).fit(x[samples], y_noisy[samples])
         p = np.zeros((len(held_out), dataset.n_classes))
         p[:, model.classes_] = model.predict_proba(x[held_out])
         return score_predictions(p, y_noisy[held_out])
+
     return lambda halves, use_best: [score(samples, held_out) for _, samples, held_out in halves]
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_nearest_neighbours_clean_the_digits(digits, seed):
-    """They hardly err as the noise does, so that they find more than the theory says, and e comes out too small."""
+    """They hardly err as the noise does, so that they find more than the theory says, and e comes
+    out too small.
+    """
     from utils import corrupt_labels
 
     y = digits.y_train
-    y_noisy = corrupt_labels(y, "sym", .5, 10, seed)
+    y_noisy = corrupt_labels(y, "sym", 0.5, 10, seed)
     result = incv(nearest_neighbours(digits, y_noisy), y, y_noisy, 10, "sym", seed=seed)
     last = result.iterations[-1]
-    assert last["LP"] > .97 and last["LR"] > .95 and .25 < result.eval_ratio < .5
-    assert [row["LR"] for row in result.iterations] == sorted(row["LR"] for row in result.iterations)
+    assert last["LP"] > 0.97 and last["LR"] > 0.95 and 0.25 < result.eval_ratio < 0.5
+    assert [row["LR"] for row in result.iterations] == sorted(
+        row["LR"] for row in result.iterations
+    )
 
 
 def test_a_class_that_is_missing_is_not_missed(digits):
-    """No sample of class 3: some are labelled 3 all the same, and none of those that are clean suffers."""
+    """No sample of class 3: some are labelled 3 all the same, and none of those that are clean
+    suffers.
+    """
     from dataclasses import replace
 
     from utils import corrupt_labels
 
     kept = digits.y_train != 3
     few = replace(digits, x_train=digits.x_train[kept], y_train=digits.y_train[kept])
-    y_noisy = corrupt_labels(few.y_train, "sym", .3, 10, 0)
+    y_noisy = corrupt_labels(few.y_train, "sym", 0.3, 10, 0)
     assert (y_noisy == 3).any()
     result = incv(nearest_neighbours(few, y_noisy), few.y_train, y_noisy, 10, "sym")
     last = result.iterations[-1]
-    assert last["LP"] > .97 and last["LR"] > .95 and not result.select[y_noisy == 3].any()
+    assert last["LP"] > 0.97 and last["LR"] > 0.95 and not result.select[y_noisy == 3].any()

@@ -1,4 +1,6 @@
-"""A selection whose CSV was edited since INCV wrote it, or whose record has not finished: it is not INCV's."""
+"""A selection whose CSV was edited since INCV wrote it, or whose record has not finished: it is not
+INCV's.
+"""
 
 import json
 
@@ -22,7 +24,9 @@ def test_an_edited_selection_in_the_usual_place_is_refused(select, train, tmp_pa
     select_all(tmp_path / SELECTION)
     before = files_in(tmp_path)
     ended, begun = train()
-    assert_is_one_line(ended, "INCV_results.csv has been edited since INCV wrote it: .* --overwrite_selection ")
+    assert_is_one_line(
+        ended, "INCV_results.csv has been edited since INCV wrote it: .* --overwrite_selection "
+    )
     assert begun is None and files_in(tmp_path) == before
 
 
@@ -31,7 +35,11 @@ def test_an_edited_selection_that_is_named_counts_as_foreign(select, train, tmp_
     select_all(tmp_path / SELECTION)
     ended, (what, _) = train("--selection", tmp_path / SELECTION)
     assert what == "training" and "INCV_results.csv: edited since INCV wrote it; " in ended.out
-    assert list(record_of(tmp_path, "incv_training")["arguments"]["selection"]) == ["digest", "LP", "LR"]
+    assert list(record_of(tmp_path, "incv_training")["arguments"]["selection"]) == [
+        "digest",
+        "LP",
+        "LR",
+    ]
 
 
 def test_a_named_selection_of_an_unfinished_record_counts_as_foreign(select, train, tmp_path):

@@ -1,4 +1,7 @@
-"""INCV's results CSV as INCV_main finds it: whatever does not fit the call is refused, in one line that names it."""
+"""INCV's results CSV as INCV_main finds it: whatever does not fit the call is refused, in one line
+that names it.
+"""
+
 import os
 from types import SimpleNamespace
 
@@ -9,10 +12,13 @@ from helpers import assert_is_one_line, files_in, mutated
 
 from noisylabels import csv_files
 from noisylabels.errors import UserError
-from noisylabels.selection.selection_csv import read_selection, scores_of, write_labels
+from noisylabels.selection.corrected_labels import scores_of, write_labels
+from noisylabels.selection.selection_csv import read_selection
 from utils import corrupt_labels, load_dataset
 
-pytestmark = pytest.mark.usefixtures("no_tensorflow")           # a bad file is found before TensorFlow is imported
+pytestmark = pytest.mark.usefixtures(
+    "no_tensorflow"
+)  # a bad file is found before TensorFlow is imported
 
 
 @pytest.fixture(scope="module")
@@ -22,15 +28,24 @@ def labels():
 
 
 def noisy(y, pattern, seed):
-    return corrupt_labels(y, pattern, .5, 10, seed)
+    return corrupt_labels(y, pattern, 0.5, 10, seed)
 
 
 def selection(labels):
-    """A selection as INCV writes it: the clean ones of even index selected, of the others every third removed."""
+    """A selection as INCV writes it: the clean ones of even index selected, of the others every
+    third removed.
+    """
     y, y_noisy = labels
     select = (y == y_noisy) & (np.arange(len(y)) % 2 == 0)
-    return pd.DataFrame({"y": y, "y_noisy": y_noisy, "select": select,
-                         "candidate": ~select & (np.arange(len(y)) % 3 > 0), "eval_ratio": .4375})
+    return pd.DataFrame(
+        {
+            "y": y,
+            "y_noisy": y_noisy,
+            "select": select,
+            "candidate": ~select & (np.arange(len(y)) % 3 > 0),
+            "eval_ratio": 0.4375,
+        }
+    )
 
 
 def text(frame):
@@ -39,42 +54,80 @@ def text(frame):
 
 def changed(column, row, value):
     """The CSV with one other entry."""
+
     def change(frame):
         frame = frame.astype({column: object})
         frame.loc[row, column] = value
         return text(frame)
+
     return change
 
 
 BAD = {
     "no y_noisy": (lambda f: text(f.drop(columns="y_noisy")), "lacks the column y_noisy"),
-    "neither set": (lambda f: text(f.drop(columns=["select", "candidate"])), "lacks the column select, candidate"),
+    "neither set": (
+        lambda f: text(f.drop(columns=["select", "candidate"])),
+        "lacks the column select, candidate",
+    ),
     "no header": (lambda f: text(f).split(b"\n", 1)[1], "lacks the column y, y_noisy"),
     "too few rows": (lambda f: text(f[:-1]), "has 1,436 rows, but the training set 1,437 samples"),
-    "too many rows": (lambda f: text(pd.concat([f, f[:1]])), "has 1,438 rows, but the training set 1,437"),
+    "too many rows": (
+        lambda f: text(pd.concat([f, f[:1]])),
+        "has 1,438 rows, but the training set 1,437",
+    ),
     "cut off": (lambda f: text(f)[:20_000], r"has \d+ rows, but the training set 1,437"),
     "header alone": (lambda f: text(f[:0]), "has 0 rows"),
     "other labels": (changed("y", 7, 11), "has other true labels"),
     "smaller label": (changed("y", 7, -1), "has other true labels"),
     "other order": (lambda f: text(f[::-1]), "has other true labels"),
-    "other noise": (changed("y_noisy", 7, 11), "has other noisy labels .y_noisy. than this pattern, ratio and seed"),
+    "other noise": (
+        changed("y_noisy", 7, 11),
+        "has other noisy labels .y_noisy. than this pattern, ratio and seed",
+    ),
     "smaller noise": (changed("y_noisy", 7, -1), "has other noisy labels"),
-    "other pattern": (lambda f: text(f.assign(y_noisy=noisy(f.y, "asym", 0))), "has other noisy labels"),
-    "other seed": (lambda f: text(f.assign(y_noisy=noisy(f.y, "sym", 1))), "has other noisy labels"),
+    "other pattern": (
+        lambda f: text(f.assign(y_noisy=noisy(f.y, "asym", 0))),
+        "has other noisy labels",
+    ),
+    "other seed": (
+        lambda f: text(f.assign(y_noisy=noisy(f.y, "sym", 1))),
+        "has other noisy labels",
+    ),
     "NaN label": (changed("y_noisy", 7, float("nan")), "has '' as y_noisy: give a number"),
     "text label": (changed("y", 7, "cat"), "has 'cat' as y: give a number"),
     "endless exponent": (changed("y", 7, "1e" + "9" * 400), "has other true labels"),
     "NaN select": (changed("select", 7, float("nan")), "has '' as select: give True or False"),
     "select 2": (changed("select", 7, 2), "has '2' as select: give True or False"),
     "candidate yes": (changed("candidate", 7, "yes"), "has 'yes' as candidate: give True or False"),
-    "both": (lambda f: text(f.assign(candidate=True)), "has a sample that is both selected and a candidate"),
+    "both": (
+        lambda f: text(f.assign(candidate=True)),
+        "has a sample that is both selected and a candidate",
+    ),
     "nothing selected": (lambda f: text(f.assign(select=False)), "selects nothing"),
-    "ratio 1.5": (lambda f: text(f.assign(eval_ratio=1.5)), "needs one eval_ratio between 0 and 1 in all rows"),
-    "ratio -0.1": (lambda f: text(f.assign(eval_ratio=-.1)), "needs one eval_ratio between 0 and 1 in all rows"),
-    "ratio varies": (changed("eval_ratio", 7, .5), "needs one eval_ratio between 0 and 1 in all rows"),
-    "ratio NaN": (lambda f: text(f.assign(eval_ratio=float("nan"))), "has '' as eval_ratio: give a number"),
-    "ratio inf": (lambda f: text(f.assign(eval_ratio=float("inf"))), "needs one eval_ratio between 0 and 1"),
-    "ratio text": (lambda f: text(f.assign(eval_ratio="half")), "has 'half' as eval_ratio: give a number"),
+    "ratio 1.5": (
+        lambda f: text(f.assign(eval_ratio=1.5)),
+        "needs one eval_ratio between 0 and 1 in all rows",
+    ),
+    "ratio -0.1": (
+        lambda f: text(f.assign(eval_ratio=-0.1)),
+        "needs one eval_ratio between 0 and 1 in all rows",
+    ),
+    "ratio varies": (
+        changed("eval_ratio", 7, 0.5),
+        "needs one eval_ratio between 0 and 1 in all rows",
+    ),
+    "ratio NaN": (
+        lambda f: text(f.assign(eval_ratio=float("nan"))),
+        "has '' as eval_ratio: give a number",
+    ),
+    "ratio inf": (
+        lambda f: text(f.assign(eval_ratio=float("inf"))),
+        "needs one eval_ratio between 0 and 1",
+    ),
+    "ratio text": (
+        lambda f: text(f.assign(eval_ratio="half")),
+        "has 'half' as eval_ratio: give a number",
+    ),
     "empty": (lambda f: b"", "lacks the column y, y_noisy, select, candidate, eval_ratio;"),
     "binary": (lambda f: bytes(range(256)) * 100, "is not encoded in UTF-8"),
     "zeros": (lambda f: bytes(10_000), "cannot be read as CSV|lacks the column"),
@@ -89,7 +142,9 @@ HARMLESS = {
     "CRLF": lambda f: text(f).replace(b"\n", b"\r\n"),
     "BOM and CRLF": lambda f: b"\xef\xbb\xbf" + text(f).replace(b"\n", b"\r\n"),
     "quotes": lambda f: f.to_csv(index=False, quoting=1).encode(),
-    "capitals of a spreadsheet": lambda f: text(f).replace(b"True", b"TRUE").replace(b"False", b"FALSE"),
+    "capitals of a spreadsheet": lambda f: (
+        text(f).replace(b"True", b"TRUE").replace(b"False", b"FALSE")
+    ),
     "columns in other order": lambda f: text(f[f.columns[::-1]]),
     "a further column": lambda f: text(f.assign(name="digit")),
     "an index": lambda f: f.to_csv().encode(),
@@ -120,18 +175,34 @@ def test_bad_selection(kind, call, tmp_path, csv, labels):
 def test_a_selection_of_other_arguments(call, tmp_path, csv, labels):
     """The CSV is whole, and the call is another: other noise gives other labels."""
     for pattern, ratio in (("asym", 0.5), ("sym", 0.25)):
-        path = tmp_path / "results" / "digits" / pattern / str(ratio) / f"digits_{pattern}{ratio}_INCV_results.csv"
+        path = (
+            tmp_path
+            / "results"
+            / "digits"
+            / pattern
+            / str(ratio)
+            / f"digits_{pattern}{ratio}_INCV_results.csv"
+        )
         path.parent.mkdir(parents=True)
         path.write_bytes(text(selection(labels)))
-        ended = call("INCV_main", "--results_dir", tmp_path / "results", "--noise_pattern", pattern,
-                     "--noise_ratio", ratio)
+        ended = call(
+            "INCV_main",
+            "--results_dir",
+            tmp_path / "results",
+            "--noise_pattern",
+            pattern,
+            "--noise_ratio",
+            ratio,
+        )
         assert_is_one_line(ended, f"{path}, line [0-9]+ has other noisy labels")
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe"])
 def test_what_is_no_file_is_not_read(kind, call, tmp_path, csv):
     csv.mkdir() if kind == "folder" else os.mkfifo(csv)
-    assert_is_one_line(call("INCV_main", "--results_dir", tmp_path / "results"), f"{csv} is no file: remove it")
+    assert_is_one_line(
+        call("INCV_main", "--results_dir", tmp_path / "results"), f"{csv} is no file: remove it"
+    )
 
 
 def test_a_disk_that_cannot_be_read_is_one_line(csv, labels, monkeypatch):
@@ -144,9 +215,14 @@ def test_a_disk_that_cannot_be_read_is_one_line(csv, labels, monkeypatch):
         read_selection(csv, *labels)
 
 
-@pytest.mark.parametrize("change, problem", [
-    ({}, None), ({"y": 3}, "has '3' as y: leave it blank"),
-    ({"y_noisy": "cat"}, "has 'cat' as y_noisy: give a number")])
+@pytest.mark.parametrize(
+    "change, problem",
+    [
+        ({}, None),
+        ({"y": 3}, "has '3' as y: leave it blank"),
+        ({"y_noisy": "cat"}, "has 'cat' as y_noisy: give a number"),
+    ],
+)
 def test_where_the_truth_is_not_known_it_is_blank(change, problem, csv, labels):
     csv.write_bytes(text(selection(labels).assign(**{"y": None} | change)))
     if problem:
@@ -181,8 +257,14 @@ def test_mutated_selections_are_refused_or_of_the_same_labels(cases, csv, labels
     assert read < cases / 4
 
 
-@pytest.mark.parametrize("believed, scores", [
-    ([-1] * 4, [np.nan, np.nan, np.nan]), ([0, 1, 0, -1], [1, 2 / 3, 2 / 3]), ([0, 1, 1, 0], [.75, 1, .75])])
+@pytest.mark.parametrize(
+    "believed, scores",
+    [
+        ([-1] * 4, [np.nan, np.nan, np.nan]),
+        ([0, 1, 0, -1], [1, 2 / 3, 2 / 3]),
+        ([0, 1, 1, 0], [0.75, 1, 0.75]),
+    ],
+)
 def test_scores_of_what_a_method_believes(believed, scores, tmp_path):
     """Also of one that has come to say nothing, as ELR with a momentum of 1."""
     y = np.array([0, 1, 1, 1])
@@ -190,7 +272,9 @@ def test_scores_of_what_a_method_believes(believed, scores, tmp_path):
     labels = write_labels(tmp_path / "labels.csv", experiment, np.array(believed))
     for frame in (labels, pd.read_csv(tmp_path / "labels.csv")):
         found = scores_of(frame)
-        assert [found[name] for name in ("LP", "LR", "labels_right")] == pytest.approx(scores, nan_ok=True)
+        assert [found[name] for name in ("LP", "LR", "labels_right")] == pytest.approx(
+            scores, nan_ok=True
+        )
 
 
 @pytest.mark.parametrize("y", [None, np.array([0, 1, np.nan, 1])])

@@ -1,4 +1,6 @@
-"""The set-up: pinned requirements that install on every Python named in the README, and no network but the download."""
+"""The set-up: pinned requirements that install on every Python named in the README, and no network
+but the download.
+"""
 
 import ast
 import re
@@ -161,8 +163,8 @@ def test_a_training_without_docstrings_says_what_keras_needs(tmp_path):
     )
     assert (ended.returncode, ended.stderr) == (
         2,
-        "INCV_main.py: error: Keras needs the docstrings that python -OO (PYTHONOPTIMIZE=2) removes: leave that "
-        "out\n",
+        "INCV_main.py: error: Keras needs the docstrings that python -OO (PYTHONOPTIMIZE=2) "
+        "removes: leave that out\n",
     )
 
 

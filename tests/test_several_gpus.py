@@ -1,4 +1,7 @@
-"""A training on several devices equals that on one, up to batch statistics; and TensorFlow's start with faked cards."""
+"""A training on several devices equals that on one, up to batch statistics; and TensorFlow's start
+with faked cards.
+"""
+
 import functools
 import os
 import subprocess
@@ -15,12 +18,16 @@ from noisylabels.methods import METHODS, method_class
 from noisylabels.system import gpu
 from noisylabels.training import device
 
-QUICK, LATER = ("normalised", "standard", "d2l"), ("f_correction", "gce", "sce")        # as standard but for the loss
+QUICK, LATER = (
+    ("normalised", "standard", "d2l"),
+    ("f_correction", "gce", "sce"),
+)  # as standard but for the loss
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """What tests/on_two_devices.py saved, by name."""
+
     @functools.cache
     def run(*methods):
         folder = tmp_path_factory.mktemp("two_devices")
@@ -30,6 +37,7 @@ def trained(tmp_path_factory):
 
     def trained(name):
         return dict(np.load(run(*(LATER if name.startswith(LATER) else QUICK)) / f"{name}.npz"))
+
     return trained
 
 
@@ -41,20 +49,29 @@ def assert_close(first, second, tolerance=1e-5):
 
 def test_these_methods_share_batches():
     """The others rank the samples of a batch, or remember them."""
-    assert {name for name in METHODS if method_class(name).shares_batches} == {*QUICK, *LATER} - {"normalised"}
+    assert {name for name in METHODS if method_class(name).shares_batches} == {*QUICK, *LATER} - {
+        "normalised"
+    }
 
 
-@pytest.mark.parametrize("method", ["standard", "d2l", *(pytest.param(name, marks=pytest.mark.slow) for name in LATER)])
+@pytest.mark.parametrize(
+    "method", ["standard", "d2l", *(pytest.param(name, marks=pytest.mark.slow) for name in LATER)]
+)
 def test_two_devices_train_as_one(method, trained):
     """Losses, weights, optimizer and predictions, of a network without batch normalisation."""
     assert_close(trained(f"{method}_1"), trained(f"{method}_2"))
 
 
 def test_with_batch_normalisation_two_devices_train_as_one_that_normalises_halves(trained):
-    """Penalties and weight decay count once. The moving statistics are those of the first device."""
+    """Penalties and weight decay count once.
+
+    The moving statistics are those of the first device.
+    """
     one, halves, two = (trained(name) for name in ("normalised_1", "halves_1", "normalised_2"))
     learned = [name for name in two if name.startswith(("state", "loss"))]
-    assert_close({name: halves[name] for name in learned}, {name: two[name] for name in learned}, 1e-6)
+    assert_close(
+        {name: halves[name] for name in learned}, {name: two[name] for name in learned}, 1e-6
+    )
     assert np.abs(one["loss"] - two["loss"]).max() > 1e-4
 
 
@@ -69,16 +86,22 @@ def test_the_devices_copies_stay_equal(trained):
         np.testing.assert_array_equal(copies[f"0_{i}"], copies[f"1_{i}"])
 
 
-# ------------------------------------------------------------------------------------------------- TensorFlow's start
+# ------------------------------------------------------------------------------- TensorFlow's start
 
 
 @pytest.fixture
 def start(monkeypatch):
-    """start(cards, ...): start_tensorflow on a machine of such cards, (name, capability) each, and what it set up."""
+    """start(cards, ...): start_tensorflow on a machine of such cards, (name, capability) each, and
+    what it set up.
+    """
+
     def start(cards, *arguments, problem=None):
         done = SimpleNamespace(visible=None, growth=[], strategies=0, deterministic=False)
-        details = {f"GPU:{k}": {"device_name": name} | ({"compute_capability": capability} if capability else {})
-                   for k, (name, capability) in enumerate(cards)}
+        details = {
+            f"GPU:{k}": {"device_name": name}
+            | ({"compute_capability": capability} if capability else {})
+            for k, (name, capability) in enumerate(cards)
+        }
         for place, replacement in {
             "list_physical_devices": lambda kind: list(details),
             "set_visible_devices": lambda devices, kind: setattr(done, "visible", devices),
@@ -92,8 +115,11 @@ def start(monkeypatch):
             monkeypatch.setattr(f"tensorflow.config.{place}", replacement)
         monkeypatch.setattr(device, "try_out", lambda gpus, jit_compile: problem)
         monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda: "mirrored")
-        monkeypatch.setattr(tf.distribute, "experimental_set_strategy",
-                            lambda strategy: setattr(done, "strategies", done.strategies + 1))
+        monkeypatch.setattr(
+            tf.distribute,
+            "experimental_set_strategy",
+            lambda strategy: setattr(done, "strategies", done.strategies + 1),
+        )
         monkeypatch.setattr(gpu, "gpus", lambda: len(cards))
         device.computes_bfloat16.cache_clear()
         return device.start_tensorflow.__wrapped__(*arguments), done
@@ -105,20 +131,42 @@ def start(monkeypatch):
 A100, V100 = ("NVIDIA A100", (8, 0)), ("NVIDIA V100", (7, 0))
 
 
-@pytest.mark.parametrize("cards, arguments, visible, shared, name", [
-    ([A100, A100], ("0,1", False, 1, 128), ["GPU:0", "GPU:1"], True, "2 × NVIDIA A100 with bfloat16"),
-    ([A100, V100], ("0,1", False, 1, 128), ["GPU:0", "GPU:1"], True, "NVIDIA A100 and NVIDIA V100"),
-    ([A100, V100], ("1", False, 1, 128), ["GPU:1"], False, "NVIDIA V100"),
-    ([A100, A100], (None, False, 1, 128), ["GPU:0"], False, "NVIDIA A100 with bfloat16"),
-    ([A100, A100], ("0", True, 1, 128), ["GPU:0"], False, "NVIDIA A100 with bfloat16"),
-    ([A100, A100], ("-1", False, 1, 128), [], False, "CPU"),
-    ([("Another Maker's", None)], ("0", False, 1, 128), ["GPU:0"], False, "Another Maker's"),
-])
+@pytest.mark.parametrize(
+    "cards, arguments, visible, shared, name",
+    [
+        (
+            [A100, A100],
+            ("0,1", False, 1, 128),
+            ["GPU:0", "GPU:1"],
+            True,
+            "2 × NVIDIA A100 with bfloat16",
+        ),
+        (
+            [A100, V100],
+            ("0,1", False, 1, 128),
+            ["GPU:0", "GPU:1"],
+            True,
+            "NVIDIA A100 and NVIDIA V100",
+        ),
+        ([A100, V100], ("1", False, 1, 128), ["GPU:1"], False, "NVIDIA V100"),
+        ([A100, A100], (None, False, 1, 128), ["GPU:0"], False, "NVIDIA A100 with bfloat16"),
+        ([A100, A100], ("0", True, 1, 128), ["GPU:0"], False, "NVIDIA A100 with bfloat16"),
+        ([A100, A100], ("-1", False, 1, 128), [], False, "CPU"),
+        ([("Another Maker's", None)], ("0", False, 1, 128), ["GPU:0"], False, "Another Maker's"),
+    ],
+)
 def test_start(cards, arguments, visible, shared, name, start, monkeypatch, tmp_path):
-    """Memory grows as it is needed on each; several share the batches. XLA alone is not deterministic."""
+    """Memory grows as it is needed on each; several share the batches.
+
+    XLA alone is not deterministic.
+    """
     monkeypatch.setattr(device, "CPUINFO", tmp_path / "none")
     found, done = start(cards, *arguments)
-    assert found == {"device": name, "threads": 1, "computed_in": "TF32" if "bfloat16" in name else "float32"}
+    assert found == {
+        "device": name,
+        "threads": 1,
+        "computed_in": "TF32" if "bfloat16" in name else "float32",
+    }
     assert done.growth == [(device, True) for device in done.visible] and done.visible == visible
     assert done.strategies == shared and done.deterministic != arguments[1]
 
@@ -134,15 +182,34 @@ def test_xla_and_whole_batches_take_one(arguments, start):
     assert done.visible == ["GPU:0"] and not done.strategies
 
 
-@pytest.mark.parametrize("cards, problem, message", [
-    ([("NVIDIA RTX 5090", (12, 0))], None, "NVIDIA RTX 5090 has compute capability 12.0, on which this TensorFlow, "),
-    ([A100, ("Tesla M40", (5, 2))], None, "Tesla M40 has compute capability 5.2, on which this TensorFlow, built for "),
-    ([A100, A100], RuntimeError("it broke"), "2 × NVIDIA A100 does not compute: it broke; give another one, or -1 "),
-])
-def test_a_card_that_does_not_work_is_one_line_before_anything_is_trained(cards, problem, message, start, capfd):
+@pytest.mark.parametrize(
+    "cards, problem, message",
+    [
+        (
+            [("NVIDIA RTX 5090", (12, 0))],
+            None,
+            "NVIDIA RTX 5090 has compute capability 12.0, on which this TensorFlow, ",
+        ),
+        (
+            [A100, ("Tesla M40", (5, 2))],
+            None,
+            "Tesla M40 has compute capability 5.2, on which this TensorFlow, built for ",
+        ),
+        (
+            [A100, A100],
+            RuntimeError("it broke"),
+            "2 × NVIDIA A100 does not compute: it broke; give another one, or -1 ",
+        ),
+    ],
+)
+def test_a_card_that_does_not_work_is_one_line_before_anything_is_trained(
+    cards, problem, message, start, capfd
+):
     with pytest.raises(UserError) as error:
         start(cards, "0,1" if len(cards) > 1 else "0", False, 1, 128, problem=problem)
-    assert str(error.value).startswith(f"argument --gpu_id: {message}") and "\n" not in str(error.value)
+    assert str(error.value).startswith(f"argument --gpu_id: {message}") and "\n" not in str(
+        error.value
+    )
     assert capfd.readouterr().err == ""
 
 
@@ -150,7 +217,9 @@ def test_a_card_that_does_not_work_is_one_line_before_anything_is_trained(cards,
 def test_the_first_operations_tell_whether_a_device_works(jit_compile, monkeypatch):
     """Compiled as a training is."""
     compiled = []
-    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [SimpleNamespace(name="CPU:0")])
+    monkeypatch.setattr(
+        tf.config, "list_logical_devices", lambda kind: [SimpleNamespace(name="CPU:0")]
+    )
     assert device.try_out(["a card"], jit_compile) is None
 
     def broken(*_):

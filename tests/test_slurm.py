@@ -18,10 +18,16 @@ from noisylabels.sweep.status import Status
 from noisylabels.sweep.tasks import Task
 
 NEEDED = ("slurmctld", "slurmd", "sbatch", "munged")
-MISSING = [program for program in NEEDED if not shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")]
+MISSING = [
+    program
+    for program in NEEDED
+    if not shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")
+]
 pytestmark = [
     pytest.mark.runs,
-    pytest.mark.skipif(bool(MISSING), reason=f"no {', '.join(MISSING)}: apt-get install slurm-wlm munge"),
+    pytest.mark.skipif(
+        bool(MISSING), reason=f"no {', '.join(MISSING)}: apt-get install slurm-wlm munge"
+    ),
     pytest.mark.skipif(os.geteuid() != 0, reason="slurm.sh needs root"),
 ]
 CONFIGURATION = """
@@ -127,8 +133,12 @@ def test_an_interrupted_sweep_leaves_no_job(slurm, configuration, tmp_path):
 def test_what_slurm_says_against_a_job_ends_the_sweep_in_one_line(slurm, configuration, tmp_path):
     configuration.write_text(configuration.read_text().replace("queue: tests", "queue: nosuch"))
     tasks = [Task("t", "code", [""], tmp_path / "t.json")]
-    with pytest.raises(UserError, match="^argument --scheduler: sbatch: error: .*[Ii]nvalid partition"):
-        with executors.at_scheduler(str(configuration), None, None, **write_scripts(tmp_path)) as runs:
+    with pytest.raises(
+        UserError, match="^argument --scheduler: sbatch: error: .*[Ii]nvalid partition"
+    ):
+        with executors.at_scheduler(
+            str(configuration), None, None, **write_scripts(tmp_path)
+        ) as runs:
             assert runs.expected == 1  # where nobody says how many jobs
             with Status(tasks, runs) as status:
                 run_tasks(tasks, runs, status)

@@ -1,4 +1,7 @@
-"""Folders that are no classes, known by their structure; folders of the system; names in another Unicode form."""
+"""Folders that are no classes, known by their structure; folders of the system; names in another
+Unicode form.
+"""
+
 import unicodedata
 import warnings
 
@@ -13,13 +16,23 @@ from noisylabels.data import images
 SPLIT = "call what to train on train/ and what to test on test/"
 
 
-@pytest.mark.parametrize("parts", [("dev", "train"), ("fold_0", "fold_1", "fold_2"), ("Test", "Train"), ("a", "b"),
-                                   ("test", "val")])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("dev", "train"),
+        ("fold_0", "fold_1", "fold_2"),
+        ("Test", "Train"),
+        ("a", "b"),
+        ("test", "val"),
+    ],
+)
 def test_folders_with_the_same_folders_are_parts(parts, tmp_path):
     for part in parts:
         class_folders(tmp_path / "own" / part, cat=3, dog=3)
     message = complaint(tmp_path / "own")
-    assert f"{'/, '.join(parts)}/ hold no images, but the same folders (cat, dog), as parts" in message
+    assert (
+        f"{'/, '.join(parts)}/ hold no images, but the same folders (cat, dog), as parts" in message
+    )
     assert SPLIT in message and "name files and labels in a .csv" in message
 
 
@@ -27,7 +40,10 @@ def test_folders_with_other_folders_are_no_classes_either(tmp_path):
     class_folders(tmp_path / "own/animals", cat=3, dog=3)
     class_folders(tmp_path / "own/things", car=3, ship=3, tree=3)
     message = complaint(tmp_path / "own")
-    assert "animals/, things/ hold no images, but folders of images (such as car, ship, tree)" in message
+    assert (
+        "animals/, things/ hold no images, but folders of images (such as car, ship, tree)"
+        in message
+    )
     assert SPLIT in message
 
 
@@ -36,22 +52,30 @@ def test_folders_with_folders_beside_folders_with_images(flat, tmp_path):
     class_folders(tmp_path / "own/train", cat=3, dog=3)
     class_folders(tmp_path / "own", **{flat: 4})
     message = complaint(tmp_path / "own")
-    assert f"some folders hold images ({flat}/), others hold folders of images (train/ with cat, dog)" in message
+    assert (
+        f"some folders hold images ({flat}/), others hold folders of images (train/ with cat, dog)"
+        in message
+    )
     assert f"give {tmp_path / 'own/train'} alone, {SPLIT}" in message
 
 
 def test_a_part_that_lacks_classes_is_a_part(tmp_path):
     class_folders(tmp_path / "own/fold_0", cat=3, dog=3)
     class_folders(tmp_path / "own/fold_1", cat=3)
-    assert "fold_0/, fold_1/ hold no images, but folders of images (such as cat, dog)" in complaint(tmp_path / "own")
+    assert "fold_0/, fold_1/ hold no images, but folders of images (such as cat, dog)" in complaint(
+        tmp_path / "own"
+    )
 
 
 @pytest.mark.parametrize("within", ["photos", "data/photos"])
 def test_one_folder_that_holds_all(within, tmp_path):
     """As of an archive that was unpacked into a folder of its own."""
     class_folders(tmp_path / "own" / within, cat=3, dog=3)
-    expected = (f"own holds images in {within}/ alone, in folders (cat, dog): give {tmp_path / 'own' / within} if "
-                "these are the classes")
+    expected = (
+        f"own holds images in {within}/ alone, in folders (cat, dog): give "
+        f"{tmp_path / 'own' / within} if "
+        "these are the classes"
+    )
     assert complaint(tmp_path / "own").endswith(expected)
     class_folders(tmp_path / "own/__MACOSX" / within, cat=3)
     assert complaint(tmp_path / "own").endswith(expected)
@@ -61,7 +85,9 @@ def test_parts_within_train_and_test(tmp_path):
     for part in ("train", "test"):
         for fold in ("fold_0", "fold_1"):
             class_folders(tmp_path / "own" / part / fold, cat=3, dog=3)
-    assert "own/train: fold_0/, fold_1/ hold no images, but the same folders" in complaint(tmp_path / "own")
+    assert "own/train: fold_0/, fold_1/ hold no images, but the same folders" in complaint(
+        tmp_path / "own"
+    )
 
 
 def test_classes_with_one_folder_each_are_classes(tmp_path):
@@ -84,9 +110,12 @@ def test_masks_of_the_images_beside_them_are_no_class(tmp_path):
     for k in range(5):
         noise(tmp_path / f"photos/{k}.jpg")
         noise(tmp_path / f"truth/{k}.png", 2)
-    with pytest.warns(UserWarning, match="truth and photos hold files of the same names, and the images of truth have"):
+    with pytest.warns(
+        UserWarning,
+        match="truth and photos hold files of the same names, and the images of truth have",
+    ):
         images.load(tmp_path, report=str)
-    noise(tmp_path / "truth/5.png", 2)                      # other names: classes like any others
+    noise(tmp_path / "truth/5.png", 2)  # other names: classes like any others
     load(tmp_path)
 
 
@@ -98,15 +127,27 @@ def test_classes_of_few_colours_are_classes(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["", "a"])
-@pytest.mark.parametrize("name", ["@eaDir", "$RECYCLE.BIN", ".thumbnails", "Thumbnails", "__MACOSX", "lost+found",
-                                  "System Volume Information"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "@eaDir",
+        "$RECYCLE.BIN",
+        ".thumbnails",
+        "Thumbnails",
+        "__MACOSX",
+        "lost+found",
+        "System Volume Information",
+    ],
+)
 def test_folders_of_the_system_are_left_out_and_named(name, place, tmp_path):
     class_folders(tmp_path, a=5, b=5)
     picture(tmp_path / place / name / "x/0.png")
     with pytest.warns(UserWarning) as caught:
         found = images.load(tmp_path, report=str)
     assert found.classes == ("a", "b") and len(found.given) == 8
-    assert [str(warning.message) for warning in caught] == [f"{tmp_path}: system folders left out (1): {name}"]
+    assert [str(warning.message) for warning in caught] == [
+        f"{tmp_path}: system folders left out (1): {name}"
+    ]
 
 
 def test_many_folders_of_the_system_are_one_line(tmp_path):
@@ -120,7 +161,10 @@ def test_many_folders_of_the_system_are_one_line(tmp_path):
 
 @pytest.mark.parametrize("disk, written", [("NFD", "NFC"), ("NFC", "NFD")])
 def test_files_are_found_in_another_unicode_form(disk, written, tmp_path):
-    """As of an archive that was made on a Mac; in names of folders, too. Outputs have the CSV's names."""
+    """As of an archive that was made on a Mac; in names of folders, too.
+
+    Outputs have the CSV's names.
+    """
     names = [f"fotos é/Straße ü{k}.png" for k in range(8)]
     for k, name in enumerate(names):
         picture(tmp_path / unicodedata.normalize(disk, name), k)
@@ -129,7 +173,9 @@ def test_files_are_found_in_another_unicode_form(disk, written, tmp_path):
     assert {*data.files} <= {name for name, _ in rows} and len(data.files) == 6
     assert all(image[0, 0, 0] == int(file[-5]) for image, file in zip(data.x_train, data.files))
     rows.append((unicodedata.normalize(disk, names[3]), "a"))
-    assert "line 10 names 'fotos " in (said := complaint(table(tmp_path / "own.csv", ("file", "label"), rows)))
+    assert "line 10 names 'fotos " in (
+        said := complaint(table(tmp_path / "own.csv", ("file", "label"), rows))
+    )
     assert "again, after line 5" in said
 
 
@@ -137,7 +183,11 @@ def test_two_files_that_differ_in_their_unicode_form_alone_are_two(tmp_path):
     names = [unicodedata.normalize(form, f"é{k}.png") for form in ("NFC", "NFD") for k in range(4)]
     for k, name in enumerate(names):
         picture(tmp_path / name, k)
-    data, _ = load(table(tmp_path / "own.csv", ("file", "label"), [(n, "ab"[k % 2]) for k, n in enumerate(names)]))
+    data, _ = load(
+        table(
+            tmp_path / "own.csv", ("file", "label"), [(n, "ab"[k % 2]) for k, n in enumerate(names)]
+        )
+    )
     assert [image[0, 0, 0] for image in data.x_train] == [names.index(file) for file in data.files]
 
 

@@ -1,4 +1,7 @@
-"""The parts of a sweep by themselves: what its flags allow, what it hands on, how it calls a script, what it shows."""
+"""The parts of a sweep by themselves: what its flags allow, what it hands on, how it calls a
+script, what it shows.
+"""
+
 import io
 import os
 import subprocess
@@ -22,28 +25,43 @@ from noisylabels.sweep.subprocess_runner import call
 from noisylabels.sweep.tasks import Task, TaskResult
 from utils import load_dataset
 
-# ----------------------------------------------------------------------------------------------------------- its flags
+# ---------------------------------------------------------------------------------------- its flags
 
 
-@pytest.mark.parametrize("text, expected", [
-    ("sym:0", Noise("sym", 0.)), ("asym5:1", Noise("asym5", 1.)), ("asym:.25", Noise("asym", .25)),
-    ("given", Noise("given"))])
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("sym:0", Noise("sym", 0.0)),
+        ("asym5:1", Noise("asym5", 1.0)),
+        ("asym:.25", Noise("asym", 0.25)),
+        ("given", Noise("given")),
+    ],
+)
 def test_settings(text, expected):
     assert sweep.setting(text.encode().decode()) == expected
 
 
-@pytest.mark.parametrize("text, words", [
-    ("sym", "'sym' is not a setting such as"), ("pair:0.3", "'pair:0.3' is not a setting such as"),
-    ("sym0.3", r"did you mean sym:0.3\?$"), ("asymm", r"did you mean asym:0.5\?$"), ("sym:", "'' is not a finite"),
-    ("sym:-0.1", "'-0.1' is not a finite number of at least 0 and at most 1"), ("sym:1.1", "'1.1' is not")])
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("sym", "'sym' is not a setting such as"),
+        ("pair:0.3", "'pair:0.3' is not a setting such as"),
+        ("sym0.3", r"did you mean sym:0.3\?$"),
+        ("asymm", r"did you mean asym:0.5\?$"),
+        ("sym:", "'' is not a finite"),
+        ("sym:-0.1", "'-0.1' is not a finite number of at least 0 and at most 1"),
+        ("sym:1.1", "'1.1' is not"),
+    ],
+)
 def test_what_is_no_setting(text, words):
     with pytest.raises(ArgumentTypeError, match=words):
         sweep.setting(text)
 
 
 def test_a_run_may_have_a_share_of_a_gpu_or_several():
-    assert [sweep.gpus_per_run(text) for text in ("1", "2", "8", "0.5", "0.25", "0.2", "0.3333333")] == [
-        1, 2, 8, .5, .25, .2, .3333333]
+    assert [
+        sweep.gpus_per_run(text) for text in ("1", "2", "8", "0.5", "0.25", "0.2", "0.3333333")
+    ] == [1, 2, 8, 0.5, 0.25, 0.2, 0.3333333]
     for text in ("0", "0.3", "0.4", "0.6", "1.5", "2.1", "-1"):
         with pytest.raises(ArgumentTypeError, match=f"'{text}' is not a"):
             sweep.gpus_per_run(text)
@@ -52,18 +70,29 @@ def test_a_run_may_have_a_share_of_a_gpu_or_several():
 def test_by_default_seeds_0_to_2_of_the_paper_s_settings(tmp_path):
     args = sweep.arguments().parse_args(["--methods", "standard", "--results_dir", str(tmp_path)])
     plan = sweep.plan(args, load_dataset("digits", ""))
-    assert [task.title for task in plan] == [f"standard {noise} seed {seed}" for noise in (
-        "sym 0.2", "sym 0.5", "sym 0.8", "asym 0.4") for seed in (0, 1, 2)]
+    assert [task.title for task in plan] == [
+        f"standard {noise} seed {seed}"
+        for noise in ("sym 0.2", "sym 0.5", "sym 0.8", "asym 0.4")
+        for seed in (0, 1, 2)
+    ]
     assert sweep.arguments().parse_args(["--seeds", "0", "--jobs", "1"]).jobs == 1
     with pytest.raises(SystemExit):
         sweep.arguments().parse_args(["--seeds", "-1"])
 
 
-@pytest.mark.parametrize("flags, expected", [
-    ("--epochs 9 --batch_size 64", "--batch_size 64"),
-    ("--epochs=9 --batch_size=64 --top_k 2", "--batch_size 64 --top_k 2"),
-    ("--validation_split .1 --INCV_epochs 3 --overwrite --f_correction_T true", "--INCV_epochs 3"),
-    ("--overwrite_selection --epochs 3 --jit_compile", "--jit_compile --overwrite"), ("", "")])
+@pytest.mark.parametrize(
+    "flags, expected",
+    [
+        ("--epochs 9 --batch_size 64", "--batch_size 64"),
+        ("--epochs=9 --batch_size=64 --top_k 2", "--batch_size 64 --top_k 2"),
+        (
+            "--validation_split .1 --INCV_epochs 3 --overwrite --f_correction_T true",
+            "--INCV_epochs 3",
+        ),
+        ("--overwrite_selection --epochs 3 --jit_compile", "--jit_compile --overwrite"),
+        ("", ""),
+    ],
+)
 def test_a_selection_gets_the_flags_of_incv(flags, expected, tmp_path):
     argv = ["--settings", "sym:0.5", "--seeds", "4", "--results_dir", str(tmp_path), *flags.split()]
     selection = sweep.plan(sweep.arguments().parse_args(argv), load_dataset("digits", ""))[0]
@@ -71,28 +100,61 @@ def test_a_selection_gets_the_flags_of_incv(flags, expected, tmp_path):
     assert selection.script == "INCV" and selection.flags[:6] == axes
     given = selection.flags[6:]
     at = given.index("--results_dir")
-    assert given[:at] + given[at + 2:] == expected.split()
+    assert given[:at] + given[at + 2 :] == expected.split()
 
 
-@pytest.mark.parametrize("methods, expected", [
-    (["standard", "incv", "incv_student"], [("selection", "--overwrite"), ("standard",),
-                                            ("incv", "--overwrite"), ("incv_student", "--overwrite")]),
-    (["incv_student"], [("incv_student", "--overwrite_selection")])])
+@pytest.mark.parametrize(
+    "methods, expected",
+    [
+        (
+            ["standard", "incv", "incv_student"],
+            [
+                ("selection", "--overwrite"),
+                ("standard",),
+                ("incv", "--overwrite"),
+                ("incv_student", "--overwrite"),
+            ],
+        ),
+        (["incv_student"], [("incv_student", "--overwrite_selection")]),
+    ],
+)
 def test_a_selection_that_is_made_again_is_made_once(methods, expected, tmp_path):
-    """What trains on it does not make it again; a student whose teacher is no task makes all three."""
+    """What trains on it does not repeat it; a student whose teacher is no task makes all three."""
     args = sweep.arguments().parse_args(
-        ["--settings", "sym:0.5", "--seeds", "0", "--methods", *methods, "--overwrite_selection", "--results_dir",
-         str(tmp_path)])
-    plan = {task.title.split()[0]: task.flags for task in sweep.plan(args, load_dataset("digits", ""))}
-    assert [(name, *(flag for flag in flags if flag.startswith("--overwrite"))) for name, flags in plan.items()
-            ] == expected
+        [
+            "--settings",
+            "sym:0.5",
+            "--seeds",
+            "0",
+            "--methods",
+            *methods,
+            "--overwrite_selection",
+            "--results_dir",
+            str(tmp_path),
+        ]
+    )
+    plan = {
+        task.title.split()[0]: task.flags for task in sweep.plan(args, load_dataset("digits", ""))
+    }
+    assert [
+        (name, *(flag for flag in flags if flag.startswith("--overwrite")))
+        for name, flags in plan.items()
+    ] == expected
 
 
-@pytest.mark.parametrize("flags, expected", [
-    ([], "here"), (["--jobs", "1"], "here"), (["--jobs", "2"], (2, None)),
-    (["--jobs", "4", "--gpus_per_run", ".5"], (4, .5)),
-    (["--jobs", "2", "--gpu_id", "0"], (2, 0)), (["--scheduler", "a"], ("a", None, None)),
-    (["--scheduler", "a", "--jobs", "1", "--gpus_per_run", "1"], ("a", 1, 1)), (["--gpus_per_run", "2"], (1, 2))])
+@pytest.mark.parametrize(
+    "flags, expected",
+    [
+        ([], "here"),
+        (["--jobs", "1"], "here"),
+        (["--jobs", "2"], (2, None)),
+        (["--jobs", "4", "--gpus_per_run", ".5"], (4, 0.5)),
+        (["--jobs", "2", "--gpu_id", "0"], (2, 0)),
+        (["--scheduler", "a"], ("a", None, None)),
+        (["--scheduler", "a", "--jobs", "1", "--gpus_per_run", "1"], ("a", 1, 1)),
+        (["--gpus_per_run", "2"], (1, 2)),
+    ],
+)
 def test_what_does_the_tasks(flags, expected, monkeypatch, tmp_path):
     """One process after the other; more at a time on this machine; a scheduler in any case."""
     runs, leaving = SimpleNamespace(leave="leave"), []
@@ -103,7 +165,9 @@ def test_what_does_the_tasks(flags, expected, monkeypatch, tmp_path):
     monkeypatch.setattr("noisylabels.system.signals.LEAVING", leaving)
     args = sweep.arguments().parse_args([*flags, "--results_dir", str(tmp_path)])
     found = sweep.executor(args, load_dataset("digits", ""))
-    assert isinstance(found, SerialExecutor) == (expected == "here") and asked == [expected] * (expected != "here")
+    assert isinstance(found, SerialExecutor) == (expected == "here") and asked == [expected] * (
+        expected != "here"
+    )
     elsewhere = "--scheduler" in flags
     assert leaving == ["leave"] * elsewhere and (tmp_path / ".sweep").exists() == elsewhere
 
@@ -114,16 +178,25 @@ def test_a_sweep_ends_with_its_table_and_what_to_open(call, monkeypatch, tmp_pat
     for name in ("table.csv", "table.md", "runs.csv"):
         (folder / name).write_text("| ± |\n", encoding="utf-8")
     monkeypatch.setattr(sweep, "plan", lambda *_: [])
-    monkeypatch.setattr(sweep.draw, "summary", lambda *_: [folder / "table.csv", folder / "table.md"])
-    monkeypatch.delattr(sweep, "executor")                              # nor takes it a cluster, to do nothing with
+    monkeypatch.setattr(
+        sweep.draw, "summary", lambda *_: [folder / "table.csv", folder / "table.md"]
+    )
+    monkeypatch.delattr(sweep, "executor")  # nor takes it a cluster, to do nothing with
     ended = call("sweep", "--jobs", 2, "--results_dir", tmp_path)
-    assert ended == (0, f"\n| ± |\n\nopen next:\n  {folder}/table.md  this table\n2 other files are in {folder}\n", "")
+    assert ended == (
+        0,
+        f"\n| ± |\n\nopen next:\n  {folder}/table.md  this table\n2 other files are in {folder}\n",
+        "",
+    )
 
 
 def test_a_training_that_another_sweep_is_at_is_waited_for(monkeypatch):
     called = []
-    monkeypatch.setattr("noisylabels.sweep.run_tasks.call", lambda root, script, flags, log: called.append(flags) or 0)
-    for script in ("INCV", "INCV_main"):                                # the former waits by itself
+    monkeypatch.setattr(
+        "noisylabels.sweep.run_tasks.call",
+        lambda root, script, flags, log: called.append(flags) or 0,
+    )
+    for script in ("INCV", "INCV_main"):  # the former waits by itself
         here = SerialExecutor(".")
         here.begin(Task("a", script, ["--seed", "0"], Path("a.json")))
         assert [outcome.problem for _, outcome in here.ended(None)] == [None]
@@ -131,7 +204,10 @@ def test_a_training_that_another_sweep_is_at_is_waited_for(monkeypatch):
 
 
 def test_a_command_can_be_given_to_a_shell():
-    assert Task("a", "INCV", ["--results_dir", "my results"], Path("a")).command == "INCV.py --results_dir 'my results'"
+    assert (
+        Task("a", "INCV", ["--results_dir", "my results"], Path("a")).command
+        == "INCV.py --results_dir 'my results'"
+    )
 
 
 def test_a_scheduler_that_is_lost_while_nothing_runs_is_one_line():
@@ -145,14 +221,23 @@ def test_what_is_seen_is_short_and_a_mark_makes_its_folder(tmp_path):
     assert [len(digest_of_code(tmp_path)), len(load_dataset("digits", "").fingerprint)] == [12, 16]
 
 
-# ------------------------------------------------------------------------------------------------------- a call of one
+# ------------------------------------------------------------------------------------ a call of one
 
 
-@pytest.mark.parametrize("code, returned, raised", [
-    ("sys.exit(0)", 0, None), ("sys.exit(7)", 7, None), ("sys.exit(128)", 128, None), ("sys.exit(129)", None, -1),
-    ("signal.signal(1, signal.SIG_DFL); os.kill(os.getpid(), 1)", None, -1)])
+@pytest.mark.parametrize(
+    "code, returned, raised",
+    [
+        ("sys.exit(0)", 0, None),
+        ("sys.exit(7)", 7, None),
+        ("sys.exit(128)", 128, None),
+        ("sys.exit(129)", None, -1),
+        ("signal.signal(1, signal.SIG_DFL); os.kill(os.getpid(), 1)", None, -1),
+    ],
+)
 def test_the_exit_code_of_a_call(code, returned, raised, tmp_path):
-    """A signal that ended it is an error, also where the script caught it; its log may lie in a new folder."""
+    """A signal that ended it is an error, also where the script caught it; its log may lie in a new
+    folder.
+    """
     (tmp_path / "code.py").write_text(f"import os, signal, sys; print('said', flush=True); {code}")
     log = tmp_path / "new/er/x.log"
     if raised:
@@ -173,13 +258,13 @@ def test_a_run_that_ends_well_is_made_once(tmp_path):
     assert status.done == [task] and (tmp_path / "tries").read_text() == "x" and runs.places == 1
 
 
-# ----------------------------------------------------------------------------------------------------------- how far
+# ------------------------------------------------------------------------------------------ how far
 
 
 @pytest.fixture
 def now(monkeypatch):
     """A clock that the test moves."""
-    now = [100.]
+    now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(time, "time", lambda: now[0])
     return now
@@ -187,7 +272,7 @@ def now(monkeypatch):
 
 @pytest.fixture
 def task(tmp_path):
-    return lambda title, work=1.: Task(title, "code", [], tmp_path / f"{title}.json", work=work)
+    return lambda title, work=1.0: Task(title, "code", [], tmp_path / f"{title}.json", work=work)
 
 
 def write_log(task, text, at):
@@ -200,32 +285,32 @@ def test_what_is_left_is_shared_by_the_places_and_is_none_of_what_is_overdue(now
     runs = SimpleNamespace(places=1, about="")
     status = Status([a, b, c, d], runs)
     status.begin(a)
-    status.end(a, TaskResult(None, 10.))                                   # 5 s a unit
+    status.end(a, TaskResult(None, 10.0))  # 5 s a unit
     status.begin(b)
     now[0] += 4
     assert status.remaining() == pytest.approx(6 + 70)
     now[0] += 96
-    assert status.remaining() == pytest.approx(0 + 70)                  # b should have ended long ago
+    assert status.remaining() == pytest.approx(0 + 70)  # b should have ended long ago
     runs.places = 0
-    assert status.remaining() == pytest.approx(70)                      # as with one place
+    assert status.remaining() == pytest.approx(70)  # as with one place
     write_log(b, "b  ETA 0:50\n", now[0] - 10)
     assert time_left(b.log) == 40
-    pace = (10 + 100 + 40) / (2 + 2)                                    # b has said so: in all 140 s
+    pace = (10 + 100 + 40) / (2 + 2)  # b has said so: in all 140 s
     assert status.remaining() == pytest.approx(40 + 14 * pace)
     write_log(b, "b  ETA 0:50\n", now[0] - 60)
     assert time_left(b.log) == 0
-    status.end(b, TaskResult("exit code 1", 100.))
-    assert status.remaining() == pytest.approx(70)                      # what failed is no measure
+    status.end(b, TaskResult("exit code 1", 100.0))
+    assert status.remaining() == pytest.approx(70)  # what failed is no measure
 
 
 def test_it_is_estimated_anew_every_five_seconds_and_when_a_task_ends(now, task):
     a, b = task("a"), task("b")
     status = Status([a, b], SimpleNamespace(places=1, about=""))
     assert str(status) == "0 done, 0 running, 2 waiting, 0 failed, ETA ?"
-    status.begin(a), status.end(a, TaskResult(None, 10.))
+    status.begin(a), status.end(a, TaskResult(None, 10.0))
     status.begin(b)
     assert str(status).endswith("ETA 0:10")
-    for now[0], left in ((104.5, "0:10"), (105., "0:10"), (105.5, "0:04"), (107., "0:04")):
+    for now[0], left in ((104.5, "0:10"), (105.0, "0:10"), (105.5, "0:04"), (107.0, "0:04")):
         assert str(status) == f"1 done, 1 running, 0 waiting, 0 failed, ETA {left}"
 
 
@@ -240,8 +325,10 @@ def test_the_end_of_a_log_is_five_hundred_letters(tmp_path):
 @pytest.mark.parametrize("n, more", [(8, None), (9, "  and 1 more"), (11, "  and 3 more")])
 def test_a_terminal_shows_eight_running_tasks(n, more, now, task, monkeypatch):
     shown = io.StringIO()
-    monkeypatch.setattr("noisylabels.sweep.status.terminal",
-                        lambda: Console(highlight=False, force_terminal=True, width=40, file=shown))
+    monkeypatch.setattr(
+        "noisylabels.sweep.status.terminal",
+        lambda: Console(highlight=False, force_terminal=True, width=40, file=shown),
+    )
     tasks = [task(f"t{k}") for k in range(n)]
     status = Status(tasks, SimpleNamespace(places=n, about="anywhere"))
     for each in tasks:
@@ -251,7 +338,8 @@ def test_a_terminal_shows_eight_running_tasks(n, more, now, task, monkeypatch):
     spinner, *lines = status.live.get_renderable().renderables
     assert str(spinner.text) == f"0 done, {n} running, 0 waiting, 0 failed, ETA ?, anywhere"
     assert [str(line) for line in lines] == [
-        f"  1:01  t{k}  tcp://somewhere-with-a-long-name" for k in range(8)] + [more] * bool(more)
+        f"  1:01  t{k}  tcp://somewhere-with-a-long-name" for k in range(8)
+    ] + [more] * bool(more)
     printed = Console(width=20, file=io.StringIO())
     printed.print(status.live.get_renderable())
     assert "  1:01  t0  tcp://s…" in printed.file.getvalue().splitlines()
@@ -259,11 +347,13 @@ def test_a_terminal_shows_eight_running_tasks(n, more, now, task, monkeypatch):
 
 def test_a_line_of_what_has_ended_goes_on_to_the_terminal_s_end_as_it_is(now, task, monkeypatch):
     shown = io.StringIO()
-    monkeypatch.setattr("noisylabels.sweep.status.terminal",
-                        lambda: Console(highlight=False, force_terminal=True, width=30, file=shown))
+    monkeypatch.setattr(
+        "noisylabels.sweep.status.terminal",
+        lambda: Console(highlight=False, force_terminal=True, width=30, file=shown),
+    )
     long = task("a title of more letters than a line of thirty has")
     status = Status([long], SimpleNamespace(places=1, about=""))
-    status.end(long, TaskResult("exit code 1", 61., "tcp://w"))
+    status.end(long, TaskResult("exit code 1", 61.0, "tcp://w"))
     assert shown.getvalue() == f"failed  {long.title}: exit code 1 on tcp://w, after 1:01\n"
 
 
@@ -271,7 +361,10 @@ def test_where_all_is_done_nothing_is_said(tmp_path, capsys):
     task = Task("a", "code", [], tmp_path / "a.json", done=True)
     with Status([task], SimpleNamespace(places=1, about="x")) as status:
         pass
-    assert capsys.readouterr().out == "" and str(status) == "1 done, 0 running, 0 waiting, 0 failed, ETA ?"
+    assert (
+        capsys.readouterr().out == ""
+        and str(status) == "1 done, 0 running, 0 waiting, 0 failed, ETA ?"
+    )
 
 
 def test_each_line_of_a_sweep_is_in_its_file_at_once(now, task, monkeypatch):
@@ -282,7 +375,9 @@ def test_each_line_of_a_sweep_is_in_its_file_at_once(now, task, monkeypatch):
         status.begin(a)
         assert file.getvalue().endswith(b"begin   a\n")
         status.end(a, TaskResult(None))
-        assert file.getvalue().endswith(b"done    a; 1 done, 0 running, 0 waiting, 0 failed, ETA 0:00\n")
+        assert file.getvalue().endswith(
+            b"done    a; 1 done, 0 running, 0 waiting, 0 failed, ETA 0:00\n"
+        )
 
 
 def test_a_task_that_begins_again_says_where_it_was_ended(now, task, capsys):
@@ -292,5 +387,5 @@ def test_a_task_that_begins_again_says_where_it_was_ended(now, task, capsys):
     status.where(a, "w1")
     now[0] += 5
     status.where(a, "w2")
-    assert status.running[a] == (105., "w2")
+    assert status.running[a] == (105.0, "w2")
     assert capsys.readouterr().out == "begin   a\nagain   a on w2; it was ended on w1\n"

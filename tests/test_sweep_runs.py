@@ -1,4 +1,7 @@
-"""Twelve runs of a sweep on three Dask workers, with accidents: the same files as one after another."""
+"""Twelve runs of a sweep on three Dask workers, with accidents: the same files as one after
+another.
+"""
+
 import os
 import re
 import signal
@@ -8,13 +11,39 @@ import pytest
 from dask_cluster import Scheduler
 from helpers import assert_all_have_ended, end, processes, results_in, shell, start
 
-SWEEP = ["--settings", "sym:0.5", "--methods", "standard", "incv", "--seeds", "0", "1", "2", "3", "--architecture",
-         "MLP", "--batch_size", "128", "--threads", "1", "--INCV_epochs", "5", "--INCV_iter", "1", "--epochs", "12"]
+SWEEP = [
+    "--settings",
+    "sym:0.5",
+    "--methods",
+    "standard",
+    "incv",
+    "--seeds",
+    "0",
+    "1",
+    "2",
+    "3",
+    "--architecture",
+    "MLP",
+    "--batch_size",
+    "128",
+    "--threads",
+    "1",
+    "--INCV_epochs",
+    "5",
+    "--INCV_iter",
+    "1",
+    "--epochs",
+    "12",
+]
 
 
 def begun(folder, script):
     """The ids of a script's processes that have saved an epoch."""
-    return [pid for pid in processes(folder) if script.encode() in open(f"/proc/{pid}/cmdline", "rb").read()]
+    return [
+        pid
+        for pid in processes(folder)
+        if script.encode() in open(f"/proc/{pid}/cmdline", "rb").read()
+    ]
 
 
 @pytest.mark.slow
@@ -27,17 +56,25 @@ def test_twelve_runs_as_if_one_after_another(tmp_path):
         deadline = time.monotonic() + 600
         while len(list(together.rglob("INCV_checkpoints/*.npz"))) < 2:
             assert time.monotonic() < deadline and sweep.poll() is None
-            time.sleep(.05)
+            time.sleep(0.05)
         workers[0].kill()
         while not (running := begun(together, "INCV_main.py")):
-            time.sleep(.05)
+            time.sleep(0.05)
         os.kill(running[0], signal.SIGKILL)
         ended = end(sweep, timeout=1800)
     assert (ended.code, ended.err) == (0, "")
-    assert "12 done, 0 running, 0 waiting, 0 failed" in ended.out and re.search("^again ", ended.out, re.MULTILINE)
+    assert "12 done, 0 running, 0 waiting, 0 failed" in ended.out and re.search(
+        "^again ", ended.out, re.MULTILINE
+    )
     assert_all_have_ended(together)
     ended = shell("sweep", *SWEEP, "--results_dir", apart, timeout=1800)
     assert (ended.code, ended.err) == (0, "")
-    found, expected = ({path: content for path, content in results_in(folder).items()
-                        if not path.endswith((".log", ".sweep"))} for folder in (together, apart))
+    found, expected = (
+        {
+            path: content
+            for path, content in results_in(folder).items()
+            if not path.endswith((".log", ".sweep"))
+        }
+        for folder in (together, apart)
+    )
     assert [path for path in {*found, *expected} if found.get(path) != expected.get(path)] == []

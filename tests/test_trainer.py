@@ -1,4 +1,7 @@
-"""The trainer on toys: what it tells on its way, which checkpoints are its own; and what all methods predict."""
+"""The trainer on toys: what it tells on its way, which checkpoints are its own; and what all
+methods predict.
+"""
+
 from dataclasses import FrozenInstanceError
 
 import numpy as np
@@ -17,13 +20,19 @@ def trainer_of_forty_steps(loss, on_event=lambda event: None):
     """Of a method that learns nothing, and whose loss at step i of an epoch is loss(i)."""
     method = toy("standard", images=np.zeros((40, 2, 2, 1), np.uint8), labels=np.zeros(40, int))
     method.batches = lambda epoch, rng: np.arange(40, dtype=np.int32)[:, None]
-    method.train_step = lambda batch: {"loss": loss(tf.cast(batch.indices[0], tf.float32)), "accuracy": .25}
-    return Trainer(method, np.ones(40, bool), "none", lambda time, epochs: .5, on_event=on_event)
+    method.train_step = lambda batch: {
+        "loss": loss(tf.cast(batch.indices[0], tf.float32)),
+        "accuracy": 0.25,
+    }
+    return Trainer(method, np.ones(40, bool), "none", lambda time, epochs: 0.5, on_event=on_event)
 
 
 def test_what_a_training_tells_on_its_way(tmp_path, monkeypatch):
-    """Where it begins; every few steps the loss of the last one; and an epoch's row. Here an epoch takes 2.34567 s."""
-    now, told = [0.], []
+    """Where it begins; every few steps the loss of the last one; and an epoch's row.
+
+    Here an epoch takes 2.34567 s.
+    """
+    now, told = [0.0], []
     monkeypatch.setattr(trainer.time, "perf_counter", lambda: now[0])
 
     def after_epoch(epoch, memory):
@@ -32,27 +41,52 @@ def test_what_a_training_tells_on_its_way(tmp_path, monkeypatch):
 
     made = trainer_of_forty_steps(lambda step: step, told.append)
     history, _ = made.fit(2, 0, "a", tmp_path / "a.npz", after_epoch, "it")
-    rows = [{"epoch": epoch + 1, "learning_rate": .5, "loss": 19.5, "accuracy": .25, "steps": 40, "own": epoch,
-             "seconds": 2.346} for epoch in (0, 1)]
+    rows = [
+        {
+            "epoch": epoch + 1,
+            "learning_rate": 0.5,
+            "loss": 19.5,
+            "accuracy": 0.25,
+            "steps": 40,
+            "own": epoch,
+            "seconds": 2.346,
+        }
+        for epoch in (0, 1)
+    ]
     assert history == rows and told == [
-        Event("it", 2, 0), *(event for epoch in (0, 1) for event in (
-            Event("it", 2, epoch, 16, 40, 15.), Event("it", 2, epoch, 32, 40, 31.), Event("it", 2, epoch, 40, 40, 39.),
-            Event("it", 2, epoch, row=rows[epoch])))]
+        Event("it", 2, 0),
+        *(
+            event
+            for epoch in (0, 1)
+            for event in (
+                Event("it", 2, epoch, 16, 40, 15.0),
+                Event("it", 2, epoch, 32, 40, 31.0),
+                Event("it", 2, epoch, 40, 40, 39.0),
+                Event("it", 2, epoch, row=rows[epoch]),
+            )
+        ),
+    ]
     told.clear()
-    assert made.fit(2, 0, "a", tmp_path / "a.npz", after_epoch, "it")[0] == rows and told == [Event("it", 2, 2)]
+    assert made.fit(2, 0, "a", tmp_path / "a.npz", after_epoch, "it")[0] == rows and told == [
+        Event("it", 2, 2)
+    ]
 
 
 def test_the_first_step_whose_loss_is_not_finite_is_named(tmp_path):
     with pytest.raises(UserError, match="^the loss is no longer finite in epoch 1, step 19: "):
-        trainer_of_forty_steps(lambda step: 1 / tf.nn.relu(18 - step)).fit(1, 0, "a", tmp_path / "a.npz", None)
+        trainer_of_forty_steps(lambda step: 1 / tf.nn.relu(18 - step)).fit(
+            1, 0, "a", tmp_path / "a.npz", None
+        )
 
 
 def test_samples_are_learned_by_the_labels_that_they_have_got(tmp_path):
     method = toy("standard")
     method.logged = ("loss", "kept_precision")
-    method.train_step = lambda batch: {"loss": tf.reduce_mean(tf.cast(batch.y, tf.float32)),
-                                       "kept_precision": tf.reduce_mean(tf.cast(batch.is_clean, tf.float32))}
-    made = Trainer(method, None, "none", lambda time, epochs: .5)
+    method.train_step = lambda batch: {
+        "loss": tf.reduce_mean(tf.cast(batch.y, tf.float32)),
+        "kept_precision": tf.reduce_mean(tf.cast(batch.is_clean, tf.float32)),
+    }
+    made = Trainer(method, None, "none", lambda time, epochs: 0.5)
     for label, clean in ((0, False), (2, True)):
         made.relabel(np.full(N, label), np.full(N, clean))
         (row,), _ = made.fit(1, 0, "a", tmp_path / f"{label}.npz", lambda *_: {})
@@ -67,48 +101,72 @@ def checkpoint(tmp_path_factory):
     return load_arrays(folder / "toy.npz")
 
 
-@pytest.mark.parametrize("change", [
-    {"training": None}, {"training": np.array("no JSON")}, {"training": np.array("3")}, {"training": np.array("[]")},
-    {"training": np.array('[1, "toy", []]')}, {"training": np.array('[-1, "toy", []]')}, {"state1": None},
-    {"state1": np.zeros(2)}, {"state1": np.zeros(4)}], ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"training": None},
+        {"training": np.array("no JSON")},
+        {"training": np.array("3")},
+        {"training": np.array("[]")},
+        {"training": np.array('[1, "toy", []]')},
+        {"training": np.array('[-1, "toy", []]')},
+        {"state1": None},
+        {"state1": np.zeros(2)},
+        {"state1": np.zeros(4)},
+    ],
+    ids=str,
+)
 def test_what_is_no_checkpoint_of_this_training_is_set_aside(change, checkpoint, tmp_path, capsys):
     """It lacks something, or is of another seed or network."""
     save_arrays(tmp_path / "toy.npz", checkpoint)
-    assert [row["epoch"] for row in fit(toy("standard"), tmp_path, 0)] == [1] and capsys.readouterr().err == ""
+    assert [row["epoch"] for row in fit(toy("standard"), tmp_path, 0)] == [
+        1
+    ] and capsys.readouterr().err == ""
     changed = {name: array for name, array in (checkpoint | change).items() if array is not None}
     save_arrays(tmp_path / "toy.npz", changed)
     method = toy("standard")
     before = method.get_state()
     assert fit(method, tmp_path, 0) == [] and not (tmp_path / "toy.npz").exists()
-    assert capsys.readouterr().err == (f"{tmp_path / 'toy.npz'}: it belongs to another training; renamed to "
-                                       "toy.npz.unusable; its stage starts again\n")
+    assert capsys.readouterr().err == (
+        f"{tmp_path / 'toy.npz'}: it belongs to another training; renamed to "
+        "toy.npz.unusable; its stage starts again\n"
+    )
     for now, then in zip(method.get_state(), before, strict=True):
         np.testing.assert_array_equal(now, then)
 
 
 def test_a_checkpoint_on_other_samples_is_set_aside(tmp_path, capsys):
     """As where an earlier stage was made again, and came to others."""
-    made, trained = Trainer(toy("standard"), None, "none", lambda time, epochs: .5), []
+    made, trained = Trainer(toy("standard"), None, "none", lambda time, epochs: 0.5), []
     for samples in ("a", "a", "b"):
-        made.fit(1, 0, "toy", tmp_path / "toy.npz", lambda *_: trained.append(1) or {}, samples_digest=samples)
+        made.fit(
+            1,
+            0,
+            "toy",
+            tmp_path / "toy.npz",
+            lambda *_: trained.append(1) or {},
+            samples_digest=samples,
+        )
     assert len(trained) == 2 and (tmp_path / "toy.npz.unusable").exists()
     assert "it belongs to another training" in capsys.readouterr().err
 
 
-# ------------------------------------------------------------------------------------------------------ of all methods
+# ----------------------------------------------------------------------------------- of all methods
 
 
 def test_probabilities_are_those_of_the_first_network_unless_another_is_named():
     """Of 150 samples in an order of their own: more than are predicted at a time."""
     method = toy("decoupling")
     images, chosen = tf.constant(method.inputs.images), np.random.default_rng(0).integers(0, N, 150)
-    first, second = (tf.nn.softmax(network(method.inputs.images / np.float32(255))).numpy()
-                     for network in method.networks)
+    first, second = (
+        tf.nn.softmax(network(method.inputs.images / np.float32(255))).numpy()
+        for network in method.networks
+    )
     np.testing.assert_allclose(method.probabilities(images, chosen), first[chosen], atol=1e-6)
     np.testing.assert_allclose(method.probabilities(images, k=1), second, atol=1e-6)
-    assert np.abs(first - second).max() > .01
+    assert np.abs(first - second).max() > 0.01
 
 
 def test_what_a_method_is_told_cannot_be_changed():
     with pytest.raises(FrozenInstanceError):
-        inputs_for("standard").noise_ratio = .5
+        inputs_for("standard").noise_ratio = 0.5

@@ -1,16 +1,35 @@
-"""What is in the archive: hostile members, links and damage. Only the data set's regular files come out."""
+"""What is in the archive: hostile members, links and damage.
+
+Only the data set's regular files come out.
+"""
 
 import os
 import tarfile
 
 import pytest
-from archives import LAYOUT, archive, assert_fetched, complaint, fetch, published, regular, special, visible
+from archives import (
+    LAYOUT,
+    archive,
+    assert_fetched,
+    complaint,
+    fetch,
+    published,
+    regular,
+    special,
+    visible,
+)
 
 
-@pytest.mark.parametrize("name", ["../evil", "/evil", f"{LAYOUT.folder}/../../evil", f"{LAYOUT.folder}/evil"])
+@pytest.mark.parametrize(
+    "name", ["../evil", "/evil", f"{LAYOUT.folder}/../../evil", f"{LAYOUT.folder}/evil"]
+)
 def test_unexpected_members_are_passed_over(server, tmp_path, name):
     name = str(tmp_path) + name if name.startswith("/") else name
-    extras = [regular(name, b"x"), special(name, tarfile.SYMTYPE, "/"), special(name, tarfile.CHRTYPE)]
+    extras = [
+        regular(name, b"x"),
+        special(name, tarfile.SYMTYPE, "/"),
+        special(name, tarfile.CHRTYPE),
+    ]
     server.serve(archive(extras + published()))
     fetch(tmp_path / "data")
     assert_fetched(tmp_path / "data")
@@ -18,7 +37,15 @@ def test_unexpected_members_are_passed_over(server, tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE]
+    "kind",
+    [
+        tarfile.SYMTYPE,
+        tarfile.LNKTYPE,
+        tarfile.CHRTYPE,
+        tarfile.BLKTYPE,
+        tarfile.FIFOTYPE,
+        tarfile.DIRTYPE,
+    ],
 )
 def test_only_regular_files_count(server, tmp_path, kind):
     secret = tmp_path / "secret"
@@ -31,14 +58,22 @@ def test_only_regular_files_count(server, tmp_path, kind):
 
 def test_a_folder_that_is_a_link_is_not_followed(server, tmp_path):
     (tmp_path / "elsewhere").mkdir()
-    members = [special(LAYOUT.folder, tarfile.SYMTYPE, str(tmp_path / "elsewhere")), *published()[1:]]
+    members = [
+        special(LAYOUT.folder, tarfile.SYMTYPE, str(tmp_path / "elsewhere")),
+        *published()[1:],
+    ]
     server.serve(archive(members))
     fetch(tmp_path / "data")
     assert_fetched(tmp_path / "data")
-    assert not (tmp_path / "data" / LAYOUT.folder).is_symlink() and os.listdir(tmp_path / "elsewhere") == []
+    assert (
+        not (tmp_path / "data" / LAYOUT.folder).is_symlink()
+        and os.listdir(tmp_path / "elsewhere") == []
+    )
 
 
-@pytest.mark.parametrize("damage", [lambda x: x[: len(x) // 2], lambda x: x[:-200] + bytes(200), lambda x: b"no tar"])
+@pytest.mark.parametrize(
+    "damage", [lambda x: x[: len(x) // 2], lambda x: x[:-200] + bytes(200), lambda x: b"no tar"]
+)
 def test_a_damaged_archive_is_refused(server, tmp_path, damage):
     server.serve(damage(server.payload))
     assert "cannot download cifar10" in complaint(tmp_path)

@@ -1,4 +1,7 @@
-"""Verify_Theory.py with a script in the place of the network: what it is trained and tested on, its scores by hand."""
+"""Verify_Theory.py with a script in the place of the network: what it is trained and tested on, its
+scores by hand.
+"""
+
 import functools
 import json
 import threading
@@ -11,17 +14,36 @@ from helpers import CPU, held
 from noisylabels.seeding import generator
 from utils import corrupt_labels, load_dataset
 
-N, EPOCHS, RATIOS = 1437, 13, (.2, .5)
-TOLD = ["--augmentation", "flip", "--learning_rate", .125, "--gpu_id", -1, "--threads", 3, "--jit_compile"]
+N, EPOCHS, RATIOS = 1437, 13, (0.2, 0.5)
+TOLD = [
+    "--augmentation",
+    "flip",
+    "--learning_rate",
+    0.125,
+    "--gpu_id",
+    -1,
+    "--threads",
+    3,
+    "--jit_compile",
+]
 
 
 class Script:
-    """Predicts the next class for every fourth sample, in the last epoch; before, class 0. Keeps what it is told."""
+    """Predicts the next class for every fourth sample, in the last epoch; before, class 0.
+
+    Keeps what it is told.
+    """
 
     images = "the images"
 
     def __init__(self, dataset):
-        self.dataset, self.restarts, self.labels, self.tested, self.meanwhile = dataset, [], [], [], []
+        self.dataset, self.restarts, self.labels, self.tested, self.meanwhile = (
+            dataset,
+            [],
+            [],
+            [],
+            [],
+        )
         self.started = []
         self.predictions = (dataset.y_train + (np.arange(N) % 4 == 0)) % 10
 
@@ -46,7 +68,9 @@ class Script:
     def probabilities(self, images, indices=None):
         if indices is None:
             assert images == "the test images"
-            return np.eye(10)[np.where(np.arange(360) < 90, self.dataset.y_test, (self.dataset.y_test + 1) % 10)]
+            return np.eye(10)[
+                np.where(np.arange(360) < 90, self.dataset.y_test, (self.dataset.y_test + 1) % 10)
+            ]
         assert images == self.images
         self.tested.append(indices)
         return np.eye(10)[self.predictions[indices] if self.epoch == EPOCHS - 1 else 0 * indices]
@@ -76,8 +100,21 @@ def script(monkeypatch):
 @pytest.fixture
 def verify(script, call, undrawn, tmp_path):
     """Calls Verify_Theory.py with these ratios, seed 3, and more flags; how it ended."""
-    return lambda *ratios, flags=(): call("Verify_Theory", "--noise_ratio", *ratios, "--seed", 3, "--epochs", EPOCHS,
-                                          "--evaluate_every", 3, "--results_dir", tmp_path, *TOLD, *flags)
+    return lambda *ratios, flags=(): call(
+        "Verify_Theory",
+        "--noise_ratio",
+        *ratios,
+        "--seed",
+        3,
+        "--epochs",
+        EPOCHS,
+        "--evaluate_every",
+        3,
+        "--results_dir",
+        tmp_path,
+        *TOLD,
+        *flags,
+    )
 
 
 @pytest.fixture
@@ -89,18 +126,28 @@ def ran(script, verify, tmp_path):
 
 
 def test_one_half_is_trained_on_and_the_other_tested(ran):
-    """From the initial weights for each ratio, on the observed labels of that ratio, and on the same halves."""
+    """From the initial weights for each ratio, on the observed labels of that ratio, and on the
+    same halves.
+    """
     script, _ = ran
     trained, held_out = script.restarts[0], script.tested[0]
-    assert sorted([*trained, *held_out]) == list(range(N)) and abs(len(trained) - len(held_out)) == 1
+    assert (
+        sorted([*trained, *held_out]) == list(range(N)) and abs(len(trained) - len(held_out)) == 1
+    )
     assert sorted(trained) == sorted(np.array_split(generator(3, "halves").permutation(N), 2)[0])
-    assert len(script.restarts) == len(RATIOS) and len(script.tested) == 11 * len(RATIOS)      # not after 1, 2 of 13
+    assert len(script.restarts) == len(RATIOS) and len(script.tested) == 11 * len(
+        RATIOS
+    )  # not after 1, 2 of 13
     assert all((samples == trained).all() for samples in script.restarts)
     assert all((samples == held_out).all() for samples in script.tested)
     y = script.dataset.y_train
     for ratio, (labels, clean) in zip(RATIOS, script.labels, strict=True):
-        assert (labels == corrupt_labels(y, "sym", ratio, 10, 3)).all() and (clean == (labels == y)).all()
-    assert script.told == ("flip", .125, True) and script.started == [("-1", True, 3, 128, "float32")]
+        assert (labels == corrupt_labels(y, "sym", ratio, 10, 3)).all() and (
+            clean == (labels == y)
+        ).all()
+    assert script.told == ("flip", 0.125, True) and script.started == [
+        ("-1", True, 3, 128, "float32")
+    ]
     assert script.stage == (3, "verify") and (script.inputs.images == script.dataset.x_train).all()
 
 
@@ -112,11 +159,15 @@ def test_the_scores_are_those_of_the_last_epoch_by_hand(ran):
         y_noisy = corrupt_labels(script.dataset.y_train, "sym", ratio, 10, 3)[held]
         hit, clean = predicted == y_noisy, y == y_noisy
         row = pd.read_csv(folder / f"{ratio}/seed3/Verify_Theory.csv").iloc[0]
-        assert (row.TA, row.LP, row.LR) == pytest.approx((hit.mean(), clean[hit].mean(), hit[clean].mean()))
-        assert (row.ratio, row.seed, row.test_accuracy) == (ratio, 3, .25)
+        assert (row.TA, row.LP, row.LR) == pytest.approx(
+            (hit.mean(), clean[hit].mean(), hit[clean].mean())
+        )
+        assert (row.ratio, row.seed, row.test_accuracy) == (ratio, 3, 0.25)
         history = pd.read_csv(folder / f"{ratio}/seed3/Verify_Theory_history.csv")
         zero = y_noisy == 0
-        first, last = ([values.mean(), values[clean].mean(), values[~clean].mean()] for values in (zero, hit))
+        first, last = (
+            [values.mean(), values[clean].mean(), values[~clean].mean()] for values in (zero, hit)
+        )
         found = history[["acc_mix", "acc_clean", "acc_noisy"]].to_numpy()
         np.testing.assert_allclose(found, [3 * [np.nan]] * 2 + [first] * 10 + [last])
 
@@ -131,11 +182,11 @@ def test_M_has_the_true_classes_in_its_rows(ran):
         share = np.mean(of_class % 4 == 0)
         expected = np.zeros(10)
         expected[[c, (c + 1) % 10]] = 1 - share, share
-        assert M[c] == pytest.approx(expected) and .1 < share < .4
+        assert M[c] == pytest.approx(expected) and 0.1 < share < 0.4
 
 
 def test_a_ratio_that_another_process_has_finished_meanwhile_is_not_done_again(script, verify):
-    script.meanwhile.append(lambda: verify(.5))                 # while the first one is trained
+    script.meanwhile.append(lambda: verify(0.5))  # while the first one is trained
     assert verify(*RATIOS).code == 0 and len(script.restarts) == 2
 
 
@@ -147,10 +198,14 @@ def test_a_run_that_another_process_is_at_is_waited_for_if_asked(finishes, ran, 
     record = json.loads((folder / "Verify_Theory.json").read_text())
     (folder / "Verify_Theory.json").write_text(json.dumps(record | {"finished": False}))
     with held(folder, "Verify_Theory", record["arguments"]) as holder:
-        ended = verify(.5)
+        ended = verify(0.5)
         assert ended.code == 2 and "is in use by" in ended.err
-        end = functools.partial(print, "finish", file=holder.stdin, flush=True) if finishes else holder.kill
+        end = (
+            functools.partial(print, "finish", file=holder.stdin, flush=True)
+            if finishes
+            else holder.kill
+        )
         threading.Timer(1, end).start()
-        ended = verify(.5, flags=["--wait"])
+        ended = verify(0.5, flags=["--wait"])
     assert ended.code == 0 and "waiting for process" in ended.out
     assert len(script.restarts) == len(RATIOS) + (not finishes)

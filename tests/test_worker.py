@@ -1,4 +1,6 @@
-"""A Dask worker's part in a sweep, with a worker that only notes what it is told: places, refusals, a task."""
+"""A Dask worker's part in a sweep, with a worker that only notes what it is told: places, refusals,
+a task.
+"""
 
 import asyncio
 import subprocess
@@ -77,17 +79,25 @@ def test_a_worker_has_as_many_places_as_threads_and_shares_of_gpus(
 ):
     worker = Worker(threads, gpus)
     runs = set_up(worker, gpus=share)
-    assert worker.resources == [{"sweep": places}] and runs.free == {*range(places)} and not worker.said
+    assert (
+        worker.resources == [{"sweep": places}]
+        and runs.free == {*range(places)}
+        and not worker.said
+    )
     assert runs.cores == cores and worker.statuses == [Status.paused, Status.running]
     asyncio.run(runs.teardown(worker))
     assert worker.resources[1:] == [{"sweep": 0}] and runs.free is None
 
 
-@pytest.mark.parametrize("gpus, share, flag", [(None, 0.5, "GPU=1"), (1, 2, "GPU=2"), (0, 1, "GPU=1")])
+@pytest.mark.parametrize(
+    "gpus, share, flag", [(None, 0.5, "GPU=1"), (1, 2, "GPU=2"), (0, 1, "GPU=1")]
+)
 def test_a_worker_without_gpus_for_a_run_is_refused(gpus, share, flag, set_up):
     worker = Worker(8, gpus)
     runs = set_up(worker, gpus=share)
-    assert worker.said == [("sweep", {"refused": "tcp://w", "problem": f"it has no --resources {flag}"})]
+    assert worker.said == [
+        ("sweep", {"refused": "tcp://w", "problem": f"it has no --resources {flag}"})
+    ]
     assert worker.resources == [{"sweep": 0}] and runs.free == set() and worker.statuses == []
 
 
@@ -109,14 +119,20 @@ def test_a_worker_that_pauses_is_left_so_and_one_of_a_machine_has_the_place_of_i
         ),
         ("import sys; sys.exit('one\\nno such thing')", SEEN, "no such thing"),
         ("import sys; sys.exit(3)", SEEN, "sweep.py ends with exit code 3"),
-        ("print('own: 5 images')", SEEN, "sweep.py prints 'own: 5 images\\n' instead of its fingerprint"),
+        (
+            "print('own: 5 images')",
+            SEEN,
+            "sweep.py prints 'own: 5 images\\n' instead of its fingerprint",
+        ),
     ],
 )
 def test_why_a_worker_may_not_take_part(script, sight, problem, set_up, tmp_path):
     (tmp_path / "sweep.py").write_text(script)
     worker = Worker()
     set_up(worker, fingerprint=sight)
-    assert worker.said == [("sweep", {"refused": "tcp://w", "problem": problem})] * (problem is not None)
+    assert worker.said == [("sweep", {"refused": "tcp://w", "problem": problem})] * (
+        problem is not None
+    )
     assert worker.resources == [{"sweep": 2 if problem is None else 0}]
 
 
@@ -143,10 +159,12 @@ def test_what_sweep_is_asked_for_is_called_with_its_flags_in_its_folder(set_up, 
     assert not worker.said
 
 
-# ---------------------------------------------------------------------------------------------------------------- tasks
+# -------------------------------------------------------------------------------------------- tasks
 
 
-@pytest.mark.parametrize("code, problem", [("print(*sys.argv[1:-1])", None), ("sys.exit(3)", "exit code 3")])
+@pytest.mark.parametrize(
+    "code, problem", [("print(*sys.argv[1:-1])", None), ("sys.exit(3)", "exit code 3")]
+)
 def test_a_task_is_told_its_share_and_gives_its_place_back(code, problem, set_up, tmp_path):
     worker = Worker(2)
     runs = set_up(worker)
@@ -174,7 +192,9 @@ def test_a_task_that_nobody_waits_for_is_killed(state, set_up, tmp_path):
     worker = Worker()
     runs = set_up(worker)
     assert runs.is_wanted("t")
-    worker.state.tasks = {} if state is None else {"t": SimpleNamespace(state=bytes(state, "ascii").decode())}
+    worker.state.tasks = (
+        {} if state is None else {"t": SimpleNamespace(state=bytes(state, "ascii").decode())}
+    )
     with pytest.raises(subprocess.CalledProcessError) as error:
         runs.run_task("code", ["import time; time.sleep(300)"], str(tmp_path / "t.log"))
     assert error.value.returncode == -9 and runs.free == {0, 1} and not runs.is_wanted("t")

@@ -15,7 +15,7 @@ from noisylabels.data.label_files import read_labels
 from noisylabels.errors import UserError, did_you_mean
 from noisylabels.noise import PROVIDED
 
-DATASETS = {"digits": "digits", "cifar10": "cifar", "cifar100": "cifar"}        # name: module
+DATASETS = {"digits": "digits", "cifar10": "cifar", "cifar100": "cifar"}  # name: module
 
 
 def is_path(name: str) -> bool:
@@ -37,18 +37,22 @@ def own_name(path: str | os.PathLike) -> str:
     Raises
     ------
     UserError
-        If no results folder can have this name, or a data set of DATASETS has it. Upper and lower case count as
-        equal, because file systems differ in this.
+        If no results folder can have this name, or a data set of DATASETS has it. Upper and lower
+        case count as equal, because file systems differ in this.
     """
     path = Path(os.path.abspath(path))
     own = path.name if path.is_dir() else path.stem
     if not own or not own.isprintable() or own == PROVIDED:
-        raise UserError(f"argument --dataset: {own!a} cannot be the name of a folder of results: rename "
-                        f"{str(path)!a}, or give a link to it of another name")
+        raise UserError(
+            f"argument --dataset: {own!a} cannot be the name of a folder of results: rename "
+            f"{str(path)!a}, or give a link to it of another name"
+        )
     if own.casefold() in DATASETS:
-        raise UserError(f"argument --dataset: {str(path)!a} is a custom data set, but {own.casefold()} is the name "
-                        "of a built-in one, and both would share a results folder: rename yours, or give a link to "
-                        "it of another name")
+        raise UserError(
+            f"argument --dataset: {str(path)!a} is a custom data set, but {own.casefold()} is the "
+            "name of a built-in one, and both would share a results folder: rename yours, or give "
+            "a link to it of another name"
+        )
     return own
 
 
@@ -86,18 +90,30 @@ def load(
     if is_path(name):
         dataset = import_module("noisylabels.data.images").load(name, report=report, **own)
         if trust_labels and dataset.y_train is not None:
-            raise UserError(f"argument --trust_labels: {name} has true labels in y_true: leave it out")
+            raise UserError(
+                f"argument --trust_labels: {name} has true labels in y_true: leave it out"
+            )
     elif name in DATASETS:
-        for flag in ("image_size", "test_split", "image_column", "label_column", "no_mirror", "trust_labels"):
+        for flag in (
+            "image_size",
+            "test_split",
+            "image_column",
+            "label_column",
+            "no_mirror",
+            "trust_labels",
+        ):
             if {**own, "trust_labels": trust_labels}.get(flag):
                 raise UserError(
-                    f"argument --{flag}: it applies to custom images, given by their path: leave it out"
+                    f"argument --{flag}: it applies to custom images, given by their path: leave "
+                    "it out"
                 )
         dataset = import_module(f"noisylabels.data.{DATASETS[name]}").load(name, data_dir)
     else:
-        raise UserError(f"argument --dataset: unknown data set {str(name)!r}: choose one of "
-                        f"{', '.join(DATASETS)}, or give the path of an existing folder of images, .csv or "
-                        ".npz" + did_you_mean(name, DATASETS))
+        raise UserError(
+            f"argument --dataset: unknown data set {str(name)!r}: choose one of "
+            f"{', '.join(DATASETS)}, or give the path of an existing folder of images, .csv or "
+            ".npz" + did_you_mean(name, DATASETS)
+        )
     if trust_labels or noisy_labels:
         dataset = replace(dataset, loaded=dataset)
     if dataset.y_train is None and (trust_labels or noisy_labels):

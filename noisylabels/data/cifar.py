@@ -1,7 +1,9 @@
 """CIFAR-10 and CIFAR-100 in their published Python layout, downloaded where they are missing.
 
-The files are read by an interpreter that builds containers and uint8 arrays and can neither import nor call anything.
+The files are read by an interpreter that builds containers and uint8 arrays and can neither import
+nor call anything.
 """
+
 import math
 import mmap
 import os
@@ -27,7 +29,7 @@ class Archive(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """The published layout of a data set: its folder, files, and keys of the pickled dictionaries."""
+    """The published layout of a data set: its folder, files, and keys of the dictionaries."""
 
     folder: str
     train: dict  # file name -> rows
@@ -45,13 +47,14 @@ class Layout:
 
 
 _CIFAR100_CLASSES = """
-apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
-caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish
-forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle
-mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine
-possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
-sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe whale
-willow_tree wolf woman worm
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
+camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup
+dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower
+leopard lion lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid
+otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray
+road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
+sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle
+wardrobe whale willow_tree wolf woman worm
 """
 
 LAYOUTS = {
@@ -62,7 +65,18 @@ LAYOUTS = {
         labels=b"labels",
         meta="batches.meta",
         names=b"label_names",
-        classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+        classes=(
+            "airplane",
+            "automobile",
+            "bird",
+            "cat",
+            "deer",
+            "dog",
+            "frog",
+            "horse",
+            "ship",
+            "truck",
+        ),
     ),
     "cifar100": Layout(
         folder="cifar-100-python",
@@ -115,7 +129,12 @@ def load(name: str, data_dir: str) -> Dataset:
 
         fetch(name, ARCHIVES[name], folder, layout.files)
     classes = _read_classes(folder, layout)
-    return Dataset(name, *_read_split(folder, layout.train, layout), *_read_split(folder, layout.test, layout), classes)
+    return Dataset(
+        name,
+        *_read_split(folder, layout.train, layout),
+        *_read_split(folder, layout.test, layout),
+        classes,
+    )
 
 
 def _read_split(
@@ -125,7 +144,10 @@ def _read_split(
     channels, height, width = layout.image
     n, end = sum(files.values()), 0
     memory = mmap.mmap(-1, n * height * width * channels)
-    x, y = np.frombuffer(memory, np.uint8).reshape(n, height, width, channels), np.empty(n, np.int64)
+    x, y = (
+        np.frombuffer(memory, np.uint8).reshape(n, height, width, channels),
+        np.empty(n, np.int64),
+    )
     for file, rows in files.items():
         start, end = end, end + rows
         x[start:end], y[start:end] = _read_batch(folder / file, rows, layout)
@@ -143,7 +165,9 @@ def _read_batch(path: Path, rows: int, layout: Layout) -> tuple[np.ndarray, list
         raise UserError(f"{path}: '{layout.labels.decode()}' must be a list of {rows} labels")
     if not all(type(label) is int and 0 <= label < n_classes for label in labels):
         raise UserError(f"{path}: each label must be a whole number between 0 and {n_classes - 1}")
-    images = np.frombuffer(pixels.data, np.uint8).reshape(pixels.shape, order="F" if pixels.fortran else "C")
+    images = np.frombuffer(pixels.data, np.uint8).reshape(
+        pixels.shape, order="F" if pixels.fortran else "C"
+    )
     return images.reshape(rows, *layout.image).transpose(0, 2, 3, 1), labels
 
 
@@ -156,16 +180,22 @@ def _read_classes(folder: Path, layout: Layout) -> tuple[str, ...]:
     if type(names) is not list or not all(type(name) is bytes and name.isascii() for name in names):
         return layout.classes
     classes = tuple(name.decode() for name in names)
-    sane = len(set(classes)) == len(classes) == len(layout.classes) and all(map(str.isprintable, classes))
+    sane = len(set(classes)) == len(classes) == len(layout.classes) and all(
+        map(str.isprintable, classes)
+    )
     return classes if sane else layout.classes
 
 
 def _read_pickle(path: Path, rows: int) -> dict:
-    """Return the dictionary in a file that should hold `rows` rows; UserError if it cannot be read."""
-    limit = rows * (3072 + 256) + 2**20  # bytes: the published files need 33 a row beside the pixels
+    """Return the dictionary in a file of `rows` rows; UserError if it cannot be read."""
+    limit = (
+        rows * (3072 + 256) + 2**20
+    )  # bytes: the published files need 33 a row beside the pixels
     try:
         if not path.is_file():
-            raise UserError(f"{path} is missing or no file: delete {path.parent} to have it downloaded anew")
+            raise UserError(
+                f"{path} is missing or no file: delete {path.parent} to have it downloaded anew"
+            )
         with open(path, "rb") as file:
             data = file.read(limit + 1)
     except OSError as error:

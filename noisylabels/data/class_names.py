@@ -1,4 +1,5 @@
-"""The classes of a person's own data: their order, names that are probably mistakes, their counts."""
+"""The classes of custom data: their order, names that are probably mistakes, their counts."""
+
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -12,14 +13,19 @@ from noisylabels.names import listed, shown, visible
 
 MAX_CLASSES = 1000
 NO_LABEL = {"", "-", "--", "''", '""', "nan", "none", "null", "nil", "na", "n/a", "#n/a", "<na>"}
-PARTS = re.compile(r"train(ing)?|test(ing)?|val(id|idation)?|dev|eval|unlabel+ed|images?|masks?|labels"
-                   r"|annotations|(fold|split|part)[ _-]?\d+")
-IN_FULL, SHORTENED = 20, 8              # classes in one line
-PAIRS = 5                               # in a warning
+PARTS = re.compile(
+    r"train(ing)?|test(ing)?|val(id|idation)?|dev|eval|unlabel+ed|images?|masks?|labels"
+    r"|annotations|(fold|split|part)[ _-]?\d+"
+)
+IN_FULL, SHORTENED = 20, 8  # classes in one line
+PAIRS = 5  # in a warning
 
 
-def class_codes(path: object, labels: list[str], truth: list[str] | None,
-                ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray | None]:
+def class_codes(
+    path: object,
+    labels: list[str],
+    truth: list[str] | None,
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray | None]:
     """Find the classes in labels, and express the labels as their indices.
 
     Parameters
@@ -44,27 +50,38 @@ def class_codes(path: object, labels: list[str], truth: list[str] | None,
     present, codes = distinct(labels + (truth or []))
     spaced = {}
     for name in present:
-        if not name.strip() or any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
-                                   for character in name):
+        if not name.strip() or any(
+            unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name
+        ):
             raise UserError(
                 f"{path}: the class {name[:80]!a} has no name, or a line break or another "
-                "character in it that cannot be shown: rename it")
+                "character in it that cannot be shown: rename it"
+            )
         other = spaced.setdefault(" ".join(name.split()), name)
         if other != name:
-            raise UserError(f"{path}: the classes {other[:80]!a} and {name[:80]!a} differ only in "
-                            "white space: give both the same name, or another one")
+            raise UserError(
+                f"{path}: the classes {other[:80]!a} and {name[:80]!a} differ only in "
+                "white space: give both the same name, or another one"
+            )
     if len(present) < 2:
-        raise UserError(f"{path} has one class only, {listed(present)}: give images of two or "
-                        "more, and in a folder those of each in a folder of its own at the top")
+        raise UserError(
+            f"{path} has one class only, {listed(present)}: give images of two or "
+            "more, and in a folder those of each in a folder of its own at the top"
+        )
     if len(present) > MAX_CLASSES:
-        raise UserError(f"{path} has {len(present):,} classes, such as {listed(present[:3])}, more "
-                        f"than {MAX_CLASSES:,}: give the folder or column that holds the labels")
+        raise UserError(
+            f"{path} has {len(present):,} classes, such as {listed(present[:3])}, more "
+            f"than {MAX_CLASSES:,}: give the folder or column that holds the labels"
+        )
     numbers, order = [whole_number(name) for name in present], np.arange(len(present))
     if None not in numbers:
         order = np.array(sorted(order, key=numbers.__getitem__))
     codes = np.argsort(order)[codes]
-    return (tuple(present[k] for k in order), codes[:len(labels)],
-            codes[len(labels):] if truth else None)
+    return (
+        tuple(present[k] for k in order),
+        codes[: len(labels)],
+        codes[len(labels) :] if truth else None,
+    )
 
 
 def doubts(classes: Sequence[str]) -> list[str]:
@@ -79,16 +96,22 @@ def doubts(classes: Sequence[str]) -> list[str]:
     pairs = [_pair(names[0], other) for names in alike.values() for other in names[1:]]
     if pairs:
         more = f" and {len(pairs) - PAIRS:,} more pairs" if len(pairs) > PAIRS else ""
-        found.append(f"classes that may be the same: {'; '.join(pairs[:PAIRS])}{more}; "
-                     "if they are, give them one name")
+        found.append(
+            f"classes that may be the same: {'; '.join(pairs[:PAIRS])}{more}; "
+            "if they are, give them one name"
+        )
     missing = [ascii(name) for name in classes if _is_missing(name, len(classes))]
     if missing:
-        found.append(f"classes that may stand for a missing label: {', '.join(missing[:PAIRS])}; "
-                     "if they do, remove their images")
+        found.append(
+            f"classes that may stand for a missing label: {', '.join(missing[:PAIRS])}; "
+            "if they do, remove their images"
+        )
     if all(PARTS.fullmatch(name.casefold()) for name in classes):
-        found.append(f"classes called {listed(classes)}, as parts of a data set are: if they are no "
-                     "classes, call what to train on train/ and what to test on test/, each with a "
-                     "folder for each class")
+        found.append(
+            f"classes called {listed(classes)}, as parts of a data set are: if they are no "
+            "classes, call what to train on train/ and what to test on test/, each with a "
+            "folder for each class"
+        )
     return found
 
 
@@ -132,13 +155,16 @@ def counts(name: str, classes: Sequence[str], train: np.ndarray, test: np.ndarra
     train, test
         Numbers of images of each class to train and to test on, int (c,).
     """
+
     def entry(k: int) -> str:
         return f"{shown(classes[k])} {train[k]:,}/{test[k]:,}"
 
     entries = ", ".join(map(entry, range(len(classes))))
     if len(classes) > IN_FULL:
         both = train + test
-        entries = (f"{', '.join(map(entry, range(SHORTENED)))} and "
-                   f"{len(classes) - SHORTENED:,} more; fewest {entry(int(both.argmin()))}, most "
-                   f"{entry(int(both.argmax()))}, in all {train.sum():,}/{test.sum():,}")
+        entries = (
+            f"{', '.join(map(entry, range(SHORTENED)))} and "
+            f"{len(classes) - SHORTENED:,} more; fewest {entry(int(both.argmin()))}, most "
+            f"{entry(int(both.argmax()))}, in all {train.sum():,}/{test.sum():,}"
+        )
     return f"{name}: {len(classes):,} classes, images to train on/to test on: {entries}"

@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Whole(NamedTuple):
-    """All images that a file of observed labels refers to, unreadable and held-out ones included."""
+    """All images that a file of observed labels refers to, also unreadable and held-out ones."""
 
     labels: np.ndarray  # true labels, or those provided, int64 (m,)
     places: np.ndarray | slice  # positions of the training images among them, (n,)
@@ -58,17 +58,27 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Identify the images, labels, class names and file names as loaded, by 16 hexadecimal digits."""
+        """Identify the images, labels, class names and file names as loaded, by 16 hexadecimal
+        digits.
+        """
         if self.loaded:
             return self.loaded.fingerprint
-        return digest_of([self.name, self.classes, self.files], self.x_train, self.given, self.y_train, self.x_test,
-                         self.y_test)
+        return digest_of(
+            [self.name, self.classes, self.files],
+            self.x_train,
+            self.given,
+            self.y_train,
+            self.x_test,
+            self.y_test,
+        )
 
 
 def digest_of(names: Any, *arrays: np.ndarray | None) -> str:
     """Return 16 hexadecimal digits that identify names (any JSON value) and arrays."""
     digest = hashlib.sha256(json.dumps(names).encode())
     for array in arrays:
-        digest.update(b"unknown" if array is None else repr((array.shape, array.dtype.str)).encode())
+        digest.update(
+            b"unknown" if array is None else repr((array.shape, array.dtype.str)).encode()
+        )
         digest.update(b"" if array is None else np.ascontiguousarray(array))
     return digest.hexdigest()[:16]

@@ -15,6 +15,16 @@ def load(name: str = "digits", data_dir: str | None = None) -> Dataset:
     digits = load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
     labels = digits.target.astype(np.int64)
-    train, test = train_test_split(np.arange(len(labels)), test_size=360, random_state=0, stratify=labels)
-    return Dataset(name, images[train], labels[train], images[test], labels[test], tuple("0123456789"),
-                   may_be_mirrored=False, default_recipe="digits")
+    train, test = train_test_split(
+        np.arange(len(labels)), test_size=360, random_state=0, stratify=labels
+    )
+    return Dataset(
+        name,
+        images[train],
+        labels[train],
+        images[test],
+        labels[test],
+        tuple("0123456789"),
+        may_be_mirrored=False,
+        default_recipe="digits",
+    )

@@ -17,9 +17,7 @@ RETRIES = 3
 TIMEOUT = 30.0  # seconds of silence after which a connection counts as broken
 
 
-def fetch(
-    name: str, archive: tuple[str, int, str], folder: Path, files: tuple[str, ...]
-) -> None:
+def fetch(name: str, archive: tuple[str, int, str], folder: Path, files: tuple[str, ...]) -> None:
     """Download an archive and unpack `files` into `folder`, unless the folder exists.
 
     Processes that want the same data set wait for each other. The folder appears whole or not at

@@ -1,4 +1,5 @@
 """One image file as a uint8 array, decoded by Pillow."""
+
 import contextlib
 import io
 import os
@@ -11,11 +12,11 @@ from PIL import Image, ImageOps
 
 # Pillow's formats that run no program
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "AVIF")
-MAX_PIXELS = 89_478_485     # of one image, Pillow's own limit: 360 MB in memory
-LARGE = 2**24               # pixels above which images are decoded one at a time
+MAX_PIXELS = 89_478_485  # of one image, Pillow's own limit: 360 MB in memory
+LARGE = 2**24  # pixels above which images are decoded one at a time
 PNG = b"\x89PNG\r\n\x1a\n"
-METADATA = (b"iCCP", b"iTXt", b"tEXt", b"zTXt")     # a PNG's colour profile and texts
-MAX_PNG = 2**27             # bytes of a PNG without its metadata
+METADATA = (b"iCCP", b"iTXt", b"tEXt", b"zTXt")  # a PNG's colour profile and texts
+MAX_PNG = 2**27  # bytes of a PNG without its metadata
 _large = threading.Lock()
 
 
@@ -80,7 +81,7 @@ def decode_picture(
     Exception
         Of any kind, if it cannot be read.
     """
-    if not os.path.isfile(path):                            # opening a pipe would wait forever
+    if not os.path.isfile(path):  # opening a pipe would wait forever
         windows = "; its path needs / for each backslash" if "\\" in path and os.sep == "/" else ""
         raise ValueError(f"missing, or no file{windows}")
     if path != path.encode(errors="replace").decode():
@@ -101,7 +102,7 @@ def _decode(
     peaks: list[int] | None,
 ) -> Image.Image:
     with Image.open(file, formats=FORMATS) as image:
-        image.draft(None, (2 * size, 2 * size))     # a JPEG: at a half, quarter, eighth of its size
+        image.draft(None, (2 * size, 2 * size))  # a JPEG: at a half, quarter, eighth of its size
         coding, pixels = str(image.tile[:1]), image.width * image.height
         if pixels > MAX_PIXELS:
             raise ValueError(f"{image.width}×{image.height} pixels, more than {MAX_PIXELS:,}")
@@ -111,7 +112,7 @@ def _decode(
                 ImageOps.exif_transpose(image, in_place=True)
             except MemoryError:
                 raise
-            except Exception:                       # its metadata are damaged, its pixels are not
+            except Exception:  # its metadata are damaged, its pixels are not
                 pass
             small = fit(_eight_bits(image, coding, peaks))
     if small.mode == "RGBA":
@@ -133,7 +134,7 @@ def _eight_bits(image: Image.Image, coding: str, peaks: list[int] | None) -> Ima
     """
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         values = np.asarray(image)
-        if "I;12" in coding:                        # 12 bits in the file, too
+        if "I;12" in coding:  # 12 bits in the file, too
             return Image.fromarray((values >> 4).astype(np.uint8))
         if peaks is not None:
             peaks.append(int(values.max()))
@@ -160,7 +161,7 @@ def _pixels_alone(path: str) -> io.BytesIO | None:
             length, kind = struct.unpack(">I4s", head)
             if kind in METADATA:
                 has_metadata = True
-                file.seek(length + 4, os.SEEK_CUR)          # and its checksum
+                file.seek(length + 4, os.SEEK_CUR)  # and its checksum
             elif kept.tell() + length > MAX_PNG:
                 return None
             else:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from noisylabels.data.image_decoding import FORMATS, decode, resized
-from noisylabels.data.label_files import array_header, damage, open_npz
+from noisylabels.data.label_arrays import array_header, damage, open_npz
 from noisylabels.errors import UserError
 from noisylabels.system import hardware
 
@@ -27,7 +27,7 @@ BLOCK = 2**24  # bytes of an npz read at once
 def available_memory() -> float:
     """Return the free bytes of the machine and its container; all bytes if that is unknown."""
     found = hardware.free_memory()
-    if found == math.inf and hasattr(os, "sysconf"):        # not Linux; unknown on Windows
+    if found == math.inf and hasattr(os, "sysconf"):  # not Linux; unknown on Windows
         found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return found
 
@@ -46,10 +46,15 @@ def check_memory(
     The error names a size that fits, unless the size is `fixed`.
     """
     need, available = n * height * width * channels, available_memory()
-    what = f"{name}: {n:,} images of {height}×{width} need up to {_size(need)} of memory, {_size(available)} are free"
+    what = (
+        f"{name}: {n:,} images of {height}×{width} need up to {_size(need)} of memory, "
+        f"{_size(available)} are free"
+    )
     if need > available:
-        fits = 0 if fixed else int((available / (n * channels)) ** .5)
-        raise UserError(f"{what}: give {f'--image_size {fits} or less, or ' if fits > 7 else ''}fewer images")
+        fits = 0 if fixed else int((available / (n * channels)) ** 0.5)
+        raise UserError(
+            f"{what}: give {f'--image_size {fits} or less, or ' if fits > 7 else ''}fewer images"
+        )
     report(what)
 
 
@@ -66,19 +71,24 @@ class Store:
     """
 
     def __init__(self, n: int, size: int) -> None:
-        self.shape, self.memory, self.filled, self.channels = (n, size, size), pages(n * size * size * 3), 0, 1
+        self.shape, self.memory, self.filled, self.channels = (
+            (n, size, size),
+            pages(n * size * size * 3),
+            0,
+            1,
+        )
 
     @property
     def images(self) -> np.ndarray:
         """Return the images added so far, (filled, size, size, channels)."""
-        return self._all()[:self.filled]
+        return self._all()[: self.filled]
 
     def add(self, images: np.ndarray) -> None:
         """Add images (k, size, size), or (k, size, size, 3)."""
         if images.ndim == 4:
             self.widen()
         start, self.filled = self.filled, self.filled + len(images)
-        self._all()[start:self.filled] = images if images.ndim == 4 else images[..., np.newaxis]
+        self._all()[start : self.filled] = images if images.ndim == 4 else images[..., np.newaxis]
 
     def widen(self) -> None:
         """Give grey images three channels, in place, from the last to the first."""
@@ -90,7 +100,7 @@ class Store:
 
     def _all(self) -> np.ndarray:
         shape = (*self.shape, self.channels)
-        return self.memory[:math.prod(shape)].reshape(shape)
+        return self.memory[: math.prod(shape)].reshape(shape)
 
 
 def read_files(
@@ -146,9 +156,12 @@ def read_files(
             store.widen()
     bits = max(peaks, default=0).bit_length()
     if peaks and bits <= FEW_BITS:
-        warnings.warn(f"{name}: none of the {len(peaks):,} images with 16 bits per channel uses more "
-                      f"than {bits} of them, so they are almost black: multiply their values by "
-                      f"{2 ** (16 - bits):,}, or save them with 8 bits", stacklevel=3)
+        warnings.warn(
+            f"{name}: none of the {len(peaks):,} images with 16 bits per channel uses more "
+            f"than {bits} of them, so they are almost black: multiply their values by "
+            f"{2 ** (16 - bits):,}, or save them with 8 bits",
+            stacklevel=3,
+        )
     return *(store.images for store in stores), unreadable
 
 
@@ -164,9 +177,9 @@ def _decode_all(
     start = last = time.monotonic()
     Image.init()
     with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
-        warnings.simplefilter("ignore")                     # of Pillow, about harmless oddities
+        warnings.simplefilter("ignore")  # of Pillow, about harmless oddities
         running, chunks = deque(), range(0, len(paths), CHUNK)
-        for first in chunks[:2 * workers]:
+        for first in chunks[: 2 * workers]:
             running.append(pool.submit(_decode_chunk, paths, first, size))
         for first in chunks:
             images, reasons, found = running.popleft().result()
@@ -189,14 +202,16 @@ def _decode_chunk(
 ) -> tuple[np.ndarray, dict[int, str], list[int]]:
     """Decode CHUNK files from `first` on, to (k, size, size) or (k, size, size, 3)."""
     images, reasons, peaks = [], {}, []
-    for k, path in enumerate(paths[first:first + CHUNK], first):
+    for k, path in enumerate(paths[first : first + CHUNK], first):
         try:
             images.append(decode(path, size, peaks))
-        except Exception as error:                          # Pillow raises many kinds for damage
+        except Exception as error:  # Pillow raises many kinds for damage
             reasons[k] = _reason(error)
     if any(image.ndim == 3 for image in images):
-        images = [np.broadcast_to(image[..., np.newaxis] if image.ndim == 2 else image, (size, size, 3))
-                  for image in images]
+        images = [
+            np.broadcast_to(image[..., np.newaxis] if image.ndim == 2 else image, (size, size, 3))
+            for image in images
+        ]
     return np.array(images, np.uint8), reasons, peaks
 
 
@@ -204,7 +219,11 @@ def _reason(error: Exception) -> str:
     """Return in a few words why a file could not be decoded."""
     if isinstance(error, Image.UnidentifiedImageError):
         return f"no image of a known format ({', '.join(FORMATS)})"
-    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+    words = (
+        error.strerror
+        if isinstance(error, OSError) and error.strerror
+        else str(error) or type(error).__name__
+    )
     return " ".join(ascii(words)[1:-1].split())[:200]
 
 
@@ -243,12 +262,17 @@ def read_arrays(
     archive, _ = open_npz(path)
     with archive:
         for key, shape, fortran in parts:
-            with damage(f"{path}: {key} is damaged: save it anew"), archive.open(f"{key}.npy") as file:
+            with (
+                damage(f"{path}: {key} is damaged: save it anew"),
+                archive.open(f"{key}.npy") as file,
+            ):
                 array_header(file)
                 for block in _blocks(file, shape, fortran):
                     if size:
                         images = map(Image.fromarray, block if channels == 3 else block[..., 0])
-                        block = np.stack([resized(image, size) for image in images]).reshape(-1, size, size, channels)
+                        block = np.stack([resized(image, size) for image in images]).reshape(
+                            -1, size, size, channels
+                        )
                     rows = slice(row, row := row + len(block))
                     for to, chosen in zip(x, (~test[rows], test[rows])):
                         to[places[rows][chosen]] = block[chosen]

@@ -5,11 +5,38 @@ from pathlib import Path
 
 from noisylabels.errors import UserError
 
-SUFFIXES = (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif",
-            ".tiff", ".webp")
-SYSTEM = {"@eadir", "#recycle", "@recycle", "$recycle.bin", "recycler", "__macosx", "lost+found",
-          "system volume information", "thumbnails", ".thumbnails", ".trashes", ".spotlight-v100",
-          ".fseventsd"}  # folders of operating systems and devices
+SUFFIXES = (
+    ".avif",
+    ".bmp",
+    ".gif",
+    ".jfif",
+    ".jpe",
+    ".jpeg",
+    ".jpg",
+    ".pbm",
+    ".pgm",
+    ".png",
+    ".pnm",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".webp",
+)
+SYSTEM = {
+    "@eadir",
+    "#recycle",
+    "@recycle",
+    "$recycle.bin",
+    "recycler",
+    "__macosx",
+    "lost+found",
+    "system volume information",
+    "thumbnails",
+    ".thumbnails",
+    ".trashes",
+    ".spotlight-v100",
+    ".fseventsd",
+}  # folders of operating systems and devices
 
 
 def entries(folder: str | Path, system: list[str] | None = None) -> list[os.DirEntry]:
@@ -41,8 +68,9 @@ def folders(folder: str | Path, system: list[str] | None = None) -> list[str]:
     return [entry.name for entry in entries(folder, system) if _is_folder(entry)]
 
 
-def images_beneath(root: str | Path, top: str,
-                   system: list[str] | None = None) -> tuple[list[str], int]:
+def images_beneath(
+    root: str | Path, top: str, system: list[str] | None = None
+) -> tuple[list[str], int]:
     """Return the sorted paths of the images within a folder, and the number of other files.
 
     The paths are relative to `root`, which holds the folder `top`. Links are followed, but no

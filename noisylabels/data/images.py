@@ -1,4 +1,7 @@
-"""Custom images with observed labels, from a folder, a CSV or an npz. No code in them is executed."""
+"""Custom images with observed labels, from a folder, a CSV or an npz.
+
+No code in them is executed.
+"""
 
 import contextlib
 import csv
@@ -75,10 +78,15 @@ def load(
     path = Path(path)
     kind = "folder" if path.is_dir() else path.suffix.lower()
     if kind not in ("folder", ".csv", ".npz") or not (path.is_dir() or path.is_file()):
-        raise UserError(f"{path} is no existing data set: give a folder with one subfolder of images per class, a "
-                        ".csv with columns for files and labels, or an .npz")
+        raise UserError(
+            f"{path} is no existing data set: give a folder with one subfolder of images per "
+            "class, a .csv with columns for files and labels, or an .npz"
+        )
     if kind != ".csv" and (image_column or label_column):
-        raise UserError(f"--image_column and --label_column choose columns of a .csv: leave them out with {path}")
+        raise UserError(
+            "--image_column and --label_column choose columns of a .csv: leave them out with "
+            f"{path}"
+        )
     if kind == "folder":
         base, samples = path, in_folder(path)
     elif kind == ".csv":
@@ -92,46 +100,83 @@ def load(
     if not own_split:
         test = _held_out(given, test_split or TEST_SPLIT, seed)
         whose = "as noisy as the rest" if truth is None else "those of y_true"
-        report(f"{name}: no test set, so {test.sum():,} of {len(test):,} images are held out for testing, the same "
-               f"share of each class; their labels are {whose}")
+        report(
+            f"{name}: no test set, so {test.sum():,} of {len(test):,} images are held out for "
+            f"testing, the same share of each class; their labels are {whose}"
+        )
     elif test_split:
         raise UserError(f"argument --test_split: {path} has a test set of its own: leave it out")
     _check_classes(path, classes, given, truth, test, own_split)
     for doubt in doubts(classes):
         warnings.warn(f"{path}: {doubt}", stacklevel=2)
-    report(counts(name, classes, *(np.bincount(given[rows], minlength=len(classes))
-                                   for rows in (~test, test))))
+    report(
+        counts(
+            name,
+            classes,
+            *(np.bincount(given[rows], minlength=len(classes)) for rows in (~test, test)),
+        )
+    )
     if kind == ".npz":
         x_train, x_test, reasons = *read_arrays(path, name, parts, test, image_size, report), {}
     else:
-        x_train, x_test, reasons = read_files(base, samples.paths or samples.files, test,
-                                              image_size or SIZE, name, report)
+        x_train, x_test, reasons = read_files(
+            base, samples.paths or samples.files, test, image_size or SIZE, name, report
+        )
     kept = np.isin(np.arange(len(test)), list(reasons), invert=True)
     vanished = [classes[k] for k in np.setdiff1d(given[~test], given[kept & ~test])]
-    lost = f"train on of {listed(vanished)}" if vanished else "" if (kept & test).any() else "test on"
-    _check_readable(len(test), [(samples.files[k], reasons[k]) for k in sorted(reasons)], unreadable, lost)
+    lost = (
+        f"train on of {listed(vanished)}" if vanished else "" if (kept & test).any() else "test on"
+    )
+    _check_readable(
+        len(test), [(samples.files[k], reasons[k]) for k in sorted(reasons)], unreadable, lost
+    )
     part = ~test if own_split else np.ones(len(test), bool)
     train, test = np.flatnonzero(kept & ~test), np.flatnonzero(kept & test)
     y_train, y_test = (None, given[test]) if truth is None else (truth[train], truth[test])
-    whole = Whole((given if truth is None else truth)[part], (np.cumsum(part) - 1)[train],
-                  tuple(samples.files[k] for k in np.flatnonzero(part)),
-                  tuple(samples.files[k] for k in np.flatnonzero(~part)))
+    whole = Whole(
+        (given if truth is None else truth)[part],
+        (np.cumsum(part) - 1)[train],
+        tuple(samples.files[k] for k in np.flatnonzero(part)),
+        tuple(samples.files[k] for k in np.flatnonzero(~part)),
+    )
     files = tuple(samples.files[k] for k in train)
-    return Dataset(name, x_train, y_train, x_test, y_test, classes, not no_mirror, "fast", given=given[train],
-                   clean_test=truth is not None, files=files, are_files=kind != ".npz", whole=whole, is_custom=True)
+    return Dataset(
+        name,
+        x_train,
+        y_train,
+        x_test,
+        y_test,
+        classes,
+        not no_mirror,
+        "fast",
+        given=given[train],
+        clean_test=truth is not None,
+        files=files,
+        are_files=kind != ".npz",
+        whole=whole,
+        is_custom=True,
+    )
 
 
-# ------------------------------------------------------------------------------------------------ classes and the split
+# ---------------------------------------------------------------------------- classes and the split
+
 
 def _held_out(given: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Draw a share of each class for testing, bool (n,). The only image of a class is never drawn."""
+    """Draw a share of each class for testing, bool (n,).
+
+    The only image of a class is never drawn.
+    """
     several = np.flatnonzero(np.bincount(given)[given] > 1)
     n, n_classes = math.ceil(share * len(several)), len(np.unique(given[several]))
     if not max(1, n_classes) <= n <= len(several) - n_classes:
-        raise UserError(f"argument --test_split: {share} of the images are {n:,}, and {len(given) - n:,} are left to "
-                        f"train on, too few of either for {n_classes} classes: give another share, or more images")
-    _, chosen = train_test_split(several, test_size=n, random_state=derived_seed(seed, "test split"),
-                                 stratify=given[several])
+        raise UserError(
+            f"argument --test_split: {share} of the images are {n:,}, and {len(given) - n:,} are "
+            f"left to train on, too few of either for {n_classes} classes: give another share, or "
+            "more images"
+        )
+    _, chosen = train_test_split(
+        several, test_size=n, random_state=derived_seed(seed, "test split"), stratify=given[several]
+    )
     test = np.zeros(len(given), bool)
     test[chosen] = True
     return test
@@ -147,10 +192,15 @@ def _check_classes(
 ) -> None:
     """Raise UserError if the training or test set is empty, or a class is in the test set only."""
     if truth is not None and not np.isin(truth, given).any():
-        raise UserError(f"{path}: y_true has no class of the labels: it has {classes[truth[0]]!a}, they have "
-                        f"{classes[given[0]]!a}; write both alike")
+        raise UserError(
+            f"{path}: y_true has no class of the labels: it has {classes[truth[0]]!a}, they have "
+            f"{classes[given[0]]!a}; write both alike"
+        )
     if test.all() or not test.any():
-        raise UserError(f"{path} has no images to {'train' if test.all() else 'test'} on: add some, or drop the split")
+        raise UserError(
+            f"{path} has no images to {'train' if test.all() else 'test'} on: add some, or drop "
+            "the split"
+        )
     trained = np.bincount(given[~test], minlength=len(classes)) > 0
     tested = np.bincount(given[test], minlength=len(classes)) > 0
     alone = [classes[k] for k in np.flatnonzero(tested & ~trained)]
@@ -160,10 +210,14 @@ def _check_classes(
             remedy = "put some into the training set"
         raise UserError(f"{path}: all images of {listed(alone)} are in the test set: {remedy}")
     if trained.sum() < 2:
-        raise UserError(f"{path} has labels of one class only, {classes[trained.argmax()]}: give images of two")
+        raise UserError(
+            f"{path} has labels of one class only, {classes[trained.argmax()]}: give images of two"
+        )
     if not trained.all():
         unseen = [classes[k] for k in np.flatnonzero(~trained)]
-        warnings.warn(f"{path}: y_true has {listed(unseen)}, but no image has this label", stacklevel=3)
+        warnings.warn(
+            f"{path}: y_true has {listed(unseen)}, but no image has this label", stacklevel=3
+        )
 
 
 def _check_readable(
@@ -192,7 +246,9 @@ def _check_readable(
     if lost:
         raise UserError(f"{which}; none would be left to {lost}: repair or replace these files")
     if len(unreadable) > MAX_UNREADABLE * n:
-        raise UserError(f"{which}; more than {100 * MAX_UNREADABLE:.0f} %: repair or remove these files")
+        raise UserError(
+            f"{which}; more than {100 * MAX_UNREADABLE:.0f} %: repair or remove these files"
+        )
     warnings.warn(f"{which}; they are left out", stacklevel=3)
 
 
@@ -206,9 +262,12 @@ def _write_list(path: Path, unreadable: list[tuple[str, str]]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             csv.writer(file, lineterminator="\n", quoting=quoting(chain(*unreadable))).writerows(
-                [("file", "reason"), *unreadable])
+                [("file", "reason"), *unreadable]
+            )
         part.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink()
-        raise UserError(f"{path}: {error.strerror or error}; fix that, or give another --results_dir") from None
+        raise UserError(
+            f"{path}: {error.strerror or error}; fix that, or give another --results_dir"
+        ) from None

@@ -1,4 +1,5 @@
 """Labels in a CSV: in the order of the images, or with the names of their files."""
+
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from noisylabels.names import file_key, listed, places
 
 IMAGE_COLUMNS = ("file", "path", "file_name", "filename", "filepath", "image")
 LABEL_COLUMNS = ("label", "class", "given_label")
-TRUE = "clean_label"        # the key under which a file of noisy labels repeats the true ones
-FILE = "\n"                 # key of a table's column of files, which no column's name is
+TRUE = "clean_label"  # the key under which a file of noisy labels repeats the true ones
+FILE = "\n"  # key of a table's column of files, which no column's name is
 
 
 def keys_to_read(path: Path, key: str, keys: Iterable[str]) -> list[str]:
@@ -28,13 +29,17 @@ def keys_to_read(path: Path, key: str, keys: Iterable[str]) -> list[str]:
 
 def read_csv(path: Path, key: str) -> tuple[Table, bool]:
     """Read the labels in a CSV, with the column FILE if it names files, and whether it does."""
+
     def choose(header: list[str]) -> dict[str, str]:
         label = find_column(header, key) or key
         files = [name for name in header if name.lower() in IMAGE_COLUMNS and name != label]
         if len(files) > 1:
             raise UserError(f"{path} has several columns of files ({listed(files)}): keep one")
-        others = {TRUE if name.lower() == TRUE else name: name
-                  for name in header if name and name not in files}
+        others = {
+            TRUE if name.lower() == TRUE else name: name
+            for name in header
+            if name and name not in files
+        }
         if files and not label:
             known = [name for name in others if name.lower() in LABEL_COLUMNS]
             label = known[0] if len(known) == 1 else ""
@@ -56,16 +61,27 @@ def in_order_of_images(table: Table, dataset: Dataset) -> Table:
     files, first = table.columns[FILE], {}
     for row, place in enumerate(places(files, known, file_key).tolist()):
         if place < 0:
-            raise table.error(row, f"names {files[row][:200]!a}, which is no image of "
-                                   f"{dataset.name}: give names such as {names[0][:200]!a}")
+            raise table.error(
+                row,
+                f"names {files[row][:200]!a}, which is no image of "
+                f"{dataset.name}: give names such as {names[0][:200]!a}",
+            )
         if place in first:
-            raise table.error(row, f"names {files[row][:200]!a} again, after line "
-                                   f"{table.lines[first[place]]}: keep one of them")
+            raise table.error(
+                row,
+                f"names {files[row][:200]!a} again, after line "
+                f"{table.lines[first[place]]}: keep one of them",
+            )
         first[place] = row
     rows = [first.get(place) for place in places(names, known).tolist()]
     if None in rows:
-        raise UserError(f"{table.path} has no row for {rows.count(None):,} of {len(rows):,} images, "
-                        f"such as {names[rows.index(None)][:200]!a}: add them")
-    columns = {name: [values[row] for row in rows]
-               for name, values in table.columns.items() if name != FILE}
+        raise UserError(
+            f"{table.path} has no row for {rows.count(None):,} of {len(rows):,} images, "
+            f"such as {names[rows.index(None)][:200]!a}: add them"
+        )
+    columns = {
+        name: [values[row] for row in rows]
+        for name, values in table.columns.items()
+        if name != FILE
+    }
     return Table(table.path, columns, [table.lines[row] for row in rows])

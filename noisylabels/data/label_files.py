@@ -1,24 +1,21 @@
 """Labels from .csv, .npy, .npz, and the .pt of CIFAR-N. No code in them is executed."""
 
-import contextlib
 import os
-import pickle
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from noisylabels.data.dataset import Dataset, Whole
-from noisylabels.data.label_csv import TRUE, in_order_of_images, keys_to_read, read_csv
-from noisylabels.data.pickles import Array, Latin1, Tensor, unpickle
+from noisylabels.data.label_arrays import READERS
+from noisylabels.data.label_csv import TRUE, in_order_of_images, read_csv
 from noisylabels.errors import UserError
 from noisylabels.names import listed, places, shown
 
 
-def read_labels(spec: str | Path, dataset: Dataset,
-                report: Callable[[str], object] | None = None) -> np.ndarray:
+def read_labels(
+    spec: str | Path, dataset: Dataset, report: Callable[[str], object] | None = None
+) -> np.ndarray:
     """Read the observed labels of a data set's training images from a file.
 
     A CSV with a column of files is matched by name, in any order; it may also have rows for images
@@ -28,7 +25,8 @@ def read_labels(spec: str | Path, dataset: Dataset,
     ----------
     spec
         FILE or FILE#KEY. KEY is the column of a CSV, or the array of an npz or pt. Without it the
-        file must hold a single one besides `clean_label`, or a CSV with files one called as a column of labels is.
+        file must hold a single one besides `clean_label`, or a CSV with files one called as a
+        column of labels is.
     dataset
         If all its classes are called by whole numbers, a whole number is a class's name, elsewhere
         its index; text is a name, or an index where no class is called so.
@@ -52,8 +50,10 @@ def read_labels(spec: str | Path, dataset: Dataset,
     if suffix != ".csv" and suffix not in READERS:
         raise UserError(f"{path} holds no labels that can be read: give a .npy, .csv, .npz or .pt")
     if not path.is_file():
-        raise UserError(f"{path} is missing or no file: give the file of the labels, and #KEY "
-                        "after it if it has keys")
+        raise UserError(
+            f"{path} is missing or no file: give the file of the labels, and #KEY "
+            "after it if it has keys"
+        )
     whole = dataset.whole or Whole(dataset.y_train, slice(None), dataset.files, ())
     n = len(dataset.x_train if dataset.whole is None else whole.labels)
     by_name, lines = False, None
@@ -65,19 +65,24 @@ def read_labels(spec: str | Path, dataset: Dataset,
         elif len(table.lines) != n:
             raise UserError(
                 f"{path} has {len(table.lines):,} labels below its header, but there are {n:,} "
-                "images: give one for each, or add a column that names their files")
+                "images: give one for each, or add a column that names their files"
+            )
         found, lines = table.columns, table.lines
     else:
         found = READERS[suffix](path, key, n)
-    labels = {name: _indices(f"{path}: {name}" if name else path, values, dataset, lines)
-              for name, values in found.items()}
+    labels = {
+        name: _indices(f"{path}: {name}" if name else path, values, dataset, lines)
+        for name, values in found.items()
+    }
     if TRUE in labels and whole.labels is not None:
         differ = np.flatnonzero(labels[TRUE] != whole.labels)
         if len(differ):
             where = f"index {differ[0]}" if lines is None else f"line {lines[differ[0]]}"
-            raise UserError(f"{path}: {TRUE} differs from the labels of {dataset.name} at "
-                            f"{len(differ):,} images, first at {where}: it is of another data set "
-                            "or in another order; give its own")
+            raise UserError(
+                f"{path}: {TRUE} differs from the labels of {dataset.name} at "
+                f"{len(differ):,} images, first at {where}: it is of another data set "
+                "or in another order; give its own"
+            )
     first = next(iter(labels.values()))
     if report:
         report(_matching(path, first, whole.files, dataset, by_name))
@@ -90,130 +95,26 @@ def _path_and_key(spec: str) -> tuple[Path, str]:
     return (Path(file), key) if mark and not os.path.exists(spec) else (Path(spec), "")
 
 
-def _matching(path: Path, labels: np.ndarray, files: Sequence[str] | None, dataset: Dataset,
-              by_name: bool) -> str:
+def _matching(
+    path: Path, labels: np.ndarray, files: Sequence[str] | None, dataset: Dataset, by_name: bool
+) -> str:
     """Return the line that says how labels and images are matched."""
     if by_name:
         return f"{path}: {len(labels):,} labels, matched by file name"
     names = files or [f"image {k}" for k in range(3)]
-    pairs = ", ".join(f"{shown(name)} -> {shown(dataset.classes[k])}"
-                      for name, k in zip(names[:3], labels))
-    return (f"{path}: {len(labels):,} labels, taken in the order of the images (in a folder: sorted "
-            f"by path; in a .csv or .npz: its rows): {pairs}, ...; if that is wrong, give a .csv "
-            "with the columns file and label, which is matched by name")
+    pairs = ", ".join(
+        f"{shown(name)} -> {shown(dataset.classes[k])}" for name, k in zip(names[:3], labels)
+    )
+    return (
+        f"{path}: {len(labels):,} labels, taken in the order of the images (in a folder: sorted "
+        f"by path; in a .csv or .npz: its rows): {pairs}, ...; if that is wrong, give a .csv "
+        "with the columns file and label, which is matched by name"
+    )
 
 
-@contextlib.contextmanager
-def damage(problem: str) -> Iterator[None]:
-    """Turn all errors in the block into a UserError. zipfile and NumPy raise many kinds for damage."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        reason = error if type(error) is pickle.UnpicklingError else type(error).__name__
-        raise UserError(f"{problem} ({reason})") from None
-
-
-def array_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Return shape, whether in Fortran order, and dtype of an npy; ValueError if it is none."""
-    version = np.lib.format.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
-        raise ValueError("its format is newer")
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    return read(file)
-
-
-def read_label_array(what: str, open_file: Callable[[], BinaryIO], n: int) -> np.ndarray:
-    """Read whole numbers or text from an npy of shape (n,) or (n, 1).
-
-    Parameters
-    ----------
-    what : str
-        Name of the array, for errors.
-    open_file : callable
-        Opens the file.
-    n : int
-        Required number of labels.
-
-    Raises
-    ------
-    UserError
-        The array is damaged, or has another shape or type. Objects are not read.
-    """
-    with damage(f"{what} is damaged or no array of NumPy: save it anew"), open_file() as file:
-        shape, _, dtype = array_header(file)
-        if dtype.hasobject:
-            raise UserError(f"{what} holds Python objects, which are not read: save it with .astype(int), or (str)")
-        if dtype.kind not in "iuUS" or shape not in ((n,), (n, 1)):
-            raise UserError(f"{what} must hold whole numbers or text, one for each of {n:,} images; it is {dtype} of "
-                            f"shape {shape}")
-        if dtype.itemsize > 1024:
-            raise UserError(f"{what} holds texts of {dtype.itemsize:,} bytes: give labels")
-        return np.frombuffer(file.read(n * dtype.itemsize), dtype, n)
-
-
-def open_npz(path: str | Path) -> tuple[zipfile.ZipFile, list[str]]:
-    """Return the zip file of an npz and the names of its arrays; UserError if it is none."""
-    with damage(f"{path} is damaged or no npz: save it anew with numpy.savez"):
-        archive = zipfile.ZipFile(path)
-    return archive, [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-
-
-def _npy(path: Path, key: str, n: int) -> dict[str, np.ndarray]:
-    if key:
-        raise UserError(f"{path} holds one array without keys: give {path} without #{key}")
-    return {"": read_label_array(path, lambda: open(path, "rb"), n)}
-
-
-def _npz(path: Path, key: str, n: int) -> dict[str, np.ndarray]:
-    archive, keys = open_npz(path)
-    with archive:
-        return {name: read_label_array(f"{path}: {name}", lambda name=name: archive.open(f"{name}.npy"), n)
-                for name in keys_to_read(path, key, keys)}
-
-
-def _pt(path: Path, key: str, n: int) -> dict[str, np.ndarray]:
-    """Read a file of torch.save: an uncompressed zip with a pickled dictionary of arrays or tensors."""
-    limit = 1000 * n + 2**20  # bytes; CIFAR-10N has 6 arrays of at most 72 bytes per image
-    with damage(f"{path} is damaged, or no file of torch.save with a dictionary of labels: get it anew or give an npz"):
-        with zipfile.ZipFile(path) as archive:
-            members = {name.partition("/")[2]: name for name in archive.namelist()}
-
-            def member(name: str) -> bytes:
-                info = archive.getinfo(members[name])
-                if info.compress_type != zipfile.ZIP_STORED or info.file_size > limit:
-                    raise ValueError("compressed, or too long")
-                return archive.read(info)
-
-            content = unpickle(member("data.pkl"), max_steps=100_000, torch=True)
-            if type(content) is not dict:
-                raise pickle.UnpicklingError("it holds no dictionary")
-            arrays = {name.decode(): array for name, array in content.items() if type(array) in (Array, Tensor)}
-            found = {name: _torch_numbers(arrays[name], member) for name in keys_to_read(path, key, arrays)}
-    for name, values in found.items():
-        if values.shape not in ((n,), (n, 1)):
-            raise UserError(f"{path}: {name} has the shape {values.shape}, but there are {n:,} images: "
-                            "give a label for each")
-    return found
-
-
-def _torch_numbers(array: Array | Tensor, member: Callable[[str], bytes]) -> np.ndarray:
-    """Return the numbers of an array or tensor. `member` reads a file of the zip."""
-    if type(array) is Tensor:
-        if array.stride not in ((1,), (1, 1)):
-            raise ValueError("a view of another tensor")
-        numbers = np.frombuffer(member(f"data/{array.storage.key.decode()}"), "<i8")
-        return numbers[array.offset:array.offset + array.size[0]].reshape(array.size)
-    data = bytes(array.data.text).decode().encode("latin1") if type(array.data) is Latin1 else array.data
-    return np.frombuffer(data, "<i8" if array.dtype == "int64" else array.dtype).reshape(array.shape)
-
-
-READERS = {".npy": _npy, ".npz": _npz, ".pt": _pt}
-
-
-def _indices(what: object, values: np.ndarray | list[str], dataset: Dataset,
-             lines: list[int] | None = None) -> np.ndarray:
+def _indices(
+    what: object, values: np.ndarray | list[str], dataset: Dataset, lines: list[int] | None = None
+) -> np.ndarray:
     """Return class indices int64 (n,) of labels: whole numbers or text.
 
     lines: of the file, if it is a CSV, for errors.
@@ -222,11 +123,16 @@ def _indices(what: object, values: np.ndarray | list[str], dataset: Dataset,
     bad = np.flatnonzero(codes < 0)
     if len(bad):
         texts = label_texts(what, values)
-        expected = (f"one of the classes {listed(dataset.classes)}" if by_name else
-                    f"an index from 0 to {dataset.n_classes - 1}")
+        expected = (
+            f"one of the classes {listed(dataset.classes)}"
+            if by_name
+            else f"an index from 0 to {dataset.n_classes - 1}"
+        )
         where = f"at index {bad[0]}" if lines is None else f"in line {lines[bad[0]]}"
-        raise UserError(f"{what} holds the label {texts[bad[0]].strip()[:80]!a} {where}, which "
-                        f"is not {expected}: give labels of {dataset.name}")
+        raise UserError(
+            f"{what} holds the label {texts[bad[0]].strip()[:80]!a} {where}, which "
+            f"is not {expected}: give labels of {dataset.name}"
+        )
     return codes
 
 
@@ -276,4 +182,6 @@ def label_texts(what: object, values: np.ndarray | list[str]) -> list[str]:
         values = values.tolist() if isinstance(values, np.ndarray) else values
         return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
     except UnicodeDecodeError:
-        raise UserError(f"{what} holds text that is not encoded in UTF-8: save it with .astype(str)") from None
+        raise UserError(
+            f"{what} holds text that is not encoded in UTF-8: save it with .astype(str)"
+        ) from None

@@ -1,4 +1,5 @@
 """Read pickles of containers, ints, strings, arrays and tensors; no code in them is executed."""
+
 import pickle
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -6,7 +7,9 @@ from typing import Any, NamedTuple
 
 @dataclass(eq=False)
 class Array:
-    """An array as its pickle describes it: shape and data are not checked against each other, and may be missing."""
+    """An array as its pickle describes it: shape and data are not checked against each other, and
+    may be missing.
+    """
 
     shape: tuple = ()
     fortran: bool = False
@@ -15,7 +18,9 @@ class Array:
 
 
 class Latin1(NamedTuple):
-    """Bytes as protocol 2 holds them: Latin-1 characters in UTF-8. Left to whoever needs them, for that takes time."""
+    """Bytes as protocol 2 holds them: Latin-1 characters in UTF-8. Left to whoever needs them, for
+    that takes time.
+    """
 
     text: bytes
 
@@ -36,15 +41,29 @@ class Tensor(NamedTuple):
 
 
 _INTS = {pickle.BININT1: 1, pickle.BININT2: 2, pickle.BININT: 4}  # opcode -> bytes of its number
-_STRINGS = {pickle.SHORT_BINSTRING: 1, pickle.SHORT_BINBYTES: 1, pickle.SHORT_BINUNICODE: 1}  # ... of its length
+_STRINGS = {
+    pickle.SHORT_BINSTRING: 1,
+    pickle.SHORT_BINBYTES: 1,
+    pickle.SHORT_BINUNICODE: 1,
+}  # ... of its length
 _STRINGS |= {pickle.BINSTRING: 4, pickle.BINBYTES: 4, pickle.BINUNICODE: 4}
 _PUTS, _GETS = {pickle.BINPUT: 1, pickle.LONG_BINPUT: 4}, {pickle.BINGET: 1, pickle.LONG_BINGET: 4}
 _SKIPPED = {pickle.PROTO: 1, pickle.FRAME: 8}
 _NEW = {pickle.EMPTY_DICT: dict, pickle.EMPTY_LIST: list, pickle.EMPTY_TUPLE: tuple}
 _NEW |= {pickle.NONE: lambda: None, pickle.NEWTRUE: lambda: True, pickle.NEWFALSE: lambda: False}
-_POPS = {pickle.TUPLE: None, pickle.APPENDS: None, pickle.SETITEMS: None}  # None: all items since the last mark
+_POPS = {
+    pickle.TUPLE: None,
+    pickle.APPENDS: None,
+    pickle.SETITEMS: None,
+}  # None: all items since the last mark
 _POPS |= {pickle.TUPLE1: 1, pickle.TUPLE2: 2, pickle.TUPLE3: 3, pickle.APPEND: 1, pickle.SETITEM: 2}
-_POPS |= {pickle.STACK_GLOBAL: 2, pickle.REDUCE: 2, pickle.BUILD: 2, pickle.BINPERSID: 1, pickle.STOP: 1}
+_POPS |= {
+    pickle.STACK_GLOBAL: 2,
+    pickle.REDUCE: 2,
+    pickle.BUILD: 2,
+    pickle.BINPERSID: 1,
+    pickle.STOP: 1,
+}
 _GLOBALS = {f"numpy.{core}.multiarray._reconstruct": "reconstruct" for core in ("core", "_core")}
 _GLOBALS |= {"numpy.ndarray": "ndarray", "numpy.dtype": "dtype"}
 _TORCH = _GLOBALS | {"_codecs.encode": "encode", "collections.OrderedDict": "ordered"}
@@ -53,13 +72,15 @@ _DTYPES = {b"u1": "uint8", b"i8": "int64"}
 
 
 def unpickle(data: bytes, max_steps: int, torch: bool = False) -> Any:
-    """Return what a pickle (protocol 2 to 4) of containers, ints, strings and uint8 arrays describes.
+    """Return what a pickle (protocol 2 to 4) of containers, ints, strings and uint8 arrays
+    describes.
 
-    An interpreter for the opcodes that such pickles consist of; it has no import and no call. The NumPy names in the
-    pickle of an array become marks on the stack (a str, while all text of the file stays bytes), and the array an
-    Array. With `torch`, int64 arrays and tensors as torch.save writes them are known, too. Keys of dictionaries are
-    short strings, because a tuple of tuples can be made that takes ages to hash. Strings over 255 bytes are views into
-    `data`. A step takes time and memory in proportion to the bytes it reads or the items it removes. Raises
+    An interpreter for the opcodes that such pickles consist of; it has no import and no call. The
+    NumPy names in the pickle of an array become marks on the stack (a str, while all text of the
+    file stays bytes), and the array an Array. With `torch`, int64 arrays and tensors as torch.save
+    writes them are known, too. Keys of dictionaries are short strings, because a tuple of tuples
+    can be made that takes ages to hash. Strings over 255 bytes are views into `data`. A step takes
+    time and memory in proportion to the bytes it reads or the items it removes. Raises
     UnpicklingError, LookupError, ValueError, TypeError or AttributeError for all else.
     """
     view, position = memoryview(data), 0
@@ -82,7 +103,9 @@ def unpickle(data: bytes, max_steps: int, torch: bool = False) -> Any:
     def known(module: bytes, name: bytes) -> str:
         full = f"{module.decode()}.{name.decode()}"
         if full not in names:
-            raise pickle.UnpicklingError(f"it asks for {full[:80]!a}, which no data set needs; nothing was run")
+            raise pickle.UnpicklingError(
+                f"it asks for {full[:80]!a}, which no data set needs; nothing was run"
+            )
         return names[full]
 
     for _ in range(max_steps):
@@ -127,13 +150,29 @@ def unpickle(data: bytes, max_steps: int, torch: bool = False) -> Any:
                     stack.append(Array())
                 case pickle.REDUCE, ["dtype", (bytes() as code, *_)] if _DTYPES.get(code) in dtypes:
                     stack.append(_DTYPES[code])
-                case pickle.BUILD, ["uint8", _]:  # byte order and the like: nothing that a single byte has
+                case pickle.BUILD, [
+                    "uint8",
+                    _,
+                ]:  # byte order and the like: nothing that a single byte has
                     stack.append("uint8")
                 case pickle.BUILD, ["int64", (_, b"<", *_)]:
                     stack.append("int64")
-                case pickle.BUILD, [Array() as array, (1, shape, ("uint8" | "int64") as dtype, fortran,
-                                                       (bytes() | memoryview() | Latin1()) as content)]:
-                    array.shape, array.fortran, array.data, array.dtype = shape, fortran, content, dtype
+                case pickle.BUILD, [
+                    Array() as array,
+                    (
+                        1,
+                        shape,
+                        ("uint8" | "int64") as dtype,
+                        fortran,
+                        (bytes() | memoryview() | Latin1()) as content,
+                    ),
+                ]:
+                    array.shape, array.fortran, array.data, array.dtype = (
+                        shape,
+                        fortran,
+                        content,
+                        dtype,
+                    )
                     stack.append(array)  # the same object as before, which the memo may hold
                 case pickle.REDUCE, ["encode", ((bytes() | memoryview()) as text, b"latin1")]:
                     stack.append(Latin1(text))
@@ -141,12 +180,19 @@ def unpickle(data: bytes, max_steps: int, torch: bool = False) -> Any:
                     stack.append({})
                 case pickle.BINPERSID, [(b"storage", "long", bytes() as key, _, int())]:
                     stack.append(Storage(key))
-                case pickle.REDUCE, ["tensor", (Storage() as storage, int() as offset, size, stride, *_)]:
+                case pickle.REDUCE, [
+                    "tensor",
+                    (Storage() as storage, int() as offset, size, stride, *_),
+                ]:
                     stack.append(Tensor(storage, offset, size, stride))
                 case pickle.STOP, [content]:
                     return content
                 case _:
-                    raise pickle.UnpicklingError(f"it holds an object other than a {' or '.join(dtypes)} array")
+                    raise pickle.UnpicklingError(
+                        f"it holds an object other than a {' or '.join(dtypes)} array"
+                    )
         else:
-            raise pickle.UnpicklingError(f"it uses the opcode {opcode!a}, which no data set needs; nothing was run")
+            raise pickle.UnpicklingError(
+                f"it uses the opcode {opcode!a}, which no data set needs; nothing was run"
+            )
     raise pickle.UnpicklingError(f"its pickle has more than {max_steps} steps")

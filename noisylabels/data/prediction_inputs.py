@@ -13,13 +13,8 @@ from PIL import Image
 from noisylabels.data import DATASETS, load
 from noisylabels.data.image_files import read_files
 from noisylabels.data.image_folders import SUFFIXES, entries, folders, images_beneath
-from noisylabels.data.label_files import (
-    array_header,
-    damage,
-    label_codes,
-    open_npz,
-    read_label_array,
-)
+from noisylabels.data.label_arrays import array_header, damage, open_npz, read_label_array
+from noisylabels.data.label_files import label_codes
 from noisylabels.data.sources import in_table
 from noisylabels.errors import UserError, did_you_mean
 from noisylabels.names import listed
@@ -58,8 +53,8 @@ class ImageFiles:
             )
         if not len(images):
             raise UserError(
-                f"argument IMAGES: none of the {len(self.files):,} images in {self.base} can be read: "
-                "give others"
+                f"argument IMAGES: none of the {len(self.files):,} images in {self.base} can be "
+                "read: give others"
             )
         kept = [k for k in range(len(self.files)) if k not in unreadable]
         files = [self.files[k] for k in kept]
@@ -97,8 +92,8 @@ def find_images(images: list[str], data_dir: str) -> ImageFiles | ImageArray:
     Parameters
     ----------
     images : list of str
-        A data set of DATASETS (its test images), a folder, an .npz, a .csv with files and labels, or
-        image files and glob patterns.
+        A data set of DATASETS (its test images), a folder, an .npz, a .csv with files and labels,
+        or image files and glob patterns.
     data_dir : str
         Folder of CIFAR.
 
@@ -140,7 +135,9 @@ def in_folder(folder: Path) -> ImageFiles:
 
 
 def in_csv(path: Path) -> ImageFiles:
-    """Find the images that a CSV names, and their labels: y_true if it has them, else the observed ones."""
+    """Find the images that a CSV names, and their labels: y_true if it has them, else the observed
+    ones.
+    """
     samples = in_table(path, None, None)
     return ImageFiles(path.parent, samples.paths or samples.files, samples.truth or samples.labels)
 
@@ -153,8 +150,9 @@ def named_files(patterns: list[str]) -> ImageFiles:
         found = [file for file in found if file.lower().endswith(SUFFIXES)]
         if not found:
             raise UserError(
-                f"argument IMAGES: {pattern} is no image file, folder, .npz, .csv or data set: give "
-                f"existing images, or one of {', '.join(DATASETS)}{did_you_mean(pattern, DATASETS)}"
+                f"argument IMAGES: {pattern} is no image file, folder, .npz, .csv or data set: "
+                "give existing images, or one of "
+                f"{', '.join(DATASETS)}{did_you_mean(pattern, DATASETS)}"
             )
         files += found
     return ImageFiles(Path("."), files)
@@ -166,7 +164,8 @@ def in_npz(path: Path) -> ImageArray:
     key = next((name for name in ARRAYS if name in names), None)
     if key is None:
         raise UserError(
-            f"argument IMAGES: {path} holds the arrays {listed(names)}: give one of {', '.join(ARRAYS)}"
+            f"argument IMAGES: {path} holds the arrays {listed(names)}: give one of "
+            f"{', '.join(ARRAYS)}"
         )
     problem = f"argument IMAGES: {path}: {key} is damaged, or not of numbers: save it anew"
     with archive:
@@ -178,8 +177,8 @@ def in_npz(path: Path) -> ImageArray:
             if len(shape) == 4 and shape[1] in (1, 3):
                 last = "; the channels come last: array.transpose(0, 2, 3, 1)"
             raise UserError(
-                f"argument IMAGES: {path}: {key} is {dtype} of shape {shape}: give uint8, 0 to 255, of "
-                f"shape (n, height, width), or (n, height, width, 1 or 3){last}"
+                f"argument IMAGES: {path}: {key} is {dtype} of shape {shape}: give uint8, 0 to "
+                f"255, of shape (n, height, width), or (n, height, width, 1 or 3){last}"
             )
         with damage(problem), np.load(path) as arrays:
             images = arrays[key].reshape(whole)

@@ -10,14 +10,9 @@ import numpy as np
 
 from noisylabels.csv_files import find_column, read_table
 from noisylabels.data.image_folders import SUFFIXES, entries, folders, images_beneath
+from noisylabels.data.label_arrays import array_header, damage, open_npz, read_label_array
 from noisylabels.data.label_csv import IMAGE_COLUMNS, LABEL_COLUMNS
-from noisylabels.data.label_files import (
-    array_header,
-    damage,
-    label_texts,
-    open_npz,
-    read_label_array,
-)
+from noisylabels.data.label_files import label_texts
 from noisylabels.data.structure import FileFinder, check_levels, resembling_masks
 from noisylabels.errors import UserError
 from noisylabels.names import listed
@@ -40,7 +35,8 @@ class Samples(NamedTuple):
     paths: list[str] | None = None  # of the files, if they differ from the names
 
 
-# ------------------------------------------------------------------------------------------------------------- folders
+# ------------------------------------------------------------------------------------------ folders
+
 
 def in_folder(path: Path) -> Samples:
     """Find the images in a folder of class folders, or in its train/ and test/.
@@ -53,18 +49,24 @@ def in_folder(path: Path) -> Samples:
     train, test = (folders(path / part) if part in tops else None for part in ("train", "test"))
     if train and test is not None:
         if not test:
-            raise UserError(f"{path}: test/ has no folders of classes: put its images into some, or "
-                            "give train/ alone, to hold out a part of it")
+            raise UserError(
+                f"{path}: test/ has no folders of classes: put its images into some, or "
+                "give train/ alone, to hold out a part of it"
+            )
         if train != test:
             differ = sorted(set(train) ^ set(test))
-            raise UserError(f"{path}: train/ and test/ hold different classes, only one has "
-                            f"{listed(differ)}: make them the same, or rename them if they are "
-                            "classes themselves")
+            raise UserError(
+                f"{path}: train/ and test/ hold different classes, only one has "
+                f"{listed(differ)}: make them the same, or rename them if they are "
+                "classes themselves"
+            )
         parts, names = ["train/", "test/"], train
         others = [top for top in tops if top not in ("train", "test")]
         if others:
-            warnings.warn(f"{path}: {listed(others)} left out, train/ and test/ are the data set",
-                          stacklevel=3)
+            warnings.warn(
+                f"{path}: {listed(others)} left out, train/ and test/ are the data set",
+                stacklevel=3,
+            )
     files, labels, test, empty, other = [], [], [], [], len(entries(path)) - len(tops)
     for part in parts:
         found = {}
@@ -75,37 +77,50 @@ def in_folder(path: Path) -> Samples:
             test += [part == "test/"] * len(found[name])
             other += ignored
             empty += [] if found[name] else [part + name]
-        check_levels(path / part, {name: [file[len(part):] for file in some]
-                                   for name, some in found.items() if some})
+        check_levels(
+            path / part,
+            {name: [file[len(part) :] for file in some] for name, some in found.items() if some},
+        )
         if doubt := resembling_masks(path, found):
             warnings.warn(doubt, stacklevel=3)
     if not files:
-        raise UserError(f"{path} holds no images: put those of each class into a folder of its own "
-                        f"there, as {', '.join(SUFFIXES)}")
+        raise UserError(
+            f"{path} holds no images: put those of each class into a folder of its own "
+            f"there, as {', '.join(SUFFIXES)}"
+        )
     # "a-b/1.png" comes before "a/1.png"
     test, files, labels = map(list, zip(*sorted(zip(test, files, labels))))
     if system:
         names = sorted({os.path.basename(folder) for folder in system})
-        warnings.warn(f"{path}: system folders left out ({len(system):,}): {listed(names)}",
-                      stacklevel=3)
+        warnings.warn(
+            f"{path}: system folders left out ({len(system):,}): {listed(names)}", stacklevel=3
+        )
     if empty:
         warnings.warn(f"{path}: no image in {listed(empty)}", stacklevel=3)
     if other:
-        warnings.warn(f"{path}: {other:,} left out of the files, being in no class or not "
-                      f"{', '.join(SUFFIXES)}", stacklevel=3)
+        warnings.warn(
+            f"{path}: {other:,} left out of the files, being in no class or not "
+            f"{', '.join(SUFFIXES)}",
+            stacklevel=3,
+        )
     return Samples(files, labels, None, np.array(test) if len(parts) > 1 else None)
 
 
-# --------------------------------------------------------------------------------------------------------- CSV and npz
+# -------------------------------------------------------------------------------------- CSV and npz
+
 
 def in_table(path: Path, image_column: str | None, label_column: str | None) -> Samples:
-    """Find the images that a CSV names, and their labels; UserError, with the line, where it cannot be.
+    """Find the images that a CSV names, and their labels; UserError, with the line, where it cannot
+    be.
 
     A file is also found if its name is in another Unicode form on the disk than in the CSV.
     """
+
     def choose(header: list[str]) -> dict[str, str]:
-        chosen = {"file": _column(path, header, IMAGE_COLUMNS, image_column, "--image_column"),
-                  "label": _column(path, header, LABEL_COLUMNS, label_column, "--label_column")}
+        chosen = {
+            "file": _column(path, header, IMAGE_COLUMNS, image_column, "--image_column"),
+            "label": _column(path, header, LABEL_COLUMNS, label_column, "--label_column"),
+        }
         further = {key: find_column(header, key) for key in ("split", "y_true")}
         return chosen | {key: name for key, name in further.items() if name}
 
@@ -121,12 +136,18 @@ def in_table(path: Path, image_column: str | None, label_column: str | None) -> 
         if lacks:
             raise table.error(k, f"has no {lacks[0]}; add it, or remove the line")
         if "://" in file or ".." in file.replace("\\", "/").split("/"):
-            raise table.error(k, f"names {file[:200]!a}; give a path on this machine, relative to "
-                                 "the CSV and without '..'")
+            raise table.error(
+                k,
+                f"names {file[:200]!a}; give a path on this machine, relative to "
+                "the CSV and without '..'",
+            )
         paths.append(find(file))
         if first.setdefault(paths[k], k) != k:
-            raise table.error(k, f"names {file[:200]!a} again, after line "
-                                 f"{table.lines[first[paths[k]]]}; keep one of them")
+            raise table.error(
+                k,
+                f"names {file[:200]!a} again, after line "
+                f"{table.lines[first[paths[k]]]}; keep one of them",
+            )
         if splits and splits[k].strip() not in ("train", "test"):
             raise table.error(k, f"has {splits[k][:80]!a} as split; give train or test")
     if not files:
@@ -135,8 +156,9 @@ def in_table(path: Path, image_column: str | None, label_column: str | None) -> 
     return Samples(files, labels, truth, test if test.any() else None, paths)
 
 
-def _column(path: Path, header: list[str], known: tuple[str, ...], named: str | None,
-            flag: str) -> str:
+def _column(
+    path: Path, header: list[str], known: tuple[str, ...], named: str | None, flag: str
+) -> str:
     """Return the column that a flag names, or the only one with a known name.
 
     Raises UserError where there is none, or where there are several.
@@ -147,8 +169,11 @@ def _column(path: Path, header: list[str], known: tuple[str, ...], named: str | 
         column = find_column(header, named)
         fit = [] if column is None else [column]
     if len(fit) != 1:
-        which = (f"several columns that fit ({listed(fit)})" if fit else
-                 f"no column {named or ' or '.join(known)}")
+        which = (
+            f"several columns that fit ({listed(fit)})"
+            if fit
+            else f"no column {named or ' or '.join(known)}"
+        )
         raise UserError(f"{path} has {which}: choose with {flag} one of {listed(header)}")
     return fit[0]
 
@@ -162,8 +187,11 @@ def in_arrays(path: Path) -> tuple[Samples, list[tuple[str, tuple[int, ...], boo
         raise UserError(f"{path} holds the arrays {listed(keys)}: give {known}")
     x, y, *tested = forms[0]
     if tested[0] in keys and tested[1] not in keys:
-        warnings.warn(f"{path}: {tested[0]} is left out, it has no {tested[1]}; predict.py predicts "
-                      "its classes", stacklevel=3)
+        warnings.warn(
+            f"{path}: {tested[0]} is left out, it has no {tested[1]}; predict.py predicts "
+            "its classes",
+            stacklevel=3,
+        )
         keys = [key for key in keys if key != tested[0]]
     pairs = [(x, y)] if not set(tested) & set(keys) else [(x, y), tuple(tested)]
     true = "y_true" if x == "x" and "y_true" in keys else ""
@@ -172,8 +200,11 @@ def in_arrays(path: Path) -> tuple[Samples, list[tuple[str, tuple[int, ...], boo
         missing = listed(sorted(used - set(keys)))
         raise UserError(f"{path} has {listed(keys)}, but lacks {missing}: add it")
     if used < set(keys):
-        warnings.warn(f"{path}: left out: {listed([key for key in keys if key not in used])}", stacklevel=3)
+        warnings.warn(
+            f"{path}: left out: {listed([key for key in keys if key not in used])}", stacklevel=3
+        )
     with archive:
+
         def labels(name: str, n: int) -> list[str]:
             what = f"{path}: {name}"
             return label_texts(what, read_label_array(what, lambda: archive.open(f"{name}.npy"), n))
@@ -187,17 +218,33 @@ def in_arrays(path: Path) -> tuple[Samples, list[tuple[str, tuple[int, ...], boo
         truth = labels(true, len(given)) if true else None
     shapes = [shape[1:] for _, shape, _ in parts]
     if len(set(shapes)) > 1:
-        raise UserError(f"{path}: training images are {shapes[0]}, test images {shapes[1]}: give them the same shape")
+        raise UserError(
+            f"{path}: training images are {shapes[0]}, test images {shapes[1]}: give them the same "
+            "shape"
+        )
     test = np.arange(len(given)) >= parts[0][1][0] if len(parts) > 1 else None
     return Samples(files, given, truth, test), parts
 
 
 def _image_shape(path: Path, name: str, archive: ZipFile) -> tuple[tuple[int, ...], bool]:
-    """Return the shape (n, height, width, channels) of an array, and whether it is in Fortran order."""
-    with damage(f"{path}: {name} is damaged or no array of NumPy: save it anew"), archive.open(f"{name}.npy") as file:
+    """Return the shape (n, height, width, channels) of an array, and whether it is in Fortran
+    order.
+    """
+    with (
+        damage(f"{path}: {name} is damaged or no array of NumPy: save it anew"),
+        archive.open(f"{name}.npy") as file,
+    ):
         shape, fortran, dtype = array_header(file)
     whole = (*shape, 1) if len(shape) == 3 else shape
-    if dtype != np.uint8 or len(whole) != 4 or whole[3] not in (1, 3) or not whole[0] or min(whole[1:3]) < 4:
-        raise UserError(f"{path}: {name} is {dtype} of shape {shape}: give uint8 of the shape (n, height, width), "
-                        "or (n, height, width, 1 or 3), of at least 4 pixels a side")
+    if (
+        dtype != np.uint8
+        or len(whole) != 4
+        or whole[3] not in (1, 3)
+        or not whole[0]
+        or min(whole[1:3]) < 4
+    ):
+        raise UserError(
+            f"{path}: {name} is {dtype} of shape {shape}: give uint8 of the shape (n, height, "
+            "width), or (n, height, width, 1 or 3), of at least 4 pixels a side"
+        )
     return whole, fortran

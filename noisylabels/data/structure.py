@@ -1,4 +1,5 @@
 """What the structure of a folder says: whether its folders are classes, and where its files are."""
+
 import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -9,8 +10,8 @@ from noisylabels.data.image_decoding import FORMATS, LARGE
 from noisylabels.errors import UserError
 from noisylabels.names import listed, normal
 
-SAMPLED = 4                 # images of a folder that are looked at
-FEW_COLOURS = 16            # of a mask, at most
+SAMPLED = 4  # images of a folder that are looked at
+FEW_COLOURS = 16  # of a mask, at most
 
 
 def check_levels(path: Path, found: dict[str, list[str]]) -> None:
@@ -36,17 +37,22 @@ def check_levels(path: Path, found: dict[str, list[str]]) -> None:
     if not nested:
         return
     within = listed(max((inner[top] for top in nested), key=len))
-    split = ("call what to train on train/ and what to test on test/, or, if they are classes all the "
-             "same, name files and labels in a .csv")
+    split = (
+        "call what to train on train/ and what to test on test/, or, if they are classes all the "
+        "same, name files and labels in a .csv"
+    )
     if flat:
         raise UserError(
             f"{path}: some folders hold images ({_slashed(flat)}), others hold folders of images "
             f"({_slashed(nested)} with {within}), so which ones are the classes is not clear: give "
-            f"{path / nested[0]} alone, {split}")
+            f"{path / nested[0]} alone, {split}"
+        )
     same = all(names == inner[nested[0]] for names in inner.values())
     what = f"the same folders ({within})" if same else f"folders of images (such as {within})"
-    raise UserError(f"{path}: {_slashed(nested)} hold no images, but {what}, as parts of a data set "
-                    f"do, not classes: {split}")
+    raise UserError(
+        f"{path}: {_slashed(nested)} hold no images, but {what}, as parts of a data set "
+        f"do, not classes: {split}"
+    )
 
 
 def _check_one(path: Path, files: Sequence[str]) -> None:
@@ -54,8 +60,10 @@ def _check_one(path: Path, files: Sequence[str]) -> None:
     common = PurePosixPath(os.path.commonpath([os.path.dirname(file) for file in files]))
     below = sorted({PurePosixPath(file).relative_to(common).parts[0] for file in files})
     if all(PurePosixPath(file).parent != common for file in files):
-        raise UserError(f"{path} holds images in {common}/ alone, in folders ({listed(below)}): give "
-                        f"{path / common} if these are the classes")
+        raise UserError(
+            f"{path} holds images in {common}/ alone, in folders ({listed(below)}): give "
+            f"{path / common} if these are the classes"
+        )
 
 
 def _slashed(names: Sequence[str]) -> str:
@@ -63,7 +71,7 @@ def _slashed(names: Sequence[str]) -> str:
 
 
 def _inner(files: Sequence[str]) -> list[str]:
-    """Return the folders in a class's folder with images in them, none if it holds images itself."""
+    """Return the folders with images in a class's folder, none if it holds images itself."""
     parts = [PurePosixPath(file).parts[1:] for file in files]
     return sorted({first for first, *_ in parts}) if all(len(rest) > 1 for rest in parts) else []
 
@@ -83,21 +91,26 @@ def resembling_masks(path: Path, found: dict[str, list[str]]) -> str | None:
     names = [{PurePosixPath(file).stem for file in files} for files in found.values()]
     if len(found) < 2 or not names[0] or any(other != names[0] for other in names):
         return None
-    masks = [top for top, files in found.items()
-             if all(_has_few_colours(path / file) for file in files[:SAMPLED])]
+    masks = [
+        top
+        for top, files in found.items()
+        if all(_has_few_colours(path / file) for file in files[:SAMPLED])
+    ]
     others = [top for top in found if top not in masks]
     if not masks or not others:
         return None
-    return (f"{path}: {listed(masks)} and {listed(others)} hold files of the same names, and the "
-            f"images of {listed(masks)} have few colours: if they are masks, not a class, give a "
-            "folder without them")
+    return (
+        f"{path}: {listed(masks)} and {listed(others)} hold files of the same names, and the "
+        f"images of {listed(masks)} have few colours: if they are masks, not a class, give a "
+        "folder without them"
+    )
 
 
 def _has_few_colours(path: Path) -> bool:
     try:
         with Image.open(path, formats=FORMATS) as image:
             return image.width * image.height <= LARGE and bool(image.getcolors(FEW_COLOURS))
-    except Exception:                       # Pillow raises a dozen kinds; it is named when it is read
+    except Exception:  # Pillow raises a dozen kinds; it is named when it is read
         return False
 
 
@@ -106,7 +119,7 @@ class FileFinder:
 
     def __init__(self, base: str | Path):
         self._base = os.path.abspath(base)
-        self._entries = {}                  # {folder: {normal name: name}}
+        self._entries = {}  # {folder: {normal name: name}}
 
     def __call__(self, file: str) -> str:
         """Return the absolute path of a file; if there is none, what its name says."""

@@ -31,8 +31,8 @@ def load_data(args: Namespace) -> Dataset:
     results = Path(args.results_dir) / name_of(args.dataset)
     if is_path(args.dataset) and results.resolve().is_relative_to(Path(args.dataset).resolve()):
         raise UserError(
-            f"argument --results_dir: {results} is inside --dataset {args.dataset}, so its figures would "
-            "count as images; give a folder outside"
+            f"argument --results_dir: {results} is inside --dataset {args.dataset}, so its figures "
+            "would count as images; give a folder outside"
         )
     return load_dataset(
         args.dataset,
@@ -61,7 +61,9 @@ def resolve_noise(args: Namespace, dataset: Dataset) -> Noise:
     Raises UserError if the labels of the data set do not allow it.
     """
     default = PATTERNS[0] if dataset.given is None else PROVIDED
-    return check_noise_allowed(args, dataset, Noise(args.noise_pattern or default, args.noise_ratio))
+    return check_noise_allowed(
+        args, dataset, Noise(args.noise_pattern or default, args.noise_ratio)
+    )
 
 
 def check_noise_allowed(args: Namespace, dataset: Dataset, noise: Noise) -> Noise:
@@ -70,27 +72,29 @@ def check_noise_allowed(args: Namespace, dataset: Dataset, noise: Noise) -> Nois
     if pattern == PROVIDED:
         if dataset.given is None:
             raise UserError(
-                f"argument --noise_pattern: the labels of {name} are the true ones, so no observed labels "
-                "are provided: give --noisy_labels, or sym or asym"
+                f"argument --noise_pattern: the labels of {name} are the true ones, so no observed "
+                "labels are provided: give --noisy_labels, or sym or asym"
             )
         if noise.ratio is not None:
             raise UserError(
-                f"argument --noise_ratio: the labels of {name} are used as provided, and none is flipped: "
-                "leave it out, or give --noise_pattern sym or asym"
+                f"argument --noise_ratio: the labels of {name} are used as provided, and none is "
+                "flipped: leave it out, or give --noise_pattern sym or asym"
             )
         return noise
     if getattr(args, "noisy_labels", None):
         raise UserError(
-            "argument --noisy_labels: these labels are used as provided: leave it out, or --noise_pattern"
+            "argument --noisy_labels: these labels are used as provided: leave it out, or "
+            "--noise_pattern"
         )
     if dataset.y_train is None:
         raise UserError(
-            f"argument --noise_pattern: {pattern} noise is added to true labels, and those of {name} are "
+            f"argument --noise_pattern: {pattern} noise is added to true labels, and those of "
+            f"{name} are "
             "unknown: give y_true in a .csv or .npz, or --trust_labels if all labels are true"
         )
     if pattern == "asym5" and tuple(dataset.classes) != LAYOUTS["cifar10"].classes:
         raise UserError(
-            "argument --noise_pattern: asym5 flips truck to automobile, bird to airplane, deer to horse, "
-            f"cat and dog, of CIFAR-10, and {name} has other classes: give sym or asym"
+            "argument --noise_pattern: asym5 flips truck to automobile, bird to airplane, deer to "
+            f"horse, cat and dog, of CIFAR-10, and {name} has other classes: give sym or asym"
         )
     return Noise(pattern, 0.5 if noise.ratio is None else noise.ratio)

@@ -182,14 +182,18 @@ def network_paths(folder: Path, method: str = "incv") -> list[Path]:
 
 
 def networks_digest(folder: Path, method: str) -> str | None:
-    """Identify the networks that a method saved by digests of their files; None if they are unknown."""
+    """Identify the networks that a method saved by digests of their files; None if they are
+    unknown.
+    """
     record = read_record(folder / f"{method}_training.json") or {}
     files = record.get("files", {})
     return " ".join(files[name] for name in files if name.endswith(".keras")) or None
 
 
 def check_teacher(method: str, teacher: TrainingPlan) -> None:
-    """Raise UserError if networks of a finished teacher are missing, or are not those that it saved."""
+    """Raise UserError if networks of a finished teacher are missing, or are not those that it
+    saved.
+    """
     if not teacher.finished:
         return
     record = read_record(teacher.run.record_path)
@@ -201,6 +205,6 @@ def check_teacher(method: str, teacher: TrainingPlan) -> None:
         else:
             continue
         raise UserError(
-            f"argument --method: {method} learns from the networks of {teacher.method}, but {path} is "
-            f"{problem}; run --method {teacher.method} --overwrite first"
+            f"argument --method: {method} learns from the networks of {teacher.method}, but {path} "
+            f"is {problem}; run --method {teacher.method} --overwrite first"
         )

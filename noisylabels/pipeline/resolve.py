@@ -87,7 +87,9 @@ def make_experiment(
         name = recipe
     return Experiment(
         data=data,
-        assumed_pattern=arguments.get("assumed_pattern", default_assumed_pattern(data.noise.pattern)),
+        assumed_pattern=arguments.get(
+            "assumed_pattern", default_assumed_pattern(data.noise.pattern)
+        ),
         recipe=recipe,
         settings=settings,
         folder=run_folder(args.results_dir, dataset.name, data.noise, data.seed, name),
@@ -124,7 +126,7 @@ def selection_experiment(args: Namespace, data: NoisyData, overwrite: bool) -> E
 
 
 def selection_flags(args: Namespace) -> list[str]:
-    """Return the names in a selection's identity that flags set; the assumed pattern always counts."""
+    """Return the names in a selection's identity that flags set, and the assumed pattern."""
     flags = {
         "recipe": args.recipe,
         "epochs": args.INCV_epochs,
@@ -160,13 +162,13 @@ def check_labels(args: Namespace, data: NoisyData) -> None:
             f"argument --dataset: {args.dataset} {problem}; give more images, or other labels"
         )
     raise UserError(
-        f"argument --dataset: {args.dataset} in {args.data_dir} {problem}; delete it there to download "
-        "it again, or give another --data_dir"
+        f"argument --dataset: {args.dataset} in {args.data_dir} {problem}; delete it there to "
+        "download it again, or give another --data_dir"
     )
 
 
 def check_options(experiment: Experiment) -> None:
-    """Raise UserError if an option has no effect, or needs knowledge of the noise that is missing."""
+    """Raise UserError if an option has no effect, or needs an assumption on the noise."""
     options = {"co_teaching_noise_ratio": 0, **experiment.arguments}
     curriculum = options.get("mentornet_curriculum")
     unused = {"self_paced": "mentornet_percentile", "pd": "mentornet_burn_in"}.get(curriculum)
@@ -179,11 +181,11 @@ def check_options(experiment: Experiment) -> None:
         )
     if experiment.data.noise_rate is None and options["co_teaching_noise_ratio"] is None:
         raise UserError(
-            "argument --method: co_teaching needs the noise ratio, which is unknown for these labels: give "
-            "--co_teaching_noise_ratio, for example the estimate of INCV.py"
+            "argument --method: co_teaching needs the noise ratio, which is unknown for these "
+            "labels: give --co_teaching_noise_ratio, for example the estimate of INCV.py"
         )
     if experiment.data.T is None and options.get("f_correction_T") == "true":
         raise UserError(
-            "argument --f_correction_T: the true matrix of these labels is unknown: leave it out, to "
-            "estimate the matrix"
+            "argument --f_correction_T: the true matrix of these labels is unknown: leave it out, "
+            "to estimate the matrix"
         )

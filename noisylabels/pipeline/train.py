@@ -17,7 +17,8 @@ from noisylabels.pipeline.plan import TrainingPlan, network_paths
 from noisylabels.report import draw
 from noisylabels.runs.atomic_io import write_csv
 from noisylabels.seeding import generator
-from noisylabels.selection.selection_csv import Selected, scores_of, write_labels
+from noisylabels.selection.corrected_labels import scores_of, write_labels
+from noisylabels.selection.selection_csv import Selected
 from noisylabels.system.progress import Event, print_wrapped
 from noisylabels.training import device
 from noisylabels.training import trainer as training
@@ -156,9 +157,7 @@ def write_results(
     for matrix in method.matrices:
         frame = pd.DataFrame(getattr(method, matrix))
         write_csv(run.folder / f"{name}_{matrix}.csv", frame, index=True)
-    labels = write_labels(
-        run.folder / f"{name}_labels.csv", experiment, method.corrected_labels()
-    )
+    labels = write_labels(run.folder / f"{name}_labels.csv", experiment, method.corrected_labels())
     write_csv(run.folder / f"{name}_training.csv", log)
     write_csv(run.folder / f"{name}_result.csv", result.assign(recipe=experiment.recipe))
     draw.training_figures(run.folder, name)

@@ -48,7 +48,9 @@ def verify(plans: list[TheoryPlan], on_event: Callable[[Event], None]) -> None:
         batch_size=settings.batch_size,
         epochs=settings.epochs,
     )
-    method = training.build(method_class("standard"), inputs, settings, seed=first.seed, stage="verify")
+    method = training.build(
+        method_class("standard"), inputs, settings, seed=first.seed, stage="verify"
+    )
     trainer = training.Trainer(
         method,
         first.is_clean,

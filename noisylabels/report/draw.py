@@ -1,35 +1,37 @@
-"""Every table and figure, drawn from the CSVs alone: a picture can be made again without training again.
+"""Every table and figure, drawn from the CSVs alone: a picture can be made again without training
+again.
 
-Missing runs leave gaps. The functions return the paths that they wrote, none where there is nothing to draw. Shares are
-fractions in the CSVs and per cent in table.md. Figures are PNGs, or what `set_format` chose.
+Missing runs leave gaps. The functions return the paths that they wrote, none where there is nothing
+to draw. Shares are fractions in the CSVs and per cent in table.md. Figures are PNGs, or what
+`set_format` chose.
 """
+
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from matplotlib import rcParams
 
-from noisylabels.methods import METHODS, title_of
+from noisylabels.methods import title_of
 from noisylabels.noise import PROVIDED, Noise, transition_matrix
 from noisylabels.report import figures, issues, published, run_list, tables
-from noisylabels.report.groups import differences, identity_of, labelled, rows_of_records, usual_of
+from noisylabels.report.aggregate import Summary, methods_of, summarise
+from noisylabels.report.groups import differences, identity_of, rows_of_records, usual_of
 from noisylabels.report.outputs import save, save_csv, save_text
 from noisylabels.report.read import (
     VERIFY_COLUMNS,
     networks_of,
-    read_accuracy,
     read_csv,
     read_iterations,
     read_matrix,
-    read_result,
     read_training,
 )
 from noisylabels.report.styles import named
 from noisylabels.runs.atomic_io import write_json
-from noisylabels.runs.folders import RunFolder, find_runs, run_at
+from noisylabels.runs.folders import find_runs, run_at
 
 if TYPE_CHECKING:
     from noisylabels.data.dataset import Dataset
@@ -60,8 +62,12 @@ def verify_figures(results_dir: Path | str, dataset: str) -> list[Path]:
     differs = {run: differences(identities[run], "verify", usual) for run in found}
     unknown = {differs[run] for run, identity in identities.items() if identity["data"] is None}
     comparable = [published.is_cifar10(identities[run]) for run in found]
-    table = pd.DataFrame([{**run.noise._asdict(), "seed": run.seed, "differs": differs[run], **row}
-                          for run, row in found.items()])
+    table = pd.DataFrame(
+        [
+            {**run.noise._asdict(), "seed": run.seed, "differs": differs[run], **row}
+            for run, row in found.items()
+        ]
+    )
     alike_first = sorted(measured, key=lambda run: differs.get(run) != "")
     matrices = {run.noise: measured[run] for run in reversed(alike_first)}
     folder, written = Path(results_dir) / dataset, []
@@ -72,7 +78,9 @@ def verify_figures(results_dir: Path | str, dataset: str) -> list[Path]:
         written.append(save_text(text, folder / "Verify_Theory.md"))
     if len(table) and matrices:
         n_classes = len(next(iter(matrices.values())))
-        written.append(save(figures.theory_curves(table, n_classes, points), folder / "Verify_Theory.png"))
+        written.append(
+            save(figures.theory_curves(table, n_classes, points), folder / "Verify_Theory.png")
+        )
     if matrices:
         chosen = representative(list(dict.fromkeys(run.noise for run in measured)))
         M = [(f"M, {noise}", matrices[noise]) for noise in chosen]
@@ -83,7 +91,9 @@ def verify_figures(results_dir: Path | str, dataset: str) -> list[Path]:
 
 
 def representative(settings: list[Noise], n: int = 4) -> list[Noise]:
-    """Choose at most n settings for the confusion figure: the published ones, then others, spread evenly."""
+    """Choose at most n settings for the confusion figure: the published ones, then others, spread
+    evenly.
+    """
     chosen = [setting for setting in settings if setting in published.CONFUSION_SETTINGS]
     others = [setting for setting in settings if setting not in chosen]
     spread = np.linspace(0, len(others) - 1, min(n - len(chosen), len(others))).round().astype(int)
@@ -106,14 +116,14 @@ def incv_figures(run_folder: Path, required: bool = False) -> list[Path]:
 def training_figures(run_folder: Path, method: str) -> list[Path]:
     """Draw `<method>_training.png`: test accuracy, held-out scores and the columns of the method.
 
-    For f_correction also draw `f_correction_T.png`, its estimate of T next to the true T. ValueError:
-    see `run_at`.
+    For f_correction also draw `f_correction_T.png`, its estimate of T next to the true T.
+    ValueError: see `run_at`.
     """
     run, written = run_at(run_folder), []
     frame = read_training(run, method)
     if frame is not None:
         heldout = [column for column in frame if column.startswith("heldout_")]
-        own = frame.columns[frame.columns.get_loc("seconds") + 1:]
+        own = frame.columns[frame.columns.get_loc("seconds") + 1 :]
         shown = frame[[*networks_of(frame), *heldout, *own]]
         figure = figures.training(shown, method, f"{title_of(method)}, {run.title}")
         written.append(save(figure, run.folder / f"{method}_training.png"))
@@ -125,62 +135,16 @@ def training_figures(run_folder: Path, method: str) -> list[Path]:
         if run.noise.pattern != PROVIDED:
             true = ("T, true", true_T(run.noise, T))
             row = [true] if np.allclose(T, true[1]) else [*row, true]
-        written.append(save(figures.heat_maps([row], ["noisy label"]), run.folder / "f_correction_T.png"))
+        written.append(
+            save(figures.heat_maps([row], ["noisy label"]), run.folder / "f_correction_T.png")
+        )
     return written
 
 
-def methods_of(runs: list[RunFolder]) -> list[str]:
-    """Return the registered methods, then all others with a training log."""
-    found = {path.name.removesuffix("_training.csv") for run in runs for path in run.folder.glob("*_training.csv")}
-    return [*METHODS, *sorted(found - set(METHODS))]
-
-
-class Summary(NamedTuple):
-    """The results of a data set, averaged over runs with identical settings."""
-
-    rows: list  # of table.csv
-    curves: dict  # {noise: {(method, differs): frame of test accuracy by epoch}}
-    selections: dict  # {(noise, differs): {"LP" and "LR": frame by iteration}}
-    published: dict  # {(noise, differs): {"LP" and "LR": 4 values}}, for the same data
-    recipe: str  # of most runs
-    doubtful: set  # noise settings with test labels that may be mislabelled
-    data: str | None = None  # fingerprint of the data of most runs
-
-
-def summarise(results_dir: Path | str, dataset: str) -> Summary:
-    """Average the finished runs of a data set over seeds, and over the networks of a run."""
-    rank = {noise: i for i, noise in enumerate(published.SETTINGS)}  # these come first
-    runs = sorted(find_runs(results_dir, dataset), key=lambda run: rank.get(run.noise, len(rank)))
-    results = {method: {run: result for run in runs if (result := read_result(run, method)) is not None}
-               for method in methods_of(runs)}
-    identities = {method: {run: identity_of(run, f"{method}_training", known_without_record(run, method, result))
-                           for run, result in found.items()} for method, found in results.items()}
-    usual = usual_of([identity for found in identities.values() for identity in found.values()]
-                     + [identity_of(run, "INCV", {}) for run in runs])
-    summary = Summary([], {}, {}, {}, usual.recipe, set(), usual.data)
-    for noise in dict.fromkeys(run.noise for run in runs):
-        for method, found in identities.items():
-            for differs, group in labelled({run: found[run] for run in found if run.noise == noise}, "main", usual):
-                known = published.TEST_ACCURACY.get(method, {}) if published.is_cifar10(found[group[0]]) else None
-                row = tables.table_row(noise, method, differs, {run: results[method][run] for run in group}, known)
-                summary.rows.append(row)
-                summary.doubtful.update({noise} if "test_labels" in row else ())
-                lines = [line for run in group if (line := read_accuracy(run, method)) is not None]
-                if lines:
-                    summary.curves.setdefault(noise, {})[method, differs] = over_seeds(lines)
-        frames = {run: frame for run in runs if run.noise == noise and (frame := read_iterations(run)) is not None
-                  and frame[["LP", "LR"]].notna().any(axis=None)}          # blank where the true labels are not known
-        selected = {run: identity_of(run, "INCV", {"recipe": usual.recipe}) for run in frames}
-        for differs, group in sorted(labelled(selected, "INCV", usual), key=lambda found: found[0]):
-            summary.selections[noise, differs] = {
-                score: over_seeds([frames[run][score] for run in group], hold=True) for score in ("LP", "LR")}
-            if published.is_cifar10(selected[group[0]]) and noise in published.SELECTION:
-                summary.published[noise, differs] = published.SELECTION[noise]
-    return summary
-
-
 def summary(results_dir: Path | str, dataset: str) -> list[Path]:
-    """Write `table.csv` and `.md`, `TestAcc.png`, `INCV.png` and `.md` of a data set, `runs.csv` and `runs.md`."""
+    """Write `table.csv` and `.md`, `TestAcc.png`, `INCV.png` and `.md` of a data set, `runs.csv`
+    and `runs.md`.
+    """
     folder, found = Path(results_dir) / dataset, summarise(results_dir, dataset)
     runs = find_runs(results_dir, dataset)
     records = [row for run in runs for row in rows_of_records(run)]
@@ -198,19 +162,25 @@ def write_summary(
     if found.rows:
         frame = pd.DataFrame(found.rows)
         written.append(save_csv(frame, folder / f"{table}.csv"))
-        written.append(save_text(tables.markdown(frame, dataset, found.recipe), folder / f"{table}.md"))
+        written.append(
+            save_text(tables.markdown(frame, dataset, found.recipe), folder / f"{table}.md")
+        )
     if found.curves:
-        written.append(save(figures.test_accuracy(found.curves, found.doubtful), folder / f"{curves}.png"))
+        written.append(
+            save(figures.test_accuracy(found.curves, found.doubtful), folder / f"{curves}.png")
+        )
     if found.selections:
         points = {noise: scores for (noise, _), scores in found.published.items()}
-        written.append(save(figures.selection(found.selections, points), folder / f"{selections}.png"))
+        written.append(
+            save(figures.selection(found.selections, points), folder / f"{selections}.png")
+        )
         text = tables.selections(found.selections, found.published, dataset, found.recipe)
         written.append(save_text(text, folder / f"{selections}.md"))
     return written
 
 
 def compare(results_dirs: list[Path], dataset: str) -> list[Path]:
-    """Compare several results folders in one table and figure, `compared.*`, in the first folder."""
+    """Compare results folders in one table and figure, `compared.*`, in the first folder."""
     summaries = {tree: summarise(tree, dataset) for tree in results_dirs}
     several = len({found.data for found in summaries.values()}) > 1
     recipes = []
@@ -223,34 +193,31 @@ def compare(results_dirs: list[Path], dataset: str) -> list[Path]:
         together.rows.extend({**row, "differs": named(tree, row["differs"])} for row in found.rows)
         for noise, lines in found.curves.items():
             together.curves.setdefault(noise, {}).update(
-                {(method, named(tree, differs)): frame for (method, differs), frame in lines.items()})
-        together.selections.update({(noise, named(tree, differs)): scores
-                                    for (noise, differs), scores in found.selections.items()})
-        together.published.update({(noise, named(tree, differs)): scores
-                                   for (noise, differs), scores in found.published.items()})
-    return write_summary(together, Path(results_dirs[0]) / dataset, dataset, "compared", "compared_TestAcc",
-                         "compared_INCV")
-
-
-def known_without_record(run: RunFolder, method: str, result: pd.Series) -> dict[str, Any]:
-    """Return what the files of a training say about it, for runs without a record."""
-    log = read_training(run, method)
-    recipe = {"recipe": result["recipe"]} if isinstance(result["recipe"], str) else {}
-    return recipe | ({} if log is None else {"epochs": len(log)})
-
-
-def over_seeds(lines: list[pd.Series], hold: bool = False) -> pd.DataFrame:
-    """Return mean, sample standard deviation and count of several runs by epoch or iteration.
-
-    Only epochs that all runs have are kept. With `hold`, a run that ended early keeps its last value
-    instead, as selections may.
-    """
-    if hold:  # blanks within a line stay blank
-        longest = max(lines, key=len).index
-        together = pd.concat([line.reindex(longest, method="ffill") for line in lines], axis=1)
-    else:
-        together = pd.concat(lines, axis=1).dropna()
-    return together.T.agg(["mean", "std", "count"]).T
+                {
+                    (method, named(tree, differs)): frame
+                    for (method, differs), frame in lines.items()
+                }
+            )
+        together.selections.update(
+            {
+                (noise, named(tree, differs)): scores
+                for (noise, differs), scores in found.selections.items()
+            }
+        )
+        together.published.update(
+            {
+                (noise, named(tree, differs)): scores
+                for (noise, differs), scores in found.published.items()
+            }
+        )
+    return write_summary(
+        together,
+        Path(results_dirs[0]) / dataset,
+        dataset,
+        "compared",
+        "compared_TestAcc",
+        "compared_INCV",
+    )
 
 
 def true_T(noise: Noise, like: np.ndarray) -> np.ndarray:
@@ -270,21 +237,27 @@ def everything(results_dir: Path | str, dataset: str) -> list[Path]:
 
 
 def print_selection(csv: Path, dataset: Dataset, *reviewed: int) -> None:
-    """Print what a finished selection found, from the files next to its CSV, and write what is made of them."""
+    """Print what a finished selection found, from the files next to its CSV, and write what is made
+    of them.
+    """
     classes = csv.with_name("classes.json")
-    if not classes.exists():                                # somebody has removed it
+    if not classes.exists():  # somebody has removed it
         write_json(classes, list(dataset.classes))
     last = read_iterations(run_at(csv.parent), required=True).iloc[-1]
-    print(f"\nestimated noise ratio  {last.eps:.3f}\n"
-          f"selected               {last.selected:,.0f}, candidate {last.candidate:,.0f}, removed {last.removed:,.0f}")
-    if np.isfinite([last.LP, last.LR]).any():               # the true labels are known
+    print(
+        f"\nestimated noise ratio  {last.eps:.3f}\n"
+        f"selected               {last.selected:,.0f}, candidate {last.candidate:,.0f}, removed "
+        f"{last.removed:,.0f}"
+    )
+    if np.isfinite([last.LP, last.LR]).any():  # the true labels are known
         print(f"label precision        {last.LP:.3f}\nlabel recall           {last.LR:.3f}")
     issues.print_found(csv.parent, dataset)
     selection_files(csv.parent, dataset, *reviewed)
 
 
 def selection_files(folder: Path, dataset: Dataset | None = None, *reviewed: int) -> list[Path]:
-    """Write what is made of a finished selection's files, the review page last, and return the paths.
+    """Write what is made of a finished selection's files, the review page last, and return the
+    paths.
 
     Without a data set, damaged files are left out; with it, they are an error.
     """

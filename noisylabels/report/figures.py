@@ -1,15 +1,15 @@
-"""Draw matplotlib figures from numbers; no files are read or written. Line styles are in `styles`."""
+"""Draw matplotlib figures from numbers; no files are read or written.
 
-import math
+Line styles are in `styles`.
+"""
+
 import re
 import textwrap
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -17,12 +17,19 @@ from matplotlib.ticker import MaxNLocator
 from noisylabels import theory
 from noisylabels.methods import METHODS
 from noisylabels.noise import ASSUMABLE_PATTERNS, PATTERNS, Noise, transition_matrix
+from noisylabels.report.panels import (
+    add_legend,
+    draw_line,
+    finish_panels,
+    new_panels,
+    set_title,
+    sparse_markers,
+    write_values,
+)
 from noisylabels.report.styles import GREY, QUANTITIES, SCORES, SETS, Look, look, named
 
 
-def theory_curves(
-    points: pd.DataFrame, n_classes: int, published: dict | None = None
-) -> Figure:
+def theory_curves(points: pd.DataFrame, n_classes: int, published: dict | None = None) -> Figure:
     """Draw TA, LP and LR over the noise ratio: the theory as lines, runs as markers.
 
     There is one panel per pattern: sym, asym, and others that have runs. A run without noise is in
@@ -37,8 +44,11 @@ def theory_curves(
     published : dict, optional
         `published.THEORY_POINTS`.
     """
-    patterns = [*ASSUMABLE_PATTERNS, *(other for other in PATTERNS[2:] if other in {*points["pattern"]})]
-    figure, panels = _panels(len(patterns), width=4.2, height=3.2, columns=3)
+    patterns = [
+        *ASSUMABLE_PATTERNS,
+        *(other for other in PATTERNS[2:] if other in {*points["pattern"]}),
+    ]
+    figure, panels = new_panels(len(patterns), width=4.2, height=3.2, columns=3)
     ratios = np.linspace(0, 1, 201)
     formulas = {"TA": theory.test_accuracy, "LP": theory.label_precision, "LR": theory.label_recall}
     for axes, pattern in zip(panels, patterns, strict=True):
@@ -48,17 +58,29 @@ def theory_curves(
         for score, formula in formulas.items():
             axes.plot(ratios, [formula(T) for T in matrices], **SCORES[score].style(marker=None))
             for chosen, fill in ((runs[alike], SCORES[score].color), (runs[~alike], "white")):
-                axes.plot(chosen["ratio"], chosen[score], **SCORES[score].style(linestyle="none", markerfacecolor=fill))
+                axes.plot(
+                    chosen["ratio"],
+                    chosen[score],
+                    **SCORES[score].style(linestyle="none", markerfacecolor=fill),
+                )
             if published and pattern in published:
-                axes.plot(np.linspace(0, 1, 11), published[pattern][score], **SCORES[score].hollow())
-        axes.set(title=f"{pattern} noise", xlabel="noise ratio", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
-    handles = [Line2D([], [], label="theory", **GREY.style(marker=None)),
-               Line2D([], [], label="measured", **GREY.style(linestyle="none"))]
+                axes.plot(
+                    np.linspace(0, 1, 11), published[pattern][score], **SCORES[score].hollow()
+                )
+        axes.set(
+            title=f"{pattern} noise", xlabel="noise ratio", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03)
+        )
+    handles = [
+        Line2D([], [], label="theory", **GREY.style(marker=None)),
+        Line2D([], [], label="measured", **GREY.style(linestyle="none")),
+    ]
     others = [differs for differs in points["differs"].unique() if differs]
     if others:
         name = others[0] if len(others) == 1 else "measured, other settings"
-        handles.append(Line2D([], [], label=name, **GREY.style(linestyle="none", markerfacecolor="white")))
-    _legend(figure, SCORES.values(), 3, handles, published)
+        handles.append(
+            Line2D([], [], label=name, **GREY.style(linestyle="none", markerfacecolor="white"))
+        )
+    add_legend(figure, SCORES.values(), 3, handles, published)
     return figure
 
 
@@ -76,7 +98,10 @@ def heat_maps(rows: list[list[tuple[str, np.ndarray]]], labels: list[str]) -> Fi
     """
     largest = 100 * max(np.nanmax(matrix) for row in rows for _, matrix in row)
     written = len(rows[0][0][1]) <= 10
-    figure = Figure(figsize=(2.4 * len(rows[0]) + (0.4 if written else 1), 2.8 * len(rows)), layout="constrained")
+    figure = Figure(
+        figsize=(2.4 * len(rows[0]) + (0.4 if written else 1), 2.8 * len(rows)),
+        layout="constrained",
+    )
     grid = figure.subplots(len(rows), len(rows[0]), squeeze=False, sharey=True)
     for row, label, panels in zip(rows, labels, grid, strict=True):
         panels[0].set_ylabel("true class")
@@ -88,7 +113,7 @@ def heat_maps(rows: list[list[tuple[str, np.ndarray]]], labels: list[str]) -> Fi
             for axis in (axes.xaxis, axes.yaxis):
                 axis.set_major_locator(MaxNLocator(10, integer=True))
             if written:
-                _write_values(axes, 100 * matrix, dark=largest / 2)
+                write_values(axes, 100 * matrix, dark=largest / 2)
     if written:
         figure.supxlabel("values in per cent of the true class", fontsize=9)
     else:
@@ -103,7 +128,7 @@ def iterations(frame: pd.DataFrame, title: str) -> Figure:
     are not drawn if they are blank, as for unknown true labels.
     """
     known = frame[["LP", "LR"]].notna().any(axis=None)
-    figure, panels = _panels(1 + known, width=3.8 if known else 6.4, height=3)
+    figure, panels = new_panels(1 + known, width=3.8 if known else 6.4, height=3)
     for score in ("LP", "LR") if known else ():
         panels[0].plot(frame.index, frame[score], label=SCORES[score].name, **SCORES[score].style())
         panels[0].set(ylabel="fraction")
@@ -115,8 +140,8 @@ def iterations(frame: pd.DataFrame, title: str) -> Figure:
         below = below + frame[name]
     counts.set(ylabel="samples", ylim=(0, 1.15 * max(below)))
     counts.legend(fontsize=8, loc="upper center", ncols=3, frameon=False)
-    _finish(panels, "iteration", len(frame))
-    _title(figure, title)
+    finish_panels(panels, "iteration", len(frame))
+    set_title(figure, title)
     return figure
 
 
@@ -136,18 +161,30 @@ def training(frame: pd.DataFrame, method: str, title: str) -> Figure:
     quantities = {}
     for column in frame.select_dtypes("number").dropna(axis="columns", how="all"):
         quantity, network = re.fullmatch(r"(?s)(.*?)(_[12])?", column).groups()
-        quantities.setdefault(quantity, {})["network 2" if network == "_2" else "network 1"] = frame[column]
-    figure, panels = _panels(len(quantities), width=3.8, height=3, columns=4)
+        quantities.setdefault(quantity, {})["network 2" if network == "_2" else "network 1"] = (
+            frame[column]
+        )
+    figure, panels = new_panels(len(quantities), width=3.8, height=3, columns=4)
     for axes, (quantity, lines) in zip(panels, quantities.items(), strict=True):
         for name, line in lines.items():
-            style = {"fillstyle": "none", "linewidth": 0.7} if name == "network 2" else {"linewidth": 1.2}
+            style = (
+                {"fillstyle": "none", "linewidth": 0.7}
+                if name == "network 2"
+                else {"linewidth": 1.2}
+            )
             line = line.dropna()
-            axes.plot(line.index, line, label=name, markevery=_sparse(line), **look(method).style(**style))
+            axes.plot(
+                line.index,
+                line,
+                label=name,
+                markevery=sparse_markers(line),
+                **look(method).style(**style),
+            )
         axes.set_ylabel(textwrap.fill(QUANTITIES.get(quantity, quantity.replace("_", " ")), 30))
         if len(lines) > 1:
             axes.legend(fontsize=8)
-    _finish(panels, "epoch", frame.index.max())
-    _title(figure, title)
+    finish_panels(panels, "epoch", frame.index.max())
+    set_title(figure, title)
     return figure
 
 
@@ -165,25 +202,31 @@ def test_accuracy(settings: dict, doubtful: Collection[Noise] = ()) -> Figure:
     doubtful : collection of Noise
         Settings with test labels that may be mislabelled.
     """
-    figure, panels = _panels(len(settings), width=4.2, height=3.6)
+    figure, panels = new_panels(len(settings), width=4.2, height=3.6)
     drawn = {key for lines in settings.values() for key in lines}
     methods = [*METHODS, *sorted({method for method, _ in drawn} - set(METHODS))]
     order = sorted(drawn, key=lambda key: (methods.index(key[0]), key[1]))
-    numbers = [sum(other == method and bool(differs) for other, differs in order[:i])
-               for i, (method, _) in enumerate(order)]
+    numbers = [
+        sum(other == method and bool(differs) for other, differs in order[:i])
+        for i, (method, _) in enumerate(order)
+    ]
     looks = {key: look(*key, number) for key, number in zip(order, numbers, strict=True)}
     for axes, (noise, lines) in zip(panels, settings.items(), strict=True):
         for position, key in enumerate(order):
             if key in lines:
-                _line(axes, lines[key], looks[key], _sparse(lines[key], position / len(order)))
+                draw_line(
+                    axes, lines[key], looks[key], sparse_markers(lines[key], position / len(order))
+                )
         counts = [frame["count"].max() for frame in lines.values()]
         seeds = "–".join(f"{count:.0f}" for count in sorted({min(counts), max(counts)}))
-        axes.set(title=f"{noise} (n = {seeds})",
-                 ylabel="agreement with noisy test labels" if noise in doubtful else "test accuracy")
+        axes.set(
+            title=f"{noise} (n = {seeds})",
+            ylabel="agreement with noisy test labels" if noise in doubtful else "test accuracy",
+        )
         later = [frame["mean"][frame.index > frame.index.max() // 10] for frame in lines.values()]
         axes.set_ylim(min(line.min() for line in later) - 0.03, min(axes.get_ylim()[1], 1.01))
-        _finish([axes], "epoch", max(frame.index.max() for frame in lines.values()))
-    _legend(figure, looks.values(), 2 * min(len(panels), 2))
+        finish_panels([axes], "epoch", max(frame.index.max() for frame in lines.values()))
+    add_legend(figure, looks.values(), 2 * min(len(panels), 2))
     return figure
 
 
@@ -193,106 +236,36 @@ def selection(settings: dict, published: dict) -> Figure:
     Parameters
     ----------
     settings : dict
-        {(noise, differs): {"LP" and "LR": frame}}; a frame is indexed by iteration, with columns mean,
-        std and count.
+        {(noise, differs): {"LP" and "LR": frame}}; a frame is indexed by iteration, with columns
+        mean, std and count.
     published : dict
         Scores by noise, as in `published.SELECTION`. They look like the first line of their noise.
     """
-    figure, panels = _panels(2, width=4.2, height=3.2)
+    figure, panels = new_panels(2, width=4.2, height=3.2)
     colors = colormaps["viridis"](np.linspace(0, 0.85, len(settings)))
     dashes, markers = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5))), "osD^vPX"
-    names = [f"{named(noise, differs)} (n = {max(scores[score]['count'].max() for score in scores):.0f})"
-             for (noise, differs), scores in settings.items()]
-    looks = [Look(name, color, dashes[i % len(dashes)], markers[i % len(markers)])
-             for i, (name, color) in enumerate(zip(names, colors, strict=True))]
+    names = [
+        f"{named(noise, differs)} (n = {max(scores[score]['count'].max() for score in scores):.0f})"
+        for (noise, differs), scores in settings.items()
+    ]
+    looks = [
+        Look(name, color, dashes[i % len(dashes)], markers[i % len(markers)])
+        for i, (name, color) in enumerate(zip(names, colors, strict=True))
+    ]
     first = {}
     for drawn_as, (noise, _) in zip(looks, settings, strict=True):
         first.setdefault(noise, drawn_as)
     known = [noise for noise in first if noise in published]
     for axes, score in zip(panels, ("LP", "LR"), strict=True):
         for drawn_as, scores in zip(looks, settings.values(), strict=True):
-            _line(axes, scores[score], drawn_as)
+            draw_line(axes, scores[score], drawn_as)
         for noise in known:
             axes.plot(range(1, 5), published[noise][score], **first[noise].hollow())
         axes.set_title(SCORES[score].name)
-    _finish(panels, "iteration", max(4 if known else 1, *(scores["LR"].index.max() for scores in settings.values())))
-    _legend(figure, looks, 3, published=known)
+    finish_panels(
+        panels,
+        "iteration",
+        max(4 if known else 1, *(scores["LR"].index.max() for scores in settings.values())),
+    )
+    add_legend(figure, looks, 3, published=known)
     return figure
-
-
-def _panels(
-    n: int, width: float, height: float, columns: int = 2
-) -> tuple[Figure, list[Axes]]:
-    """Return a figure of n panels, with width and height in inches, and its axes."""
-    columns = min(n, columns)
-    rows = math.ceil(n / columns)
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in panels[n:]:
-        axes.remove()
-    for axes in panels[:n]:
-        axes.grid(color="0.9", linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-    return figure, panels[:n]
-
-
-def _finish(panels: Iterable[Axes], name: str, last: int) -> None:
-    """Set the x axis of panels from 1 to `last`, and label y axes that do not start at 0."""
-    for axes in panels:
-        axes.set(xlabel=name, xlim=(0.5, last + 0.5))
-        axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
-        start = axes.get_ylim()[0]
-        if start > 0:
-            axes.set_title(f"y axis from {start:.2g}", loc="left", fontsize=7, color="0.4")
-
-
-def _title(figure: Figure, text: str) -> None:
-    whole = text.replace("seed ", "seed\N{NO-BREAK SPACE}")
-    figure.suptitle(textwrap.fill(whole, round(10 * figure.get_figwidth())), parse_math=False)
-
-
-def _legend(
-    figure: Figure,
-    looks: Iterable[Look],
-    columns: int,
-    more: Iterable[Line2D] = (),
-    published: bool = False,
-) -> None:
-    """Add one legend below all panels, in as many columns as fit. The figure grows by its height."""
-    handles = [Line2D([], [], label=entry.name, **entry.style()) for entry in looks] + list(more)
-    if published:
-        handles.append(Line2D([], [], label="published", **GREY.hollow()))
-    width, height = figure.get_size_inches()
-    for handle in handles:
-        handle.set_label(textwrap.fill(handle.get_label(), round(12 * (width - 0.8))))
-    for ncols in range(columns, 0, -1):
-        legend = figure.legend(handles=handles, loc="outside lower center", ncols=ncols, fontsize=9, handlelength=4,
-                               frameon=False)
-        figure.draw_without_rendering()
-        box = legend.get_window_extent()
-        if box.width <= figure.bbox.width or ncols == 1:
-            break
-        legend.remove()
-    figure.set_size_inches(width, height + box.height / figure.dpi)
-
-
-def _line(axes: Axes, frame: pd.DataFrame, drawn_as: Look, markevery: Any = 1) -> None:
-    """Draw the mean over seeds with a band of one standard deviation, if there are several seeds."""
-    axes.plot(frame.index, frame["mean"], markevery=markevery, **drawn_as.style(linewidth=1.4))
-    axes.fill_between(frame.index, frame["mean"] - frame["std"], frame["mean"] + frame["std"],
-                      color=drawn_as.color, alpha=0.18, linewidth=0)
-
-
-def _sparse(frame: pd.DataFrame, offset: float = 0.0) -> tuple[int, int]:
-    """Return `markevery`: all points up to 31, else about 16, shifted by a share of a step."""
-    step = max(1, len(frame) // 16)
-    return int(offset * step), step
-
-
-def _write_values(axes: Axes, matrix: np.ndarray, dark: float) -> None:
-    """Write the percentages into the cells, in white where they are above `dark`."""
-    for (row, column), per_cent in np.ndenumerate(matrix):
-        if per_cent > 0.5:  # and not nan
-            axes.text(column, row, f"{per_cent:.0f}", ha="center", va="center", fontsize=8,
-                      color="white" if per_cent > dark else "black")

@@ -1,8 +1,9 @@
 """Like with like: which runs may be averaged, and in what the others differ.
 
-Runs are averaged over seeds only where their records agree in everything else. What a group differs in is said in the
-words of its recipe: "6 epochs" is a run of 6 epochs where its recipe has others.
+Runs are averaged over seeds only where their records agree in everything else. What a group differs
+in is said in the words of its recipe: "6 epochs" is a run of 6 epochs where its recipe has others.
 """
+
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -15,13 +16,34 @@ from noisylabels.runs.comparison import computed_in
 from noisylabels.runs.folders import RunFolder
 from noisylabels.runs.record import read_record
 
-WORDS = {"epochs": "{} epochs", "architecture": "{}", "optimizer": "{}", "learning_rate": "rate {:g}",
-         "weight_decay": "weight decay {:g}", "batch_size": "batch {}", "augmentation": "augmentation {}",
-         "precision": "{}", "INCV_iter": "{} iterations", "top_k": "top {}", "validation_split": "{:g} held out",
-         "evaluate_every": "evaluated every {}"}
-SELECTION = {"INCV_iter": 4, "top_k": 1}        # of any recipe
-LIMITS = {"digits": (False, False)}              # may_be_mirrored, may_be_shifted of named data sets, if not both
-OF_ONE_SEED = ("dataset", "noise_pattern", "noise_ratio", "seed", "data", "digest", "LP", "LR")   # of a selection
+WORDS = {
+    "epochs": "{} epochs",
+    "architecture": "{}",
+    "optimizer": "{}",
+    "learning_rate": "rate {:g}",
+    "weight_decay": "weight decay {:g}",
+    "batch_size": "batch {}",
+    "augmentation": "augmentation {}",
+    "precision": "{}",
+    "INCV_iter": "{} iterations",
+    "top_k": "top {}",
+    "validation_split": "{:g} held out",
+    "evaluate_every": "evaluated every {}",
+}
+SELECTION = {"INCV_iter": 4, "top_k": 1}  # of any recipe
+LIMITS = {
+    "digits": (False, False)
+}  # may_be_mirrored, may_be_shifted of named data sets, if not both
+OF_ONE_SEED = (
+    "dataset",
+    "noise_pattern",
+    "noise_ratio",
+    "seed",
+    "data",
+    "digest",
+    "LP",
+    "LR",
+)  # of a selection
 
 
 class Usual(NamedTuple):
@@ -29,8 +51,8 @@ class Usual(NamedTuple):
 
     recipe: str
     data: str | None = None
-    unnamed: frozenset = frozenset()        # recipes of runs in a folder without a name
-    computed_in: dict = {}                  # {precision: number format}
+    unnamed: frozenset = frozenset()  # recipes of runs in a folder without a name
+    computed_in: dict = {}  # {precision: number format}
 
 
 def identity_of(run: RunFolder, name: str, otherwise: dict) -> dict:
@@ -48,26 +70,32 @@ def identity_of(run: RunFolder, name: str, otherwise: dict) -> dict:
     Returns
     -------
     dict
-        Plain values, and the seed, which must differ. The digest of a selection is left out where its settings are
-        recorded, or where the user named the run.
+        Plain values, and the seed, which must differ. The digest of a selection is left out where
+        its settings are recorded, or where the user named the run.
     """
     path = run.folder / f"{name}.json"
     record = read_record(path)
     if record is None and path.exists():
         warn(f"{path}: left out, it is not the record of a run")
     found = RECORD_DEFAULTS | record["arguments"] if record else {**otherwise}
-    found = {"data": None, "seed": run.seed, **found, "name": run.name, "computed_in": record and computed_in(record)}
-    found.pop("teacher", None)                  # digests of networks of this seed
+    found = {
+        "data": None,
+        "seed": run.seed,
+        **found,
+        "name": run.name,
+        "computed_in": record and computed_in(record),
+    }
+    found.pop("teacher", None)  # digests of networks of this seed
     named = run.name not in (None, found.get("recipe"))
     selection = found.get("selection")
-    if isinstance(selection, str):              # of runs of before, the digest alone: its record lies beside
+    if isinstance(selection, str):  # of runs of before, the digest alone: its record lies beside
         beside = read_record(run.folder / "INCV.json")
         of_it = beside["arguments"] | {"computed_in": computed_in(beside)} if beside else {}
         selection = {"digest": selection} | of_it
     if selection is not None:
         made = {name: value for name, value in selection.items() if name not in OF_ONE_SEED}
         if made.get("precision") == "float32":
-            made.setdefault("computed_in", "float32")       # older records of trainings lack it
+            made.setdefault("computed_in", "float32")  # older records of trainings lack it
         alone = {} if named or not selection else {"digest": selection.get("digest")}
         found["selection"] = RECORD_DEFAULTS | made if made else alone
     return found
@@ -83,25 +111,38 @@ def rows_of_records(run: RunFolder) -> list[dict[str, Any]]:
             selection = arguments.pop("selection", None)
             selection = {"digest": selection} if isinstance(selection, str) else selection or {}
             last = record["sessions"][-1] if record["sessions"] else {}
-            rows.append({
-                **run.noise._asdict(), "name": run.name, "seed": run.seed, "run": path.stem,
-                "finished": record["finished"], **(record.get("results") or {}), **arguments,
-                **{f"selection_{name}": value for name, value in selection.items()},
-                "seconds": sum(session.get("seconds") or 0 for session in record["sessions"]),
-                "git": last.get("git"), "python": last.get("python"), **last.get("versions", {}),
-                **last.get("hardware", {})})
+            rows.append(
+                {
+                    **run.noise._asdict(),
+                    "name": run.name,
+                    "seed": run.seed,
+                    "run": path.stem,
+                    "finished": record["finished"],
+                    **(record.get("results") or {}),
+                    **arguments,
+                    **{f"selection_{name}": value for name, value in selection.items()},
+                    "seconds": sum(session.get("seconds") or 0 for session in record["sessions"]),
+                    "git": last.get("git"),
+                    "python": last.get("python"),
+                    **last.get("versions", {}),
+                    **last.get("hardware", {}),
+                }
+            )
     return rows
 
 
 def grouped(identities: dict) -> list:
-    """Group runs of one identity, in which a seed counts once: a list of (identity of the first, [run, ...]).
+    """Group runs of one identity, in which a seed counts once: a list of (identity of the first,
+    [run, ...]).
 
     identities: {run: identity}. A run on unknown data is alone.
     """
     groups = []
     for run, identity in identities.items():
         for known, seeds, runs in groups:
-            same = known | {"seed": None} == identity | {"seed": None} and identity["data"] is not None
+            same = (
+                known | {"seed": None} == identity | {"seed": None} and identity["data"] is not None
+            )
             if same and identity["seed"] not in seeds:
                 seeds.add(identity["seed"])
                 runs.append(run)
@@ -114,19 +155,36 @@ def grouped(identities: dict) -> list:
 def usual_of(identities: Iterable[dict]) -> Usual:
     """Return the Usual of these runs; the recipe is "unknown" where no run has one."""
     identities = list(identities)
-    recipes, data = (Counter(identity[name] for identity in identities if identity.get(name)).most_common(1)
-                     for name in ("recipe", "data"))
-    unnamed = frozenset(identity.get("recipe") for identity in identities if identity.get("name") is None)
-    parts = [part for identity in identities for part in (identity, identity.get("selection") or {})]
-    formats = Counter((part.get("precision"), part["computed_in"]) for part in parts if part.get("computed_in"))
-    return Usual(recipes[0][0] if recipes else "unknown", data[0][0] if data else None, unnamed,
-                 {precision: number_format for (precision, number_format), _ in reversed(formats.most_common())})
+    recipes, data = (
+        Counter(identity[name] for identity in identities if identity.get(name)).most_common(1)
+        for name in ("recipe", "data")
+    )
+    unnamed = frozenset(
+        identity.get("recipe") for identity in identities if identity.get("name") is None
+    )
+    parts = [
+        part for identity in identities for part in (identity, identity.get("selection") or {})
+    ]
+    formats = Counter(
+        (part.get("precision"), part["computed_in"]) for part in parts if part.get("computed_in")
+    )
+    return Usual(
+        recipes[0][0] if recipes else "unknown",
+        data[0][0] if data else None,
+        unnamed,
+        {
+            precision: number_format
+            for (precision, number_format), _ in reversed(formats.most_common())
+        },
+    )
 
 
 def labelled(identities: dict, task: str, usual: Usual) -> list:
-    """Runs that may be averaged, a list of (in what they differ from the recipe, [run, ...]), each of words of its own.
+    """Runs that may be averaged, a list of (in what they differ from the recipe, [run, ...]), each
+    of words of its own.
 
-    Where `differences` has the same words for two groups, the later one also says in what it is not the earlier.
+    Where `differences` has the same words for two groups, the later one also says in what it is not
+    the earlier.
     """
     found, known = [], {}
     for identity, runs in grouped(identities):
@@ -140,13 +198,22 @@ def labelled(identities: dict, task: str, usual: Usual) -> list:
 
 
 def _apart(identity: dict, other: dict) -> list:
-    """Say in what an identity is not another one, by the names of a record; by the seed if in nothing else."""
+    """Say in what an identity is not another one, by the names of a record; by the seed if in
+    nothing else.
+    """
+
     def flat(identity: dict) -> dict[str, Any]:
-        selection = {f"selection {name}": value for name, value in (identity.get("selection") or {}).items()}
-        return {name: value for name, value in identity.items() if name not in ("seed", "selection")} | selection
+        selection = {
+            f"selection {name}": value for name, value in (identity.get("selection") or {}).items()
+        }
+        return {
+            name: value for name, value in identity.items() if name not in ("seed", "selection")
+        } | selection
 
     one, two = flat(identity), flat(other)
-    found = [f"{name} {one.get(name)}" for name in sorted({*one, *two}) if one.get(name) != two.get(name)]
+    found = [
+        f"{name} {one.get(name)}" for name in sorted({*one, *two}) if one.get(name) != two.get(name)
+    ]
     if found:
         return found
     seed = f"seed {identity['seed']}"
@@ -154,15 +221,23 @@ def _apart(identity: dict, other: dict) -> list:
 
 
 def differences(identity: dict, task: str, usual: Usual) -> str:
-    """Say in what runs differ from the usual recipe and data; "" where in nothing. task: one of a recipe's."""
+    """Say in what runs differ from the usual recipe and data; "" where in nothing. task: one of a
+    recipe's.
+    """
     recipe = usual.recipe
     found, name = [], identity.get("name")
     if name and name != identity.get("recipe"):
         found.append(name)
     elif name and name in usual.unnamed:
         found.append(f"named {name}")
-    own, limits = identity.get("recipe") or recipe, LIMITS.get(identity.get("dataset"), (True, True))
-    allowed = [identity.get(name, limit) for name, limit in zip(("may_be_mirrored", "may_be_shifted"), limits)]
+    own, limits = (
+        identity.get("recipe") or recipe,
+        LIMITS.get(identity.get("dataset"), (True, True)),
+    )
+    allowed = [
+        identity.get(name, limit)
+        for name, limit in zip(("may_be_mirrored", "may_be_shifted"), limits)
+    ]
     found += [own] * (own != recipe) + _settings(identity, own, task, allowed)
     found += _number_format(identity, usual)
     found += ["reviewed"] * bool(identity.get("decisions"))
@@ -176,7 +251,9 @@ def differences(identity: dict, task: str, usual: Usual) -> str:
     if identity.get("assumed_pattern", assumed) != assumed:
         found.append(f"told {identity['assumed_pattern']}")
     for name, option in options_of(identity.get("method"), OPTIONS).items():
-        value = identity.get(f"{identity['method']}_{name}", option.default and "unknown")     # none was given before
+        value = identity.get(
+            f"{identity['method']}_{name}", option.default and "unknown"
+        )  # none was given before
         found += [f"{name} {value}"] * (value != option.default)
     selection = identity.get("selection")
     if selection is not None and {*selection} <= {"digest"}:
@@ -190,7 +267,7 @@ def differences(identity: dict, task: str, usual: Usual) -> str:
 
 
 def _number_format(identity: dict, usual: Usual) -> list:
-    """Name the number format of a run, in a list, if it is not that of most runs of its precision."""
+    """List the number format of a run, if it is not that of most runs of its precision."""
     found = identity.get("computed_in")
     return [found] if found not in (None, usual.computed_in.get(identity.get("precision"))) else []
 

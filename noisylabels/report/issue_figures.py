@@ -1,4 +1,5 @@
 """The drawing of label issues: numbers and images in, a matplotlib Figure out."""
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -6,29 +7,35 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-COLUMNS = 8                     # of pictures
-NAMED = 40                      # up to so many classes, the matrix has their names, above it their numbers
+COLUMNS = 8  # of pictures
+NAMED = 40  # up to so many classes, the matrix has their names, above it their numbers
 ISSUE, OTHER = "#a00000", "#0072b2"
-AGREEING = "0.93"               # colour of the diagonal of the matrix
+AGREEING = "0.93"  # colour of the diagonal of the matrix
 
 
 def pictures(images: np.ndarray, labels: list[tuple[str, str]]) -> Figure:
     """Draw images uint8 (n, h, w, ch) with the observed and the predicted label of each."""
     rows, scale = -(-len(images) // COLUMNS), 1 / max(images.shape[1:3])
     height, width = images.shape[1] * scale, images.shape[2] * scale
-    figure = Figure(figsize=(1.15 * COLUMNS, 1.5 * rows + .4))
-    axes = figure.add_axes([0, 0, 1, 1 - .4 / (1.5 * rows + .4)])
+    figure = Figure(figsize=(1.15 * COLUMNS, 1.5 * rows + 0.4))
+    axes = figure.add_axes([0, 0, 1, 1 - 0.4 / (1.5 * rows + 0.4)])
     for k, (image, (given, predicted)) in enumerate(zip(images, labels)):
         row, column = divmod(k, COLUMNS)
-        x, y = 1.15 * column + .575, -1.5 * row
+        x, y = 1.15 * column + 0.575, -1.5 * row
         extent = (x - width / 2, x + width / 2, y - height, y)
         axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255, extent=extent)
         parts = shortened(given), shortened(predicted)
         caption = (" → " if len("".join(parts)) < 12 else " →\n").join(parts)
-        axes.text(x, y - height - .05, caption, ha="center", va="top", fontsize=8, parse_math=False)
+        axes.text(
+            x, y - height - 0.05, caption, ha="center", va="top", fontsize=8, parse_math=False
+        )
     axes.set(xlim=(0, 1.15 * COLUMNS), ylim=(-1.5 * rows, 0))
     axes.axis("off")
-    figure.suptitle(f"The {len(images)} labels most probably wrong: given → predicted", fontsize=11, y=1 - .1 / rows)
+    figure.suptitle(
+        f"The {len(images)} labels most probably wrong: given → predicted",
+        fontsize=11,
+        y=1 - 0.1 / rows,
+    )
     return figure
 
 
@@ -46,7 +53,7 @@ def matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     """
     c = len(classes)
     agree = np.eye(c, dtype=bool)
-    size = min(4.2 + .28 * c, 12)
+    size = min(4.2 + 0.28 * c, 12)
     figure = Figure(figsize=(size + 1, size), layout="constrained")
     axes = figure.subplots()
     most = max(counts[~agree].max(), 1)
@@ -55,7 +62,9 @@ def matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     axes.set(xlabel="predicted label", ylabel="given label")
     if c <= NAMED:
         names = [shortened(name) for name in classes]
-        axes.set_xticks(range(c), names, rotation=0 if max(map(len, names)) < 3 else 90, parse_math=False)
+        axes.set_xticks(
+            range(c), names, rotation=0 if max(map(len, names)) < 3 else 90, parse_math=False
+        )
         axes.set_yticks(range(c), names, parse_math=False)
     else:
         for axis in (axes.xaxis, axes.yaxis):
@@ -63,15 +72,28 @@ def matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     if c <= 20:
         for (row, column), count in np.ndenumerate(counts):
             if count:
-                axes.text(column, row, f"{count}", ha="center", va="center", fontsize=7,
-                          color="white" if row != column and count > .6 * most else "black")
-    figure.colorbar(image, ax=axes, shrink=.7, label="samples; grey: both labels agree",
-                    ticks=MaxNLocator(integer=True))
+                axes.text(
+                    column,
+                    row,
+                    f"{count}",
+                    ha="center",
+                    va="center",
+                    fontsize=7,
+                    color="white" if row != column and count > 0.6 * most else "black",
+                )
+    figure.colorbar(
+        image,
+        ax=axes,
+        shrink=0.7,
+        label="samples; grey: both labels agree",
+        ticks=MaxNLocator(integer=True),
+    )
     return figure
 
 
 def histogram(scores: np.ndarray, issue: np.ndarray) -> Figure:
-    """Draw the label_score of the issues and of the other samples, and the highest score of an issue.
+    """Draw the label_score of the issues and of the other samples, and the highest score of an
+    issue.
 
     Parameters
     ----------
@@ -84,11 +106,21 @@ def histogram(scores: np.ndarray, issue: np.ndarray) -> Figure:
     axes = figure.subplots()
     bins = np.linspace(0, 1, 41)
     for chosen, name, color in ((issue, "label issues", ISSUE), (~issue, "others", OTHER)):
-        axes.hist(scores[chosen], bins, color=color, alpha=.55, label=f"{name}: {chosen.sum():,}")
+        axes.hist(scores[chosen], bins, color=color, alpha=0.55, label=f"{name}: {chosen.sum():,}")
     if issue.any():
-        axes.axvline(scores[issue].max(), color="black", linestyle="--", linewidth=1,
-                     label=f"highest of an issue: {scores[issue].max():.3f}")
-    axes.set(xlabel="label_score, the probability of the given label", ylabel="samples", yscale="log", xlim=(0, 1))
+        axes.axvline(
+            scores[issue].max(),
+            color="black",
+            linestyle="--",
+            linewidth=1,
+            label=f"highest of an issue: {scores[issue].max():.3f}",
+        )
+    axes.set(
+        xlabel="label_score, the probability of the given label",
+        ylabel="samples",
+        yscale="log",
+        xlim=(0, 1),
+    )
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     return figure
@@ -97,4 +129,4 @@ def histogram(scores: np.ndarray, issue: np.ndarray) -> Figure:
 def shortened(name: str, longest: int = 14) -> str:
     """Return a class name in one line of limited length."""
     line = " ".join(name.split())
-    return line if len(line) <= longest else line[:longest - 1] + "…"
+    return line if len(line) <= longest else line[: longest - 1] + "…"

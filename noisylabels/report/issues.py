@@ -1,7 +1,9 @@
-"""The label issues of a selection, made of its files: the cleaned labels, tasks for Label Studio, pictures.
+"""The label issues of a selection, made of its files: the cleaned labels, tasks for Label Studio,
+pictures.
 
 Only the pictures of samples, and the page to review them, need the images.
 """
+
 from __future__ import annotations
 
 import json
@@ -16,14 +18,15 @@ import pandas as pd
 from noisylabels.metrics import issue_scores
 from noisylabels.report import issue_figures, review
 from noisylabels.report.outputs import save, save_csv, save_text
-from noisylabels.report.read import read_issues
+from noisylabels.report.read_issues import read_issues
 
 if TYPE_CHECKING:
     from noisylabels.data.dataset import Dataset
 
 ISSUES = "label_issues.csv"
-SHOWN = 48                      # the worst, in a picture
-LOCAL_FILES = "/data/local-files/?d="       # where Label Studio serves files of LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT
+SHOWN = 48  # the worst, in a picture
+# Label Studio serves the files of LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT here.
+LOCAL_FILES = "/data/local-files/?d="
 
 
 def print_found(folder: Path, dataset: Dataset) -> None:
@@ -31,9 +34,13 @@ def print_found(folder: Path, dataset: Dataset) -> None:
     frame = read_issues(folder, dataset).frame
     found = f"label issues           {frame.is_label_issue.sum():,} of {len(frame):,}"
     if (frame.y_true != "").all():
-        scores = issue_scores(frame.is_label_issue.to_numpy(), (frame.y_true != frame.given_label).to_numpy())
-        found += ": " + ", ".join(f"{name.removeprefix('issue_').replace('_', ' ')} {value:.3f}"
-                                  for name, value in scores.items())
+        scores = issue_scores(
+            frame.is_label_issue.to_numpy(), (frame.y_true != frame.given_label).to_numpy()
+        )
+        found += ": " + ", ".join(
+            f"{name.removeprefix('issue_').replace('_', ' ')} {value:.3f}"
+            for name, value in scores.items()
+        )
     print(found)
 
 
@@ -60,20 +67,30 @@ def files(folder: Path, dataset: Dataset | None = None, reviewed: int = review.S
         return []
     frame = issues.frame
     selected = frame[frame.status == "selected"].sort_values("index")
-    cleaned = selected.rename(columns={"file": "file_name", "given_label": "label"})[["file_name", "label"]]
-    written = [save_csv(cleaned, folder / "cleaned.csv"), save_text(tasks(frame), folder / "labelstudio_tasks.json"),
-               save_text(labelling(issues.classes), folder / "labelstudio.xml")]
+    cleaned = selected.rename(columns={"file": "file_name", "given_label": "label"})[
+        ["file_name", "label"]
+    ]
+    written = [
+        save_csv(cleaned, folder / "cleaned.csv"),
+        save_text(tasks(frame), folder / "labelstudio_tasks.json"),
+        save_text(labelling(issues.classes), folder / "labelstudio.xml"),
+    ]
     counts = np.zeros((len(issues.classes),) * 2, int)
     np.add.at(counts, (issues.codes("given_label"), issues.codes("predicted_label")), 1)
-    drawn = {"label_issues_classes.png": issue_figures.matrix(counts, issues.classes),
-             "label_issues_scores.png": issue_figures.histogram(frame.label_score, frame.is_label_issue)}
+    drawn = {
+        "label_issues_classes.png": issue_figures.matrix(counts, issues.classes),
+        "label_issues_scores.png": issue_figures.histogram(frame.label_score, frame.is_label_issue),
+    }
     if dataset is not None:
         worst = frame[:SHOWN]
         drawn["label_issues.png"] = issue_figures.pictures(
-            dataset.x_train[worst["index"]], list(zip(worst.given_label, worst.predicted_label)))
+            dataset.x_train[worst["index"]], list(zip(worst.given_label, worst.predicted_label))
+        )
     written += [save(figure, folder / name) for name, figure in drawn.items()]
     if dataset is not None:
-        page = review.page(dataset.name, issues, dataset.x_train, (folder / ISSUES).read_bytes(), reviewed)
+        page = review.page(
+            dataset.name, issues, dataset.x_train, (folder / ISSUES).read_bytes(), reviewed
+        )
         written.append(save_text(page, folder / "review.html"))
     return written
 
@@ -85,11 +102,28 @@ def tasks(frame: pd.DataFrame) -> str:
     """
 
     def task(row: dict) -> dict:
-        result = {"from_name": "label", "to_name": "image", "type": "choices",
-                  "value": {"choices": [row["predicted_label"]]}}
-        data = {"image": LOCAL_FILES + quote(row["file"]), "index": row["index"], "given_label": row["given_label"]}
-        return {"data": data, "predictions": [
-            {"model_version": "INCV", "score": round(1 - row["label_score"], 6), "result": [result]}]}
+        result = {
+            "from_name": "label",
+            "to_name": "image",
+            "type": "choices",
+            "value": {"choices": [row["predicted_label"]]},
+        }
+        data = {
+            "image": LOCAL_FILES + quote(row["file"]),
+            "index": row["index"],
+            "given_label": row["given_label"],
+        }
+        return {
+            "data": data,
+            "predictions": [
+                {
+                    "model_version": "INCV",
+                    "score": round(1 - row["label_score"], 6),
+                    "result": [result],
+                }
+            ],
+        }
+
     found = [json.dumps(task(row)) for row in frame[frame.is_label_issue].to_dict("records")]
     return "[" + ",\n ".join(found) + "]\n"
 
@@ -99,7 +133,9 @@ def labelling(classes: list[str]) -> str:
     view = ElementTree.Element("View")
     ElementTree.SubElement(view, "Header", value="given label: $given_label")
     ElementTree.SubElement(view, "Image", name="image", value="$image")
-    choices = ElementTree.SubElement(view, "Choices", name="label", toName="image", choice="single", showInLine="true")
+    choices = ElementTree.SubElement(
+        view, "Choices", name="label", toName="image", choice="single", showInLine="true"
+    )
     for name in classes:
         ElementTree.SubElement(choices, "Choice", value=name)
     ElementTree.indent(view)

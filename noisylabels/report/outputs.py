@@ -10,7 +10,10 @@ from matplotlib.figure import Figure
 from noisylabels.runs.atomic_io import atomic, write_csv
 
 UNTOLD = {  # metadata about program and time that figures leave out, by format
-    "png": ["Software"], "pdf": ["Creator", "Producer", "CreationDate"], "svg": ["Creator", "Date"]}
+    "png": ["Software"],
+    "pdf": ["Creator", "Producer", "CreationDate"],
+    "svg": ["Creator", "Date"],
+}
 
 
 def save_csv(frame: pd.DataFrame, path: Path) -> Path:
@@ -27,7 +30,9 @@ def save_text(text: str, path: Path) -> Path:
 
 
 def figure_path(path: Path) -> Path:
-    """Return the path of a figure, which ends in .png, with the suffix of the format that figures are saved in."""
+    """Return the path of a figure, which ends in .png, with the suffix of the format that figures
+    are saved in.
+    """
     return path.with_suffix(f".{rcParams['savefig.format']}")
 
 
@@ -37,8 +42,11 @@ def save(figure: Figure, path: Path) -> Path:
     Equal figures have equal bytes. A letter that the font lacks becomes a box.
     """
     path, name = figure_path(path), rcParams["savefig.format"]
-    with (atomic(path) as temporary, rc_context({"svg.hashsalt": path.name, "pdf.fonttype": 42}),
-          warnings.catch_warnings()):
+    with (
+        atomic(path) as temporary,
+        rc_context({"svg.hashsalt": path.name, "pdf.fonttype": 42}),
+        warnings.catch_warnings(),
+    ):
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(temporary, dpi=150, metadata=dict.fromkeys(UNTOLD[name]))
     return path

@@ -1,14 +1,24 @@
-"""Published results of Chen et al. (ICML 2019) on CIFAR-10: their table, and values read off figures.
+"""Published results of Chen et al. (ICML 2019) on CIFAR-10: their table, and values read off
+figures.
 
 A setting is a pair (pattern, ratio); all values are fractions.
 """
+
 SETTINGS = (("sym", 0.2), ("sym", 0.5), ("sym", 0.8), ("asym", 0.4))
-CONFUSION_SETTINGS = (("asym", 0.4), ("sym", 0.8), ("sym", 0.9), ("sym", 1.0))      # of the figure of M over T
+CONFUSION_SETTINGS = (
+    ("asym", 0.4),
+    ("sym", 0.8),
+    ("sym", 0.9),
+    ("sym", 1.0),
+)  # of the figure of M over T
 
 
 def _row(*percents: tuple[float, float]) -> dict[tuple[str, float], tuple[float, float]]:
     """Return fractions by setting, from means and standard deviations in per cent."""
-    return {setting: (mean / 100, std / 100) for setting, (mean, std) in zip(SETTINGS, percents, strict=True)}
+    return {
+        setting: (mean / 100, std / 100)
+        for setting, (mean, std) in zip(SETTINGS, percents, strict=True)
+    }
 
 
 # Test accuracy, (mean, std) of five runs; of which epoch and which network is not stated.
@@ -29,21 +39,28 @@ SELECTION = {
     ("asym", 0.4): {"LP": (0.887, 0.866, 0.850, 0.839), "LR": (0.720, 0.866, 0.910, 0.932)},
 }
 
-# Measured TA, LP and LR of ResNet-110 at the noise ratios 0, 0.1 ... 1; read off the figure, +-0.005.
+# Measured TA, LP and LR of ResNet-110 at the noise ratios 0, 0.1 ... 1; read off the figure,
+# +-0.005.
 THEORY_POINTS = {
-    "sym": {"TA": (0.902, 0.752, 0.610, 0.482, 0.359, 0.262, 0.183, 0.137, 0.107, 0.101, 0.105),
-            "LP": (1, 1, 0.99, 0.975, 0.948, 0.883, 0.766, 0.597, 0.356, 0.106, 0),
-            "LR": (0.902, 0.836, 0.761, 0.668, 0.570, 0.464, 0.349, 0.275, 0.191, 0.104, 0)},
-    "asym": {"TA": (0.903, 0.765, 0.634, 0.521, 0.459, 0.433, 0.463, 0.523, 0.635, 0.765, 0.910),
-             "LP": (1, 0.99, 0.958, 0.872, 0.718, 0.498, 0.270, 0.126, 0.039, 0.007, 0),
-             "LR": (0.903, 0.843, 0.757, 0.649, 0.547, 0.431, 0.316, 0.221, 0.123, 0.055, 0)},
+    "sym": {
+        "TA": (0.902, 0.752, 0.610, 0.482, 0.359, 0.262, 0.183, 0.137, 0.107, 0.101, 0.105),
+        "LP": (1, 1, 0.99, 0.975, 0.948, 0.883, 0.766, 0.597, 0.356, 0.106, 0),
+        "LR": (0.902, 0.836, 0.761, 0.668, 0.570, 0.464, 0.349, 0.275, 0.191, 0.104, 0),
+    },
+    "asym": {
+        "TA": (0.903, 0.765, 0.634, 0.521, 0.459, 0.433, 0.463, 0.523, 0.635, 0.765, 0.910),
+        "LP": (1, 0.99, 0.958, 0.872, 0.718, 0.498, 0.270, 0.126, 0.039, 0.007, 0),
+        "LR": (0.903, 0.843, 0.757, 0.649, 0.547, 0.431, 0.316, 0.221, 0.123, 0.055, 0),
+    },
 }
 
 
 def is_cifar10(identity: dict) -> bool:
-    """Return whether a run's record says that it is of the data set that the published values are of.
+    """Return whether a run's record says that it is of the data set that the published values are
+    of.
 
-    Custom images that have the name of a built-in data set are not: only their records have the size of an image.
+    Custom images that have the name of a built-in data set are not: only their records have the
+    size of an image.
     """
     return identity.get("dataset") == "cifar10" and "image" not in identity
 

@@ -2,49 +2,52 @@
 
 For the run that a call asks for, a missing or damaged file is an error instead (`required`).
 """
+
 from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from noisylabels.csv_files import read_columns
 from noisylabels.errors import UserError
 from noisylabels.runs.comparison import has_changed
 from noisylabels.runs.folders import RunFolder
 from noisylabels.runs.record import read_record
 
 if TYPE_CHECKING:
-    from noisylabels.data.dataset import Dataset
+    pass
 
 VERIFY_COLUMNS = ["TA", "LP", "LR", "TA_theory", "LP_theory", "LR_theory", "test_accuracy"]
 ITERATION_COLUMNS = ["iteration", "LP", "LR", "eps", "selected", "candidate", "removed"]
 TRAINING_COLUMNS = ["epoch", ("test_accuracy_1", "test_agreement_1"), "seconds"]
-ISSUE_COLUMNS = ["index", "file", "given_label", "predicted_label", "label_score", "is_label_issue", "status",
-                 "selected_iteration", "y_true"]
 RESULT_COLUMNS = ["last", "last10", "best"]
-FURTHER_COLUMNS = ["final", "validated", "steps", "test_labels"]        # not in all files
-OF_NUMBERS = ("test_accuracy_", "test_agreement_", "final", "validated", "steps")       # how such columns begin
+FURTHER_COLUMNS = ["final", "validated", "steps", "test_labels"]  # not in all files
+OF_NUMBERS = (
+    "test_accuracy_",
+    "test_agreement_",
+    "final",
+    "validated",
+    "steps",
+)  # how such columns begin
 SIZES = ["selected", "candidate", "removed"]
 
 
 def networks_of(frame: pd.DataFrame) -> list[str]:
-    """Return the columns of a training log with the test accuracy, or agreement, of each network."""
+    """Return the columns of a training log with each network's test accuracy or agreement."""
     return [name for name in frame if name.startswith(("test_accuracy_", "test_agreement_"))]
 
 
 def read_result(run: RunFolder, method: str) -> pd.Series | None:
     """Read the mean result of a run's networks, and its recipe; None if it is not finished.
 
-    `final` is the test accuracy of the networks that the run saved. `test_labels` is "given" where the true test labels
-    are unknown, so that accuracy is agreement with them; else nan.
+    `final` is the test accuracy of the networks that the run saved. `test_labels` is "given" where
+    the true test labels are unknown, so that accuracy is agreement with them; else nan.
     """
     path = run.folder / f"{method}_result.csv"
     frame = read_csv(path, "network", RESULT_COLUMNS, f"{method}_training")
@@ -64,10 +67,12 @@ def read_accuracy(run: RunFolder, method: str) -> pd.Series | None:
 
 
 def read_training(run: RunFolder, method: str) -> pd.DataFrame | None:
-    """Read the log of a training by epoch, from 1; None if there is none, or no test accuracy in it."""
+    """Read the log of a training by epoch, from 1; None if there is none, or no test accuracy in
+    it.
+    """
     path, name = run.folder / f"{method}_training.csv", f"{method}_training"
     frame = read_csv(path, "epoch", TRAINING_COLUMNS, name)
-    if frame is not None and 0 in frame.index:      # files of before count from 0
+    if frame is not None and 0 in frame.index:  # files of before count from 0
         frame.index = frame.index + 1
     if frame is None or frame[networks_of(frame)].isna().all(axis=None):
         return None
@@ -83,7 +88,7 @@ def read_iterations(run: RunFolder, required: bool = False) -> pd.DataFrame | No
     frame = read_csv(path, "iteration", ITERATION_COLUMNS, "INCV", required)
     if frame is None:
         return None
-    with _skipping(path, required):
+    with skipping(path, required):
         if frame[SIZES].isna().any(axis=None):
             raise ValueError("a size is blank")
         results = finished_record(run.folder, "INCV").get("results") or {}
@@ -92,67 +97,9 @@ def read_iterations(run: RunFolder, required: bool = False) -> pd.DataFrame | No
         return frame
 
 
-class Issues(NamedTuple):
-    """The label issues of a selection: a frame of ISSUE_COLUMNS, worst first; text but index, score and is_label_issue.
-    """
-
-    frame: pd.DataFrame
-    classes: list  # all class names, in the order of pred_probs.npy
-
-    def codes(self, column: str) -> np.ndarray:
-        """Return the labels of a column as class indices, int (n,)."""
-        return pd.Index(self.classes).get_indexer(self.frame[column])
-
-
-def read_issues(folder: Path, dataset: Dataset | None = None) -> Issues | None:
-    """Read the label issues in a folder; None where there are none.
-
-    Parameters
-    ----------
-    folder : Path
-        The run folder of a selection.
-    dataset : Dataset, optional
-        The data set of the selection that a call asks for: its label issues must be there and
-        fit. Without it, a damaged file is named on standard error, with the line, and left out.
-    """
-    path, required = folder / "label_issues.csv", dataset is not None
-    if not path.exists() and not required:
-        return None
-    classes = read_classes(folder / "classes.json", dataset)
-    if classes is None:
-        return warn(f"{path}: left out without classes.json")
-    with _skipping(path, required):
-        table = read_columns(path, ISSUE_COLUMNS)
-        frame = pd.DataFrame(table.columns | {"is_label_issue": table.booleans("is_label_issue")} | {
-            name: table.numbers(name) for name in ("index", "label_score")})
-        issues = Issues(frame.astype({"index": int}), classes)
-        n = len(dataset.x_train) if required else _samples(folder) or max(1, len(frame))
-        if sorted(issues.frame["index"]) != list(range(n)):
-            raise ValueError(f"not one row for each of {n:,} indices")
-        for row, score in enumerate(issues.frame.label_score):
-            if not 0 <= score <= 1.001:
-                raise table.error(row, f"has the label_score {score}, which is no probability")
-        for name in ("given_label", "predicted_label"):
-            unknown = np.flatnonzero(issues.codes(name) < 0)
-            if len(unknown):
-                raise table.error(unknown[0], f"has {frame[name][unknown[0]][:80]!a} as {name}, "
-                                              "which is not in classes.json")
-        return issues
-
-
-def read_classes(path: Path, dataset: Dataset | None = None) -> list[str] | None:
-    """Read the names of the classes; None where there are none. Those of a data set are required."""
-    with _skipping(path, dataset is not None):
-        classes = json.loads(path.read_bytes())
-        if dataset is not None and classes != list(dataset.classes):
-            raise ValueError(f"not the classes of {dataset.name}")
-        if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-            raise ValueError("not a list of names")
-        return classes
-
-
-def read_csv(path: Path, index: str, columns: list, run: str | None = None,
-             required: bool = False) -> pd.DataFrame | None:
+def read_csv(
+    path: Path, index: str, columns: list, run: str | None = None, required: bool = False
+) -> pd.DataFrame | None:
     """Read a CSV of numbers.
 
     Parameters
@@ -168,7 +115,7 @@ def read_csv(path: Path, index: str, columns: list, run: str | None = None,
     required : bool
         Raise UserError where the CSV is missing, empty or damaged, instead of returning None.
     """
-    with _skipping(path, required):
+    with skipping(path, required):
         frame = _frame(path, index, columns)
         check_unchanged(path, run)
         if required and not len(frame):
@@ -177,8 +124,11 @@ def read_csv(path: Path, index: str, columns: list, run: str | None = None,
 
 
 def read_labels(path: Path, n: int) -> pd.DataFrame:
-    """Read the labels that a method took to be true: y, y_noisy, label, n rows. Raises UserError."""
-    with _skipping(path, required=True):
+    """Read the labels that a method took to be true: y, y_noisy, label, n rows.
+
+    Raises UserError.
+    """
+    with skipping(path, required=True):
         check_whole(path)
         frame = pd.read_csv(path, dtype=str)
         if [*frame] != ["y", "y_noisy", "label"]:
@@ -209,14 +159,11 @@ def check_whole(path: Path) -> None:
         raise ValueError("its end is missing")
 
 
-def _samples(folder: Path) -> int:
-    """Return how many samples the selection in a folder had; 0 if that is unknown."""
-    results = finished_record(folder, "INCV").get("results") or {}
-    return sum(int(results.get(name) or 0) for name in SIZES)
-
-
 def _frame(path: Path, index: str, columns: list) -> pd.DataFrame:
-    """Read as `read_csv`; the frame may be empty. Raises ValueError or OSError where there is no such CSV."""
+    """Read as `read_csv`; the frame may be empty.
+
+    Raises ValueError or OSError where there is no such CSV.
+    """
     check_whole(path)
     frame = pd.read_csv(path, dtype=str).apply(_numbers)
     if index not in frame:
@@ -225,7 +172,9 @@ def _frame(path: Path, index: str, columns: list) -> pd.DataFrame:
         names = column if isinstance(column, tuple) else (column,)
         if not any(name in frame and frame[name].dtype == float for name in names):
             raise ValueError(f"no column {names[0]} of numbers")
-    if text := [name for name in frame if name.startswith(OF_NUMBERS) and frame[name].dtype != float]:
+    if text := [
+        name for name in frame if name.startswith(OF_NUMBERS) and frame[name].dtype != float
+    ]:
         raise ValueError(f"no numbers in {text[0]}")
     if (frame.select_dtypes(float).abs() > 1e15).any(axis=None):
         raise ValueError("a number beyond all reason")
@@ -237,7 +186,7 @@ def read_matrix(path: Path, run: str | None = None) -> np.ndarray | None:
 
     The CSV has a header and an index. `run` is as in `read_csv`.
     """
-    with _skipping(path):
+    with skipping(path):
         check_whole(path)
         matrix = pd.read_csv(path, dtype=str).iloc[:, 1:].to_numpy(dtype=float)
         if len(matrix) < 2 or matrix.shape != (len(matrix), len(matrix)):
@@ -252,7 +201,10 @@ def read_matrix(path: Path, run: str | None = None) -> np.ndarray | None:
 
 
 def _numbers(column: pd.Series) -> pd.Series:
-    """Return a column of text as float64, if possible. Pandas' own parser crashes on a long exponent (issue 63089)."""
+    """Return a column of text as float64, if possible.
+
+    Pandas' own parser crashes on a long exponent (issue 63089).
+    """
     try:
         return column.astype(float)
     except ValueError:
@@ -260,8 +212,10 @@ def _numbers(column: pd.Series) -> pd.Series:
 
 
 @contextlib.contextmanager
-def _skipping(path: Path, required: bool = False) -> Iterator[None]:
-    """Leave the block at a missing file silently, at an unreadable one with a warning; `required`: with a UserError."""
+def skipping(path: Path, required: bool = False) -> Iterator[None]:
+    """Leave the block at a missing file silently, at an unreadable one with a warning; `required`:
+    with a UserError.
+    """
     again = "remove it, and the same command makes it again"
     try:
         yield
@@ -273,7 +227,7 @@ def _skipping(path: Path, required: bool = False) -> Iterator[None]:
         if required:
             raise UserError(f"{path} is damaged, {reason}: {again}") from None
         warn(f"{path}: left out, {reason}")
-    except UserError as error:              # of a CSV that people edit; it names path and line
+    except UserError as error:  # of a CSV that people edit; it names path and line
         if required:
             raise UserError(f"{error}; or {again}") from None
         warn(f"{error}; the file is left out")

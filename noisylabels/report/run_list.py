@@ -1,4 +1,4 @@
-"""The list of a data set's finished runs, runs.md: the command, revision, machine and time of each."""
+"""runs.md, the list of finished runs: the command, revision, machine and time of each."""
 
 import re
 import shlex
@@ -49,9 +49,11 @@ def markdown(runs: Iterable[RunFolder], dataset: str) -> str | None:
     lines = [
         f"# Runs on {dataset}",
         "",
-        f"{len(rows)} finished runs, at least {seconds / 3600:.1f} hours in total. Threads: per training.",
+        f"{len(rows)} finished runs, at least {seconds / 3600:.1f} hours in total. Threads: per "
+        "training.",
         "Hours: wall-clock time; ≥: a session was interrupted, and its time is unknown.",
-        "Date: start of the run (UTC). Commands name no folders: add `--data_dir` and `--results_dir`.",
+        "Date: start of the run (UTC). Commands name no folders: add `--data_dir` and "
+        "`--results_dir`.",
         "",
         f"| {' | '.join(COLUMNS)} |",
         f"|{'|'.join(COLUMNS.values())}|",
@@ -126,7 +128,9 @@ def _cell(value: object) -> str:
 
 
 def _without_folder(word: str) -> str:
-    """Return a word of a command line; an absolute path, of any system, is reduced to its last part."""
+    """Return a word of a command line; an absolute path, of any system, is reduced to its last
+    part.
+    """
     absolute = PurePosixPath(word).is_absolute() or PureWindowsPath(word).is_absolute()
     return f"./{_last_part(word)}" if absolute else word
 

@@ -19,12 +19,21 @@ class Look(NamedTuple):
 
     def style(self, **changes: Any) -> dict[str, Any]:
         """Return keyword arguments of `Axes.plot`."""
-        return {"color": self.color, "linestyle": self.dash, "marker": self.marker, "markersize": 4.5,
-                "fillstyle": self.fill, "markerfacecoloralt": "white", **changes}
+        return {
+            "color": self.color,
+            "linestyle": self.dash,
+            "marker": self.marker,
+            "markersize": 4.5,
+            "fillstyle": self.fill,
+            "markerfacecoloralt": "white",
+            **changes,
+        }
 
     def hollow(self) -> dict[str, Any]:
         """Return the style of published points: large hollow markers without a line."""
-        return self.style(linestyle="none", markersize=8, markerfacecolor="none", markeredgewidth=0.8)
+        return self.style(
+            linestyle="none", markersize=8, markerfacecolor="none", markeredgewidth=0.8
+        )
 
 
 STYLES = {  # by method
@@ -41,21 +50,36 @@ STYLES = {  # by method
     "incv_student": ("#1b541b", (0, (5, 1, 2, 1)), "h"),
 }
 OWN = (  # of methods that users register, in their order
-    ("#777777", (0, (3, 1, 1, 1)), "*"), ("#a0522d", (0, (1, 2)), "8"), ("#4060e0", (0, (7, 1, 2, 1)), "d"))
+    ("#777777", (0, (3, 1, 1, 1)), "*"),
+    ("#a0522d", (0, (1, 2)), "8"),
+    ("#4060e0", (0, (7, 1, 2, 1)), "d"),
+)
 SCORES = {
     "TA": Look("test accuracy (TA)", "#0072b2", "-", "o"),
     "LP": Look("label precision (LP)", "#a00000", (0, (5, 1.5)), "s"),
     "LR": Look("label recall (LR)", "#e69f00", (0, (6, 1.5, 1, 1.5)), "^"),
 }
-FILLS = ("none", "left", "right", "top", "bottom")  # of markers for runs that differ from the recipe
+FILLS = (
+    "none",
+    "left",
+    "right",
+    "top",
+    "bottom",
+)  # of markers for runs that differ from the recipe
 GREY = Look("", "0.4", "-", "o")
 SETS = {"selected": "#0072b2", "candidate": "#e69f00", "removed": "#a00000"}
-QUANTITIES = {"test_agreement": "agreement with noisy test labels",
-              "heldout_accuracy": "agreement with held-out noisy labels",
-              "heldout_loss": "loss on held-out noisy labels", "kept_precision": "label precision of kept samples",
-              "kept": "fraction of samples kept", "lid": "local intrinsic dimensionality",
-              "alpha": "weight α of the observed label", "selected": "selected samples",
-              "LP": "label precision (LP)", "LR": "label recall (LR)"}
+QUANTITIES = {
+    "test_agreement": "agreement with noisy test labels",
+    "heldout_accuracy": "agreement with held-out noisy labels",
+    "heldout_loss": "loss on held-out noisy labels",
+    "kept_precision": "label precision of kept samples",
+    "kept": "fraction of samples kept",
+    "lid": "local intrinsic dimensionality",
+    "alpha": "weight α of the observed label",
+    "selected": "selected samples",
+    "LP": "label precision (LP)",
+    "LR": "label recall (LR)",
+}
 
 
 def named(what: object, differs: str) -> str:

@@ -1,4 +1,7 @@
-"""The tables: methods by noise settings (table.csv, table.md), selections (INCV.md), theory (Verify_Theory.md)."""
+"""The tables: methods by noise settings (table.csv, table.md), selections (INCV.md), theory
+(Verify_Theory.md).
+"""
+
 from collections.abc import Collection
 
 import numpy as np
@@ -12,7 +15,8 @@ from noisylabels.report.styles import named
 
 
 def table_row(noise: Noise, method: str, differs: str, results: dict, known: dict | None) -> dict:
-    """Return a row of table.csv: means and sample standard deviations over the seeds of runs that agree in all else.
+    """Return a row of table.csv: means and sample standard deviations over the seeds of runs that
+    agree in all else.
 
     Parameters
     ----------
@@ -21,17 +25,25 @@ def table_row(noise: Noise, method: str, differs: str, results: dict, known: dic
     results : dict
         {run: Series of read.read_result}.
     known : dict or None
-        {noise: (mean, std)} as published of this method; None where the data set is not the published one.
+        {noise: (mean, std)} as published of this method; None where the data set is not the
+        published one.
 
     Returns
     -------
     dict
-        {column: value}; std is blank for a single run. `test_labels` is "given" where the test labels may be wrong.
+        {column: value}; std is blank for a single run. `test_labels` is "given" where the test
+        labels may be wrong.
     """
     frame = pd.DataFrame(list(results.values()))
-    row = {**noise._asdict(), "method": method, "differs": differs, "n": len(results),
-           "seeds": " ".join(str(run.seed) for run in results),
-           "recipe": " ".join(dict.fromkeys(frame["recipe"].dropna().astype(str))), "steps": frame["steps"].mean()}
+    row = {
+        **noise._asdict(),
+        "method": method,
+        "differs": differs,
+        "n": len(results),
+        "seeds": " ".join(str(run.seed) for run in results),
+        "recipe": " ".join(dict.fromkeys(frame["recipe"].dropna().astype(str))),
+        "steps": frame["steps"].mean(),
+    }
     for column in ["final", *RESULT_COLUMNS, "validated"]:
         scores = frame[column].astype(float)
         row |= {f"{column}_mean": scores.mean(), f"{column}_std": scores.std()}
@@ -43,7 +55,8 @@ def table_row(noise: Noise, method: str, differs: str, results: dict, known: dic
 
 
 def markdown(table: pd.DataFrame, dataset: str, recipe: str) -> str:
-    """Return table.md: the methods that have run by settings, in per cent, the paper's methods first.
+    """Return table.md: the methods that have run by settings, in per cent, the paper's methods
+    first.
 
     Published values stand next to runs of the same data set.
 
@@ -57,20 +70,29 @@ def markdown(table: pd.DataFrame, dataset: str, recipe: str) -> str:
     columns = {}
     doubtful = table.get("test_labels", pd.Series(index=table.index)).eq(PROVIDED)
     for setting, rows in table.assign(mark=np.where(doubtful, " †", "")).groupby(
-            ["pattern", "ratio"], sort=False, dropna=False):
+        ["pattern", "ratio"], sort=False, dropna=False
+    ):
         name = setting[0] if setting[0] == PROVIDED else str(Noise(*setting))
-        columns[name] = {(row.method, row.differs): f"{_percent(row.final_mean, row.final_std)} ({row.n}){row.mark}"
-                         for row in rows.itertuples()}
+        columns[name] = {
+            (
+                row.method,
+                row.differs,
+            ): f"{_percent(row.final_mean, row.final_std)} ({row.n}){row.mark}"
+            for row in rows.itertuples()
+        }
         if "published_mean" in rows and rows.published_mean.notna().any():
-            columns[f"{name}, published"] = {(row.method, ""): _percent(row.published_mean, row.published_std)
-                                             for row in rows.dropna(subset="published_mean").itertuples()}
+            columns[f"{name}, published"] = {
+                (row.method, ""): _percent(row.published_mean, row.published_std)
+                for row in rows.dropna(subset="published_mean").itertuples()
+            }
     lines = [
         f"# Test accuracy on {dataset}",
         "",
         "Per cent after the last epoch: mean ± sample standard deviation (number of seeds).",
         "F-correction: at the epoch with the lowest loss on held-out noisy labels.",
         "Methods with two networks: mean of both. Only runs with identical settings are averaged.",
-        "`table.csv` also has the mean of the last ten epochs, the best epoch (selected on the test set)",
+        "`table.csv` also has the mean of the last ten epochs, the best epoch (selected on the "
+        "test set)",
         "and the number of optimizer steps.",
         f"Recipe: {recipe}, unless a row names another setting.",
     ]
@@ -92,7 +114,8 @@ def markdown(table: pd.DataFrame, dataset: str, recipe: str) -> str:
 
 
 def selections(found: dict, points: dict, dataset: str, recipe: str) -> str:
-    """Return INCV.md: LP, LR and their F-score after each iteration, next to the published ones if there are any.
+    """Return INCV.md: LP, LR and their F-score after each iteration, next to the published ones if
+    there are any.
 
     Parameters
     ----------
@@ -104,7 +127,8 @@ def selections(found: dict, points: dict, dataset: str, recipe: str) -> str:
     lines = [
         f"# Label precision and recall of INCV's selections on {dataset}",
         "",
-        "After each iteration. LP: label precision. LR: label recall. F: their F-score. n: number of seeds.",
+        "After each iteration. LP: label precision. LR: label recall. F: their F-score. n: number "
+        "of seeds.",
         "Mean ± sample standard deviation over the seeds, of selections with identical settings.",
         "A selection that ended early keeps its last value.",
         f"Recipe: {recipe}, unless a row names another setting.",
@@ -120,23 +144,33 @@ def selections(found: dict, points: dict, dataset: str, recipe: str) -> str:
         for iteration, LP, LR in zip(scores["LP"].index.astype(int), LPs, LRs, strict=True):
             pair = known[iteration - 1] if iteration <= len(known) else (np.nan, np.nan)
             cells = [
-                _fraction(LP.mean, LP.std), _fraction(pair[0]), _fraction(LR.mean, LR.std), _fraction(pair[1]),
-                _fraction(_f_score(LP.mean, LR.mean)), _fraction(_f_score(*pair))]
+                _fraction(LP.mean, LP.std),
+                _fraction(pair[0]),
+                _fraction(LR.mean, LR.std),
+                _fraction(pair[1]),
+                _fraction(_f_score(LP.mean, LR.mean)),
+                _fraction(_f_score(*pair)),
+            ]
             n = f"{max(LP.count, LR.count):.0f}"
-            rows.append([named(noise, differs), n, f"{iteration}", *(cells if points else cells[::2])])
+            rows.append(
+                [named(noise, differs), n, f"{iteration}", *(cells if points else cells[::2])]
+            )
     return "\n".join([*lines, *_table(columns, rows)])
 
 
 def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection[str] = ()) -> str:
-    """Return Verify_Theory.md: TA, LP and LR of each run, of the theory, and as published if there are such values.
+    """Return Verify_Theory.md: TA, LP and LR of each run, of the theory, and as published if there
+    are such values.
 
-    After the runs of each pattern follow the mean distances from the theory, also those of the published values, over
-    the runs that define both. Only runs with identical settings are averaged.
+    After the runs of each pattern follow the mean distances from the theory, also those of the
+    published values, over the runs that define both. Only runs with identical settings are
+    averaged.
 
     Parameters
     ----------
     table : DataFrame
-        Verify_Theory.csv and a column `comparable`, whether a run is of the data set of the published values.
+        Verify_Theory.csv and a column `comparable`, whether a run is of the data set of the
+        published values.
     unknown : collection of str
         Values of `differs` whose runs are never averaged.
     """
@@ -144,7 +178,8 @@ def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection
     lines = [
         f"# Theory and measurement on {dataset}",
         "",
-        "TA: test accuracy on held-out noisy labels. LP: label precision. LR: label recall. One row per run.",
+        "TA: test accuracy on held-out noisy labels. LP: label precision. LR: label recall. One "
+        "row per run.",
         "Mean distance: mean absolute difference from the theory (number of runs).",
         f"Recipe: {recipe}, unless a row names another setting.",
         *["Published: read off the paper's figure, ±0.005."] * bool(points),
@@ -153,16 +188,22 @@ def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection
     columns, rows = ["noise", "seed"], []
     for score in ("TA", "LP", "LR"):
         columns += [score, f"{score}, theory"] + [f"{score}, published"] * bool(points)
-    table = table.sort_values(["pattern", "ratio", "seed"],
-                              key=lambda column: column.map(PATTERNS.index) if column.name == "pattern" else column)
+    table = table.sort_values(
+        ["pattern", "ratio", "seed"],
+        key=lambda column: column.map(PATTERNS.index) if column.name == "pattern" else column,
+    )
     for pattern, runs in table.groupby("pattern", sort=False):
-        distances = {differs: {score: [] for score in ("TA", "LP", "LR")} for differs in runs["differs"]}
+        distances = {
+            differs: {score: [] for score in ("TA", "LP", "LR")} for differs in runs["differs"]
+        }
         for row in runs.to_dict("records"):
             noise, cells = Noise(pattern, row["ratio"]), []
             for score, found in distances[row["differs"]].items():
                 values = [row[score], row[f"{score}_theory"]]
                 if points:
-                    values.append(published.theory_point(*noise, score) if row["comparable"] else np.nan)
+                    values.append(
+                        published.theory_point(*noise, score) if row["comparable"] else np.nan
+                    )
                 cells += map(_fraction, values)
                 found.append([abs(value - values[1]) for value in values[::2]])
             rows.append([named(noise, row["differs"]), f"{row['seed']}", *cells])
@@ -170,7 +211,9 @@ def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection
             if differs in unknown:
                 continue
             frames = [pd.DataFrame(found) for found in scores.values()]
-            alone = all(frame.iloc[:, 1:].isna().all(axis=None) for frame in frames)        # nothing is published
+            alone = all(
+                frame.iloc[:, 1:].isna().all(axis=None) for frame in frames
+            )  # nothing is published
             cells = []
             for frame in frames:
                 defined = frame[[0]].dropna() if alone else frame.dropna()

@@ -45,7 +45,9 @@ def atomic(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     if path.exists() and not path.is_file():
         raise UserError(f"{path}: a device or a folder is there, not a file; {DISK_REMEDY}")
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.{os.urandom(4).hex()}.part{path.suffix}")
+    temporary = path.with_name(
+        f".{path.stem}.{os.getpid()}.{os.urandom(4).hex()}.part{path.suffix}"
+    )
     with disk(path):
         for left in path.parent.glob(f".{glob.escape(path.stem)}.*.part{path.suffix}"):
             with contextlib.suppress(FileNotFoundError):
@@ -53,7 +55,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
                     left.unlink()
         try:
             yield temporary
-            with open(temporary, "r+b") as file:         # Windows flushes only writable files
+            with open(temporary, "r+b") as file:  # Windows flushes only writable files
                 os.fsync(file.fileno())
             temporary.replace(path)
         finally:
@@ -64,8 +66,12 @@ def write_csv(path: Path, frame: pd.DataFrame, index: bool = False) -> None:
     """Write a frame as CSV, with enough digits to restore floats exactly."""
     texts = frame.select_dtypes("object")
     with atomic(path) as temporary:
-        frame.to_csv(temporary, index=index, lineterminator="\n",
-                     quoting=quoting(chain.from_iterable(texts[name] for name in texts)))
+        frame.to_csv(
+            temporary,
+            index=index,
+            lineterminator="\n",
+            quoting=quoting(chain.from_iterable(texts[name] for name in texts)),
+        )
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -102,7 +108,7 @@ def load_arrays(path: Path | str) -> dict[str, np.ndarray] | None:
             if sum(member.file_size for member in archive.zip.infolist()) > path.stat().st_size:
                 raise ValueError("compressed")
             return {name: archive[name] for name in archive.files}
-    except Exception as error:                              # zipfile and NumPy raise many kinds for damage
+    except Exception as error:  # zipfile and NumPy raise many kinds for damage
         return set_aside(path, f"it is damaged or no checkpoint ({type(error).__name__})")
 
 

@@ -8,19 +8,28 @@ from noisylabels.errors import UserError
 from noisylabels.recipes import RECORD_DEFAULTS
 from noisylabels.runs.atomic_io import disk
 
-DIGESTS = {         # arguments that are digests, or have one, and of what
-    "data": "the images or labels", "labels": "the observed labels", "selection": "the selection's rows",
-    "decisions": "the decisions", "teacher": "the networks of incv"}
-FOLLOWS = {"data": ("labels", "noise_ratio", "samples", "selection", "teacher"),        # what else differs then
-           "labels": ("noise_ratio", "selection", "teacher"), "decisions": ("selection", "teacher"),
-           "selection": ("teacher",)}
-OF_ITS_ROWS = ("digest", "LP", "LR")                        # of a selection in arguments
+DIGESTS = {  # arguments that are digests, or have one, and of what
+    "data": "the images or labels",
+    "labels": "the observed labels",
+    "selection": "the selection's rows",
+    "decisions": "the decisions",
+    "teacher": "the networks of incv",
+}
+FOLLOWS = {
+    "data": ("labels", "noise_ratio", "samples", "selection", "teacher"),  # what else differs then
+    "labels": ("noise_ratio", "selection", "teacher"),
+    "decisions": ("selection", "teacher"),
+    "selection": ("teacher",),
+}
+OF_ITS_ROWS = ("digest", "LP", "LR")  # of a selection in arguments
 
 
 def file_digest(path: Path) -> str:
-    """Identify the content of a file, by 16 hexadecimal digits. Raises UserError if it cannot be read.
+    """Identify the content of a file, by 16 hexadecimal digits. Raises UserError if it cannot be
+    read.
 
-    The line endings of Windows count as those of other systems: git may exchange them in a text file.
+    The line endings of Windows count as those of other systems: git may exchange them in a text
+    file.
     """
     with disk(path):
         return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()[:16]
@@ -33,7 +42,8 @@ def has_changed(record: dict, path: Path) -> bool:
 
 
 def computed_in(record: dict) -> str | None:
-    """Return the number format in which the last session of a run computed; None if nothing says so.
+    """Return the number format in which the last session of a run computed; None if nothing says
+    so.
 
     Older records say it by the name of the device.
     """
@@ -57,7 +67,8 @@ def compare(path: Path, found: dict, given: dict, remedy: str) -> None:
     path : Path
         The record.
     found, given : dict
-        The arguments in the record, and those of this call. A setting that an older record lacks had its default.
+        The arguments in the record, and those of this call. A setting that an older record lacks
+        had its default.
     remedy : str
         What to give instead, in the words of the error.
 
@@ -67,15 +78,21 @@ def compare(path: Path, found: dict, given: dict, remedy: str) -> None:
         They differ, or the record does not identify its data. The error says in what they differ.
     """
     if found.get("data") is None and given.get("data") is not None:
-        raise UserError(f"{path} does not record which images and labels this run was made on, as its version did "
-                        f"not; give {remedy}")
+        raise UserError(
+            f"{path} does not record which images and labels this run was made on, as its version "
+            f"did not; give {remedy}"
+        )
     changed, settings = _differences(found, given)
     if changed:
         settings = f", and it had other arguments: {', '.join(settings)}" if settings else ""
-        raise UserError(f"{path}: {' and '.join(changed)} have changed since this run{settings}; give the former ones, "
-                        f"{remedy}")
+        raise UserError(
+            f"{path}: {' and '.join(changed)} have changed since this run{settings}; give the "
+            f"former ones, {remedy}"
+        )
     if settings:
-        raise UserError(f"{path} is of a run with other arguments: {', '.join(settings)}; give those, {remedy}")
+        raise UserError(
+            f"{path} is of a run with other arguments: {', '.join(settings)}; give those, {remedy}"
+        )
 
 
 def agree(found: dict, given: dict) -> bool:
@@ -84,7 +101,10 @@ def agree(found: dict, given: dict) -> bool:
 
 
 def _differences(found: dict, given: dict) -> tuple[list[str], list[str]]:
-    """Return in words what has changed that arguments name by a digest, and the settings that differ."""
+    """Return in words what has changed that arguments name by a digest, and the settings that
+    differ.
+    """
+
     def value(arguments: dict, key: str) -> Any:
         return arguments.get(key, RECORD_DEFAULTS.get(key))
 
@@ -97,13 +117,17 @@ def _differences(found: dict, given: dict) -> tuple[list[str], list[str]]:
         if isinstance(before, dict) and isinstance(now, dict):
             same = [name for name in before if name in now and name not in OF_ITS_ROWS]
             names = [name for name in same if before[name] != now[name]]
-            settings += [f"{key}: {name} (found {before[name]}, given {now[name]})" for name in names]
+            settings += [
+                f"{key}: {name} (found {before[name]}, given {now[name]})" for name in names
+            ]
             rows = any(before.get(name) != now.get(name) for name in OF_ITS_ROWS)
             changed += [DIGESTS[key]] if rows and not names else []
         elif key in DIGESTS and before and now:
             changed.append(DIGESTS[key])
         elif key in DIGESTS:
-            settings.append(f"{key} (found {'some' if before else 'none'}, given {'some' if now else 'none'})")
+            settings.append(
+                f"{key} (found {'some' if before else 'none'}, given {'some' if now else 'none'})"
+            )
         else:
             settings.append(f"{key} (found {before}, given {now})")
     return changed, settings

@@ -1,4 +1,5 @@
 """The record of a run: what it depends on, the sessions that worked on it, its results."""
+
 import contextlib
 import json
 import os
@@ -16,8 +17,15 @@ from noisylabels.runs.atomic_io import disk
 from noisylabels.system.hardware import processor
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "pandas", "matplotlib")
-OF_KIND = RECORD_TYPES | {"dataset": str, "noise_pattern": str, "recipe": (str, NoneType), "samples": int,
-                          "seed": int, "data": (str, NoneType), "computed_in": str}
+OF_KIND = RECORD_TYPES | {
+    "dataset": str,
+    "noise_pattern": str,
+    "recipe": (str, NoneType),
+    "samples": int,
+    "seed": int,
+    "data": (str, NoneType),
+    "computed_in": str,
+}
 
 
 def checkpoints_of(record_path: Path) -> Path:
@@ -31,7 +39,9 @@ def successor_of(record_path: Path) -> Path:
 
 
 def remove_checkpoints(record_path: Path) -> None:
-    """Remove what a finished run has left of its checkpoints, but not those of a run that will replace it."""
+    """Remove what a finished run has left of its checkpoints, but not those of a run that will
+    replace it.
+    """
     if not successor_of(record_path).exists():
         clear_checkpoints(record_path)
 
@@ -57,16 +67,28 @@ def _is_record(record: Any) -> bool:
     """Return whether a JSON value has the form of a record; it may raise KeyError or TypeError."""
     arguments, sessions = record["arguments"], record["sessions"]
     parts = [record.get("results") or {}, record.get("files", {}), *sessions]
-    if not (isinstance(arguments, dict) and isinstance(sessions, list) and "finished" in record
-            and all(isinstance(part, dict) for part in parts)):
+    if not (
+        isinstance(arguments, dict)
+        and isinstance(sessions, list)
+        and "finished" in record
+        and all(isinstance(part, dict) for part in parts)
+    ):
         return False
     selection = arguments.get("selection") or {}  # a digest in old records
     settings = [arguments, selection] if isinstance(selection, dict) else [arguments]
     seconds = [session.get("seconds") for session in sessions]
     computing = [session.get(name, {}) for session in sessions for name in ("versions", "hardware")]
-    return (isinstance(selection, (dict, str)) and all(isinstance(part, dict) for part in computing)
-            and all(isinstance(value, (float, int, NoneType)) for value in seconds)
-            and all(isinstance(part[name], OF_KIND[name]) for part in settings for name in part if name in OF_KIND))
+    return (
+        isinstance(selection, (dict, str))
+        and all(isinstance(part, dict) for part in computing)
+        and all(isinstance(value, (float, int, NoneType)) for value in seconds)
+        and all(
+            isinstance(part[name], OF_KIND[name])
+            for part in settings
+            for name in part
+            if name in OF_KIND
+        )
+    )
 
 
 def versions() -> dict[str, str | None]:
@@ -82,11 +104,18 @@ def _revision() -> str | None:
     """Return the commit of this checkout, with "-dirty" if a file outside results/ has changed."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=Path(__file__).parent, text=True, capture_output=True,
-                              timeout=10).stdout.strip()
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=Path(__file__).parent,
+            text=True,
+            capture_output=True,
+            timeout=10,
+        ).stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", ":(top)", ":(top,exclude)results")
+        changed = git(
+            "status", "--porcelain", "--untracked-files=no", "--", ":(top)", ":(top,exclude)results"
+        )
         revision = git("describe", "--always", "--abbrev=12")
         return f"{revision}-dirty" if changed else revision or None
     except (OSError, subprocess.SubprocessError):
@@ -95,7 +124,18 @@ def _revision() -> str | None:
 
 def environment(computing: dict[str, Any]) -> dict[str, Any]:
     """Return start, command, versions, git revision and hardware of a session, as far as known."""
-    return {"started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "seconds": None, "command": sys.argv,
-            "git": _revision(), "python": platform.python_version(), "versions": versions(),
-            "hardware": {**computing, "machine": platform.machine(), "processor": processor(),
-                         "system": platform.platform(), "cores": os.cpu_count()}}
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seconds": None,
+        "command": sys.argv,
+        "git": _revision(),
+        "python": platform.python_version(),
+        "versions": versions(),
+        "hardware": {
+            **computing,
+            "machine": platform.machine(),
+            "processor": processor(),
+            "system": platform.platform(),
+            "cores": os.cpu_count(),
+        },
+    }

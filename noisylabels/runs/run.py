@@ -1,23 +1,19 @@
 """Runs: one process a run, a record of each, and what is left to do of one that was stopped.
 
-A run is one script (and method) at one noise setting, recipe and seed. Several of them share a folder.
+A run is one script (and method) at one noise setting, recipe and seed. Several of them share a
+folder.
 """
 
 import contextlib
 import json
-import os
-import platform
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
-
-from filelock import lock_descriptor
 
 from noisylabels.errors import UserError
 from noisylabels.runs.atomic_io import disk, set_aside, write_json
 from noisylabels.runs.comparison import agree, compare, computed_in, file_digest, has_changed
+from noisylabels.runs.locks import held
 from noisylabels.runs.record import (
     checkpoints_of,
     clear_checkpoints,
@@ -27,20 +23,22 @@ from noisylabels.runs.record import (
     successor_of,
 )
 
-POLL = 0.5  # seconds between two attempts to take a lock
-
 
 class Run:
-    """A run, as far as its folder shows. Creating one writes nothing; the work is done in a `session`.
+    """A run, as far as its folder shows. Creating one writes nothing; the work is done in a
+    `session`.
 
-    A run that replaces a finished one (`overwrite`) keeps the finished result until its own is complete:
+    A run that replaces a finished one (`overwrite`) keeps the finished result until its own is
+    complete:
 
-    1. It trains. The old record and outputs stay; the new record is in the folder of its checkpoints.
-    2. `begin_outputs` removes the old outputs, then moves the new record to the place of the old one, unfinished.
+    1. It trains. The old record and outputs stay; the new record is in the folder of its
+       checkpoints.
+    2. `begin_outputs` removes the old outputs, then moves the new record to the place of the old
+       one, unfinished.
     3. It writes its outputs and calls `finish`.
 
-    Killed in stage 1, the old run is still finished. Killed later, the new one is unfinished. In both cases the same
-    command goes on from the checkpoints.
+    Killed in stage 1, the old run is still finished. Killed later, the new one is unfinished. In
+    both cases the same command goes on from the checkpoints.
 
     Attributes
     ----------
@@ -69,8 +67,8 @@ class Run:
     Raises
     ------
     UserError
-        `overwrite` is False, and the folder has a run with other arguments, or an output of the finished run is no
-        longer as the run wrote it. Or the disk does not allow something.
+        `overwrite` is False, and the folder has a run with other arguments, or an output of the
+        finished run is no longer as the run wrote it. Or the disk does not allow something.
     """
 
     def __init__(
@@ -102,21 +100,23 @@ class Run:
 
     @contextlib.contextmanager
     def session(self, start: Callable[[], dict], wait: bool = False) -> Iterator[None]:
-        """Hold the run for this process while the block works on it, from where an earlier session stopped.
+        """Hold the run for this process while the block works on it, from where an earlier session
+        stopped.
 
-        What another process has finished since this Run was created is not done again: `finished` says so in the block.
+        What another process has finished since this Run was created is not done again: `finished`
+        says so in the block.
 
         Parameters
         ----------
         start : callable
-            Called when there is work to do. Returns what the session computes on, for the record. May raise: nothing
-            has been removed by then.
+            Called when there is work to do. Returns what the session computes on, for the record.
+            May raise: nothing has been removed by then.
         wait : bool
             Wait for a process that holds the run; otherwise that is a UserError that names it.
         """
         with disk(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        with self._lock(wait):
+        with held(self.folder / f".{self.name}.lock", self.record_path, wait):
             found = read_record(self.record_path)
             wanted = not self.overwrite or found != self.seen  # another process has just made it
             if (
@@ -143,7 +143,8 @@ class Run:
         return self.checkpoints / f"{stage}.npz"
 
     def begin_outputs(self) -> None:
-        """Give up the result that this run replaces, if there is one. Call it when only the outputs remain to write.
+        """Give up the result that this run replaces, if there is one. Call it when only the outputs
+        remain to write.
 
         The outputs go first: an old output never stands next to the new record.
         """
@@ -180,47 +181,14 @@ class Run:
         for path in self.outputs:
             if path.name not in self.editable and has_changed(record, path):
                 raise UserError(
-                    f"{path} is damaged, or was edited since the run wrote it: restore it, or move it away, and the "
-                    "same command makes it again"
+                    f"{path} is damaged, or was edited since the run wrote it: restore it, or move "
+                    "it away, and the same command makes it again"
                 )
 
-    @contextlib.contextmanager
-    def _lock(self, wait: bool) -> Iterator[None]:
-        """Take the run; the system gives it back when this process ends, however it ends.
-
-        The first byte of a file is locked. After it comes the name of the holder, since Windows lets no other process
-        read a locked byte. A holder that was killed has left its name there.
-        """
-        path = self.folder / f".{self.name}.lock"
-        with contextlib.ExitStack() as stack:
-            with disk(path):
-                lock = stack.enter_context(open(path, "a+"))
-                if not lock_descriptor(lock.fileno(), blocking=False):
-                    holder = _name_in(lock) or "another process"
-                    if not wait:
-                        raise UserError(
-                            f"{self.record_path} is in use by {holder}: wait for it, or give another "
-                            "--results_dir"
-                        )
-                    print(f"waiting for {holder}, which is at {self.record_path}", flush=True)
-                    lock_descriptor(lock.fileno(), poll_interval=POLL)
-                left = _name_in(lock)
-                if left and not left.endswith(f" on {platform.node()}"):
-                    print(
-                        f"{self.record_path}: {left} left this run unfinished; if it is still at work, these two "
-                        "machines share no locks, see docs/running.md",
-                        file=sys.stderr,
-                    )
-                lock.truncate(0)
-                os.write(lock.fileno(), f"\nprocess {os.getpid()} on {platform.node()}\n".encode())
-            try:
-                yield
-            finally:
-                with contextlib.suppress(OSError):
-                    lock.truncate(0)
-
     def _prepare(self, found: dict | None, start: Callable[[], dict]) -> None:
-        """Choose the record that this session goes on with, remove what belongs to no run, and begin the session."""
+        """Choose the record that this session goes on with, remove what belongs to no run, and
+        begin the session.
+        """
         if found is None and self.record_path.exists():
             set_aside(self.record_path, "it is not the record of a run")
         elif found and not self.overwrite:
@@ -236,7 +204,11 @@ class Run:
             base = successor
             if not successor and not kept:
                 base = found
-            if base and agree(base["arguments"], self.arguments) and self._can_resume(base, computing):
+            if (
+                base
+                and agree(base["arguments"], self.arguments)
+                and self._can_resume(base, computing)
+            ):
                 self.record = base
             else:  # the checkpoints are of other or unknown arguments
                 clear_checkpoints(self.record_path)
@@ -262,8 +234,8 @@ class Run:
             return True
         if not self.overwrite:
             raise UserError(
-                f"{self.record_path} was begun in {before}, and this machine computes in {now}: continue it "
-                f"on a machine like the first, or give {self.remedy}"
+                f"{self.record_path} was begun in {before}, and this machine computes in {now}: "
+                f"continue it on a machine like the first, or give {self.remedy}"
             )
         return False
 
@@ -272,7 +244,9 @@ class Run:
             path.unlink(missing_ok=True)
 
     def _remove_leftovers(self) -> None:
-        """Remove the temporary files that a killed process was writing, except of figures: these need no lock."""
+        """Remove the temporary files that a killed process was writing, except of figures: these
+        need no lock.
+        """
         names = [self.record_path.name, *(path.name for path in self.outputs), *self.more]
         parts = [f".{Path(name).stem}.*.part{Path(name).suffix}" for name in names]
         for path in [
@@ -280,11 +254,3 @@ class Run:
             *self.checkpoints.glob(".*.part.*"),
         ]:
             path.unlink(missing_ok=True)
-
-
-def _name_in(lock: IO[str]) -> str:
-    """Return who holds or held a lock, from its open file; "" if unknown, or if SMB forbids reading."""
-    with contextlib.suppress(OSError):
-        lock.seek(1)
-        return lock.read().strip()
-    return ""

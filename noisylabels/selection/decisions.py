@@ -1,4 +1,7 @@
-"""A person's decisions on labels: the decisions.csv of review.html, or one that was written otherwise."""
+"""A person's decisions on labels: the decisions.csv of review.html, or one that was written
+otherwise.
+"""
+
 import hashlib
 import re
 from pathlib import Path
@@ -49,7 +52,11 @@ class Decisions(NamedTuple):
 
     def __str__(self) -> str:
         counts = [f"{len(self.of(decision)):,} {done}" for decision, done in DONE.items()]
-        others = f"; {self.others:,} on files outside the training set are ignored" if self.others else ""
+        others = (
+            f"; {self.others:,} on files outside the training set are ignored"
+            if self.others
+            else ""
+        )
         return f"decisions {self.path.name}: {', '.join(counts)}{others}"
 
 
@@ -92,8 +99,10 @@ def read_decisions(path: Path, dataset: Dataset, y_noisy: np.ndarray) -> Decisio
         indices = places(columns["file"], names, file_key)
         rows = np.flatnonzero(indices >= 0)
         if len(indices) and not len(rows):
-            fail(f"is of another data set: it has the file {columns['file'][0][:80]!a}, and none "
-                 "of these")
+            fail(
+                f"is of another data set: it has the file {columns['file'][0][:80]!a}, and none "
+                "of these"
+            )
     else:
         indices = np.array([*map(int, columns["index"])], np.int64)
         rows = np.arange(len(indices))
@@ -102,27 +111,45 @@ def read_decisions(path: Path, dataset: Dataset, y_noisy: np.ndarray) -> Decisio
     for row, k in zip(rows.tolist(), indices[rows].tolist()):
         decision = columns["decision"][row].strip()
         if k >= len(y_noisy):
-            fail(f"is of another data set: it has index {k}, but there are {len(y_noisy):,} "
-                 "training samples", row)
+            fail(
+                f"is of another data set: it has index {k}, but there are {len(y_noisy):,} "
+                "training samples",
+                row,
+            )
         if first.setdefault(k, row) != row:
-            fail(f"decides more than once on the same sample, after line {table.lines[first[k]]}",
-                 row)
+            fail(
+                f"decides more than once on the same sample, after line {table.lines[first[k]]}",
+                row,
+            )
         observed = dataset.classes[y_noisy[k]]
         for name, expected, agrees in (
-                ("file", names[k], dataset.are_files or columns["file"][row].strip() == names[k]),
-                ("given_label", observed, given[row] == y_noisy[k])):
+            ("file", names[k], dataset.are_files or columns["file"][row].strip() == names[k]),
+            ("given_label", observed, given[row] == y_noisy[k]),
+        ):
             if not agrees:
-                fail(f"is of another data set or of other labels: at index {columns['index'][row]} "
-                     f"it has the {name} {columns[name][row][:80]!a}, here that is "
-                     f"{expected[:80]!a}", row)
+                fail(
+                    f"is of another data set or of other labels: at index {columns['index'][row]} "
+                    f"it has the {name} {columns[name][row][:80]!a}, here that is "
+                    f"{expected[:80]!a}",
+                    row,
+                )
         if decision not in DONE:
             fail(f"has the decision {decision[:80]!a}, which is none of {', '.join(DONE)}", row)
         if decision == "relabel" and new[row] < 0:
-            fail(f"relabels as {columns['new_label'][row][:80]!a}, which is no class of "
-                 f"{dataset.name}", row)
+            fail(
+                f"relabels as {columns['new_label'][row][:80]!a}, which is no class of "
+                f"{dataset.name}",
+                row,
+            )
         if decision != "relabel" and columns["new_label"][row].strip():
             fail("has a new_label where the decision is not relabel", row)
     decided = np.array([columns["decision"][row].strip() for row in rows], object)
     labels = np.where(decided == "relabel", new[rows], y_noisy[indices[rows]])
-    return Decisions(path, hashlib.sha256(path.read_bytes()).hexdigest()[:16], indices[rows],
-                     decided, labels, len(indices) - len(rows))
+    return Decisions(
+        path,
+        hashlib.sha256(path.read_bytes()).hexdigest()[:16],
+        indices[rows],
+        decided,
+        labels,
+        len(indices) - len(rows),
+    )

@@ -1,4 +1,4 @@
-"""Label issues: the samples whose labels are probably wrong, in files for people and other tools."""
+"""Label issues: samples whose labels are probably wrong, in files for people and tools."""
 
 import os
 
@@ -35,13 +35,21 @@ def label_issues(dataset: Dataset, y_noisy: np.ndarray, result: Selection) -> pd
         n rows; the columns are those of label_issues.csv, see docs/outputs.md.
     """
     names, n = np.array(dataset.classes, dtype=object), len(y_noisy)
-    frame = pd.DataFrame({
-        "index": np.arange(n), "file": file_names(dataset, n),
-        "given_label": names[y_noisy], "predicted_label": names[result.predicted], "label_score": result.label_score,
-        "is_label_issue": ~result.select,
-        "status": np.select([result.select, result.candidate], ["selected", "candidate"], "removed"),
-        "selected_iteration": pd.array(result.iteration, "Int64"),
-        "y_true": None if dataset.y_train is None else names[dataset.y_train]})
+    frame = pd.DataFrame(
+        {
+            "index": np.arange(n),
+            "file": file_names(dataset, n),
+            "given_label": names[y_noisy],
+            "predicted_label": names[result.predicted],
+            "label_score": result.label_score,
+            "is_label_issue": ~result.select,
+            "status": np.select(
+                [result.select, result.candidate], ["selected", "candidate"], "removed"
+            ),
+            "selected_iteration": pd.array(result.iteration, "Int64"),
+            "y_true": None if dataset.y_train is None else names[dataset.y_train],
+        }
+    )
     frame["selected_iteration"] = frame.selected_iteration.where(result.select)
     return frame.iloc[np.argsort(result.label_score, kind="stable")].reset_index(drop=True)
 
@@ -56,7 +64,9 @@ def write_issues(experiment: Experiment, result: Selection) -> None:
     """Write the label issues, the probabilities of the first iteration, and the class names."""
     write_array(experiment.folder / PROBABILITIES, result.probabilities)
     write_json(experiment.folder / CLASSES, list(experiment.dataset.classes))
-    write_csv(experiment.folder / ISSUES, label_issues(experiment.dataset, experiment.y_noisy, result))
+    write_csv(
+        experiment.folder / ISSUES, label_issues(experiment.dataset, experiment.y_noisy, result)
+    )
 
 
 def scores(experiment: Experiment, result: Selection) -> dict[str, float]:

@@ -1,9 +1,9 @@
 """Run a selection, with its trainings in child processes, so this process needs no TensorFlow.
 
-The two halves of an iteration are independent. Side by side they are faster than one after the other.
-Each half has a process with its share of the cores, or its own GPU. With equal threads per training the
-results are the same to the last digit. The processes share the memory of the images, and end together
-with this one.
+The two halves of an iteration are independent. Side by side they are faster than one after the
+other. Each half has a process with its share of the cores, or its own GPU. With equal threads per
+training the results are the same to the last digit. The processes share the memory of the images,
+and end together with this one.
 """
 
 import contextlib
@@ -28,8 +28,11 @@ from noisylabels.system.progress import Event, Progress, print_wrapped
 def trainings(experiment: Experiment) -> dict[str, float]:
     """Return the expected work of each training by name: samples times epochs."""
     n, epochs = len(experiment.y_noisy), experiment.settings.epochs
-    return {f"INCV {Stage(i, half)}": epochs * n * (.5 if i == 1 else .7)
-            for i in range(1, experiment.arguments["INCV_iter"] + 1) for half in "ab"}
+    return {
+        f"INCV {Stage(i, half)}": epochs * n * (0.5 if i == 1 else 0.7)
+        for i in range(1, experiment.arguments["INCV_iter"] + 1)
+        for half in "ab"
+    }
 
 
 def select(experiment: Experiment, run: Run, progress: Progress) -> None:
@@ -45,12 +48,24 @@ def select(experiment: Experiment, run: Run, progress: Progress) -> None:
         if run.finished:  # by another process, while this one waited
             return
         print_wrapped(experiment, run.place)
-        result = incv(train, dataset.y_train, experiment.y_noisy, dataset.n_classes, experiment.assumed_pattern,
-                      arguments["INCV_iter"], arguments["top_k"], experiment.seed)
+        result = incv(
+            train,
+            dataset.y_train,
+            experiment.y_noisy,
+            dataset.n_classes,
+            experiment.assumed_pattern,
+            arguments["INCV_iter"],
+            arguments["top_k"],
+            experiment.seed,
+        )
         run.begin_outputs()
-        (experiment.folder / "review.html").unlink(missing_ok=True)  # of an earlier selection; it is drawn last
+        (experiment.folder / "review.html").unlink(
+            missing_ok=True
+        )  # of an earlier selection; it is drawn last
         write_selection(experiment, result, history)
-        run.finish([csv_path(experiment)], **result.iterations[-1], **issues.scores(experiment, result))
+        run.finish(
+            [csv_path(experiment)], **result.iterations[-1], **issues.scores(experiment, result)
+        )
 
 
 class Trainers(contextlib.AbstractContextManager):
@@ -68,7 +83,9 @@ class Trainers(contextlib.AbstractContextManager):
         sys.stdout.flush()
         for gpu_id in self.experiment.execution.gpu_ids:
             here, there = context.Pipe()
-            process = context.Process(target=_serve, args=(there, self.experiment, self.run, gpu_id), daemon=True)
+            process = context.Process(
+                target=_serve, args=(there, self.experiment, self.run, gpu_id), daemon=True
+            )
             process.start()
             there.close()
             self.processes.append(process)
@@ -79,18 +96,22 @@ class Trainers(contextlib.AbstractContextManager):
     def train(self, halves: list[tuple], use_best: bool) -> list[tuple[Scores, list[dict]]]:
         """Return the results of `HalfTrainer.train` for each half."""
         answers, n = [], len(self.connections)
-        for together in (halves[i:i + n] for i in range(0, len(halves), n)):
+        for together in (halves[i : i + n] for i in range(0, len(halves), n)):
             for connection, half in zip(self.connections, together):
-                with contextlib.suppress(ConnectionError):  # the process died; its last message is received
+                with contextlib.suppress(
+                    ConnectionError
+                ):  # the process died; its last message is received
                     connection.send((*half, use_best))
-            answers += self._receive(self.connections[:len(together)])
+            answers += self._receive(self.connections[: len(together)])
         return answers
 
     def _receive(self, connections: list[Connection]) -> list[Any]:
         """Return the next message of each process, in order; raise a UserError that one sends."""
         answers = {}
         while len(answers) < len(connections):
-            for connection in wait([connection for connection in connections if connection not in answers]):
+            for connection in wait(
+                [connection for connection in connections if connection not in answers]
+            ):
                 try:
                     answer = connection.recv()
                 except (EOFError, ConnectionError):
@@ -104,9 +125,11 @@ class Trainers(contextlib.AbstractContextManager):
         return [answers[connection] for connection in connections]
 
     def _died(self) -> UserError:
-        """Return the error for a process that died; its exit code tells the signal that ended it."""
-        error = UserError("a process of the selection has died, perhaps because the memory ran out: finished epochs "
-                          "are saved, the same command goes on; --parallel_halves off takes less memory")
+        """Return the error for a process that died; its exit code names the signal."""
+        error = UserError(
+            "a process of the selection has died, perhaps because the memory ran out: finished "
+            "epochs are saved, the same command goes on; --parallel_halves off takes less memory"
+        )
         for process in self.processes:
             process.join(1)
             if (process.exitcode or 0) < 0:
@@ -119,9 +142,7 @@ class Trainers(contextlib.AbstractContextManager):
             process.join()
 
 
-def _serve(
-    connection: Connection, experiment: Experiment, run: Run, gpu_id: str | None
-) -> None:
+def _serve(connection: Connection, experiment: Experiment, run: Run, gpu_id: str | None) -> None:
     """Run a child process: send what it computes on, then train each half that it receives."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it
@@ -129,9 +150,18 @@ def _serve(
     die_with(multiprocessing.parent_process().pid)
     try:
         device = import_module("noisylabels.training.device")
-        connection.send(device.start_tensorflow(gpu_id, experiment.execution.jit_compile, experiment.execution.threads,
-                                                experiment.settings.batch_size, experiment.settings.precision))
-        trainer = import_module("noisylabels.selection.half_trainer").HalfTrainer(experiment, run, connection.send)
+        connection.send(
+            device.start_tensorflow(
+                gpu_id,
+                experiment.execution.jit_compile,
+                experiment.execution.threads,
+                experiment.settings.batch_size,
+                experiment.settings.precision,
+            )
+        )
+        trainer = import_module("noisylabels.selection.half_trainer").HalfTrainer(
+            experiment, run, connection.send
+        )
         while True:
             connection.send(trainer.train(*connection.recv()))
     except UserError as error:

@@ -21,15 +21,26 @@ from noisylabels.selection.decisions import Decisions
 from noisylabels.selection.issues import ISSUES, PROBABILITIES, write_issues
 
 COLUMNS = {"y": float, "y_noisy": float, "select": bool, "candidate": bool, "eval_ratio": float}
-OF_THE_DATA = ("dataset", "noise_pattern", "noise_ratio", "seed", "labels", "data", "image", "may_be_mirrored",
-               "may_be_shifted")  # record keys that the selection shares with the training
+OF_THE_DATA = (
+    "dataset",
+    "noise_pattern",
+    "noise_ratio",
+    "seed",
+    "labels",
+    "data",
+    "image",
+    "may_be_mirrored",
+    "may_be_shifted",
+)  # record keys that the selection shares with the training
 HISTORY, ITERATIONS, RECORD = "INCV_history.csv", "INCV_iterations.csv", "INCV.json"
 
 
 class Selected(NamedTuple):
-    """A selection to train on: its CSV, read and checked, and the settings in its record; {} if they are unknown.
+    """A selection to train on: its CSV, read and checked, and the settings in its record; {} if
+    they are unknown.
 
-    frame: after the decisions, where a person has made some. edited: whether the CSV has changed since INCV wrote it.
+    frame: after the decisions, where a person has made some. edited: whether the CSV has changed
+    since INCV wrote it.
     """
 
     path: Path
@@ -49,8 +60,11 @@ class Selected(NamedTuple):
         scores = {  # JSON has no nan
             name: None if value != value else float(value) for name, value in self.scores.items()
         }
-        return {"digest": file_digest(self.path), **scores,
-                **{name: value for name, value in self.made.items() if name not in OF_THE_DATA}}
+        return {
+            "digest": file_digest(self.path),
+            **scores,
+            **{name: value for name, value in self.made.items() if name not in OF_THE_DATA},
+        }
 
     @property
     def scores(self) -> dict[str, float]:
@@ -62,9 +76,13 @@ class Selected(NamedTuple):
     def __str__(self) -> str:
         how = "edited since INCV wrote it" if self.edited else "how it was made is unknown"
         with contextlib.suppress(KeyError):
-            how = ("{recipe}, {architecture}, {epochs} epochs, {INCV_iter} iterations, assumes {assumed_pattern}"
-                   .format_map(self.made))
-        scores = "".join(f", {name} {value:.3f}" for name, value in self.scores.items() if value == value)
+            how = (
+                "{recipe}, {architecture}, {epochs} epochs, {INCV_iter} iterations, "
+                "assumes {assumed_pattern}"
+            ).format_map(self.made)
+        scores = "".join(
+            f", {name} {value:.3f}" for name, value in self.scores.items() if value == value
+        )
         line = f"selection {self.path.name}: {how}; {self.frame.select.sum():,} selected{scores}"
         return f"{self.decisions}\n{line}" if self.decisions else line
 
@@ -106,26 +124,37 @@ def find_selection(
     csv = path or usual
     record = read_record(csv.with_name(RECORD)) if csv.name == usual.name else None
     if csv.name == usual.name and record is None and csv.with_name(RECORD).exists():
-        raise UserError(f"{csv.with_name(RECORD)} is damaged, it is not the record of a run: restore it; or move it "
-                        "away, and how the selection was made counts as unknown; or give "
-                        f"{'another --selection' if path else '--overwrite_selection'}")
+        raise UserError(
+            f"{csv.with_name(RECORD)} is damaged, it is not the record of a run: restore it; or "
+            "move it away, and how the selection was made counts as unknown; or give "
+            f"{'another --selection' if path else '--overwrite_selection'}"
+        )
     made = record["arguments"] if record else {}
     if record:
         names = ["assumed_pattern"] if path else given if record["finished"] else {*made, *identity}
         names = [*names, "data", "labels"]  # always those of the data
-        compare(csv.with_name(RECORD), {name: made.get(name) for name in names},
-                {name: identity.get(name) for name in names},
-                "another --selection" if path else "another --name, a --selection, or --overwrite_selection")
+        compare(
+            csv.with_name(RECORD),
+            {name: made.get(name) for name in names},
+            {name: identity.get(name) for name in names},
+            "another --selection"
+            if path
+            else "another --name, a --selection, or --overwrite_selection",
+        )
     finished = bool(record and record["finished"])
     if path is None and (not csv.exists() or record and not finished):
         return None
     edited = finished and csv.is_file() and has_changed(record, csv)
     if edited and path is None:
-        raise UserError(f"{csv} has been edited since INCV wrote it: give it to --selection to train on it, "
-                        "or --overwrite_selection to make it again")
+        raise UserError(
+            f"{csv} has been edited since INCV wrote it: give it to --selection to train on it, "
+            "or --overwrite_selection to make it again"
+        )
     if path is None and record:  # a process that was killed at its end left some
         remove_checkpoints(csv.with_name(RECORD))
-    frame = read_selection(csv, experiment.dataset.y_train, experiment.y_noisy, named=path is not None)
+    frame = read_selection(
+        csv, experiment.dataset.y_train, experiment.y_noisy, named=path is not None
+    )
     if finished and not edited:
         number_format = computed_in(record)
         made = {**made, **({"computed_in": number_format} if number_format else {})}
@@ -142,9 +171,16 @@ def csv_path(experiment: Experiment) -> Path:
 
 def selection_run(experiment: Experiment) -> Run:
     """Return the selection as a run; UserError: see `Run`."""
-    return Run(experiment.folder, RECORD.removesuffix(".json"), experiment.identity, experiment.overwrite,
-               [csv_path(experiment).name, HISTORY, ITERATIONS, ISSUES, PROBABILITIES], editable=[ISSUES],
-               remedy="another --name or --results_dir, or --overwrite (INCV_main.py: --overwrite_selection)")
+    return Run(
+        experiment.folder,
+        RECORD.removesuffix(".json"),
+        experiment.identity,
+        experiment.overwrite,
+        [csv_path(experiment).name, HISTORY, ITERATIONS, ISSUES, PROBABILITIES],
+        editable=[ISSUES],
+        remedy="another --name or --results_dir, or --overwrite (INCV_main.py: "
+        "--overwrite_selection)",
+    )
 
 
 def write_selection(experiment: Experiment, result: Selection, history: list[dict]) -> None:
@@ -152,13 +188,23 @@ def write_selection(experiment: Experiment, result: Selection, history: list[dic
     write_issues(experiment, result)
     write_csv(experiment.folder / HISTORY, pd.DataFrame(history))
     write_csv(experiment.folder / ITERATIONS, pd.DataFrame(result.iterations))
-    write_csv(csv_path(experiment), pd.DataFrame({
-        "y": experiment.dataset.y_train, "y_noisy": experiment.y_noisy, "select": result.select,
-        "candidate": result.candidate, "eval_ratio": result.eval_ratio}))
+    write_csv(
+        csv_path(experiment),
+        pd.DataFrame(
+            {
+                "y": experiment.dataset.y_train,
+                "y_noisy": experiment.y_noisy,
+                "select": result.select,
+                "candidate": result.candidate,
+                "eval_ratio": result.eval_ratio,
+            }
+        ),
+    )
 
 
-def read_selection(path: Path, y: np.ndarray | None, y_noisy: np.ndarray,
-                   named: bool = False) -> pd.DataFrame:
+def read_selection(
+    path: Path, y: np.ndarray | None, y_noisy: np.ndarray, named: bool = False
+) -> pd.DataFrame:
     """Read the CSV of a selection, and check that it is of this data set and this noise.
 
     Parameters
@@ -193,15 +239,20 @@ def read_selection(path: Path, y: np.ndarray | None, y_noisy: np.ndarray,
         fail("is far too long")
     try:
         table = read_columns(path, [*COLUMNS])
-        frame = pd.DataFrame({name: _column(table, name, kind, name == "y" and y is None)
-                              for name, kind in COLUMNS.items()})
+        frame = pd.DataFrame(
+            {
+                name: _column(table, name, kind, name == "y" and y is None)
+                for name, kind in COLUMNS.items()
+            }
+        )
     except UserError as error:
         raise UserError(f"{error}; or {advice}") from None
     if len(frame) != len(y_noisy):
         fail(f"has {len(frame):,} rows, but the training set {len(y_noisy):,} samples")
     for expected, name, problem in (
-            (y, "y", "true labels (y) than the data set"),
-            (y_noisy, "y_noisy", "noisy labels (y_noisy) than this pattern, ratio and seed give")):
+        (y, "y", "true labels (y) than the data set"),
+        (y_noisy, "y_noisy", "noisy labels (y_noisy) than this pattern, ratio and seed give"),
+    ):
         if expected is not None and (frame[name] != expected).any():
             fail(f"has other {problem}", int((frame[name] != expected).argmax()))
     both = frame.select & frame.candidate
@@ -224,45 +275,3 @@ def _column(table: Table, name: str, kind: type, blank: bool) -> list:
         if text.strip():
             raise table.error(row, f"has {text[:80]!a} as {name}: leave it blank")
     return [np.nan] * len(table.lines)
-
-
-def write_labels(
-    path: Path, experiment: Experiment, corrected: np.ndarray | None
-) -> pd.DataFrame | None:
-    """Write a method's corrected labels as CSV: y, y_noisy, label.
-
-    Parameters
-    ----------
-    path : Path
-        The CSV.
-    experiment : Experiment
-        True and observed labels.
-    corrected : np.ndarray, optional
-        See `Method.corrected_labels`; a label is blank where this is -1. None writes nothing.
-
-    Returns
-    -------
-    pd.DataFrame or None
-        The written frame.
-    """
-    if corrected is None:
-        return None
-    labels = pd.DataFrame({"y": experiment.dataset.y_train, "y_noisy": experiment.y_noisy,
-                           "label": pd.Series(corrected, dtype="Int64").replace(-1, pd.NA)})
-    write_csv(path, labels)
-    return labels
-
-
-def scores_of(labels: pd.DataFrame | None) -> dict[str, float]:
-    """Return LP and LR of the labels that a method keeps, and the share of its labels that are true.
-
-    `labels` is a frame of `write_labels`. Without true labels the result is {}.
-    """
-    if labels is None:
-        return {}
-    said = labels.dropna(subset="label").astype({"label": float})
-    if said.y.isna().any():
-        return {}
-    scores = label_scores(said.label == said.y_noisy, said.y == said.y_noisy)
-    scores["labels_right"] = (said.label == said.y).mean()
-    return {name: float(value) for name, value in scores.items()}

@@ -167,7 +167,8 @@ class Cluster(contextlib.AbstractContextManager):
             raise UserError(f"argument --scheduler: {self.problems[-1]}")
         if self.expected <= len(self.workers) and self.refused.keys() >= self.workers:
             raise UserError(
-                "argument --scheduler: all its workers are refused; fix the reasons above, or start others"
+                "argument --scheduler: all its workers are refused; fix the reasons above, or "
+                "start others"
             )
 
     def result(self, future: Future) -> tuple[Task, TaskResult]:

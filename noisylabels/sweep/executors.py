@@ -1,4 +1,4 @@
-"""Executors on Dask: workers of this machine, of a scheduler at an address, or of a batch system."""
+"""Executors on Dask: workers on this machine, of a scheduler, or of a batch system."""
 
 import contextlib
 import logging
@@ -70,14 +70,14 @@ def on_this_machine(root: Path, jobs: int, gpus: float | None) -> Cluster:
 
 
 def gpus_of_local_run(jobs: int, gpus: float | None) -> float:
-    """Return the GPUs of each run on this machine; parameters and errors as of `on_this_machine`."""
+    """Return the GPUs of each run on this machine; otherwise see `on_this_machine`."""
     found = hardware.gpus()
     gpus = min(1, found) if gpus is None else gpus
     if gpus * jobs > found:
         flag = "jobs" if jobs > 1 else "gpus_per_run"
         raise UserError(
-            f"argument --{flag}: {jobs} runs with {gpus:g} GPU each need more than the {found} of this "
-            "machine; give less, or --gpu_id -1 alone for the CPU"
+            f"argument --{flag}: {jobs} runs with {gpus:g} GPU each need more than the {found} of "
+            "this machine; give less, or --gpu_id -1 alone for the CPU"
         )
     return gpus
 
@@ -129,8 +129,8 @@ def answering(scheduler: str) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:
         raise UserError(
-            f"argument --scheduler: no scheduler answers at {scheduler} ({error}); give its address, "
-            "such as tcp://10.0.0.1:8786, or a dask-jobqueue configuration, a .yaml file"
+            f"argument --scheduler: no scheduler answers at {scheduler} ({error}); give its "
+            "address, such as tcp://10.0.0.1:8786, or a dask-jobqueue configuration, a .yaml file"
         ) from None
 
 
@@ -152,8 +152,9 @@ def read_configuration(path: str) -> type:
         raise UserError(f"argument --scheduler: {path}: {error.strerror}") from None
     except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError):
         raise UserError(
-            f"argument --scheduler: {path} is not a dask-jobqueue configuration: it needs 'jobqueue:', "
-            f"in it one of {', '.join(SYSTEMS)}, and in that the options; see docs/running.md"
+            f"argument --scheduler: {path} is not a dask-jobqueue configuration: it needs "
+            f"'jobqueue:', in it one of {', '.join(SYSTEMS)}, and in that the options; see "
+            "docs/running.md"
         ) from None
     if unknown:
         names = ", ".join(sorted(unknown))
@@ -167,8 +168,8 @@ def read_configuration(path: str) -> type:
         job = kind.job_cls("tcp://127.0.0.1:0", "check")  # it is not submitted
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(
-            f"argument --scheduler: {path}: an option of {system} is missing or has a value that it "
-            f"cannot have: {error}"
+            f"argument --scheduler: {path}: an option of {system} is missing or has a value that "
+            f"it cannot have: {error}"
         ) from None
     command = shlex.split(job.submit_command)[0]
     if not shutil.which(command):

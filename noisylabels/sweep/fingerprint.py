@@ -1,4 +1,7 @@
-"""What a run would use on this machine: code, packages, data, results folder. Workers compare it."""
+"""What a run would use on this machine: code, packages, data, results folder.
+
+Workers compare it.
+"""
 
 import contextlib
 import hashlib
@@ -14,7 +17,7 @@ MARK = ".sweep"  # a file that identifies a results folder
 
 
 def mark(results_dir: Path | str) -> None:
-    """Create a results folder and its mark where they are missing; UserError if the disk refuses."""
+    """Create a results folder and its mark if missing; UserError if the disk refuses."""
     with disk(results_dir):
         Path(results_dir).mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError), open(Path(results_dir, MARK), "x") as file:
@@ -22,7 +25,7 @@ def mark(results_dir: Path | str) -> None:
 
 
 def check_writable(results_dir: Path | str) -> None:
-    """Raise UserError if nothing can be written to a results folder, or where it is to be created."""
+    """Raise UserError if a results folder cannot be written or created."""
     folder = Path(results_dir).absolute()
     while not folder.exists():
         folder = folder.parent
@@ -31,7 +34,9 @@ def check_writable(results_dir: Path | str) -> None:
 
 
 def fingerprint(root: Path, dataset: Dataset, results_dir: Path | str) -> dict[str, str | None]:
-    """Return {what: its state} of the code in `root`, the packages, the data and the results folder."""
+    """Return {what: its state} of the code in `root`, the packages, the data and the results
+    folder.
+    """
     return {
         "the code": digest_of_code(root),
         **versions(),

@@ -13,7 +13,12 @@ from noisylabels.pipeline.plan import TrainingPlan, plan_training
 from noisylabels.selection.selection_csv import RECORD
 from noisylabels.sweep.tasks import Task
 
-TRAINING_FLAGS = ("epochs", "evaluate_every", "wait", "validation_split")  # INCV.py has none of them
+TRAINING_FLAGS = (
+    "epochs",
+    "evaluate_every",
+    "wait",
+    "validation_split",
+)  # INCV.py has none of them
 
 
 def plan_sweep(

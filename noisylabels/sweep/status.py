@@ -22,7 +22,8 @@ TAIL = 500  # bytes at the end of a log that contain its last line
 
 
 class Status:
-    """The state of all tasks, on a terminal as live lines at its bottom, else as one line per change.
+    """The state of all tasks, on a terminal as live lines at its bottom, else as one line per
+    change.
 
     Parameters
     ----------
@@ -141,7 +142,9 @@ class Status:
         self.spinner.update(text=f"{self}, {self.executor.about}")
         now = time.monotonic()
         lines = [
-            Text(f"  {clock(now - start)}  {task.title}  {where}", overflow="ellipsis", no_wrap=True)
+            Text(
+                f"  {clock(now - start)}  {task.title}  {where}", overflow="ellipsis", no_wrap=True
+            )
             for task, (start, where) in self.running.items()
         ]
         shown = lines[:SHOWN]

@@ -1,4 +1,4 @@
-"""The tasks of a sweep, each a call of a script that can be repeated after a stop, and their order."""
+"""The tasks of a sweep, calls of scripts that can be repeated, and their order."""
 
 import heapq
 import shlex
@@ -41,7 +41,9 @@ class Task:
 
 
 class TaskResult(NamedTuple):
-    """The end of a task: the problem, None if it succeeded; seconds; the worker, if there are several."""
+    """The end of a task: the problem, None if it succeeded; seconds; the worker, if there are
+    several.
+    """
 
     problem: str | None
     seconds: float = 0.0

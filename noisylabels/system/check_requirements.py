@@ -1,14 +1,29 @@
-"""Check Python and its packages before anything else is imported, and end with one line if they fail.
+"""Check Python and its packages before anything else is imported, and end with one line if they
+fail.
 
-Each script imports this module first. If the script was called itself, Ctrl-C ends it in one line from
-here on, because the imports that follow take seconds. Old Pythons must be able to parse this module.
+Each script imports this module first. If the script was called itself, Ctrl-C ends it in one line
+from here on, because the imports that follow take seconds. Old Pythons must be able to parse this
+module.
 """
+
 import os
 import sys
 from importlib.util import find_spec
 
-PACKAGES = ("numpy", "pandas", "sklearn", "matplotlib", "filelock", "joblib", "PIL", "rich", "pooch",
-            "distributed", "dask_jobqueue", "tensorflow")
+PACKAGES = (
+    "numpy",
+    "pandas",
+    "sklearn",
+    "matplotlib",
+    "filelock",
+    "joblib",
+    "PIL",
+    "rich",
+    "pooch",
+    "distributed",
+    "dask_jobqueue",
+    "tensorflow",
+)
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 main, problem = getattr(sys.modules["__main__"], "__file__", None) or "", ""
@@ -24,5 +39,8 @@ else:
     if missing:
         problem = f"{missing}: not installed for this Python, {sys.executable}"
 if problem:
-    print(f"error: {problem}; run `make install` once, then `source .venv/bin/activate`", file=sys.stderr)
+    print(
+        f"error: {problem}; run `make install` once, then `source .venv/bin/activate`",
+        file=sys.stderr,
+    )
     sys.exit(2)

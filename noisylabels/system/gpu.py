@@ -1,8 +1,9 @@
 """Choose the GPUs of a process, and explain why TensorFlow cannot use one.
 
-Three causes are known: the kernels that this TensorFlow was built with (`tf.sysconfig.get_build_info`);
-kernels for compute capability 9.0, which newer cards compile themselves, fail on 12.0 (TensorFlow
-issues 89272, 97387, 101746); and the oldest driver for CUDA 12 (NVIDIA's guide to CUDA compatibility).
+Three causes are known: the kernels that this TensorFlow was built with
+(`tf.sysconfig.get_build_info`); kernels for compute capability 9.0, which newer cards compile
+themselves, fail on 12.0 (TensorFlow issues 89272, 97387, 101746); and the oldest driver for CUDA 12
+(NVIDIA's guide to CUDA compatibility).
 """
 
 import re
@@ -62,8 +63,8 @@ def choose(gpu_id: str | None, found: Sequence[Any], batch_size: int | None = No
         return [found[wanted[0]]]
     if batch_size % len(wanted):
         raise UserError(
-            f"argument --batch_size: {len(wanted)} GPUs cannot share {batch_size} samples equally; give a "
-            f"multiple of {len(wanted)}"
+            f"argument --batch_size: {len(wanted)} GPUs cannot share {batch_size} samples equally; "
+            f"give a multiple of {len(wanted)}"
         )
     return [found[k] for k in wanted]
 
@@ -76,7 +77,8 @@ def why_none(count: int) -> str:
         driver = OLDEST_DRIVER
     if number(driver) < number(OLDEST_DRIVER):
         return (
-            f"the NVIDIA driver {driver} is too old for CUDA 12: install {OLDEST_DRIVER} or a newer one"
+            f"the NVIDIA driver {driver} is too old for CUDA 12: install {OLDEST_DRIVER} or a "
+            "newer one"
         )
     return f"TensorFlow finds none of this machine's {count} GPUs: run `make gpu`"
 
@@ -107,8 +109,8 @@ def check_kernels(name: str, capability: tuple[int, int], built: Sequence[str]) 
 
     if capability >= FAILING or not any(map(runs, built)):
         raise UserError(
-            f"argument --gpu_id: {name} has compute capability {'.'.join(map(str, capability))}, on which "
-            f"this TensorFlow, built for {' '.join(built)}, does not run; {OTHERWISE}"
+            f"argument --gpu_id: {name} has compute capability {'.'.join(map(str, capability))}, "
+            f"on which this TensorFlow, built for {' '.join(built)}, does not run; {OTHERWISE}"
         )
 
 

@@ -125,8 +125,7 @@ class Progress:
     def _worked(self) -> float:
         """Return the work done by this process. Trainings outside the plan count nothing."""
         return sum(
-            self.plan.get(name, 0) * (share - self.begun[name])
-            for name, share in self.done.items()
+            self.plan.get(name, 0) * (share - self.begun[name]) for name, share in self.done.items()
         )
 
     def _remaining(self) -> str:

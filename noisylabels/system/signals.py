@@ -1,4 +1,4 @@
-"""End a script at once and with one line on a signal; open standard streams that a caller closed."""
+"""End a script with one line on a signal; open standard streams that a caller closed."""
 
 import contextlib
 import functools
@@ -24,15 +24,18 @@ def open_streams() -> None:
 
 
 def is_live_terminal() -> bool:
-    """Return whether standard output is a terminal that can redraw lines, whatever FORCE_COLOR says."""
+    """Return whether standard output is a terminal that can redraw lines, whatever FORCE_COLOR
+    says.
+    """
     return sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 def leave_on_signals(line: str) -> None:
-    """End the process at once, with this line, on Ctrl-C, SIGTERM or SIGHUP. A later call changes the line.
+    """End the process at once, with this line, on Ctrl-C, SIGTERM or SIGHUP. A later call changes
+    the line.
 
-    SIGHUP has no effect where it is ignored, as under nohup. Every finished epoch is on disk by then,
-    and files that are being written are temporary ones.
+    SIGHUP has no effect where it is ignored, as under nohup. Every finished epoch is on disk by
+    then, and files that are being written are temporary ones.
     """
     LINES.append(line)
     _listen()

@@ -1,0 +1,113 @@
+"""Average the results of runs over seeds, from their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from noisylabels.methods import METHODS
+from noisylabels.report import published, tables
+from noisylabels.report.groups import identity_of, labelled, usual_of
+from noisylabels.report.read import read_accuracy, read_iterations, read_result, read_training
+from noisylabels.runs.folders import RunFolder, find_runs
+
+
+class Summary(NamedTuple):
+    """The results of a data set, averaged over runs with identical settings."""
+
+    rows: list  # of table.csv
+    curves: dict  # {noise: {(method, differs): frame of test accuracy by epoch}}
+    selections: dict  # {(noise, differs): {"LP" and "LR": frame by iteration}}
+    published: dict  # {(noise, differs): {"LP" and "LR": 4 values}}, for the same data
+    recipe: str  # of most runs
+    doubtful: set  # noise settings with test labels that may be mislabelled
+    data: str | None = None  # fingerprint of the data of most runs
+
+
+def summarise(results_dir: Path | str, dataset: str) -> Summary:
+    """Average the finished runs of a data set over seeds, and over the networks of a run."""
+    rank = {noise: i for i, noise in enumerate(published.SETTINGS)}  # these come first
+    runs = sorted(find_runs(results_dir, dataset), key=lambda run: rank.get(run.noise, len(rank)))
+    results = {
+        method: {run: result for run in runs if (result := read_result(run, method)) is not None}
+        for method in methods_of(runs)
+    }
+    identities = {
+        method: {
+            run: identity_of(run, f"{method}_training", known_without_record(run, method, result))
+            for run, result in found.items()
+        }
+        for method, found in results.items()
+    }
+    usual = usual_of(
+        [identity for found in identities.values() for identity in found.values()]
+        + [identity_of(run, "INCV", {}) for run in runs]
+    )
+    summary = Summary([], {}, {}, {}, usual.recipe, set(), usual.data)
+    for noise in dict.fromkeys(run.noise for run in runs):
+        for method, found in identities.items():
+            for differs, group in labelled(
+                {run: found[run] for run in found if run.noise == noise}, "main", usual
+            ):
+                known = (
+                    published.TEST_ACCURACY.get(method, {})
+                    if published.is_cifar10(found[group[0]])
+                    else None
+                )
+                row = tables.table_row(
+                    noise, method, differs, {run: results[method][run] for run in group}, known
+                )
+                summary.rows.append(row)
+                summary.doubtful.update({noise} if "test_labels" in row else ())
+                lines = [line for run in group if (line := read_accuracy(run, method)) is not None]
+                if lines:
+                    summary.curves.setdefault(noise, {})[method, differs] = over_seeds(lines)
+        frames = {
+            run: frame
+            for run in runs
+            if run.noise == noise
+            and (frame := read_iterations(run)) is not None
+            and frame[["LP", "LR"]].notna().any(axis=None)
+        }  # blank where the true labels are not known
+        selected = {run: identity_of(run, "INCV", {"recipe": usual.recipe}) for run in frames}
+        for differs, group in sorted(labelled(selected, "INCV", usual), key=lambda found: found[0]):
+            summary.selections[noise, differs] = {
+                score: over_seeds([frames[run][score] for run in group], hold=True)
+                for score in ("LP", "LR")
+            }
+            if published.is_cifar10(selected[group[0]]) and noise in published.SELECTION:
+                summary.published[noise, differs] = published.SELECTION[noise]
+    return summary
+
+
+def methods_of(runs: list[RunFolder]) -> list[str]:
+    """Return the registered methods, then all others with a training log."""
+    found = {
+        path.name.removesuffix("_training.csv")
+        for run in runs
+        for path in run.folder.glob("*_training.csv")
+    }
+    return [*METHODS, *sorted(found - set(METHODS))]
+
+
+def known_without_record(run: RunFolder, method: str, result: pd.Series) -> dict[str, Any]:
+    """Return what the files of a training say about it, for runs without a record."""
+    log = read_training(run, method)
+    recipe = {"recipe": result["recipe"]} if isinstance(result["recipe"], str) else {}
+    return recipe | ({} if log is None else {"epochs": len(log)})
+
+
+def over_seeds(lines: list[pd.Series], hold: bool = False) -> pd.DataFrame:
+    """Return mean, sample standard deviation and count of several runs by epoch or iteration.
+
+    Only epochs that all runs have are kept. With `hold`, a run that ended early keeps its last
+    value instead, as selections may.
+    """
+    if hold:  # blanks within a line stay blank
+        longest = max(lines, key=len).index
+        together = pd.concat([line.reindex(longest, method="ffill") for line in lines], axis=1)
+    else:
+        together = pd.concat(lines, axis=1).dropna()
+    return together.T.agg(["mean", "std", "count"]).T

@@ -1,0 +1,102 @@
+"""Read the label issues of a selection, which people may have edited."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from noisylabels.csv_files import read_columns
+from noisylabels.report.read import SIZES, finished_record, skipping, warn
+
+if TYPE_CHECKING:
+    from noisylabels.data.dataset import Dataset
+
+ISSUE_COLUMNS = [
+    "index",
+    "file",
+    "given_label",
+    "predicted_label",
+    "label_score",
+    "is_label_issue",
+    "status",
+    "selected_iteration",
+    "y_true",
+]
+
+
+class Issues(NamedTuple):
+    """The label issues of a selection: a frame of ISSUE_COLUMNS, worst first; text but index, score
+    and is_label_issue.
+    """
+
+    frame: pd.DataFrame
+    classes: list  # all class names, in the order of pred_probs.npy
+
+    def codes(self, column: str) -> np.ndarray:
+        """Return the labels of a column as class indices, int (n,)."""
+        return pd.Index(self.classes).get_indexer(self.frame[column])
+
+
+def read_issues(folder: Path, dataset: Dataset | None = None) -> Issues | None:
+    """Read the label issues in a folder; None where there are none.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder of a selection.
+    dataset : Dataset, optional
+        The data set of the selection that a call asks for: its label issues must be there and
+        fit. Without it, a damaged file is named on standard error, with the line, and left out.
+    """
+    path, required = folder / "label_issues.csv", dataset is not None
+    if not path.exists() and not required:
+        return None
+    classes = read_classes(folder / "classes.json", dataset)
+    if classes is None:
+        return warn(f"{path}: left out without classes.json")
+    with skipping(path, required):
+        table = read_columns(path, ISSUE_COLUMNS)
+        frame = pd.DataFrame(
+            table.columns
+            | {"is_label_issue": table.booleans("is_label_issue")}
+            | {name: table.numbers(name) for name in ("index", "label_score")}
+        )
+        issues = Issues(frame.astype({"index": int}), classes)
+        n = len(dataset.x_train) if required else _samples(folder) or max(1, len(frame))
+        if sorted(issues.frame["index"]) != list(range(n)):
+            raise ValueError(f"not one row for each of {n:,} indices")
+        for row, score in enumerate(issues.frame.label_score):
+            if not 0 <= score <= 1.001:
+                raise table.error(row, f"has the label_score {score}, which is no probability")
+        for name in ("given_label", "predicted_label"):
+            unknown = np.flatnonzero(issues.codes(name) < 0)
+            if len(unknown):
+                raise table.error(
+                    unknown[0],
+                    f"has {frame[name][unknown[0]][:80]!a} as {name}, which is not in classes.json",
+                )
+        return issues
+
+
+def read_classes(path: Path, dataset: Dataset | None = None) -> list[str] | None:
+    """Read the names of the classes; None where there are none.
+
+    Those of a data set are required.
+    """
+    with skipping(path, dataset is not None):
+        classes = json.loads(path.read_bytes())
+        if dataset is not None and classes != list(dataset.classes):
+            raise ValueError(f"not the classes of {dataset.name}")
+        if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+            raise ValueError("not a list of names")
+        return classes
+
+
+def _samples(folder: Path) -> int:
+    """Return how many samples the selection in a folder had; 0 if that is unknown."""
+    results = finished_record(folder, "INCV").get("results") or {}
+    return sum(int(results.get(name) or 0) for name in SIZES)
