@@ -6,7 +6,7 @@ import os
 import tarfile
 
 import pytest
-from helpers import TINY, contents, python2_pickle
+from cifar_files import TINY, contents, python2_pickle
 
 from noisylabels.data import cifar, download
 from noisylabels.errors import UserError

@@ -13,19 +13,9 @@ from types import SimpleNamespace
 
 import pytest
 from archives import Handler, archive, published
+from cifar_files import TINY, write_tiny
 from filelock import FileLock
-from helpers import (
-    CPU,
-    NO_NETWORK,
-    QUICK,
-    TINY,
-    Ended,
-    Halves,
-    InThisProcess,
-    shell,
-    write_tiny,
-    write_training,
-)
+from helpers import CPU, NO_NETWORK, QUICK, Ended, Halves, InThisProcess, shell, write_training
 
 from noisylabels import cli
 from noisylabels.data import cifar, download

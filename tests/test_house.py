@@ -173,3 +173,10 @@ def test_no_file_is_long():
         ),
     ]:
         assert len(path.read_text().splitlines()) <= 300, path
+
+
+def test_no_test_imports_from_another_test():
+    for path in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            named = getattr(node, "module", None) or ""
+            assert not (isinstance(node, ast.ImportFrom) and named.startswith("test_")), path

@@ -5,11 +5,11 @@ draws from.
 import os
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import ROOT
 
 from noisylabels.data.cifar import LAYOUTS
 from noisylabels.errors import UserError
@@ -19,7 +19,6 @@ from noisylabels.pipeline.resolve import assumed_pattern
 from noisylabels.seeding import derived_seed, generator
 from utils import corrupt_labels, load_dataset
 
-ROOT = Path(__file__).resolve().parent.parent
 LIKE = {
     9: 1,
     2: 0,

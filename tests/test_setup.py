@@ -7,11 +7,10 @@ import re
 import runpy
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from helpers import ROOT
 
-ROOT = Path(__file__).parent.parent
 SOURCES = [
     *ROOT.glob("*.py"),
     *(

@@ -1,0 +1,394 @@
+"""What is wrong with a person's own images: one line that says what to do, and nothing
+half-written.
+"""
+
+import os
+import resource
+import struct
+import time
+import zlib
+
+import pytest
+from image_sets import class_folders, complaint, picture, table
+from PIL import Image
+
+from noisylabels.data import image_files, images
+from noisylabels.errors import UserError
+
+FILES = [f"x/0{k}.png" for k in range(4)]
+
+
+# ------------------------------------------------------------------------------------------ folders
+
+
+def test_nothing_there(tmp_path):
+    assert "give a folder" in complaint(tmp_path / "missing")
+    (tmp_path / "images.zip").write_bytes(b"PK")
+    assert "give a folder" in complaint(tmp_path / "images.zip")
+    for name in ("gone.csv", "gone.npz"):
+        assert "no existing data set" in complaint(tmp_path / name)
+    os.mkfifo(tmp_path / "pipe.csv")  # opening it would wait forever
+    with pytest.raises(UserError, match="no existing data set"):
+        images.load(tmp_path / "pipe.csv")
+
+
+def test_an_empty_folder(tmp_path):
+    (tmp_path / "own").mkdir()
+    assert "holds no images: put those of each class into a folder of its own" in complaint(
+        tmp_path / "own"
+    )
+    (tmp_path / "own" / "a").mkdir()
+    picture(tmp_path / "own" / "loose.png")
+    assert "holds no images" in complaint(tmp_path / "own")
+
+
+def test_one_class(tmp_path):
+    class_folders(tmp_path / "own", a=5)
+    assert "one class only, a: give images of two or more" in complaint(tmp_path / "own")
+    (tmp_path / "own" / "b").mkdir()  # empty
+    assert "one class only, a" in complaint(tmp_path / "own")
+
+
+def test_too_many_classes(tmp_path, monkeypatch):
+    monkeypatch.setattr("noisylabels.data.class_names.MAX_CLASSES", 3)
+    class_folders(tmp_path / "own", a=2, b=2, c=2, d=2)
+    assert "has 4 classes, such as a, b, c, more than 3" in complaint(tmp_path / "own")
+
+
+@pytest.mark.parametrize(
+    "name", ['a, "b"\nc', "tab\tulator", "line\u2028separator", b"not UTF-8 \xff"]
+)
+def test_names_of_classes_that_cannot_be_shown(name, tmp_path):
+    class_folders(tmp_path / "own", b=5)
+    folder = os.path.join(os.fsencode(tmp_path / "own"), os.fsencode(name))
+    os.mkdir(folder)
+    with open(os.path.join(folder, b"0.png"), "wb") as file:
+        Image.new("L", (5, 5)).save(file)
+    message = complaint(tmp_path / "own")
+    assert "rename it" in message and message.isascii()
+
+
+def test_different_classes_in_train_and_test(tmp_path):
+    class_folders(tmp_path / "own" / "train", a=3, b=3, c=3)
+    class_folders(tmp_path / "own" / "test", a=3, b=3)
+    assert "different classes, only one has c: make them the same" in complaint(tmp_path / "own")
+    (tmp_path / "own" / "test" / "c").mkdir()
+    with pytest.warns(UserWarning, match="no image in test/c"):
+        assert len(images.load(tmp_path / "own", report=str).y_test) == 6
+    class_folders(tmp_path / "own" / "test", c=3)
+    for file in (tmp_path / "own" / "train" / "c").iterdir():
+        file.unlink()
+    assert "all images of c are in the test set" in complaint(tmp_path / "own")
+
+
+def test_train_without_test(tmp_path):
+    class_folders(tmp_path / "own" / "train", a=3, b=3)
+    assert "holds images in train/ alone, in folders (a, b): give " in complaint(tmp_path / "own")
+    class_folders(tmp_path / "own" / "val", a=3, b=3)
+    assert "train/, val/ hold no images, but the same folders (a, b)" in complaint(tmp_path / "own")
+    for part in ("a", "b"):
+        (tmp_path / "own" / "test" / part).mkdir(parents=True)
+    assert "no images to test on" in complaint(tmp_path / "own")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [("Test", "Train"), ("Testing", "Training"), ("test", "val"), ("TRAIN", "other", "test")],
+)
+def test_parts_by_other_names(parts, tmp_path):
+    """They are not taken for classes, unless they hold images themselves."""
+    for k, part in enumerate(parts):
+        if k:
+            class_folders(tmp_path / "own" / part, a=3, b=3)
+        else:
+            class_folders(tmp_path / "own", **{part: 3})  # images that nobody has labelled
+    message = complaint(tmp_path / "own")
+    assert f"some folders hold images ({parts[0]}/), others hold folders of images (" in message
+    assert f"({'/, '.join(parts[1:])}/ with a, b)" in message
+    assert "call what to train on train/ and what to test on test/" in message
+    class_folders(tmp_path / "classes", Training=5, Testing=5, val=5)
+    with pytest.warns(
+        UserWarning,
+        match="classes called Testing, Training, val, as parts of a data set are: if they",
+    ):
+        assert images.load(tmp_path / "classes", report=str).classes == (
+            "Testing",
+            "Training",
+            "val",
+        )
+
+
+@pytest.mark.parametrize("share", [0.01, 0.9])
+def test_a_share_that_cannot_be_of_all_classes(share, tmp_path):
+    class_folders(tmp_path / "own", a=6, b=6, c=6)
+    assert "argument --test_split: " in complaint(tmp_path / "own", test_split=share)
+
+
+def test_flags_that_do_nothing(tmp_path):
+    class_folders(tmp_path / "own", a=6, b=6)
+    assert "leave them out" in complaint(tmp_path / "own", label_column="label")
+
+
+def test_a_folder_that_cannot_be_entered(tmp_path):
+    class_folders(tmp_path / "own", a=6, b=6)
+    (tmp_path / "own" / "a").chmod(0)
+    if not os.access(tmp_path / "own" / "a", os.R_OK):  # root enters all the same
+        with pytest.raises(UserError, match="cannot read the folder"):
+            images.load(tmp_path / "own")
+    (tmp_path / "own" / "a").chmod(0o755)
+
+
+# ------------------------------------------------------------------------- files that are no images
+
+
+def bomb(path, side=20_000):
+    """A PNG of 20,000 × 20,000 white points, 50 KB."""
+
+    def chunk(kind, content):
+        return (
+            struct.pack(">I", len(content))
+            + kind
+            + content
+            + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    packer = zlib.compressobj(1)
+    rows = (
+        b"".join(packer.compress(b"\0" + b"\xff" * (side // 8)) for _ in range(side))
+        + packer.flush()
+    )
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+
+
+def truncated(path):
+    picture(path, (1, 2, 3), (300, 300))
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+DAMAGE = {
+    "text.png": (lambda path: path.write_text("I am text"), "no image of a known format"),
+    "empty.png": (lambda path: path.write_bytes(b""), "no image of a known format"),
+    "truncated.jpg": (truncated, "truncated"),
+    "truncated.png": (truncated, ""),
+    "bomb.png": (bomb, "400000000 pixels"),
+    "large.png": (lambda path: bomb(path, 10_000), "10000\\xd710000 pixels, more than 89,478,485"),
+    "link.png": (lambda path: path.symlink_to("nowhere"), "missing, or no file"),
+    "circle.png": (lambda path: path.symlink_to("circle.png"), "missing, or no file"),
+    "pipe.png": (os.mkfifo, "missing, or no file"),
+    "float.tif": (lambda path: Image.new("F", (5, 5)).save(path), "32 bits a pixel"),
+    "int.tif": (lambda path: Image.new("I", (5, 5)).save(path), "32 bits a pixel"),
+    "script.png": (
+        lambda path: path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
+        "no image of a",
+    ),
+    "bad\udcff.png": (
+        lambda path: Image.new("L", (5, 5)).save(open(path, "wb"), "PNG"),
+        "its name is not in UTF-8",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_files_that_cannot_be_read(name, tmp_path):
+    """Each is listed and passed over, quickly and without taking memory."""
+    root, listed = (
+        class_folders(tmp_path / "own", a=15, b=15),
+        tmp_path / "new" / "folder" / "unreadable.csv",
+    )
+    whole = images.load(root, report=str)
+    make, reason = DAMAGE[name]
+    make(root / "a" / f"0{name}")  # between 00.png and 01.png
+    start, memory = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.warns(
+        UserWarning, match="1 of 31 images cannot be read.*they are left out"
+    ) as caught:
+        data = images.load(root, report=str, unreadable=listed)
+    assert (
+        time.monotonic() - start < 10
+        and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 100_000
+    )
+    assert (
+        len(caught) == 1
+        and str(listed) in str(caught[0].message)
+        and "\n" not in str(caught[0].message)
+    )
+    header, line = listed.read_text().splitlines()
+    assert (
+        header == "file,reason"
+        and line.startswith(f"a/0{name}".replace("\udcff", "\\udcff"))
+        and reason in line
+    )
+    assert len(data.given) == len(data.x_train) == len(data.files) and len(data.y_test) == len(
+        data.x_test
+    )
+    assert len(data.x_train) + len(data.x_test) == 30
+    shades = {file: image[0, 0, 0] for file, image in zip(whole.files, whole.x_train)}
+    assert all(
+        (image == shades[file]).all()
+        for file, image in zip(data.files, data.x_train)
+        if file in shades
+    )
+    (root / "a" / f"0{name}").unlink()
+    images.load(root, report=str, unreadable=listed)
+    assert not listed.exists()  # it would tell of files that are mended
+
+
+def test_too_many_that_cannot_be_read(tmp_path):
+    root, listed = class_folders(tmp_path / "own", a=15, b=15), tmp_path / "unreadable.csv"
+    for k in range(2):
+        (root / "a" / f"{k}.png").write_text("text")
+    with pytest.raises(UserError) as error:
+        images.load(root, report=str, unreadable=listed)
+    message = str(error.value)
+    assert (
+        "2 of 32 images cannot be read" in message
+        and f"all are in {listed}; more than 5 %: repair or" in message
+    )
+    assert "'a/0.png' (no image" in message and len(message.splitlines()) == 1
+    assert len(listed.read_text().splitlines()) == 3 and len(list(tmp_path.iterdir())) == 2
+    assert "2 of 32 images cannot be read" in complaint(root)  # without a place for the list
+
+
+def test_a_list_that_cannot_be_written(tmp_path):
+    root = class_folders(tmp_path / "own", a=15, b=15)
+    (root / "a" / "0.png").write_text("text")
+    (tmp_path / "file").write_text("not a folder")
+    assert "unreadable.csv: " in complaint(root, unreadable=tmp_path / "file" / "unreadable.csv")
+    (tmp_path / "unreadable.csv").mkdir()
+    assert "fix that" in complaint(root, unreadable=tmp_path / "unreadable.csv")
+
+
+def test_a_class_that_would_vanish(tmp_path):
+    root, listed = class_folders(tmp_path / "own", a=30, b=30, c=2), tmp_path / "unreadable.csv"
+    for file in (root / "c").iterdir():
+        file.write_text("text")
+    with pytest.raises(
+        UserError, match="2 of 62 images.*none would be left to train on of c: repair"
+    ):
+        images.load(root, report=str, unreadable=listed)
+    assert listed.exists()
+
+
+def test_more_than_fits_into_memory(tmp_path, monkeypatch):
+    root, lines = class_folders(tmp_path / "own", a=15, b=15), []
+    monkeypatch.setattr(image_files, "available_memory", lambda: 30 * 3 * 100 * 100)
+    monkeypatch.setattr(image_files, "decode", lambda *_: pytest.fail("it began"))
+    message = complaint(root, image_size=101)
+    assert (
+        "30 images of 101×101 need up to 0.9 MB of memory, 0.9 MB are free: give --image_size 100 "
+        "or less" in message
+    )
+    monkeypatch.undo()
+    monkeypatch.setattr(image_files, "available_memory", lambda: 30 * 3 * 100 * 100)
+    assert images.load(root, image_size=100, report=lines.append).input_shape == (100, 100, 1)
+    assert "30 images of 100×100 need up to 0.9 MB" in lines[2]
+    monkeypatch.setattr(image_files, "available_memory", lambda: 100)
+    assert complaint(root).endswith("give fewer images")
+
+
+# ---------------------------------------------------------------------------------------------- CSV
+
+BAD_TABLES = {
+    "label missing": (
+        "file,label\nx/00.png,a\nx/01.png\n",
+        "line 3: 1 fields where the first line has 2",
+    ),
+    "label empty": (
+        "file,label\nx/00.png,a\nx/01.png,\n",
+        "line 3 has no label; add it, or remove the line",
+    ),
+    "label extra": ("file,label\nx/00.png,a,b\n", "line 2: 3 fields where the first line has 2"),
+    "file empty": ("file,label\n,a\n", "line 2 has no file"),
+    "y_true empty": ("file,label,y_true\nx/00.png,a,a\nx/01.png,b,\n", "line 3 has no y_true"),
+    "twice": (
+        "file,label\nx/00.png,a\n./x/00.png,b\n",
+        "line 3 names './x/00.png' again, after line 2",
+    ),
+    "address": (
+        "file,label\nhttp://host/a.png,a\n",
+        "line 2 names 'http://host/a.png'; give a path on this machine",
+    ),
+    "above": ("file,label\nx/../../a.png,a\n", "without '..'"),
+    "above, as on Windows": ("file,label\n..\\a.png,a\n", "without '..'"),
+    "other split": (
+        "file,label,split\nx/00.png,a,val\n",
+        "line 2 has 'val' as split; give train or test",
+    ),
+    "all to test on": (
+        "file,label,split\nx/00.png,a,test\nx/01.png,b,test\n",
+        "no images to train on",
+    ),
+    "class to test on": (
+        "file,label,split\nx/00.png,a,train\nx/01.png,b,train\nx/02.png,c,test\n",
+        "all images of c ",
+    ),
+    "one class": ("file,label,split\nx/00.png,a,train\nx/01.png,a,test\n", "one class only, a"),
+    "one class but in truth": (
+        "file,label,split,y_true\nx/00.png,a,train,b\nx/01.png,a,test,a\n",
+        "one class only",
+    ),
+    "line break": ('file,label\nx/00.png,"a, ""b""\nc"\nx/01.png,b\n', "rename it"),
+    "no line": ("file,label\n", "holds no images: add a line for each"),
+    "empty": ("", "no column file or path or"),
+    "no image column": (
+        "name,label\n",
+        "no column file or path or file_name or filename or filepath or image: choose "
+        "with --image_column one of name, label",
+    ),
+    "no label column": (
+        "file,y\n",
+        "no column label or class or given_label: choose with --label_column one of file",
+    ),
+    "two image columns": (
+        "file,image,label\n",
+        "several columns that fit (file, image): choose with --image_column",
+    ),
+    "two label columns": (
+        "file,class,label\n",
+        "several columns that fit (class, label): choose with --label_column",
+    ),
+    "column twice": ("file,label,label\n", "several columns that fit (label, label)"),
+    "other separator": (
+        "file;label\nx/00.png;a\n",
+        "separates its columns by semicolons: save it with commas",
+    ),
+    "open quote": ('file,label\nx/00.png,"a\n', "line 2: it is no CSV"),
+    "zero": ("file,label\nx/00.png,\0\n", ""),
+    "other encoding": ("file,label\nx/00.png,caf\udce9\n", "is not encoded in UTF-8"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TABLES)
+def test_bad_tables(case, tmp_path):
+    content, expected = BAD_TABLES[case]
+    class_folders(tmp_path, x=4)
+    (tmp_path / "own.csv").write_bytes(content.encode(errors="surrogateescape"))
+    assert expected in complaint(tmp_path / "own.csv")
+
+
+def test_a_column_that_is_not_there(tmp_path):
+    class_folders(tmp_path, x=4)
+    path = table(
+        tmp_path / "own.csv",
+        ("file", "label"),
+        [(file, "ab"[k % 2]) for k, file in enumerate(FILES)],
+    )
+    assert "no column picture: choose with --image_column one of" in complaint(
+        path, image_column="picture"
+    )
+    assert "no column kind: choose with --label_column one of" in complaint(
+        path, label_column="kind"
+    )
+
+
+def test_files_of_a_csv_that_are_not_there(tmp_path):
+    class_folders(tmp_path, x=4)
+    rows = [(file, "ab"[k % 2]) for k, file in enumerate([*FILES, "x/04.png"])]
+    message = complaint(table(tmp_path / "own.csv", ("file", "label"), rows), test_split=0.4)
+    assert (
+        "1 of 5 images cannot be read, such as 'x/04.png' (missing, or no file); more than 5 %"
+        in message
+    )

@@ -1,0 +1,382 @@
+"""How many image files are read: in which order, how far it is, what of memory and what size they
+are decoded at.
+"""
+
+import itertools
+import struct
+import threading
+import tracemalloc
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from image_sets import class_folders, load, picture
+from PIL import Image
+
+from noisylabels.data import image_decoding, image_files, image_folders
+from noisylabels.data.image_decoding import PNG, decode
+from noisylabels.data.image_files import check_memory
+from noisylabels.data.images import load as load_images
+from noisylabels.errors import UserError
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3])
+@pytest.mark.parametrize("chunk", [1, 3, 7])
+def test_all_come_in_their_order_however_they_are_shared_out(cores, chunk, tmp_path, monkeypatch):
+    """Those in colour, too, and those that cannot be read."""
+    monkeypatch.setattr("noisylabels.system.hardware.cores", lambda: cores)
+    monkeypatch.setattr(image_files, "CHUNK", chunk)
+    files, bad = [f"{k:02}.png" for k in range(40)], (0, 13, 39)
+    for k, file in enumerate(files):
+        picture(tmp_path / file, (k, 0, 9) if 20 <= k < 25 else k)
+    for k in bad:
+        (tmp_path / files[k]).write_text("no image")
+    train, test, reasons = image_files.read_files(
+        tmp_path, files, np.arange(40) % 4 == 3, 4, "own", str
+    )
+    assert list(reasons) == [0, 13, 39]
+    for images, rows in ((train, [k for k in range(40) if k % 4 != 3]), (test, range(3, 40, 4))):
+        kept = [k for k in rows if k not in bad]
+        assert images.shape == (len(kept), 4, 4, 3) and images[:, 0, 0, 0].tolist() == kept
+        assert images[:, 3, 3, 1].tolist() == [0 if 20 <= k < 25 else k for k in kept]
+        assert images[:, 0, 3, 2].tolist() == [9 if 20 <= k < 25 else k for k in kept]
+
+
+@pytest.mark.parametrize("a, b", [(17, 16), (16, 16), (1, 1)])
+def test_grey_images_become_those_of_three_channels(a, b, tmp_path):
+    """Where one of the others is in colour; as many as are widened at once, and one more."""
+    class_folders(tmp_path / "train", a=a, b=b)
+    picture(tmp_path / "test" / "a" / "00.png", (255, 0, 0))
+    picture(tmp_path / "test" / "b" / "00.png", 3)
+    data, _ = load(tmp_path, image_size=4)
+    assert (data.x_train == np.arange(a + b)[:, None, None, None]).all() and data.x_train.shape == (
+        a + b,
+        4,
+        4,
+        3,
+    )
+    assert (data.x_test[1] == 3).all()
+
+
+@pytest.mark.parametrize(
+    "chunk, pace, lines",
+    [
+        (
+            1,
+            0.25,
+            [
+                (4, 9),
+                (8, 8),
+                (12, 7),
+                (16, 6),
+                (20, 5),
+                (24, 4),
+                (28, 3),
+                (32, 2),
+                (36, 1),
+                (40, 0),
+            ],
+        ),
+        (1, 0.125, [(8, 4), (16, 3), (24, 2), (32, 1), (40, 0)]),  # a tenth each half second
+        (
+            1,
+            2,
+            [
+                (4, 72),
+                (8, 64),
+                (12, 56),
+                (16, 48),
+                (20, 40),
+                (24, 32),
+                (28, 24),
+                (32, 16),
+                (36, 8),
+                (40, 0),
+            ],
+        ),
+        (7, 7, [(7, 33), (14, 26), (21, 19), (28, 12), (35, 5), (40, 0)]),
+    ],
+)
+def test_progress_is_told_each_tenth_but_once_a_second(chunk, pace, lines, tmp_path, monkeypatch):
+    """Of 40 images to train on; with the seconds that are left at the pace so far."""
+    monkeypatch.setattr(image_files, "CHUNK", chunk)
+    files = class_folders(tmp_path, a=40) and [f"a/{k:02}.png" for k in range(40)]
+    clock, said = itertools.count(100, pace), []
+    monkeypatch.setattr(image_files.time, "monotonic", lambda: next(clock))
+    image_files.read_files(tmp_path, files, np.zeros(40, bool), 4, "own", said.append)
+    assert said[1:] == [f"own: training images: {n} of 40 read, {left} s left" for n, left in lines]
+
+
+@pytest.mark.parametrize("size, seconds, together", [((8, 6), 60, True), ((7, 7), 0.5, False)])
+def test_two_large_images_are_not_decoded_at_once_but_small_ones_are(
+    size, seconds, together, tmp_path, monkeypatch
+):
+    met, seen, resized = threading.Barrier(2), [], image_decoding.resized
+
+    def waiting(image, size):
+        try:
+            met.wait(seconds)
+            seen.append(True)
+        except threading.BrokenBarrierError:
+            seen.append(False)
+        return resized(image, size)
+
+    monkeypatch.setattr(image_decoding, "LARGE", 48)
+    monkeypatch.setattr(image_decoding, "resized", waiting)
+    picture(tmp_path / "a.png", 1, size)
+    with ThreadPoolExecutor(2) as pool:
+        assert len(list(pool.map(decode, [str(tmp_path / "a.png")] * 2, [4] * 2))) == 2
+    assert seen == [together] * 2
+
+
+@pytest.mark.parametrize(
+    "size, decoded",
+    [
+        ((64, 64), (64, 64)),
+        ((127, 127), (127, 127)),
+        ((128, 128), (64, 64)),
+        ((256, 256), (64, 64)),
+        ((256, 1024), (64, 256)),
+        ((1024, 256), (256, 64)),
+        ((1024, 1024), (128, 128)),
+    ],
+)
+def test_a_jpeg_is_decoded_at_twice_the_size_that_is_asked_for(
+    size, decoded, tmp_path, monkeypatch
+):
+    """Or more, by a half, a quarter or an eighth of its own."""
+    found = []
+    monkeypatch.setattr(
+        image_decoding.ImageOps, "exif_transpose", lambda image, in_place: found.append(image.size)
+    )
+    picture(tmp_path / "a.jpg", (1, 2, 3), size)
+    assert decode(str(tmp_path / "a.jpg"), 32).shape == (32, 32, 3) and found == [decoded]
+
+
+@pytest.mark.parametrize(
+    "colour",
+    [(9, 200, 9), (9, 9, 200), (200, 9, 9), (9, 100, 200), (200, 100, 9), (0, 255, 0), (0, 0, 255)],
+)
+def test_colours_are_kept(colour, tmp_path):
+    picture(tmp_path / "a.png", colour)
+    assert (decode(str(tmp_path / "a.png"), 4) == np.full((4, 4, 3), colour)).all()
+
+
+def test_an_image_of_just_too_many_pixels_is_not_decoded(tmp_path, monkeypatch):
+    picture(tmp_path / "a.png", 7, (8, 6))
+    monkeypatch.setattr(image_decoding, "MAX_PIXELS", 48)
+    assert (decode(str(tmp_path / "a.png"), 4) == 7).all()
+    monkeypatch.setattr(image_decoding, "MAX_PIXELS", 47)
+    with pytest.raises(ValueError, match="8×6 pixels, more than 47"):
+        decode(str(tmp_path / "a.png"), 4)
+
+
+def test_reasons_are_of_few_words(tmp_path, monkeypatch):
+    def decode(path, size, peaks):
+        raise {
+            "a": ValueError("x" * 300),
+            "b": OSError(5, "Input/output error"),
+            "c": KeyError(),
+            "d": OSError("cut"),
+        }[path[-1]]
+
+    monkeypatch.setattr(image_files, "decode", decode)
+    _, _, reasons = image_files.read_files(tmp_path, [*"abcd"], np.zeros(4, bool), 4, "own", str)
+    assert reasons == {0: "x" * 200, 1: "Input/output error", 2: "KeyError", 3: "cut"}
+
+
+# ------------------------------------------------------------------------------------------- memory
+
+
+def test_memory_of_this_machine(monkeypatch):
+    """What is left, of its container's, too; where nothing says that all of it."""
+    monkeypatch.setattr("noisylabels.system.hardware.free_memory", lambda: 2048)
+    monkeypatch.setattr(
+        image_files.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1000}.get
+    )
+    assert image_files.available_memory() == 2048
+    monkeypatch.setattr("noisylabels.system.hardware.free_memory", lambda: float("inf"))
+    assert image_files.available_memory() == 4096 * 1000
+    monkeypatch.delattr(image_files.os, "sysconf")
+    assert image_files.available_memory() == float("inf")
+
+
+@pytest.mark.parametrize(
+    "side, advice",
+    [
+        (9, "--image_size 9 or less, or fewer"),
+        (7, "fewer"),
+        (8, "--image_size 8 or less, or fewer"),
+    ],
+)
+def test_what_would_fit_into_memory(side, advice, monkeypatch):
+    monkeypatch.setattr(image_files, "available_memory", lambda: 1000 * 3 * side**2 + 1000)
+    with pytest.raises(UserError, match=f"are free: give {advice} images$"):
+        check_memory("own", 1000, 20, 20, 3, str)
+
+
+def test_what_cannot_be_resized_is_not_to_be_resized(monkeypatch):
+    monkeypatch.setattr(image_files, "available_memory", lambda: 1000 * 3 * 9**2)
+    with pytest.raises(UserError, match="are free: give fewer images$"):
+        image_files.read_files("a", ["b"] * 1000, np.ones(1000, bool), 20, "own", str, fixed=True)
+
+
+@pytest.mark.parametrize(
+    "n, words",
+    [
+        (10**9, "1.0 GB"),
+        (999_900_000, "999.9 MB"),
+        (1_250_000_000_000, "1,250.0 GB"),
+        (70_000, "0.1 MB"),
+    ],
+)
+def test_sizes_in_words(n, words, monkeypatch):
+    said = []
+    monkeypatch.setattr(image_files, "available_memory", lambda: n)
+    check_memory("own", n, 1, 1, 1, said.append)
+    assert said == [f"own: {n:,} images of 1×1 need up to {words} of memory, {words} are free"]
+
+
+@pytest.mark.parametrize("height, width, channels", [(2, 3, 1), (5, 4, 3)])
+def test_need_is_that_of_all_pixels(height, width, channels, monkeypatch):
+    monkeypatch.setattr(image_files, "available_memory", lambda: 7 * height * width * channels)
+    check_memory("own", 7, height, width, channels, str)
+    with pytest.raises(UserError, match="own: 8 images"):
+        check_memory("own", 8, height, width, channels, str)
+
+
+def test_a_folder_that_cannot_be_read(tmp_path):
+    Image.new("L", (4, 4)).save(tmp_path / "file.png")
+    with pytest.raises(
+        UserError, match="cannot read the folder .*file.png: Not a directory; fix that"
+    ):
+        image_folders.entries(tmp_path / "file.png")
+
+
+# ------------------------------------------------------------------- 16 bits, and metadata of a PNG
+
+
+def sixteen(path, bits, colour=False):
+    """Writes an image of 16 bits per channel whose values fill so many bits."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.linspace(0, 2**bits - 1, 64).astype(np.uint16).reshape(8, 8)
+    if not colour:
+        Image.fromarray(values).save(path)
+        return
+    rows = np.repeat(values[..., np.newaxis], 3, axis=2).astype(">u2")
+    packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    path.write_bytes(
+        PNG
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0))
+        + chunk(b"IDAT", packed)
+        + chunk(b"IEND", b"")
+    )
+
+
+def chunk(kind, content, damage=0):
+    """A chunk of a PNG, of a wrong checksum if so asked."""
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content) ^ damage)
+    )
+
+
+@pytest.mark.parametrize("suffix, colour", [("png", False), ("tif", False), ("png", True)])
+@pytest.mark.parametrize(
+    "bits, times", [(8, 256), (10, 64), (12, 16), (14, 4), (15, None), (16, None)]
+)
+def test_images_that_use_few_of_16_bits_are_named(bits, times, suffix, colour, tmp_path):
+    for k in range(5):
+        for name in "ab":
+            sixteen(tmp_path / f"own/{name}/{k}.{suffix}", bits, colour)
+    if times is None:
+        load(tmp_path / "own")
+        return
+    with pytest.warns(UserWarning) as caught:
+        load_images(tmp_path / "own", report=str)
+    (message,) = [str(warning.message) for warning in caught]
+    assert message == (
+        f"own: none of the 10 images with 16 bits per channel uses more than {bits} of them, so "
+        f"they are almost black: multiply their values by {times}, or save them with 8 bits"
+    )
+
+
+def test_one_image_that_uses_all_16_bits_is_enough(tmp_path):
+    for k in range(5):
+        for name in "ab":
+            sixteen(tmp_path / f"own/{name}/{k}.png", 12)
+    sixteen(tmp_path / "own/b/4.png", 16)
+    load(tmp_path / "own")
+
+
+def test_a_tiff_of_12_bits_is_scaled(tmp_path):
+    """Of two values packed into three bytes, 4095 and 2048."""
+    tags = [
+        (256, 2),
+        (257, 1),
+        (258, 12),
+        (259, 1),
+        (262, 1),
+        (273, 8),
+        (277, 1),
+        (278, 1),
+        (279, 3),
+    ]
+    fields = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    (tmp_path / "a.tif").write_bytes(
+        b"II*\0"
+        + struct.pack("<I", 12)
+        + bytes([0xFF, 0xF8, 0x00, 0])
+        + struct.pack("<H", len(tags))
+        + fields
+        + bytes(4)
+    )
+    with Image.open(tmp_path / "a.tif") as image:
+        assert np.asarray(image).tolist() == [[4095, 2048]]
+    assert decode(str(tmp_path / "a.tif"), 4)[:, [0, 3]].tolist() == [[255, 128]] * 4
+
+
+LONG = zlib.compress(bytes(3 * 2**20))
+METADATA = {
+    "text": chunk(b"zTXt", b"Comment\0\0" + LONG),
+    "plain text": chunk(b"tEXt", b"Comment\0" + b"x" * 3 * 2**20),
+    "international text": chunk(b"iTXt", b"Comment\0\1\0en\0\0" + LONG),
+    "profile": chunk(b"iCCP", b"ICC\0\0" + LONG),
+    "all": chunk(b"zTXt", b"A\0\0" + LONG) + chunk(b"iCCP", b"ICC\0\0" + LONG),
+    "empty": chunk(b"iCCP", b""),
+    "of another compression": chunk(b"zTXt", b"Comment\0\7abc"),
+    "damaged": chunk(b"tEXt", b"Comment\0abc", damage=1),
+    "a bomb": chunk(b"iCCP", b"ICC\0\0" + zlib.compress(bytes(2**28))),
+}
+
+
+@pytest.mark.parametrize("place", ["before the pixels", "after them"])
+@pytest.mark.parametrize("kind", METADATA)
+def test_a_png_is_read_without_metadata_that_cannot_be(kind, place, tmp_path):
+    array = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 3  # turned by 180 degrees: this is kept
+    Image.fromarray(array).save(tmp_path / "a.png", exif=exif)
+    whole, end = (tmp_path / "a.png").read_bytes(), 33 if place == "before the pixels" else -12
+    (tmp_path / "a.png").write_bytes(whole[:end] + METADATA[kind] + whole[end:])
+    tracemalloc.start()
+    found = decode(str(tmp_path / "a.png"), 8)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(found, array[::-1, ::-1]) and peak < 30e6
+
+
+def test_a_png_that_is_damaged_has_its_own_reason(tmp_path, monkeypatch):
+    picture(tmp_path / "a.png", (1, 2, 3), (300, 300))
+    whole = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(whole[:33] + METADATA["text"] + whole[33:-100])
+    with pytest.raises(OSError, match="truncated"):
+        decode(str(tmp_path / "a.png"), 8)
+    (tmp_path / "a.png").write_bytes(whole[:33] + METADATA["text"] + whole[33:])
+    assert decode(str(tmp_path / "a.png"), 8).shape == (8, 8, 3)
+    monkeypatch.setattr(image_decoding, "MAX_PNG", 50)  # more is not copied
+    with pytest.raises(ValueError, match="MAX_TEXT_CHUNK"):
+        decode(str(tmp_path / "a.png"), 8)

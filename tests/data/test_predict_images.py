@@ -1,0 +1,200 @@
+"""What predict.py reads, and what it says of it, by a network that takes each image for what its
+first pixel says.
+"""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from image_sets import picture
+
+import predict
+from noisylabels.data.prediction_inputs import find_images, fit_images, in_npz
+from noisylabels.errors import UserError
+
+CLASSES, SHAPE = ["cat", "dog", "emu"], (6, 9, 3)
+
+
+def shot(path, k):
+    """Writes an image that is taken for class k."""
+    picture(path, 100 * k, (9, 6))
+
+
+@pytest.fixture
+def run(call, unstarted, tmp_path, monkeypatch):
+    """Calls predict.py with such a network: run(IMAGES, flags).
+
+    Returns how it ended, and the CSV.
+    """
+
+    def probabilities(images, batch_size, verbose):
+        assert images.dtype == np.uint8 and images.shape[1:] == SHAPE
+        return np.float32([[0.6, 0.3, 0.1], [0.1, 0.6, 0.3], [0.3, 0.1, 0.6]])[
+            images[:, 0, 0, 0] // 100
+        ]
+
+    network = SimpleNamespace(
+        output_shape=(None, 3), input_shape=(None, *SHAPE), predict=probabilities
+    )
+    monkeypatch.setattr("noisylabels.training.export.load_inference_model", lambda path: network)
+    monkeypatch.setattr(predict.zipfile, "is_zipfile", lambda path: True)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "classes.json").write_text(json.dumps(CLASSES))
+    monkeypatch.chdir(tmp_path / "here")
+
+    def run(*arguments):
+        ended = call("predict", "a.keras", *arguments)
+        return ended, pd.read_csv("predictions.csv") if ended.code == 0 else None
+
+    return run
+
+
+def test_the_outermost_folder_that_is_called_as_a_class_names_it(run, tmp_path):
+    """Of five that are known three are found; a file that is called as a class says nothing."""
+    folder = tmp_path / "shots"
+    for file, k in (
+        ("cat/0.png", 0),
+        ("cat/1.png", 2),
+        ("new/cat/deep/2.png", 0),
+        ("dog/cat/3.png", 1),
+        ("emu/new/4.png", 0),
+        ("new/cat.png", 0),
+        ("top.png", 2),
+        ("new/dog.png/5.png", 0),
+    ):
+        shot(folder / file, k)
+    ended, frame = run(folder)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.endswith(
+        "accuracy 0.6000, against the labels of 5 images\nwrote predictions.csv\n"
+    )
+    found = dict(zip(frame.file, frame.label))
+    assert found == {
+        "cat/0.png": "cat",
+        "cat/1.png": "emu",
+        "new/cat/deep/2.png": "cat",
+        "dog/cat/3.png": "dog",
+        "emu/new/4.png": "cat",
+        "new/cat.png": "cat",
+        "top.png": "emu",
+        "new/dog.png/5.png": "cat",
+    }
+    assert frame.probability.tolist() == pytest.approx([0.6] * 8)
+
+
+def test_labels_of_the_first_class_alone_are_known(run, tmp_path):
+    shot(tmp_path / "shots" / "cat" / "0.png", 0)
+    shot(tmp_path / "shots" / "unknown.png", 1)
+    assert "accuracy 1.0000, against the labels of 1 images\n" in run(tmp_path / "shots")[0].out
+
+
+def test_a_folder_that_is_called_as_an_image(run, tmp_path):
+    shot(tmp_path / "shots" / "a.png" / "0.png", 1)
+    ended, frame = run(tmp_path / "shots")
+    assert ended.err == "" and frame.file.tolist() == ["a.png/0.png"]
+
+
+@pytest.mark.parametrize("n", [7, 1])
+@pytest.mark.parametrize("form", ["colour", "grey", "one channel", "other size"])
+def test_arrays_of_any_form(form, n, run, tmp_path):
+    k = np.arange(n) % 3
+    x = np.broadcast_to(np.uint8(100 * k)[:, None, None, None], (n, *SHAPE))
+    x = {
+        "colour": x,
+        "grey": x[..., 0],
+        "one channel": x[..., :1],
+        "other size": x.repeat(3, axis=1)[:, :, :4],
+    }[form]
+    np.savez(tmp_path / "own.npz", x=x, y=k)
+    ended, frame = run(tmp_path / "own.npz")
+    assert (
+        ended.out == f"accuracy 1.0000, against the labels of {n} images\nwrote predictions.csv\n"
+    )
+    assert frame["index"].tolist() == [*range(n)] and frame.label.tolist() == [
+        CLASSES[label] for label in k
+    ]
+
+
+@pytest.mark.parametrize("shape, side", [((6, 9, 3), 9), ((9, 6, 3), 9), ((2, 2, 3), 2)])
+def test_files_are_read_at_the_longer_side_of_what_the_network_takes(shape, side, tmp_path):
+    shot(tmp_path / "shots" / "0.png", 1)
+    images = find_images([str(tmp_path / "shots")], "").read(CLASSES, shape).images
+    assert images.shape == (1, side, side, 1)
+
+
+@pytest.mark.parametrize(
+    "shape, dtype",
+    [
+        ((4, 8, 8), bool),
+        ((4, 8, 8), "int8"),
+        ((4, 8, 8, 1, 1), "uint8"),
+        ((4, 8, 8, 4), "uint8"),
+        ((4, 8, 0), "uint8"),
+        ((), "uint8"),
+    ],
+)
+def test_arrays_that_are_no_images(shape, dtype, tmp_path):
+    np.savez(tmp_path / "own.npz", x=(x := np.zeros(shape, dtype)))
+    with pytest.raises(UserError) as error:
+        in_npz(tmp_path / "own.npz")
+    assert f"own.npz: x is {x.dtype} of shape {x.shape}: give uint8, 0 to 255" in str(error.value)
+
+
+def test_images_of_equal_size_are_fitted_in_channels_alone():
+    """Where three rows are no sign of colour."""
+    grey = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3, 1)
+    np.testing.assert_array_equal(fit_images(grey, (3, 3, 3)), grey.repeat(3, axis=3))
+    np.testing.assert_array_equal(fit_images(grey.repeat(3, axis=3), (3, 3, 1)), grey)
+    rows = np.repeat(np.uint8([[[[0]], [[200]]]]), 2, axis=2)  # dark above light
+    tall = fit_images(rows, (8, 1, 1))
+    assert (
+        tall[0, 0, 0, 0] == 0
+        and tall[0, 7, 0, 0] == 200
+        and (np.diff(tall[0, :, 0, 0].astype(int)) >= 0).all()
+    )
+
+
+@pytest.mark.parametrize(
+    "model, images, output, said",
+    [
+        ("a.zip", "digits", "p.csv", "argument MODEL: .*a.zip is missing, or no network of Keras"),
+        ("a.h5", "digits", "p.csv", "argument MODEL: .*a.h5 is missing, or no network of Keras"),
+        ("gone.keras", "digits", "p.csv", "argument MODEL: .*gone.keras is missing"),
+        ("a.keras", "a.zip", "p.csv", "argument IMAGES: .*a.zip is no image file, folder, .npz"),
+        ("a.keras", "gone.npz", "p.csv", "argument IMAGES: .*gone.npz is no image file"),
+        (
+            "a.keras",
+            "digits",
+            "folder",
+            "argument --output: .*folder is no file, or in no folder that exists",
+        ),
+        ("a.keras", "digits", "gone/p.csv", "argument --output: .*gone/p.csv is no file"),
+        ("a.keras", "digits", "a.csv", None),
+        ("a.keras", "digits", "p.csv", None),
+        ("a.keras", "folder", "p.csv", "folder holds no images"),
+        ("a.keras", "A.NPZ", "p.csv", "A.NPZ holds the arrays x|A.NPZ: x is int64"),
+    ],
+)
+def test_paths_are_looked_at_before_anything_starts(model, images, output, said, tmp_path):
+    for name in ("a.keras", "a.zip", "a.h5", "a.npz", "A.NPZ"):
+        np.savez(tmp_path / "zip", x=1)  # each of them a zip
+        (tmp_path / "zip.npz").rename(tmp_path / name)
+    (tmp_path / "a.csv").write_text("")
+    (tmp_path / "folder").mkdir()
+    args = SimpleNamespace(
+        model=tmp_path / model,
+        output=tmp_path / output,
+        images=images if images in ("digits", "cifar100") else str(tmp_path / images),
+    )
+
+    def check():
+        predict.check_paths(args)
+        find_images([args.images], "")
+
+    if said is None:
+        check()
+    else:
+        with pytest.raises(UserError, match=said):
+            check()

@@ -1,0 +1,201 @@
+"""Folders that are no classes, known by their structure; folders of the system; names in another
+Unicode form.
+"""
+
+import unicodedata
+import warnings
+
+import numpy as np
+import pytest
+from image_sets import class_folders, complaint, load, picture, table
+from PIL import Image
+
+from noisylabels.data import images
+
+SPLIT = "call what to train on train/ and what to test on test/"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("dev", "train"),
+        ("fold_0", "fold_1", "fold_2"),
+        ("Test", "Train"),
+        ("a", "b"),
+        ("test", "val"),
+    ],
+)
+def test_folders_with_the_same_folders_are_parts(parts, tmp_path):
+    for part in parts:
+        class_folders(tmp_path / "own" / part, cat=3, dog=3)
+    message = complaint(tmp_path / "own")
+    assert (
+        f"{'/, '.join(parts)}/ hold no images, but the same folders (cat, dog), as parts" in message
+    )
+    assert SPLIT in message and "name files and labels in a .csv" in message
+
+
+def test_folders_with_other_folders_are_no_classes_either(tmp_path):
+    class_folders(tmp_path / "own/animals", cat=3, dog=3)
+    class_folders(tmp_path / "own/things", car=3, ship=3, tree=3)
+    message = complaint(tmp_path / "own")
+    assert (
+        "animals/, things/ hold no images, but folders of images (such as car, ship, tree)"
+        in message
+    )
+    assert SPLIT in message
+
+
+@pytest.mark.parametrize("flat", ["unlabeled", "masks"])
+def test_folders_with_folders_beside_folders_with_images(flat, tmp_path):
+    class_folders(tmp_path / "own/train", cat=3, dog=3)
+    class_folders(tmp_path / "own", **{flat: 4})
+    message = complaint(tmp_path / "own")
+    assert (
+        f"some folders hold images ({flat}/), others hold folders of images (train/ with cat, dog)"
+        in message
+    )
+    assert f"give {tmp_path / 'own/train'} alone, {SPLIT}" in message
+
+
+def test_a_part_that_lacks_classes_is_a_part(tmp_path):
+    class_folders(tmp_path / "own/fold_0", cat=3, dog=3)
+    class_folders(tmp_path / "own/fold_1", cat=3)
+    assert "fold_0/, fold_1/ hold no images, but folders of images (such as cat, dog)" in complaint(
+        tmp_path / "own"
+    )
+
+
+@pytest.mark.parametrize("within", ["photos", "data/photos"])
+def test_one_folder_that_holds_all(within, tmp_path):
+    """As of an archive that was unpacked into a folder of its own."""
+    class_folders(tmp_path / "own" / within, cat=3, dog=3)
+    expected = (
+        f"own holds images in {within}/ alone, in folders (cat, dog): give "
+        f"{tmp_path / 'own' / within} if "
+        "these are the classes"
+    )
+    assert complaint(tmp_path / "own").endswith(expected)
+    class_folders(tmp_path / "own/__MACOSX" / within, cat=3)
+    assert complaint(tmp_path / "own").endswith(expected)
+
+
+def test_parts_within_train_and_test(tmp_path):
+    for part in ("train", "test"):
+        for fold in ("fold_0", "fold_1"):
+            class_folders(tmp_path / "own" / part / fold, cat=3, dog=3)
+    assert "own/train: fold_0/, fold_1/ hold no images, but the same folders" in complaint(
+        tmp_path / "own"
+    )
+
+
+def test_classes_with_one_folder_each_are_classes(tmp_path):
+    """As in Tiny ImageNet; and classes that hold images and further folders."""
+    for name in ("cat", "dog"):
+        class_folders(tmp_path / "own" / name, images=5)
+    assert load(tmp_path / "own")[0].classes == ("cat", "dog")
+    for name in ("cat", "dog"):
+        picture(tmp_path / "own" / name / "0.png")
+        picture(tmp_path / "own" / name / "more/0.png")
+    assert len(load(tmp_path / "own")[0].given) == 11
+
+
+def noise(path, colours=256):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(0).integers(0, colours, (20, 20), np.uint8)).save(path)
+
+
+def test_masks_of_the_images_beside_them_are_no_class(tmp_path):
+    for k in range(5):
+        noise(tmp_path / f"photos/{k}.jpg")
+        noise(tmp_path / f"truth/{k}.png", 2)
+    with pytest.warns(
+        UserWarning,
+        match="truth and photos hold files of the same names, and the images of truth have",
+    ):
+        images.load(tmp_path, report=str)
+    noise(tmp_path / "truth/5.png", 2)  # other names: classes like any others
+    load(tmp_path)
+
+
+def test_classes_of_few_colours_are_classes(tmp_path):
+    for k in range(5):
+        noise(tmp_path / f"zero/{k}.png", 2)
+        noise(tmp_path / f"one/{k}.png", 2)
+    load(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["", "a"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "@eaDir",
+        "$RECYCLE.BIN",
+        ".thumbnails",
+        "Thumbnails",
+        "__MACOSX",
+        "lost+found",
+        "System Volume Information",
+    ],
+)
+def test_folders_of_the_system_are_left_out_and_named(name, place, tmp_path):
+    class_folders(tmp_path, a=5, b=5)
+    picture(tmp_path / place / name / "x/0.png")
+    with pytest.warns(UserWarning) as caught:
+        found = images.load(tmp_path, report=str)
+    assert found.classes == ("a", "b") and len(found.given) == 8
+    assert [str(warning.message) for warning in caught] == [
+        f"{tmp_path}: system folders left out (1): {name}"
+    ]
+
+
+def test_many_folders_of_the_system_are_one_line(tmp_path):
+    class_folders(tmp_path, a=5, b=5)
+    for folder in ("a/@eaDir", "b/@eaDir", "lost+found"):
+        picture(tmp_path / folder / "0.png")
+    with pytest.warns(UserWarning, match="system folders left out .3.: @eaDir, lost") as caught:
+        images.load(tmp_path, report=str)
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("disk, written", [("NFD", "NFC"), ("NFC", "NFD")])
+def test_files_are_found_in_another_unicode_form(disk, written, tmp_path):
+    """As of an archive that was made on a Mac; in names of folders, too.
+
+    Outputs have the CSV's names.
+    """
+    names = [f"fotos é/Straße ü{k}.png" for k in range(8)]
+    for k, name in enumerate(names):
+        picture(tmp_path / unicodedata.normalize(disk, name), k)
+    rows = [(unicodedata.normalize(written, name), "ab"[k % 2]) for k, name in enumerate(names)]
+    data, _ = load(table(tmp_path / "own.csv", ("file", "label"), rows))
+    assert {*data.files} <= {name for name, _ in rows} and len(data.files) == 6
+    assert all(image[0, 0, 0] == int(file[-5]) for image, file in zip(data.x_train, data.files))
+    rows.append((unicodedata.normalize(disk, names[3]), "a"))
+    assert "line 10 names 'fotos " in (
+        said := complaint(table(tmp_path / "own.csv", ("file", "label"), rows))
+    )
+    assert "again, after line 5" in said
+
+
+def test_two_files_that_differ_in_their_unicode_form_alone_are_two(tmp_path):
+    names = [unicodedata.normalize(form, f"é{k}.png") for form in ("NFC", "NFD") for k in range(4)]
+    for k, name in enumerate(names):
+        picture(tmp_path / name, k)
+    data, _ = load(
+        table(
+            tmp_path / "own.csv", ("file", "label"), [(n, "ab"[k % 2]) for k, n in enumerate(names)]
+        )
+    )
+    assert [image[0, 0, 0] for image in data.x_train] == [names.index(file) for file in data.files]
+
+
+def test_warnings_of_the_structure_point_at_who_loads(tmp_path):
+    class_folders(tmp_path, a=5, b=5, A=5)
+    picture(tmp_path / "@eaDir/0.png")
+    for k in range(5):
+        noise(tmp_path / f"a/0{k}.png")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        images.load(tmp_path, report=str)
+    assert len(caught) == 3 and {warning.filename for warning in caught} == {__file__}

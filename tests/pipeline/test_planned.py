@@ -1,0 +1,50 @@
+"""What a command has before it: the names of its trainings, and how long each will take beside the
+others.
+"""
+
+import pytest
+from experiments import selecting
+
+import INCV_main
+from noisylabels.pipeline.load import load_noisy_data
+from noisylabels.pipeline.plan import plan_training
+from noisylabels.selection.processes import trainings
+
+
+def test_halves_of_later_iterations_take_longer(tmp_path):
+    """Half of the 1,437 samples in the first one; then what is selected, too: about seven tenths in
+    all.
+    """
+    work = trainings(selecting(tmp_path, "--INCV_epochs", 10, "--INCV_iter", 3))
+    assert work == pytest.approx(
+        {
+            "INCV 1a": 7185,
+            "INCV 1b": 7185,
+            "INCV 2a": 10059,
+            "INCV 2b": 10059,
+            "INCV 3a": 10059,
+            "INCV 3b": 10059,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "flags, expected",
+    [
+        (["standard"], {"standard": 1}),
+        (["decoupling"], {"decoupling": 2}),
+        (["co_teaching"], {"co_teaching": 2.7}),
+        (["incv"], {"incv": 1.5}),
+        (["incv_student"], {"incv": 1.5, "incv_student": 1}),
+        (["f_correction"], {"standard network": 1, "f_correction": 1}),
+        (["f_correction", "--f_correction_T", "true"], {"f_correction": 1}),
+    ],
+)
+def test_methods_of_two_networks_take_longer_than_standard(flags, expected, tmp_path):
+    args = INCV_main.arguments().parse_args(
+        ["--epochs", "10", "--results_dir", str(tmp_path), "--method", *flags]
+    )
+    work = plan_training(args, load_noisy_data(args), args.method).work
+    work = {name: value for name, value in work.items() if not name.startswith("INCV ")}
+    assert work == pytest.approx({name: 14370 * cost for name, cost in expected.items()})
+    assert list(work) == list(expected)

@@ -1,0 +1,354 @@
+"""Killed at any moment, a run goes on when the same command is given again, and ends as if nothing
+had happened.
+
+    python -m pytest -m slow tests/runs/test_resume.py  # 26 kills each: an hour
+
+The moments are drawn over the length of the run, counted from the first epoch that a process
+finishes; others wait for a file that is being written, an import, or the building of a network.
+"""
+
+import contextlib
+import os
+import re
+import resource
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import (
+    QUICK,
+    SMALL,
+    assert_all_have_ended,
+    end,
+    files_in,
+    processes,
+    results_in,
+    shell,
+    start,
+)
+
+from noisylabels.errors import UserError
+from noisylabels.runs.atomic_io import load_arrays
+
+LONGER = {
+    "INCV": ("INCV", [*SMALL, "--INCV_epochs", 50, "--INCV_iter", 2]),
+    "incv": ("INCV_main", [*SMALL, "--INCV_epochs", 6, "--INCV_iter", 2, "--epochs", 40]),
+    "f_correction": ("INCV_main", [*SMALL, "--method", "f_correction", "--epochs", 35]),
+    "d2l": ("INCV_main", [*SMALL, "--method", "d2l", "--epochs", 70]),
+    "Verify_Theory": ("Verify_Theory", [*SMALL, "--epochs", 35, "--noise_ratio", 0.2, 0.5]),
+}
+
+
+# ------------------------------------------------------------------------------------------ moments
+# Each is a function of the process and its results folder that returns at the moment, or when the
+# process has ended.
+
+
+def after_progress(seconds):
+    """So long after the process has finished its first epoch."""
+
+    def wait(process, folder):
+        while (line := process.stdout.readline()) and " epoch " not in line:
+            pass
+        deadline = time.monotonic() + seconds
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+    return wait
+
+
+def when(condition):
+    """When the condition, of the process and the folder, holds."""
+
+    def wait(process, folder):
+        while process.poll() is None:
+            with contextlib.suppress(OSError):  # of a file or process that has just gone
+                if condition(process, folder):
+                    return
+            time.sleep(0.0005)
+
+    return wait
+
+
+def is_importing(process, folder):
+    return any(
+        "libtensorflow" in Path(f"/proc/{pid}/maps").read_text() for pid in processes(folder)
+    )
+
+
+def is_building(process, folder):
+    """It holds the run: networks are built and traced before its first epoch."""
+    return any(f"process {process.pid} " in path.read_text() for path in folder.rglob(".*.lock"))
+
+
+def is_writing(name):
+    def condition(process, folder):
+        parts = [path.name for path in folder.rglob(f".{name}") if ".part" in path.name]
+        return parts and any(f".{pid}." in part for pid in processes(folder) for part in parts)
+
+    return condition
+
+
+# ------------------------------------------------------------------------------------ interruptions
+
+
+def interrupted(script, arguments, folder, moment, by=signal.SIGKILL):
+    """Starts a script, interrupts it at the moment, and returns how it ended."""
+    process = start(script, *arguments, "--results_dir", folder)
+    moment(process, folder)
+    process.send_signal(by)
+    ended = end(process, timeout=30)
+    assert_all_have_ended(folder)
+    return ended
+
+
+def assert_is_interrupted(ended, by):
+    line = r"\w+.py: interrupted; finished epochs are saved, the same command goes on from there\n"
+    assert ended.code == 128 + by and re.fullmatch(line, ended.err)
+
+
+def assert_is_whole(folder):
+    """Whatever was being written, every file that has its name is whole."""
+    for path in folder.rglob("*.csv"):
+        assert path.name.startswith(".") or len(pd.read_csv(path))
+    for path in folder.rglob("*.npz"):
+        assert path.name.startswith(".") or load_arrays(path)
+    assert not list(folder.rglob("*.unusable"))
+
+
+def assert_same(found, expected):
+    found, expected = results_in(found), results_in(expected)
+    assert found.keys() == expected.keys()
+    assert [path for path in found if found[path] != expected[path]] == []
+
+
+def let_an_hour_pass(folder):
+    """As far as the temporary files of processes that were killed are concerned."""
+    for path in folder.rglob(".*.part.*"):
+        os.utime(path, 2 * (time.time() - 3700,))
+
+
+def length(folder):
+    """Seconds of training that are recorded in a results folder, but for the first epoch, which
+    includes tracing.
+    """
+    logs = [*folder.rglob("*history.csv"), *folder.rglob("*training.csv")]
+    return sum(pd.read_csv(path).seconds[1:].sum() for path in logs)
+
+
+def limit_files():
+    """For a process that is to be started: no file longer than 100 kB, as on a disk that is almost
+    full.
+    """
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path_factory, monkeypatch):
+    """However a process ends, nothing of it stays in the temporary folder.
+
+    But for what Python itself leaves where it is killed while it tries whether it may write there:
+    4 bytes at most.
+    """
+    folder = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setenv("TMPDIR", str(folder))
+    yield
+    assert [
+        name for name, content in files_in(folder).items() if content not in (b"", b"blat")
+    ] == []
+
+
+# ---------------------------------------------------------------------------------- the whole of it
+
+
+def test_all_that_can_happen_to_INCV(tmp_path, tmp_path_factory):
+    """A full disk, SIGTERM and Ctrl-C at awkward moments, SIGKILL, a damaged checkpoint; then it
+    ends as it should.
+    """
+    script, expected = "INCV", tmp_path_factory.mktemp("expected")
+    arguments = [*SMALL, "--INCV_epochs", 20, "--INCV_iter", 2, "--parallel_halves", "off"]
+    shell(script, *arguments, "--results_dir", expected)
+    checkpoints = tmp_path / "digits/sym/0.5/INCV_checkpoints"
+
+    ended = shell(script, *arguments, "--results_dir", tmp_path, preexec_fn=limit_files)
+    assert ended.code == 2 and ended.err.count("\n") == 1 and files_in(checkpoints) == {}
+    assert re.search(
+        f"{checkpoints}/1[ab].npz: File too large; fix that or write elsewhere", ended.err
+    )
+
+    for by, moment in (
+        (signal.SIGTERM, when(is_importing)),
+        (signal.SIGINT, when(is_building)),
+        (signal.SIGTERM, after_progress(0.1)),
+    ):
+        assert_is_interrupted(interrupted(script, arguments, tmp_path, moment, by), by)
+        assert_is_whole(tmp_path)
+    assert list(checkpoints.glob("[12][ab].npz"))
+
+    assert (
+        interrupted(script, arguments, tmp_path, when(is_writing("*.npz"))).code == -signal.SIGKILL
+    )
+    assert_is_whole(tmp_path)
+
+    damaged = next(checkpoints.glob("[12][ab].npz"))
+    aside = Path(f"{damaged}.unusable")
+    os.truncate(damaged, damaged.stat().st_size // 2)
+    ended = shell(script, *arguments, "--results_dir", tmp_path)
+    assert ended.code == 0 and re.fullmatch(
+        f"{damaged}: it is damaged .*; renamed to {aside.name}.*\n", ended.err
+    )
+    aside.unlink()
+    assert_same(tmp_path, expected)
+
+
+@pytest.mark.parametrize(
+    "script, kills",
+    [
+        ("INCV_main", 1),
+        pytest.param("INCV_main", 3, marks=pytest.mark.slow),
+        pytest.param("Verify_Theory", 3, marks=pytest.mark.slow),
+    ],
+)
+def test_kills(script, kills, finished, tmp_path):
+    expected = finished(script)[0]
+    for seconds in np.random.default_rng(1).uniform(0, length(expected) / 2, kills):
+        ended = interrupted(script, QUICK[script], tmp_path, after_progress(seconds))
+        assert ended.code in (-signal.SIGKILL, 0)
+        assert_is_whole(tmp_path)
+    ended = shell(script, *QUICK[script], "--results_dir", tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    assert_same(tmp_path, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LONGER)
+def test_many_kills(name, tmp_path):
+    """20 over the whole run and 6 while something is written; a run that ends in between is
+    compared and begun anew.
+    """
+    script, arguments = LONGER[name]
+    expected, folder = tmp_path / "expected", tmp_path / "killed"
+    ended = shell(script, *arguments, "--results_dir", expected)
+    assert (ended.code, ended.err) == (0, "")
+    rng = np.random.default_rng(2)
+    moments = [
+        after_progress(seconds)
+        for seconds in np.diff(np.sort(rng.uniform(0, length(expected) * 0.6, 21)))
+    ]
+    moments += [
+        when(is_writing(name)) for name in ("*.npz", "*.npz", "*.csv", "*.csv", "*.png", "*.json")
+    ]
+    kills = 0
+    for k in rng.permutation(len(moments)):
+        let_an_hour_pass(folder)
+        ended = interrupted(script, arguments, folder, moments[k])
+        assert ended.err == "" and ended.code in (-signal.SIGKILL, 0)
+        assert_is_whole(folder)
+        kills += ended.code != 0
+        if ended.code == 0:
+            assert_same(folder, expected)
+            shutil.rmtree(folder)
+    let_an_hour_pass(folder)
+    ended = shell(script, *arguments, "--results_dir", folder)
+    assert (ended.code, ended.err) == (0, "")
+    assert_same(folder, expected)
+    assert kills >= 20
+
+
+# -------------------------------------------------------------------------- numbers and checkpoints
+
+
+def test_a_loss_that_becomes_infinite(tmp_path, call, unstarted):
+    ended = call("INCV", *QUICK["INCV"], "--learning_rate", "1e30", "--results_dir", tmp_path)
+    assert ended.code == 2 and ended.err.count("\n") == 1
+    message = (
+        r"the (loss is|weights are) no longer finite in epoch 1, step \d: "
+        r".* try a smaller --learning_rate"
+    )
+    assert re.search(message, ended.err)
+    assert not list(tmp_path.rglob("*.csv"))
+
+
+@pytest.fixture
+def fit(tmp_path):
+    """Trains a small network for four epochs of two steps: fit(rate, stage), with the learning rate
+    of a step.
+    """
+    from noisylabels.methods import method_class
+    from noisylabels.methods.inputs import MethodInputs
+    from noisylabels.recipes import Settings
+    from noisylabels.training.trainer import Trainer, build
+
+    rng = np.random.default_rng(0)
+    given = MethodInputs(
+        rng.integers(0, 256, (12, 2, 2, 1), np.uint8), rng.integers(0, 3, 12), 3, 6, 4
+    )
+
+    def fit(rate=lambda epoch, epochs: 0.01, stage="1a", change=lambda trainer: None):
+        method = build(
+            method_class("standard"), given, Settings("MLP", 4, None, augmentation="none"), 0, ""
+        )
+        trainer = Trainer(method, np.ones(12, bool), "none", rate)
+        change(trainer)
+        history, _ = trainer.fit(4, 0, stage, tmp_path / "1a.npz", lambda epoch, memory: {})
+        return [row["loss"] for row in history], method.get_state()
+
+    return fit
+
+
+def epochs_in(path):
+    return str(load_arrays(path)["training"]).count('"epoch"')
+
+
+@pytest.mark.parametrize(
+    "diverges, message",
+    [
+        (
+            lambda time: 1e30 if time == 3 else 0.01,
+            "the loss is no longer finite in epoch 4, step 2",
+        ),
+        (
+            lambda time: float("inf") if time == 3.5 else 0.01,
+            "the weights are no longer finite in epoch 4, step 2",
+        ),
+    ],
+)
+def test_the_last_good_checkpoint_is_kept(diverges, message, fit, tmp_path):
+    """A step's loss is that before the step: what the last step of an epoch does is seen in the
+    weights.
+    """
+    with pytest.raises(UserError, match=message):
+        fit(lambda time, epochs: diverges(time))
+    assert epochs_in(tmp_path / "1a.npz") == 3
+    losses, state = fit()
+    (tmp_path / "1a.npz").unlink()
+    expected_losses, expected = fit()
+    assert losses == expected_losses and all((a == b).all() for a, b in zip(state, expected))
+
+
+def test_too_little_memory_is_no_riddle(fit):
+    import tensorflow as tf
+
+    def steps(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor\nwith shape")
+
+    with pytest.raises(
+        UserError, match="--batch_size: the device has too little memory, give a smaller one"
+    ):
+        fit(change=lambda trainer: setattr(trainer, "steps", steps))
+
+
+def test_the_checkpoint_of_another_stage_is_set_aside(fit, tmp_path, capsys):
+    expected, _ = fit(stage="1b")
+    (tmp_path / "1a.npz").unlink()
+    assert fit(stage="1a")[0] != expected
+    capsys.readouterr()
+    assert fit(stage="1b")[0] == expected
+    assert capsys.readouterr().err == (
+        f"{tmp_path / '1a.npz'}: it belongs to another training; renamed to "
+        "1a.npz.unusable; its stage starts again\n"
+    )

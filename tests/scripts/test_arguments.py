@@ -1,0 +1,418 @@
+"""Bad calls: each ends with exit code 2 and one line that names the argument or the file, and
+nothing is written.
+"""
+
+import os
+import re
+import resource
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from cifar_files import TINY, contents, python2_pickle, write_tiny
+from helpers import SCRIPTS, assert_is_one_line, files_in, shell
+
+from noisylabels import cli
+from noisylabels.data import cifar
+
+# Arguments, and what the line must say. DATA: see `folders`.
+FLAGS = [
+    (
+        ["--noise_ratio", "-0.1"],
+        "--noise_ratio: '-0.1' is not a finite number of at least 0 and at most 1",
+    ),
+    (["--noise_ratio", "1.5"], "--noise_ratio: '1.5'"),
+    (["--noise_ratio", "nan"], "--noise_ratio: 'nan'"),
+    (["--noise_ratio", "abc"], "--noise_ratio: 'abc'"),
+    (["--noise_ratio", "inf"], "--noise_ratio: 'inf'"),
+    (["--noise_ratio", "0,5"], "--noise_ratio: '0,5'"),
+    (["--noise_ratio", ""], "--noise_ratio: ''"),
+    (["--noise_ratio"], "--noise_ratio: expected"),
+    (["--noise_pattern", "pair"], "--noise_pattern: invalid choice: 'pair'.*sym.*asym"),
+    (
+        ["--noise_pattern", "asym5"],
+        "--noise_pattern: asym5 flips truck to automobile, .* of CIFAR-10, and digits has other "
+        "classes: give sym",
+    ),
+    (["--dataset", "mnist"], "--dataset: unknown data set 'mnist'.*digits.*cifar10.*cifar100"),
+    (["--architecture", "ResNet33"], "--architecture: invalid choice: 'ResNet33'.*ResNet32"),
+    (["--recipe", "slow"], "--recipe: invalid choice: 'slow'.*paper.*fast"),
+    (["--augmentation", "mixup"], "--augmentation: invalid choice: 'mixup'.*shift_flip"),
+    (["--precision", "bfloat16"], "--precision: invalid choice: .bfloat16.*float32.*mixed"),
+    (["--optimizer", "sgd"], "--optimizer: invalid choice: 'sgd'.*adam"),
+    (["--epochs", "0"], "--epochs: '0' is not a whole number of at least 1"),
+    (["--epochs", "-3"], "--epochs: '-3'"),
+    (["--epochs", "2.5"], "--epochs: '2.5'"),
+    (["--epochs", "1e3"], "--epochs: '1e3'"),
+    (["--batch_size", "0"], "--batch_size: '0' is not a whole number of at least 2"),
+    (["--batch_size", "1"], "--batch_size: '1'"),
+    (["--batch_size", "-128"], "--batch_size: '-128'"),
+    (["--batch_size", "64.0"], "--batch_size: '64.0'"),
+    (
+        ["--batch_size", "1438"],
+        "--batch_size: 1438 is more than the (1437|718) samples of .* give a smaller one",
+    ),
+    (["--learning_rate", "0"], "--learning_rate: '0' is not a finite number above 0"),
+    (["--learning_rate", "-1"], "--learning_rate: '-1'"),
+    (["--learning_rate", "nan"], "--learning_rate: 'nan'"),
+    (["--learning_rate", "inf"], "--learning_rate: 'inf'"),
+    (["--weight_decay", "-0.1"], "--weight_decay: '-0.1' is not a finite number of at least 0"),
+    (["--gpu_id", "abc"], "--gpu_id: 'abc' is not a GPU id such as 0"),
+    (["--gpu_id", "-2"], "--gpu_id: '-2'"),
+    (["--gpu_id", "0,x"], "--gpu_id: '0,x'"),
+    (["--gpu_id", ""], "--gpu_id: ''"),
+    (["--threads", "0"], "--threads: '0' is not a whole number of at least 1"),
+    (["--threads", "two"], "--threads: 'two'"),
+    (
+        ["--name", "seed3"],
+        "--name: 'seed3' is not a name of letters, .* or is one that other folders have",
+    ),
+    (["--name", "checkpoints"], "--name: 'checkpoints'"),
+    (["--name", "INCV_checkpoints"], "--name: 'INCV_checkpoints'"),
+    (["--name", "a/b"], "--name: 'a/b'"),
+    (["--name", ".."], "--name: '..'"),
+    (["--name", ".hidden"], "--name: '.hidden'"),
+    (["--name", ""], "--name: ''"),
+    (["--name", "two words"], "--name: 'two words'"),
+    (["--name", "a\n"], "--name: 'a.n'"),
+    (["--seed", "-1"], "--seed: '-1' is not a whole number of at least 0"),
+    (["--seed", "2147483648"], "--seed: '2147483648'.*at most 2147483647"),
+    (["--seed", "9" * 5000], "--seed: '999"),
+    (["--seed", "zero"], "--seed: 'zero'"),
+    (["--unknown"], "unrecognized arguments: --unknown .see --help"),
+    (["--noise_rat", "0.5"], "unrecognized arguments: --noise_rat 0.5"),
+    (["two\nlines"], "unrecognized arguments: two lines"),
+    (
+        ["--dataset", "cifar10", "--data_dir", "DATA/nothing"],
+        "cannot download cifar10: .*DATA/nothing.*--dataset digits",
+    ),
+    (["--dataset", "cifar100", "--data_dir", "DATA/file"], "DATA/file"),
+    (
+        ["--dataset", "cifar10", "--data_dir", "DATA/file/below"],
+        "DATA/file' is a file, not a folder",
+    ),
+    (
+        ["--dataset", "cifar10", "--data_dir", "DATA/garbage"],
+        "DATA/garbage/.*/data_batch_1 is damaged",
+    ),
+    (
+        ["--dataset", "cifar10", "--data_dir", "DATA/folders"],
+        "DATA/folders/.*/data_batch_1 is missing or no file",
+    ),
+    (
+        ["--dataset", "cifar10", "--data_dir", "DATA/empty"],
+        "DATA/empty/.*/data_batch_1 is missing or no file",
+    ),
+    (
+        ["--results_dir", "DATA/file"],
+        "argument --results_dir: 'DATA/file' is a file, not a folder: give another",
+    ),
+    (
+        ["--results_dir", "DATA/file/x"],
+        "argument --results_dir: 'DATA/file' is a file, not a folder: give another",
+    ),
+    (["--recipe", "fsat"], r"invalid choice: 'fsat' \(choose from .*\); did you mean fast\?"),
+    (["--architecture", "RestNet32"], r"did you mean ResNet32\? \(see --help\)$"),
+    (["--dataset", "cifra10"], r"unknown data set 'cifra10': .*; did you mean cifar10\?"),
+    (["--reciep", "fast"], r"unrecognized arguments: --reciep fast; did you mean --recipe\?"),
+    (["--zzz"], r"unrecognized arguments: --zzz \(see --help\)"),
+    (["--results_dir", "x" * 300], "xxx/.*: File name too long; fix that or write elsewhere"),
+]
+SELECTION = [
+    (["--INCV_epochs", "0"], "--INCV_epochs.*: '0' is not a whole number of at least 1"),
+    (["--INCV_epochs", "1.5"], "--INCV_epochs.*: '1.5'"),
+    (["--INCV_iter", "0"], "--INCV_iter: '0'"),
+    (["--INCV_iter", "-4"], "--INCV_iter: '-4'"),
+    (["--INCV_iter", "four"], "--INCV_iter: 'four'"),
+    (["--top_k", "0"], "--top_k: '0'"),
+    (["--top_k", "-1"], "--top_k: '-1'"),
+    (["--top_k", "10"], "--top_k: 10 must be below the 10 classes"),
+    (["--top_k", "1000"], "--top_k: 1000 must be below the 10 classes"),
+    (["--parallel_halves", "maybe"], "--parallel_halves: invalid choice: 'maybe'.*auto.*on.*off"),
+    (["--assumed_pattern", "none"], "--assumed_pattern: invalid choice: 'none'"),
+    (["--noise_ratio", "0.5", "0.6"], "unrecognized arguments: 0.6"),
+    (
+        ["--results_dir", "/proc/results"],
+        "/proc/results/.*; fix that or write elsewhere",
+    ),  # read-only
+]
+TRAINING = [
+    (["--method", "cleanlab"], "--method: invalid choice: 'cleanlab'.*standard.*incv"),
+    (
+        ["--f_correction_T", "guessed"],
+        "--f_correction_T: invalid choice: 'guessed'.*estimated.*true",
+    ),
+    (["--mentornet_curriculum", "none"], "--mentornet_curriculum: invalid choice: 'none'"),
+    (
+        ["--co_teaching_noise_ratio", "2"],
+        r"--co_teaching_noise_ratio: '2' is not .* of at least 0 and at most 1 \(",
+    ),
+    (["--gce_q", "0"], r"--gce_q: '0' is not a finite number of at least 0.01 and at most 1 \("),
+    (
+        ["--sce_alpha", "-1"],
+        r"--sce_alpha: '-1' is not a finite number of at least 0 and at most 1000000.0 \(",
+    ),
+    (
+        ["--sce_beta", "-1"],
+        r"--sce_beta: '-1' is not a finite number of at least 0 and at most 1000000.0 \(",
+    ),
+    (
+        ["--sce_A", "1"],
+        r"--sce_A: '1' is not a finite number of at least -1000000.0 and at most 0 \(",
+    ),
+    (["--elr_beta", "2"], r"--elr_beta: '2' is not a finite number of at least 0 and at most 1 \("),
+    (
+        ["--elr_lambda", "-1"],
+        r"--elr_lambda: '-1' is not a finite number of at least 0 and at most 1000000.0 \(",
+    ),
+    (
+        ["--validation_split", "1"],
+        "--validation_split: '1' is not a finite number of at least 0 and at most 0.9",
+    ),
+    (["--validation_split", "-0.1"], "--validation_split: '-0.1'"),
+    (["--selection", "DATA/nothing"], "DATA/nothing is no file: give another --selection, or"),
+    (["--selection", "DATA/folders"], "DATA/folders is no file: give another --selection, or"),
+    (["--selection", "DATA/file"], "DATA/file (cannot be read as CSV|lacks the column y)"),
+    (
+        ["--method", "standard", "--selection", "DATA/file"],
+        "--selection: it has no effect here; it applies only to",
+    ),
+    (
+        ["--method", "standard", "--batch_size", "1438"],
+        "--batch_size: 1438 is more than the 1437 samples",
+    ),
+]
+THEORY = [
+    (["--noise_ratio", "0.5", "1.01"], "--noise_ratio: '1.01'"),
+    (["--INCV_epochs", "2"], "unrecognized arguments: --INCV_epochs 2"),
+    (["--parallel_halves", "on"], "unrecognized arguments: --parallel_halves on"),
+    (["--validation_split", "0.1"], "unrecognized arguments: --validation_split 0.1"),
+    (["--method", "standard"], "unrecognized arguments: --method standard"),
+]
+TABLE = (
+    [(script, *row) for script in SCRIPTS for row in FLAGS]
+    + [(script, *row) for script in ("INCV", "INCV_main") for row in SELECTION]
+    + [
+        (
+            "INCV",
+            ["--review_images", "0"],
+            "--review_images: '0' is not a whole number of at least 1 ",
+        )
+    ]
+    + [("INCV_main", *row) for row in TRAINING]
+    + [("Verify_Theory", *row) for row in THEORY]
+)
+
+
+@pytest.fixture(autouse=True)
+def early(request):
+    """Whatever is wrong is found before TensorFlow is imported; what only the disk can tell, before
+    it is used.
+    """
+    by_the_disk = "--results_dir" in getattr(
+        getattr(request.node, "callspec", None), "params", {}
+    ).get("arguments", [])
+    request.getfixturevalue("unstarted" if by_the_disk else "no_tensorflow")
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """DATA: a folder with data sets of all bad kinds.
+
+    Another is the current one, where --results_dir is by default.
+    """
+    data, results = tmp_path / "data", tmp_path / "results"
+    for folder in (
+        data / "folders/cifar-10-batches-py/data_batch_1",
+        data / "empty/cifar-10-batches-py",
+        data / "garbage/cifar-10-batches-py",
+        results,
+    ):
+        folder.mkdir(parents=True)
+    (data / "file").write_text("")
+    (data / "garbage/cifar-10-batches-py/data_batch_1").write_bytes(os.urandom(1000))
+    monkeypatch.chdir(results)
+    return data, results
+
+
+@pytest.mark.parametrize(
+    "script, arguments, pattern", TABLE, ids=[" ".join([row[0], *row[1]])[:50] for row in TABLE]
+)
+def test_bad_call(script, arguments, pattern, call, folders):
+    data, results = folders
+    arguments = [argument.replace("DATA", str(data)) for argument in arguments]
+    assert_is_one_line(call(script, *arguments), pattern.replace("DATA", re.escape(str(data))))
+    assert files_in(results) == {} and not list(results.iterdir())
+
+
+@pytest.mark.parametrize("script", ["INCV", "INCV_main"])
+@pytest.mark.parametrize("mode", [0o000, 0o555])
+@pytest.mark.parametrize("flags", [["--results_dir"], ["--dataset", "cifar10", "--data_dir"]])
+def test_a_folder_without_permission(script, flags, mode, call, tmp_path):
+    folder = tmp_path / "locked"
+    folder.mkdir(mode)
+    if os.access(folder, os.W_OK):
+        pytest.skip("this user may do anything")
+    assert_is_one_line(
+        call(script, *flags, folder), f"{folder}.*: Permission denied; .* another {flags[-1]}"
+    )
+    folder.chmod(0o755)
+    assert not list(folder.iterdir())
+
+
+def test_the_table_is_long_enough():
+    assert len(FLAGS + SELECTION + TRAINING + THEORY) >= 60
+
+
+# ------------------------------------------------------------------------ in a process of their own
+
+
+@pytest.mark.runs
+@pytest.mark.parametrize(
+    "script, arguments, pattern",
+    [
+        ("INCV", ["--noise_ratio", "abc"], "--noise_ratio: 'abc'"),
+        ("INCV_main", ["--batch_size", "5000"], "--batch_size: 5000 is more than the 718 samples"),
+        (
+            "Verify_Theory",
+            ["--gpu_id", "7"],
+            r"--gpu_id: no GPU 7 \(this machine has none; leave it out to use the CPU",
+        ),
+        (
+            "INCV_main",
+            ["--dataset", "cifar10", "--data_dir", "missing"],
+            "cannot download cifar10: .*--dataset digits",
+        ),
+    ],
+)
+def test_bad_call_from_the_shell(script, arguments, pattern, tmp_path):
+    assert_is_one_line(
+        shell(script, *arguments, "--results_dir", tmp_path / "results", cwd=tmp_path), pattern
+    )
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.runs
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("arguments, code", [(["--help"], 0), (["--noise_ratio", "2"], 2)])
+def test_help_and_argument_errors_are_quick(script, arguments, code):
+    """At most four times what pandas takes to be imported, within a second on a quiet machine;
+    TensorFlow takes more.
+
+    Of the processor's time, for others may be busy on this machine; and the least of several times.
+    """
+
+    def spent():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    times, yardsticks = [], []
+    while len(times) < 6 and not (times and min(times) < 4 * min(yardsticks)):
+        start = spent()
+        subprocess.run([sys.executable, "-c", "import pandas"], check=True)
+        middle = spent()
+        assert shell(script, *arguments).code == code
+        times.append(spent() - middle)
+        yardsticks.append(middle - start)
+    assert min(times) < 4 * min(yardsticks)
+
+
+def test_every_script_says_what_it_is_for_and_every_flag_has_a_help_text():
+    for script in SCRIPTS:
+        module = __import__(script)
+        for action in module.arguments()._actions:
+            assert len(action.help) > 8, action.dest
+        assert module.arguments().description == module.__doc__.partition("\n")[0]
+
+
+# ----------------------------------------------------------------------------------- data set files
+
+
+@pytest.fixture
+def tiny(folders, monkeypatch):
+    """Writes a CIFAR-10 of 12 training samples with these labels, and its folder's name."""
+    data, _ = folders
+    layout = replace(TINY["cifar10"], train={"data_batch_1": 12}, test={"test_batch": 5})
+    monkeypatch.setattr(cifar, "LAYOUTS", {"cifar10": layout})
+
+    def write(labels):
+        folder = data / "tiny" / layout.folder
+        folder.mkdir(parents=True)
+        for file, content in contents(layout).items():
+            if file == "data_batch_1":
+                content[layout.labels] = labels
+            (folder / file).write_bytes(python2_pickle(content))
+        return ["--dataset", "cifar10", "--data_dir", data / "tiny", "--batch_size", 2]
+
+    return write
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize(
+    "labels, pattern",
+    [
+        ([10] + [0] * 11, "data_batch_1: each label must be a whole number between 0 and 9"),
+        ([-1] + [0] * 11, "data_batch_1: each label must be a whole number between 0 and 9"),
+        ([b"cat"] * 12, "data_batch_1: each label must be a whole number between 0 and 9"),
+        ([0] * 11, "data_batch_1: 'labels' must be a list of 12 labels"),
+        (
+            [3] * 12,
+            "--dataset: cifar10 in .*tiny has training labels of one class only, cat; delete it "
+            "there",
+        ),
+    ],
+)
+def test_bad_labels(script, labels, pattern, call, folders, tiny):
+    assert_is_one_line(call(script, *tiny(labels)), pattern)
+    assert not list(folders[1].iterdir())
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_fewer_samples_than_classes(script, call, folders, monkeypatch):
+    monkeypatch.setattr(cifar, "LAYOUTS", TINY)
+    write_tiny(folders[0] / "tiny", "cifar10")
+    ended = call(
+        script, "--dataset", "cifar10", "--data_dir", folders[0] / "tiny", "--batch_size", 2
+    )
+    assert_is_one_line(
+        ended, "--dataset: cifar10 .* has 7 training samples, fewer than its 10 classes"
+    )
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_batch_larger_than_the_data(script, call, folders, tiny):
+    arguments = tiny([*range(10), 0, 1])
+    ended = call(script, *arguments[:-1], 13)
+    assert_is_one_line(ended, "--batch_size: 13 is more than the (12|6) samples")
+
+
+@pytest.mark.parametrize(
+    "script, arguments, words",
+    [
+        ("INCV", ["--top_k", 10], "finished epochs are saved, the same command goes on from there"),
+        (
+            "INCV",
+            ["--top_k", 10, "--overwrite"],
+            "finished epochs are saved, the same command goes on from there, but repeats what is "
+            "finished",
+        ),
+        (
+            "sweep",
+            ["--top_k", 10, "--overwrite_selection"],
+            "finished epochs are saved, the same command goes on from there, but repeats what is "
+            "finished",
+        ),
+        ("predict", ["nothing.keras", "digits"], "nothing is written"),
+        (
+            "report",
+            ["--results_dir", "nothing"],
+            "every file is whole, the same command draws all of them",
+        ),
+    ],
+)
+def test_ctrl_c_says_what_is_left_of_this_script(script, arguments, words, call, monkeypatch):
+    lines = []
+    monkeypatch.setattr(cli, "leave_on_signals", lines.append)
+    assert call(script, *arguments).code == 2
+    assert lines == [f"{script}.py: interrupted; {words}\n"]

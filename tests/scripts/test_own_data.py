@@ -1,0 +1,405 @@
+"""A person's own images through the scripts: from a folder to networks, and what is not known of
+them.
+"""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from experiments import experiment
+from helpers import SMALL, shell, write_training
+from image_sets import class_folders, shades
+from PIL import Image
+
+from noisylabels.errors import UserError
+from noisylabels.noise import PROVIDED, Noise
+from noisylabels.report import aggregate, draw, figures
+from utils import load_dataset
+
+FEW = [
+    "--image_size",
+    "8",
+    *SMALL[:2],
+    "--threads",
+    "1",
+    "--parallel_halves",
+    "off",
+    "--INCV_epochs",
+    "4",
+    "--INCV_iter",
+    "2",
+    "--epochs",
+    "6",
+]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder of images, the results of INCV_main.py on it, and how the call ended."""
+    root = tmp_path_factory.mktemp("own")
+    shades(root / "pets")
+    return (
+        root / "pets",
+        root / "results",
+        shell("INCV_main", "--dataset", root / "pets", *FEW, "--results_dir", root / "results"),
+    )
+
+
+# ---------------------------------------------------------------------------------- from end to end
+
+
+@pytest.mark.runs
+def test_a_folder_becomes_a_selection_and_networks(trained):
+    folder, results, ended = trained
+    assert ended.code == 0, ended.err
+    run = results / "pets" / "given"
+    frame = pd.read_csv(run / "pets_given_INCV_results.csv")
+    assert list(frame) == ["y", "y_noisy", "select", "candidate", "eval_ratio"]
+    assert (
+        len(frame) == 48
+        and frame.y.isna().all()
+        and frame.y_noisy.isin([0, 1]).all()
+        and frame.select.any()
+    )
+    assert json.loads((run / "classes.json").read_text()) == ["cat", "dog"]
+    assert (run / "incv_1.keras").exists() and (run / "incv_2.keras").exists()
+    assert not (results / "pets/unreadable.csv").exists()
+
+
+@pytest.mark.runs
+def test_nothing_looks_as_if_the_truth_were_known(trained):
+    _, results, ended = trained
+    run = results / "pets" / "given"
+    iterations = pd.read_csv(run / "INCV_iterations.csv")
+    assert iterations[["LP", "LR"]].isna().all(axis=None)
+    log = pd.read_csv(run / "incv_training.csv")
+    assert not [
+        name
+        for name in log
+        if "test_accuracy" in name or "clean" in name or "noisy" in name or "precision" in name
+    ]
+    assert log.test_agreement_1.between(0, 1).all() and log.loss_all_1.notna().all()
+    assert (pd.read_csv(run / "incv_result.csv").test_labels == "given").all()
+    record = json.loads((run / "incv_training.json").read_text())
+    assert (
+        record["arguments"]["noise_ratio"] is None
+        and record["arguments"]["selection"]["LP"] is None
+    )
+    assert record["results"]["test_labels"] == "given"
+    assert "the true labels are unknown" in ended.out and "as noisy as the rest" in ended.out
+    assert not re.search(r"label precision|label recall|\bLP\b|\bnan\b|test accuracy", ended.out)
+    table = (results / "pets/table.md").read_text()
+    assert "†: agreement with noisy test labels, not accuracy." in table and "(1) †" in table
+    assert (pd.read_csv(results / "pets/table.csv").test_labels == "given").all()
+    assert not (results / "pets/INCV.png").exists() and (results / "pets/TestAcc.png").exists()
+
+
+@pytest.mark.runs
+def test_the_network_predicts_a_folder(trained, call, unstarted, tmp_path):
+    folder, results, _ = trained
+    ended = call(
+        "predict", results / "pets/given/incv_1.keras", folder, "--output", tmp_path / "p.csv"
+    )
+    assert ended.code == 0 and len(pd.read_csv(tmp_path / "p.csv")) == 60
+
+
+@pytest.mark.runs
+def test_the_saved_network_predicts_the_mean_over_an_image_and_its_mirror_image(trained):
+    import keras
+
+    _, results, _ = trained
+    network, x = (
+        keras.models.load_model(results / "pets/given/incv_2.keras"),
+        np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8),
+    )
+    np.testing.assert_allclose(
+        network.predict(x, verbose=0), network.predict(x[:, :, ::-1], verbose=0), atol=1e-5
+    )
+
+
+@pytest.mark.runs
+def test_the_report_is_drawn_anew(trained, call):
+    _, results, _ = trained
+    (results / "pets/table.md").unlink()
+    assert (
+        call("report", "--results_dir", results).code == 0 and (results / "pets/table.md").exists()
+    )
+
+
+@pytest.mark.runs
+def test_other_images_of_the_same_name_are_another_data_set(trained, call, no_tensorflow, tmp_path):
+    folder, results, _ = trained
+    again = call("INCV", "--dataset", folder, *FEW[:-2], "--results_dir", results)
+    assert again.code == 0 and "selected" in again.out
+    shades(tmp_path / "pets", wrong=4)
+    ended = call("INCV", "--dataset", tmp_path / "pets", *FEW[:-2], "--results_dir", results)
+    assert (
+        ended.code == 2
+        and "pets/given/INCV.json: the images or labels have changed since this run" in ended.err
+    )
+
+
+@pytest.mark.runs
+def test_a_selection_from_other_images_is_refused(trained, call, no_tensorflow, tmp_path):
+    """Of the same labels, too: the training would be repeated, the selection would not."""
+    _, results, _ = trained
+    Image.new("L", (8, 6), 7).save(shades(tmp_path / "pets") / "cat" / "020.png")
+    ended = call(
+        "INCV_main", "--dataset", tmp_path / "pets", *FEW, "--results_dir", results, "--overwrite"
+    )
+    assert (
+        ended.code == 2
+        and "INCV.json: the images or labels have changed since this run" in ended.err
+    )
+
+
+# ------------------------------------------------------------------------------------ what a run is
+
+
+def test_a_path_is_what_has_a_separator_or_is_no_data_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(shades(tmp_path / "digits").parent)
+    assert load_dataset("digits").n_classes == 10
+    with pytest.raises(
+        UserError, match="digits is the name of a built-in one, .*: rename yours, or give a"
+    ):
+        load_dataset("./digits", report=str)
+    (tmp_path / "digits").rename(tmp_path / "pets")
+    assert load_dataset("pets", report=str).name == "pets"
+
+
+@pytest.mark.parametrize("change", ["label", "pixel", "file", "split", "size"])
+def test_the_identity_is_that_of_the_content(change, tmp_path):
+    """A record of labels as given says which they are, and of which images."""
+    first = experiment("--dataset", shades(tmp_path / "a" / "pets"), "--results_dir", tmp_path)
+    flags, root = [], shades(tmp_path / "b" / "pets")
+    assert experiment("--dataset", root, "--results_dir", tmp_path).identity == first.identity
+    if change == "label":
+        (root / "cat" / "020.png").rename(root / "dog" / "020.png")
+    elif change == "pixel":
+        Image.new("L", (8, 6), 7).save(root / "cat" / "020.png")
+    elif change == "file":
+        (root / "cat" / "020.png").rename(root / "cat" / "0200.png")
+    else:
+        flags = ["--test_split", ".3"] if change == "split" else ["--image_size", 16]
+    assert (
+        experiment("--dataset", root, "--results_dir", tmp_path, *flags).identity["data"]
+        != first.identity["data"]
+    )
+
+
+def test_seeds_share_the_test_set(tmp_path):
+    """So that they are of the same images, as those of other data sets are."""
+    first, second = (
+        experiment(
+            "--dataset",
+            shades(tmp_path / "pets"),
+            "--results_dir",
+            tmp_path / "results",
+            "--seed",
+            seed,
+        )
+        for seed in (0, 1)
+    )
+    assert (
+        first.dataset.files == second.dataset.files
+        and first.identity["data"] == second.identity["data"]
+    )
+    assert second.folder == tmp_path / "results/pets/given/seed1"
+
+
+def test_where_the_truth_is_known_the_noise_is_measured(tmp_path):
+    shades(tmp_path / "pets")
+    rows = [
+        (
+            f"{path.parent.name}/{path.name}",
+            path.parent.name,
+            "cat" if int(path.stem) % 2 == 0 else "dog",
+        )
+        for path in sorted((tmp_path / "pets").rglob("*.png"))
+    ]
+    pd.DataFrame(rows, columns=["file", "label", "y_true"]).to_csv(
+        tmp_path / "pets/pets.csv", index=False
+    )
+    known = experiment("--dataset", tmp_path / "pets/pets.csv", "--results_dir", tmp_path)
+    wrong = float(np.mean(known.y_noisy != known.dataset.y_train))
+    assert 0 < wrong < 0.2 and known.data.noise_rate == known.identity["noise_ratio"] == wrong
+    np.testing.assert_allclose(known.data.T.sum(axis=1), 1)
+    assert known.noise == Noise(PROVIDED) and str(known).split("\n")[1].startswith(
+        "noise given, 5 mislabelled (0.104)"
+    )
+    flipped = experiment(
+        "--dataset",
+        tmp_path / "pets/pets.csv",
+        "--results_dir",
+        tmp_path,
+        "--noise_pattern",
+        "asym",
+        "--noise_ratio",
+        1,
+    )
+    assert (flipped.y_noisy == 1 - flipped.dataset.y_train).all()
+    assert flipped.folder == tmp_path / "pets/asym/1.0"
+
+
+@pytest.mark.parametrize("flags, told", [([], "asym"), (["--assumed_pattern", "sym"], "sym")])
+def test_what_the_algorithm_is_told_of_labels_as_given(flags, told, tmp_path):
+    selecting = experiment(
+        "--dataset", shades(tmp_path / "pets"), "--results_dir", tmp_path / "results", *flags
+    )
+    assert selecting.assumed_pattern == selecting.identity["assumed_pattern"] == told
+
+
+def test_labels_that_are_trusted_can_be_flipped(tmp_path):
+    flags = [
+        "--dataset",
+        shades(tmp_path / "pets"),
+        "--results_dir",
+        tmp_path / "results",
+        "--trust_labels",
+    ]
+    trusted = experiment(*flags, "--noise_ratio", ".25")
+    assert trusted.noise == Noise("sym", 0.25) and trusted.dataset.clean_test
+    assert (
+        0 < trusted.data.noise_rate == 0.25
+        and (trusted.y_noisy != trusted.dataset.y_train).mean() < 0.5
+    )
+
+
+@pytest.mark.parametrize(
+    "n, batch, rate", [(30, 2, 2 / 128), (100, 8, 8 / 128), (330, 32, 32 / 128)]
+)
+def test_batches_of_few_images_are_small(n, batch, rate, tmp_path):
+    """Of a half of 24, 80 and 264 training images; eight steps an epoch, or a batch of two."""
+    x = np.zeros((2 * n, 4, 4), np.uint8)
+    np.savez(tmp_path / "few.npz", x=x, y=np.arange(2 * n) % 2)
+    few = experiment("--dataset", tmp_path / "few.npz", "--results_dir", tmp_path).settings
+    usual = experiment("--results_dir", tmp_path, "--recipe", "fast").settings
+    assert few.batch_size == batch and few.learning_rate == pytest.approx(
+        usual.learning_rate * rate
+    )
+    chosen = experiment(
+        "--dataset", tmp_path / "few.npz", "--results_dir", tmp_path, "--batch_size", 8
+    ).settings
+    assert (chosen.batch_size, chosen.learning_rate) == (8, usual.learning_rate)
+
+
+def test_letters_are_shifted_but_not_mirrored(tmp_path):
+    flags = [
+        "--dataset",
+        class_folders(tmp_path / "abc", a=8, b=8),
+        "--results_dir",
+        tmp_path / "results",
+    ]
+    photos, letters = experiment(*flags).settings, experiment(*flags, "--no_mirror").settings
+    assert (photos.augmentation, photos.flip_tta) == ("translate_flip", True)
+    assert (letters.augmentation, letters.flip_tta) == ("translate", False)
+    assert experiment(*flags, "--image_size", 8).settings.augmentation == "flip"
+    with pytest.raises(UserError, match="--no_mirror: --augmentation translate_flip flips images"):
+        experiment(*flags, "--no_mirror", "--augmentation", "translate_flip")
+
+
+# ---------------------------------------------------------------------------- labels for a data set
+
+
+def test_labels_from_a_file_are_given_and_those_of_the_data_set_the_truth(tmp_path):
+    y = load_dataset("digits").y_train
+    noisy = np.where(np.arange(len(y)) % 4 == 0, (y + 1) % 10, y)
+    np.savez(tmp_path / "labels.npz", worse=noisy, clean_label=y)
+    given = experiment("--noisy_labels", f"{tmp_path}/labels.npz#worse", "--results_dir", tmp_path)
+    assert (
+        (given.y_noisy == noisy).all()
+        and (given.dataset.y_train == y).all()
+        and given.dataset.clean_test
+    )
+    assert (
+        given.noise == Noise(PROVIDED)
+        and given.data.noise_rate == np.mean(noisy != y)
+        and given.assumed_pattern == "asym"
+    )
+    assert given.folder == tmp_path / "digits/given"
+    np.save(tmp_path / "other.npy", np.roll(noisy, 1))
+    other = experiment("--noisy_labels", tmp_path / "other.npy", "--results_dir", tmp_path)
+    assert other.identity["labels"] != given.identity["labels"]
+
+
+def test_labels_from_a_file_are_for_all_images_where_the_test_set_is_set_aside(tmp_path):
+    """In the order of the files' paths; those of the folders are the truth then."""
+    root = shades(tmp_path / "pets")
+    (root / "cat").rename(root / "dog-wolf")  # whose paths sort before those of dog/
+    files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
+    own = np.array([file.split("/")[0] for file in files])
+    pd.DataFrame(
+        {"crowd": np.where(np.arange(60) % 5 == 0, "dog", own), "clean_label": own}
+    ).to_csv(tmp_path / "labels.csv", index=False)
+    made = experiment(
+        "--dataset",
+        root,
+        "--results_dir",
+        tmp_path / "results",
+        "--noisy_labels",
+        f"{tmp_path}/labels.csv#crowd",
+    )
+    for file, label, true in zip(
+        made.dataset.files, made.y_noisy, made.dataset.y_train, strict=True
+    ):
+        crowd = "dog" if files.index(file) % 5 == 0 else file.split("/")[0]
+        assert (made.dataset.classes[label], made.dataset.classes[true]) == (
+            crowd,
+            file.split("/")[0],
+        )
+    assert made.dataset.clean_test and 0 < made.data.noise_rate < 0.2
+
+
+# ------------------------------------------------------------------------------- sweeps and reports
+
+
+@pytest.mark.parametrize(
+    "flags, noise",
+    [
+        ([], "given"),
+        (["--settings", "given"], "given"),
+        (["--settings", "sym:0.2", "--trust_labels"], "sym --noise_ratio 0.2"),
+    ],
+)
+def test_a_sweep_over_own_images(flags, noise, call, no_tensorflow, tmp_path):
+    own = ["--dataset", shades(tmp_path / "pets"), "--results_dir", tmp_path / "results"]
+    ended = call(
+        "sweep", *own, "--methods", "standard", "incv", "--seeds", "0", "--dry_run", *flags
+    )
+    plan = [line for line in ended.out.splitlines() if line.startswith("to do")]
+    assert (
+        ended.code == 0
+        and len(plan) == 3
+        and all(f"--noise_pattern {noise} --seed 0" in line for line in plan)
+    )
+
+
+def test_runs_of_both_kinds_stand_side_by_side(tmp_path):
+    """Against true labels, and against noisy ones: a mark says which, in each cell."""
+    write_training(tmp_path / "pets/sym/0.5", "standard", [0.5, 0.75])
+    given = tmp_path / "pets/given"
+    write_training(given, "standard", [0.5, 0.625])
+    log = pd.read_csv(given / "standard_training.csv")
+    log.columns = [name.replace("test_accuracy", "test_agreement") for name in log]
+    log.to_csv(given / "standard_training.csv", index=False)
+    pd.read_csv(given / "standard_result.csv").assign(test_labels="given").to_csv(
+        given / "standard_result.csv"
+    )
+    pd.DataFrame(np.eye(2)).to_csv(given / "f_correction_T.csv")
+    assert given / "f_correction_T.png" in draw.everything(tmp_path, "pets")
+    text = (tmp_path / "pets/table.md").read_text()
+    assert "| sym 0.5 | given |" in text and "| 75.00 (1) | 62.50 (1) † |" in text
+    assert pd.read_csv(tmp_path / "pets/table.csv").test_labels.fillna("true").tolist() == [
+        "true",
+        "given",
+    ]
+    curves = {("standard", ""): aggregate.over_seeds([pd.Series([0.5, 0.6])])}
+    figure = figures.test_accuracy(
+        {Noise("sym", 0.5): curves, Noise(PROVIDED): curves}, {Noise(PROVIDED)}
+    )
+    assert [axes.get_ylabel() for axes in figure.axes] == [
+        "test accuracy",
+        "agreement with noisy test labels",
+    ]

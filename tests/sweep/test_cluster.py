@@ -1,0 +1,362 @@
+"""A sweep on Dask workers, here of small scripts: lost, refused, left behind; test_sweep_runs.py
+has real runs.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from dask_cluster import Scheduler, soon, write_scripts
+from distributed import Client
+from helpers import ROOT, end
+
+from noisylabels import cli
+from noisylabels.errors import UserError
+from noisylabels.sweep import executors
+from noisylabels.sweep.run_tasks import run_tasks
+from noisylabels.sweep.status import Status
+from noisylabels.sweep.tasks import Task
+from noisylabels.sweep.worker import SweepWorkerPlugin
+from noisylabels.system import hardware, signals
+
+SLOW = pytest.mark.slow
+STEPS = """
+import os, time
+path = {path!r}
+for step in range(4):
+    while step == 2 and not os.path.exists({gate!r}):
+        time.sleep(.05)
+    if not os.path.exists(path) or os.path.getsize(path) <= step:
+        time.sleep(.2)
+        with open(path, "a") as file:
+            file.write(str(step))
+"""
+SWEEP = """
+import sys
+sys.path[:0] = {paths}
+import test_cluster
+test_cluster.sweep_of_long_tasks({folder!r}, {address!r})
+"""
+
+
+@pytest.fixture
+def scripts(tmp_path):
+    return write_scripts(tmp_path)
+
+
+@pytest.fixture
+def dask(tmp_path):
+    """A scheduler without workers."""
+    with Scheduler(tmp_path) as scheduler:
+        yield scheduler
+
+
+def coded(folder, title, code, needs=None):
+    return Task(title, "code", [code], folder / f"{title}.json", needs=needs)
+
+
+def steps(folder, k, needs=None, gate="."):
+    """A task that writes a file in four steps, the third not before a file `gate`, and goes on
+    where it was stopped.
+    """
+    return coded(
+        folder, f"steps{k}", STEPS.format(path=str(folder / f"{k}.txt"), gate=str(gate)), needs
+    )
+
+
+def carried_out(tasks, executor, meanwhile=None):
+    """The Status of tasks that an executor has done. meanwhile(status): called in a thread."""
+    with executor as runs, Status(tasks, runs) as status:
+        if meanwhile:
+            threading.Thread(target=meanwhile, args=[status], daemon=True).start()
+        run_tasks(tasks, runs, status)
+    return status
+
+
+def at_work(folder):
+    """{title: process id} of the tasks of a folder."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if title := re.search(
+                re.escape(f"{folder}/").encode() + rb"(\w+)\.txt", path.read_bytes()
+            ):
+                found[f"steps{title[1].decode()}"] = int(path.parent.name)
+    return found
+
+
+def test_what_is_killed_is_done_elsewhere(dask, scripts, tmp_path, capsys):
+    """Three workers, twelve tasks, the last ten after the first two; a worker is killed, and a
+    task's process.
+    """
+    together = tmp_path / "together"
+    together.mkdir()
+    for k in (1, 2, 3):
+        dask.add(f"127.0.0.{k}")
+    tasks = [steps(together, k) for k in range(2)]
+    gate = tmp_path / "killed"
+    tasks += [steps(together, k, tasks[k % 2], gate) for k in range(2, 12)]
+
+    def kill(status):
+        dask.workers[soon(lambda: kill_one(status))].kill()
+        gate.touch()
+
+    def kill_one(status):
+        """Kill a task's process; return the worker of another, None unless two are at work."""
+        with contextlib.suppress(
+            RuntimeError, KeyError, ProcessLookupError
+        ):  # what was at work may have ended
+            pids = at_work(together)
+            found = [
+                (pids[task.title], where)
+                for task, (_, where) in status.running.items()
+                if where and task.title in pids and task.needs
+            ]
+            if len(found) > 1:
+                os.kill(found[0][0], signal.SIGKILL)
+                return found[1][1]
+
+    status = carried_out(tasks, executors.at_scheduler(dask.address, None, 0, **scripts), kill)
+    assert not status.failed and len(status.done) == 12
+    assert {path.name: path.read_text() for path in together.glob("*.txt")} == {
+        f"{k}.txt": "0123" for k in range(12)
+    }
+    assert not at_work(together)
+    out = capsys.readouterr().out
+    assert re.search(r"^again   \w+ on \S+; it was ended on ", out, re.MULTILINE)
+
+
+# -------------------------------------------------------------------------------- who may take part
+
+
+def test_a_worker_that_differs_is_refused_and_the_others_go_on(dask, scripts, tmp_path, recwarn):
+    """In one line each; also one that comes while the sweep is at work."""
+    dask.add("127.0.0.1")
+    dask.add("127.0.0.2", CODE="9")
+
+    def come(status):
+        soon(lambda: status.done)
+        dask.add("127.0.0.3", WRONG="data/cifar-10-batches-py is missing")
+        soon(lambda: sum("refused" in str(warning.message) for warning in recwarn.list) > 1)
+        gate.touch()
+
+    gate, tasks = tmp_path / "gate", [steps(tmp_path, k) for k in range(2)]
+    wait = f"import os, time; any(os.path.exists('{gate}') or time.sleep(.05) for _ in range(1200))"
+    tasks.append(coded(tmp_path, "last", wait, tasks[1]))
+    runs = executors.at_scheduler(dask.address, None, 0, **scripts)
+    assert runs.places == 1
+    assert not carried_out(tasks, runs, come).failed
+    said = [str(warning.message) for warning in recwarn if "refused" in str(warning.message)]
+    first, second = (re.escape(address) for address in list(dask.workers)[1:])
+    assert re.fullmatch(
+        f"worker {first} is refused: the code differs \\(there 9, here 1\\)", said[0]
+    )
+    assert re.fullmatch(
+        f"worker {second} is refused: sweep.py: error: data/cifar-10-batches-py is missing", said[1]
+    )
+
+
+def test_where_all_workers_are_refused_the_sweep_ends(dask, scripts, tmp_path, recwarn):
+    dask.add("127.0.0.1")
+    with pytest.raises(UserError, match="^argument --scheduler: .*refused"):
+        cluster = executors.at_scheduler(
+            dask.address, None, 0, **{**scripts, "root": tmp_path / "none"}
+        )
+        carried_out([steps(tmp_path, 0)], cluster)
+    assert any(
+        f"is refused: it has no folder {tmp_path / 'none'}" in str(warning.message)
+        for warning in recwarn
+    )
+    assert not (tmp_path / "0.txt").exists()
+
+
+# ------------------------------------------------------------------------------- what a run is told
+
+
+def test_runs_are_told_their_gpu_and_their_threads(dask, scripts, tmp_path):
+    """Two GPUs, four runs at a time, a half of one each."""
+    dask.add("127.0.0.1", "--nthreads", "4", "--resources", "GPU=2")
+    runs = executors.at_scheduler(dask.address, None, 0.5, **scripts)
+    assert runs.places == 4
+    wait = (
+        "import os, time\nprint(*sys.argv[1:-1], "
+        f"flush=True)\nopen(f'{tmp_path}/{{os.getpid()}}.here', 'w')\nwhile len([x for x in "
+        f"os.listdir('{tmp_path}') if x.endswith('.here')]) < 4: "
+        "time.sleep(.01)"
+    )
+    tasks = [coded(tmp_path, f"t{k}", wait) for k in range(4)]
+    assert not carried_out(tasks, runs).failed
+    threads = max(1, hardware.cores() // 4)
+    assert sorted(task.log.read_text() for task in tasks) == [
+        f"--threads {threads} --gpu_id {k}\n" for k in (0, 0, 1, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    "gpus, place, script, flags",
+    [
+        (0, 3, "INCV_main", "--threads 2 --wait"),
+        (0, 3, "INCV", "--threads 2 --parallel_halves off"),
+        (1, 3, "INCV", "--threads 2 --gpu_id 3"),
+        (0.25, 3, "INCV", "--threads 2 --gpu_id 0"),
+        (0.25, 4, "INCV_main", "--threads 2 --wait --gpu_id 1"),
+        (1 / 3, 3, "INCV_main", "--threads 2 --wait --gpu_id 1"),
+        (2, 1, "INCV", "--threads 2 --gpu_id 2,3"),
+    ],
+)
+def test_own_flags(gpus, place, script, flags):
+    assert (
+        " ".join(SweepWorkerPlugin("name", "", "", gpus=gpus, threads=2).own_flags(script, place))
+        == flags
+    )
+
+
+def test_workers_of_this_machine_share_its_cores(scripts, tmp_path, monkeypatch):
+    """Each is told its part of them, and nobody else can reach them."""
+    monkeypatch.setattr(hardware, "cores", lambda: 7)
+    monkeypatch.setattr(hardware, "gpus", lambda: 0)
+    runs = executors.on_this_machine(tmp_path, 2, None)
+    assert runs.places == 2 and runs.about.startswith("2 at a time, dashboard http://127.0.0.1:")
+    tasks = [coded(tmp_path, f"t{k}", "print(*sys.argv[1:-1])") for k in range(3)]
+    assert not carried_out(tasks, runs).failed
+    assert [task.log.read_text() for task in tasks] == ["--threads 3\n"] * 3
+
+
+def test_gpus_of_this_machine_are_shared(scripts, tmp_path, monkeypatch):
+    """By default each run has one; the places of all workers are numbered through."""
+    monkeypatch.setattr(hardware, "gpus", lambda: 2)
+    with pytest.raises(
+        UserError, match="3 runs with 1 GPU each need more than the 2 of this machine"
+    ):
+        executors.on_this_machine(tmp_path, 3, None)
+    runs = executors.on_this_machine(tmp_path, 2, None)
+    wait = (
+        "import os, time\nprint(sys.argv[4], "
+        f"flush=True)\nopen(f'{tmp_path}/{{os.getpid()}}.here', 'w')\nwhile len([x for x in "
+        f"os.listdir('{tmp_path}') if x.endswith('.here')]) < 2: "
+        "time.sleep(.01)"
+    )
+    tasks = [coded(tmp_path, f"t{k}", wait) for k in range(2)]
+    assert not carried_out(tasks, runs).failed
+    assert sorted(task.log.read_text() for task in tasks) == ["0\n", "1\n"]
+
+
+# ---------------------------------------------------------------------------------- what goes wrong
+
+
+def sweep_of_long_tasks(folder, address):
+    """What a process does that is interrupted: two tasks that take a minute, at an address or on
+    this machine.
+    """
+
+    def run(_):
+        root = Path(folder)
+        scripts = write_scripts(root)
+        runs = (
+            executors.at_scheduler(address, None, 0, **scripts)
+            if address
+            else executors.on_this_machine(root, 2, 0)
+        )
+        if address:
+            signals.LEAVING.append(runs.leave)
+        code = f"import time; '{folder}/{{}}.txt'; time.sleep(600)"
+        carried_out([coded(root, f"long{k}", code.format(k)) for k in (0, 1)], runs)
+
+    cli.main(cli.Parser("sweep"), run, [])
+
+
+@pytest.mark.parametrize(
+    "here, by, code",
+    [
+        (True, signal.SIGTERM, 143),
+        (False, signal.SIGINT, 130),
+        pytest.param(True, signal.SIGINT, 130, marks=SLOW),
+        pytest.param(True, signal.SIGKILL, -9, marks=SLOW),
+        pytest.param(False, signal.SIGKILL, -9, marks=SLOW),
+    ],
+)
+def test_no_run_is_left_when_the_sweep_ends(here, by, code, tmp_path, request):
+    """However it ends, and wherever the runs are."""
+    address = None
+    if not here:
+        dask = request.getfixturevalue("dask")
+        dask.add("127.0.0.1"), dask.add("127.0.0.2")
+        address = dask.address
+    program = SWEEP.format(
+        paths=[str(ROOT), str(ROOT / "tests"), str(ROOT / "tests/sweep")],
+        folder=str(tmp_path),
+        address=address,
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    soon(lambda: len(at_work(tmp_path)) == 2)
+    process.send_signal(by)
+    ended = end(process, timeout=60)
+    assert ended.code == code
+    assert by == signal.SIGKILL or re.fullmatch("-c: interrupted; .*\n", ended.err)
+    soon(lambda: not at_work(tmp_path))
+    if by == signal.SIGINT and not here:  # workers that come later have nothing to do with it
+        with Client(address, set_as_default=False) as client:
+            plugins = client.run_on_scheduler(
+                lambda dask_scheduler: [*dask_scheduler.worker_plugins]
+            )
+        assert not [name for name in plugins if name.startswith("noisylabels-")]
+
+
+def test_a_task_whose_worker_is_lost_four_times_has_failed(scripts, tmp_path):
+    status = carried_out(
+        [coded(tmp_path, "deadly", "import os; os.kill(os.getppid(), 9)")],
+        executors.on_this_machine(tmp_path, 1, 0),
+    )
+    (outcome,) = status.failed.values()
+    assert outcome.problem == "its worker was lost, 4 times" and outcome.where.startswith(
+        "tcp://127.0.0.1:"
+    )
+
+
+def test_a_scheduler_that_is_lost_ends_the_sweep_in_one_line(dask, scripts, tmp_path):
+    dask.add("127.0.0.1")
+    with pytest.raises(UserError, match="^the scheduler is gone: .* the same command continues"):
+        carried_out(
+            [steps(tmp_path, 0)],
+            executors.at_scheduler(dask.address, None, 0, **scripts),
+            lambda status: soon(lambda: at_work(tmp_path)) and dask.scheduler.kill(),
+        )
+    soon(lambda: not at_work(tmp_path))
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere", "ftp://x"])
+def test_an_address_without_a_scheduler(address, monkeypatch, tmp_path):
+    monkeypatch.setattr("noisylabels.sweep.cluster.ANSWER", 0.5)
+    with pytest.raises(
+        UserError, match=f"^argument --scheduler: no scheduler answers at {address} "
+    ):
+        executors.at_scheduler(address, None, 0, root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        (None, "No such file or directory"),
+        ("jobqueue: [", "is not a dask-jobqueue configuration"),
+        ("jobqueue:\n  slurm: {}\n  pbs: {}", "is not a dask-jobqueue configuration"),
+        ("slurm: {cores: 1}", "is not a dask-jobqueue configuration"),
+        ("jobqueue: {cobalt: {cores: 1}}", "is not a dask-jobqueue configuration"),
+        ("jobqueue: {slurm: {cores: 1, wall-time: 1}}", "no option of slurm: wall-time"),
+        ("jobqueue: {slurm: {memory: 1GB}}", "cores"),
+    ],
+)
+def test_a_configuration_that_is_none(text, problem, tmp_path):
+    path = tmp_path / "slurm.yaml"
+    if text:
+        path.write_text(text)
+    with pytest.raises(UserError, match=problem) as error:
+        executors.at_scheduler(str(path), 1, 0, root=tmp_path)
+    assert str(error.value).startswith(f"argument --scheduler: {path}")

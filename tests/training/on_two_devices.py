@@ -1,0 +1,141 @@
+"""Trains on one device and on two, which are this machine's CPU twice, and saves what came of it.
+
+    python tests/training/on_two_devices.py FOLDER METHOD ...
+
+The METHOD `normalised` is standard with a network of batch normalisation: half by half and
+interrupted, too. <name>_<devices>.npz: the losses of a training's epochs, its state, and what it
+predicts. Needs a process of its own: devices can be made before TensorFlow's first operation alone.
+"""
+
+import contextlib
+import functools
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import keras
+import numpy as np
+
+from models.layers import Layers
+from noisylabels.methods import method_class
+from noisylabels.methods.inputs import MethodInputs, PreparationContext
+from noisylabels.methods.losses import cross_entropy
+from noisylabels.methods.standard import Standard
+from noisylabels.noise import transition_matrix
+from noisylabels.recipes import RECIPES
+from noisylabels.training import optimizers, tf
+from noisylabels.training.trainer import Trainer, build
+from utils import load_dataset
+
+EPOCHS = 3
+OPTIONS = {"T": "true", "q": 0.7, "alpha": 0.1, "beta": 1.0, "A": None}
+SETTINGS = RECIPES["digits"]["verify"]  # its network has no batch normalisation
+
+
+class Halves(Standard):
+    """One device that does as two do: each half of a batch has batch statistics of its own."""
+
+    def train_step(self, batch):
+        network = self.networks[0]
+        with tf.GradientTape() as tape:
+            losses = [
+                tf.reduce_mean(cross_entropy(network(x, training=True), y))
+                for x, y in zip(tf.split(batch.x, 2), tf.split(batch.y, 2))
+            ]
+            total = tf.add_n([tf.reduce_mean(losses), *network.losses])
+        gradients = tape.gradient(total, network.trainable_variables)
+        self.optimizers[0].apply(gradients, network.trainable_variables)
+        return {"loss": tf.reduce_mean(losses), "accuracy": 0.0}
+
+
+def normalised(kind, method_inputs):
+    """A method with a network of batch normalisation and penalties."""
+    keras.utils.set_random_seed(0)
+    layers = Layers()
+    inputs = x = keras.Input(method_inputs.images.shape[1:])
+    for width in (8, 16):
+        x = keras.layers.ReLU()(
+            layers.norm()(layers.conv(width, kernel_regularizer=keras.regularizers.L2(1e-2))(x))
+        )
+    outputs = keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(x))
+    return kind(method_inputs, [keras.Model(inputs, outputs)], [optimizers.adam(0.003, 0.01)])
+
+
+def train(folder, name, devices, make, stop_in=EPOCHS):
+    """Trains what make() makes, or goes on, and saves what came of it; or stops within an epoch.
+
+    Returns the method.
+    """
+
+    def after_epoch(epoch, memory):
+        if epoch == stop_in:
+            raise InterruptedError
+        return {}
+
+    tf.distribute.experimental_set_strategy(both if devices == 2 else None)
+    method = make()
+    method.prepare(PreparationContext(0, None, None))
+    trainer = Trainer(
+        method, np.ones(len(method_inputs.labels), bool), "flip", SETTINGS.learning_rate_at
+    )
+    with contextlib.suppress(InterruptedError):
+        history, _ = trainer.fit(
+            EPOCHS, 0, "main", folder / f"{name}_{devices}_checkpoint.npz", after_epoch
+        )
+        state = {
+            f"{'moving' if 'moving' in variable.path else 'state'}{i}": variable.numpy()
+            for i, variable in enumerate(
+                method.networks[0].variables + method.optimizers[0].variables
+            )
+        }
+        np.savez(
+            folder / f"{name}_{devices}.npz",
+            **state,
+            loss=[row["loss"] for row in history],
+            accuracy=[row["accuracy"] for row in history],
+            predicted=method.probabilities(trainer.images),
+        )
+    tf.distribute.experimental_set_strategy(None)
+    return method
+
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+tf.config.experimental.enable_op_determinism()
+both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+folder, names, digits = Path(sys.argv[1]), sys.argv[2:], load_dataset("digits", "data")
+method_inputs = MethodInputs(
+    digits.x_train[:200],
+    digits.y_train[:200],
+    10,
+    32,
+    EPOCHS,
+    T=transition_matrix("sym", 0.2, 10),
+    options=OPTIONS,
+)
+for name in names:
+    if name != "normalised":
+        for devices in (1, 2):
+            train(
+                folder,
+                name,
+                devices,
+                functools.partial(build, method_class(name), method_inputs, SETTINGS, 0, "main"),
+            )
+    else:
+        train(folder, "normalised", 1, lambda: normalised(Standard, method_inputs))
+        train(folder, "halves", 1, lambda: normalised(Halves, method_inputs))
+        train(folder, "resumed", 2, lambda: normalised(Standard, method_inputs), stop_in=1)
+        train(folder, "resumed", 2, lambda: normalised(Standard, method_inputs))
+        method = train(folder, "normalised", 2, lambda: normalised(Standard, method_inputs))
+        copies = method.networks[0].trainable_variables
+        np.savez(
+            folder / "copies.npz",
+            **{
+                f"{k}_{i}": variable.value.values[k].numpy()
+                for i, variable in enumerate(copies)
+                for k in range(2)
+            },
+        )
