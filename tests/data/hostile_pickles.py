@@ -2,9 +2,7 @@
 
 
 def attacks(witness):
-    """Pickles that would create the file `witness` if anything in them were run, or that aim at
-    NumPy's own code.
-    """
+    """Return pickles that create the file `witness` if anything in them runs, or attack NumPy."""
     command = f"touch {witness}".encode()
     shell, python = (
         b"U%c" % len(text) + text for text in (command, b"open('%s','w')" % str(witness).encode())

@@ -29,7 +29,7 @@ def dataset(classes=NAMES, truth=TRUE):
 
 
 def complaint(spec, data=None):
-    """The one line with which reading fails."""
+    """Return the one line with which reading fails."""
     with pytest.raises(UserError) as error:
         read_labels(spec, data or dataset())
     message = str(error.value)
@@ -51,9 +51,7 @@ def write_csv(path, **columns):
 
 
 def torch_file(path, content, protocol=2, old=False, compression=zipfile.ZIP_STORED, **files):
-    """Writes what torch.save does of a dictionary of NumPy arrays: a zip in whose folder the pickle
-    lies.
-    """
+    """Write a dictionary of NumPy arrays as torch.save does: a zip with a pickle in its folder."""
     data = content if isinstance(content, bytes) else pickle.dumps(content, protocol)
     if old:  # as NumPy 1 named it
         data = data.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
@@ -78,7 +76,7 @@ CIFAR_N = {
 
 @contextlib.contextmanager
 def stand_in():
-    """A torch whose tensors pickle as the real one's do."""
+    """Return a torch whose tensors pickle like the real ones."""
     torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
     torch.LongStorage = type("LongStorage", (), {"__module__": "torch"})
     exec("def _rebuild_tensor_v2(*_): pass", utils.__dict__)
@@ -94,9 +92,7 @@ def stand_in():
 
 
 def tensor_pickle(**tensors):
-    """The data.pkl of a dictionary of tensors, each a tuple (name of its storage, offset, size,
-    stride).
-    """
+    """Return the data.pkl of tensors, each a tuple (storage name, offset, size, stride)."""
     with stand_in() as (torch, rebuild):
 
         class Storage(str):

@@ -1,4 +1,4 @@
-"""What is wrong with images in an npz: one line that says what to do."""
+"""Errors of images in an .npz."""
 
 import io
 import warnings
@@ -65,14 +65,13 @@ BAD_ARRAYS = {
 
 
 @pytest.mark.parametrize("case", BAD_ARRAYS)
-def test_bad_arrays(case, tmp_path):
+def test_unusable_array_is_an_error(case, tmp_path):
     arrays, expected = BAD_ARRAYS[case]
     np.savez(tmp_path / "own.npz", **arrays)
     assert expected in complaint(tmp_path / "own.npz")
 
 
-def test_damaged_arrays(tmp_path):
-    """Wherever it is cut or changed: a line, or the images as they were."""
+def test_damaged_npz_is_an_error_or_loads_unchanged(tmp_path):
     path, rng = tmp_path / "own.npz", np.random.default_rng(0)
     np.savez_compressed(path, x=rng.integers(0, 256, (8, 5, 5), dtype=np.uint8), y=Y)
     whole, images_before = path.read_bytes(), images.load(path, report=str).x_train
@@ -91,8 +90,8 @@ def test_damaged_arrays(tmp_path):
     assert refused > len(whole) / 2
 
 
-def test_an_npz_that_claims_more_than_there_is(tmp_path, monkeypatch):
-    """Its header alone says so: nothing of it is read."""
+def test_npz_header_larger_than_file_is_refused(tmp_path, monkeypatch):
+    """Refuse it by its header, without reading data."""
     monkeypatch.setattr(image_files, "available_memory", lambda: 10**9)
     header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (8, 99999, 99999), }\n"
     with zipfile.ZipFile(tmp_path / "own.npz", "w") as archive:

@@ -1,6 +1,4 @@
-"""What is wrong with a person's own images: one line that says what to do, and nothing
-half-written.
-"""
+"""Errors of custom images: one line that says what to do, and no partial output."""
 
 import os
 import resource
@@ -21,7 +19,7 @@ FILES = [f"x/0{k}.png" for k in range(4)]
 # ------------------------------------------------------------------------------------------ folders
 
 
-def test_nothing_there(tmp_path):
+def test_missing_data_set_is_an_error(tmp_path):
     assert "give a folder" in complaint(tmp_path / "missing")
     (tmp_path / "images.zip").write_bytes(b"PK")
     assert "give a folder" in complaint(tmp_path / "images.zip")
@@ -32,7 +30,7 @@ def test_nothing_there(tmp_path):
         images.load(tmp_path / "pipe.csv")
 
 
-def test_an_empty_folder(tmp_path):
+def test_folder_without_images_is_an_error(tmp_path):
     (tmp_path / "own").mkdir()
     assert "holds no images: put those of each class into a folder of its own" in complaint(
         tmp_path / "own"
@@ -42,14 +40,14 @@ def test_an_empty_folder(tmp_path):
     assert "holds no images" in complaint(tmp_path / "own")
 
 
-def test_one_class(tmp_path):
+def test_one_class_is_an_error(tmp_path):
     class_folders(tmp_path / "own", a=5)
     assert "one class only, a: give images of two or more" in complaint(tmp_path / "own")
     (tmp_path / "own" / "b").mkdir()  # empty
     assert "one class only, a" in complaint(tmp_path / "own")
 
 
-def test_too_many_classes(tmp_path, monkeypatch):
+def test_too_many_classes_are_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr("noisylabels.data.class_names.MAX_CLASSES", 3)
     class_folders(tmp_path / "own", a=2, b=2, c=2, d=2)
     assert "has 4 classes, such as a, b, c, more than 3" in complaint(tmp_path / "own")
@@ -58,7 +56,7 @@ def test_too_many_classes(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "name", ['a, "b"\nc', "tab\tulator", "line\u2028separator", b"not UTF-8 \xff"]
 )
-def test_names_of_classes_that_cannot_be_shown(name, tmp_path):
+def test_unprintable_class_name_is_an_error(name, tmp_path):
     class_folders(tmp_path / "own", b=5)
     folder = os.path.join(os.fsencode(tmp_path / "own"), os.fsencode(name))
     os.mkdir(folder)
@@ -68,7 +66,7 @@ def test_names_of_classes_that_cannot_be_shown(name, tmp_path):
     assert "rename it" in message and message.isascii()
 
 
-def test_different_classes_in_train_and_test(tmp_path):
+def test_train_and_test_need_the_same_classes(tmp_path):
     class_folders(tmp_path / "own" / "train", a=3, b=3, c=3)
     class_folders(tmp_path / "own" / "test", a=3, b=3)
     assert "different classes, only one has c: make them the same" in complaint(tmp_path / "own")
@@ -81,7 +79,7 @@ def test_different_classes_in_train_and_test(tmp_path):
     assert "all images of c are in the test set" in complaint(tmp_path / "own")
 
 
-def test_train_without_test(tmp_path):
+def test_train_folder_without_test_is_an_error(tmp_path):
     class_folders(tmp_path / "own" / "train", a=3, b=3)
     assert "holds images in train/ alone, in folders (a, b): give " in complaint(tmp_path / "own")
     class_folders(tmp_path / "own" / "val", a=3, b=3)
@@ -95,8 +93,8 @@ def test_train_without_test(tmp_path):
     "parts",
     [("Test", "Train"), ("Testing", "Training"), ("test", "val"), ("TRAIN", "other", "test")],
 )
-def test_parts_by_other_names(parts, tmp_path):
-    """They are not taken for classes, unless they hold images themselves."""
+def test_differently_named_splits_are_not_classes(parts, tmp_path):
+    """Treat them as classes only if they hold images themselves."""
     for k, part in enumerate(parts):
         if k:
             class_folders(tmp_path / "own" / part, a=3, b=3)
@@ -119,17 +117,17 @@ def test_parts_by_other_names(parts, tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.01, 0.9])
-def test_a_share_that_cannot_be_of_all_classes(share, tmp_path):
+def test_test_split_must_cover_all_classes(share, tmp_path):
     class_folders(tmp_path / "own", a=6, b=6, c=6)
     assert "argument --test_split: " in complaint(tmp_path / "own", test_split=share)
 
 
-def test_flags_that_do_nothing(tmp_path):
+def test_flag_without_effect_is_an_error(tmp_path):
     class_folders(tmp_path / "own", a=6, b=6)
     assert "leave them out" in complaint(tmp_path / "own", label_column="label")
 
 
-def test_a_folder_that_cannot_be_entered(tmp_path):
+def test_unreadable_folder_is_an_error(tmp_path):
     class_folders(tmp_path / "own", a=6, b=6)
     (tmp_path / "own" / "a").chmod(0)
     if not os.access(tmp_path / "own" / "a", os.R_OK):  # root enters all the same
@@ -142,7 +140,7 @@ def test_a_folder_that_cannot_be_entered(tmp_path):
 
 
 def bomb(path, side=20_000):
-    """A PNG of 20,000 × 20,000 white points, 50 KB."""
+    """Return a PNG of 20,000 × 20,000 white pixels, 50 KB."""
 
     def chunk(kind, content):
         return (
@@ -192,8 +190,8 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-def test_files_that_cannot_be_read(name, tmp_path):
-    """Each is listed and passed over, quickly and without taking memory."""
+def test_unreadable_files_are_listed_and_skipped(name, tmp_path):
+    """Skip each quickly and without using much memory."""
     root, listed = (
         class_folders(tmp_path / "own", a=15, b=15),
         tmp_path / "new" / "folder" / "unreadable.csv",
@@ -236,7 +234,7 @@ def test_files_that_cannot_be_read(name, tmp_path):
     assert not listed.exists()  # it would tell of files that are mended
 
 
-def test_too_many_that_cannot_be_read(tmp_path):
+def test_too_many_unreadable_files_are_an_error(tmp_path):
     root, listed = class_folders(tmp_path / "own", a=15, b=15), tmp_path / "unreadable.csv"
     for k in range(2):
         (root / "a" / f"{k}.png").write_text("text")
@@ -252,7 +250,7 @@ def test_too_many_that_cannot_be_read(tmp_path):
     assert "2 of 32 images cannot be read" in complaint(root)  # without a place for the list
 
 
-def test_a_list_that_cannot_be_written(tmp_path):
+def test_unwritable_list_of_files_is_an_error(tmp_path):
     root = class_folders(tmp_path / "own", a=15, b=15)
     (root / "a" / "0.png").write_text("text")
     (tmp_path / "file").write_text("not a folder")
@@ -261,7 +259,7 @@ def test_a_list_that_cannot_be_written(tmp_path):
     assert "fix that" in complaint(root, unreadable=tmp_path / "unreadable.csv")
 
 
-def test_a_class_that_would_vanish(tmp_path):
+def test_class_without_readable_image_is_an_error(tmp_path):
     root, listed = class_folders(tmp_path / "own", a=30, b=30, c=2), tmp_path / "unreadable.csv"
     for file in (root / "c").iterdir():
         file.write_text("text")
@@ -272,7 +270,7 @@ def test_a_class_that_would_vanish(tmp_path):
     assert listed.exists()
 
 
-def test_more_than_fits_into_memory(tmp_path, monkeypatch):
+def test_images_larger_than_memory_are_an_error(tmp_path, monkeypatch):
     root, lines = class_folders(tmp_path / "own", a=15, b=15), []
     monkeypatch.setattr(image_files, "available_memory", lambda: 30 * 3 * 100 * 100)
     monkeypatch.setattr(image_files, "decode", lambda *_: pytest.fail("it began"))
@@ -362,14 +360,14 @@ BAD_TABLES = {
 
 
 @pytest.mark.parametrize("case", BAD_TABLES)
-def test_bad_tables(case, tmp_path):
+def test_unusable_csv_is_an_error(case, tmp_path):
     content, expected = BAD_TABLES[case]
     class_folders(tmp_path, x=4)
     (tmp_path / "own.csv").write_bytes(content.encode(errors="surrogateescape"))
     assert expected in complaint(tmp_path / "own.csv")
 
 
-def test_a_column_that_is_not_there(tmp_path):
+def test_missing_column_is_an_error(tmp_path):
     class_folders(tmp_path, x=4)
     path = table(
         tmp_path / "own.csv",
@@ -384,7 +382,7 @@ def test_a_column_that_is_not_there(tmp_path):
     )
 
 
-def test_files_of_a_csv_that_are_not_there(tmp_path):
+def test_missing_files_of_a_csv_are_an_error(tmp_path):
     class_folders(tmp_path, x=4)
     rows = [(file, "ab"[k % 2]) for k, file in enumerate([*FILES, "x/04.png"])]
     message = complaint(table(tmp_path / "own.csv", ("file", "label"), rows), test_split=0.4)

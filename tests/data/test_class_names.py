@@ -1,6 +1,4 @@
-"""Names of classes and files: equal ones, ones that only look so, and the line that lists the
-classes.
-"""
+"""Class names: duplicates, look-alikes, and the line that lists them."""
 
 import unicodedata
 
@@ -32,12 +30,12 @@ COMPOSED, DECOMPOSED = "café", unicodedata.normalize("NFD", "café")
         (("heart\ufe0f", "heart"), r"'heart\ufe0f' and 'heart'"),
     ],
 )
-def test_names_that_look_alike(pair, named):
+def test_look_alike_names_are_found(pair, named):
     (found,) = doubts(["dog", pair[0], "emu", pair[1]])
     assert found == f"classes that may be the same: {named}; if they are, give them one name"
 
 
-def test_names_that_do_not_look_alike():
+def test_different_names_are_not_look_alikes():
     names = [
         "cat",
         "dog",
@@ -61,7 +59,7 @@ def test_names_that_do_not_look_alike():
 @pytest.mark.parametrize(
     "name", ["nan", "NaN", "None", "null", "NA", "n/a", "<NA>", "-1", "-1.0", "\u200b", "-", "''"]
 )
-def test_names_that_stand_for_a_missing_label(name):
+def test_names_for_missing_labels_are_found(name):
     (found,) = doubts(["cat", "dog", name])
     assert found.startswith(f"classes that may stand for a missing label: {name!a}; if they do")
 
@@ -78,7 +76,7 @@ def test_names_that_stand_for_a_missing_label(name):
         (["fold", "part"], False),
     ],
 )
-def test_names_of_parts_of_a_data_set(names, doubted):
+def test_names_of_splits_are_found(names, doubted):
     expected = [
         f"classes called {', '.join(names)}, as parts of a data set are: if they are no classes, "
         "call what to train on train/ and what to test on test/, each with a folder for each class"
@@ -86,11 +84,11 @@ def test_names_of_parts_of_a_data_set(names, doubted):
     assert doubts(names) == (expected if doubted else [])
 
 
-def test_minus_one_of_two_is_a_class():
+def test_minus_one_of_two_classes_is_a_class():
     assert doubts(["-1", "1"]) == []
 
 
-def test_many_pairs_are_shortened():
+def test_long_list_of_pairs_is_shortened():
     (found,) = doubts([*"abcdefghij", *"ABCDEFGHIJ"])
     assert (
         "'a' and 'A'; 'b' and 'B'" in found
@@ -102,7 +100,7 @@ def test_many_pairs_are_shortened():
 @pytest.mark.parametrize(
     "pair", [("cat", "cat "), (" cat", "cat"), ("a b", "a  b"), ("a b", "a\u00a0b")]
 )
-def test_names_that_differ_only_in_white_space_are_refused(pair):
+def test_names_differing_in_white_space_are_refused(pair):
     with pytest.raises(UserError) as error:
         class_codes("own", [*pair, "dog"], None)
     assert all(
@@ -113,8 +111,8 @@ def test_names_that_differ_only_in_white_space_are_refused(pair):
 
 
 @pytest.mark.parametrize("kind", ["folder", "csv", "npz"])
-def test_every_source_compares_its_names(kind, tmp_path):
-    """And warns once for each kind of doubt; of a difference in white space it makes an error."""
+def test_every_source_compares_class_names(kind, tmp_path):
+    """Warn once per kind of doubt; a difference in white space is an error."""
 
     def own(first, second):
         if kind == "folder":
@@ -141,7 +139,7 @@ def test_every_source_compares_its_names(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["folder", "csv", "npz"])
-def test_the_classes_are_listed_with_their_counts(kind, tmp_path):
+def test_classes_are_listed_with_counts(kind, tmp_path):
     labels = ["b"] * 3 + [" a"] * 5 + ["c"] * 2
     if kind == "folder":
         path = class_folders(tmp_path / "own", **{"b": 3, " a": 5, "c": 2})
@@ -155,7 +153,7 @@ def test_the_classes_are_listed_with_their_counts(kind, tmp_path):
     assert lines[1] == "own: 3 classes, images to train on/to test on: ' a' 3/2, b 2/1, c 1/1"
 
 
-def test_a_long_list_of_classes_is_shortened():
+def test_long_class_list_is_shortened():
     names, train = [f"n{k}" for k in range(25)], np.arange(1000, 1025)
     line = counts("own", names, train, np.where(train == 1003, 0, 1))
     assert line == (
@@ -166,7 +164,7 @@ def test_a_long_list_of_classes_is_shortened():
     assert counts("own", names[:20], train[:20], train[:20]).count("/1,0") == 20
 
 
-def test_places_of_names():
+def test_places_finds_the_index_of_each_name():
     names = ["a", DECOMPOSED, "b", " c ", "d", "d "]
     assert places(["b", COMPOSED, DECOMPOSED, "c", "d", " d", "x", ""], names).tolist() == [
         2,
@@ -185,5 +183,5 @@ def test_places_of_names():
     ).tolist() == [-1]
 
 
-def test_names_that_cannot_be_seen_are_escaped():
+def test_invisible_characters_are_escaped():
     assert listed(["cat", " dog", "e\u200bmu", ""]) == r"cat, ' dog', 'e\u200bmu', ''"

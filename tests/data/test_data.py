@@ -1,6 +1,4 @@
-"""The loaders: what they return for good files and what they say of bad ones; hostile ones are in
-test_fuzz_loaders.
-"""
+"""Built-in data sets: valid files and errors; test_fuzz_loaders.py has hostile files."""
 
 import hashlib
 import os
@@ -32,7 +30,7 @@ people reptiles small_mammals trees vehicles_1 vehicles_2
 # --------------------------------------------------------------------------------------- good files
 
 
-def test_digits():
+def test_digits_have_the_documented_shape():
     data = load_dataset("digits", "no such folder")
     assert (data.name, data.n_classes, data.input_shape) == ("digits", 10, (8, 8, 1))
     assert data.classes == tuple("0123456789")
@@ -45,14 +43,14 @@ def test_digits():
 
 
 def test_digits_split_is_the_recorded_one():
-    """Results are only comparable on one split, whatever the version of scikit-learn."""
+    """Keep results comparable across versions of scikit-learn."""
     data = load_dataset("digits", "")
     assert data.y_test[:12].tolist() == [7, 6, 3, 7, 7, 3, 2, 8, 9, 3, 2, 6]
     assert (int(data.x_train.sum()), int(data.x_test.sum())) == (7162982, 1790819)
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
-def test_published_layout(name, tmp_path, monkeypatch):
+def test_published_layout_is_loaded(name, tmp_path, monkeypatch):
     monkeypatch.setattr(cifar, "LAYOUTS", TINY)
     _, files = write_tiny(tmp_path, name)
     data, layout = load_dataset(name, str(tmp_path)), TINY[name]
@@ -73,7 +71,7 @@ def test_published_layout(name, tmp_path, monkeypatch):
             assert np.array_equal(x[..., channel].reshape(len(x), -1), plane)
 
 
-def test_rows_of_the_published_files():
+def test_published_files_have_the_expected_rows():
     assert {name: (sum(x.train.values()), sum(x.test.values())) for name, x in LAYOUTS.items()} == {
         "cifar10": (50_000, 10_000),
         "cifar100": (50_000, 10_000),
@@ -84,15 +82,13 @@ def test_rows_of_the_published_files():
     }
 
 
-def test_a_tiny_file_does_not_pass_for_a_published_one(tmp_path):
+def test_tiny_file_is_not_accepted_as_published(tmp_path):
     write_tiny(tmp_path, "cifar10")
     assert "data_batch_1: 'data' must be an array of 10000 x 3072" in complaint(tmp_path)
 
 
-def test_published_meta_files_are_reproduced_to_the_bit():
-    """Held against the md5 sums that torchvision records: the opcodes written here and the class
-    names are right.
-    """
+def test_published_meta_files_are_reproduced_exactly():
+    """Compare with torchvision's md5 sums."""
     fine, coarse = (
         [name.encode() for name in names] for names in (LAYOUTS["cifar100"].classes, COARSE.split())
     )
@@ -106,14 +102,14 @@ def test_published_meta_files_are_reproduced_to_the_bit():
 
 
 @pytest.mark.parametrize("protocol", [3, 4])
-def test_files_pickled_again_by_python_3(tiny, tmp_path, protocol):
+def test_files_repickled_by_python_3_load(tiny, tmp_path, protocol):
     folder, files = tiny
     for file, content in files.items():
         (folder / file).write_bytes(pickle.dumps(content, protocol))
     assert load_dataset("cifar10", tmp_path).y_test.tolist() == files["test_batch"][b"labels"]
 
 
-def test_column_major_arrays(tiny, tmp_path):
+def test_column_major_arrays_load(tiny, tmp_path):
     folder, files = tiny
     expected = load_dataset("cifar10", tmp_path).x_test
     content = files["test_batch"] | {b"data": np.asfortranarray(files["test_batch"][b"data"])}
@@ -121,7 +117,7 @@ def test_column_major_arrays(tiny, tmp_path):
     assert np.array_equal(load_dataset("cifar10", tmp_path).x_test, expected)
 
 
-def test_class_names_come_from_the_meta_file_if_it_has_one_for_each_class(tiny, tmp_path):
+def test_class_names_come_from_a_complete_meta_file(tiny, tmp_path):
     folder, _ = tiny
     known = TINY["cifar10"].classes
 
@@ -146,7 +142,7 @@ def test_class_names_come_from_the_meta_file_if_it_has_one_for_each_class(tiny, 
     assert load_dataset("cifar10", tmp_path).classes == known
 
 
-def test_import_brings_no_heavy_library():
+def test_importing_utils_loads_no_heavy_library():
     code = (
         "import sys, utils\n"
         "print(sorted({'tensorflow', 'sklearn', 'pandas', 'scipy', 'ssl'} & set(sys.modules)))"
@@ -175,7 +171,7 @@ def test_real_cifar10(tmp_path_factory):
 # ---------------------------------------------------------------------------------------- bad files
 
 
-def test_unknown_name(tmp_path):
+def test_unknown_data_set_name_is_an_error(tmp_path):
     assert "digits, cifar10, cifar100" in complaint(tmp_path, "mnist")
 
 
@@ -231,7 +227,7 @@ def test_wrong_content_is_named(case, tiny, tmp_path):
     assert str(path) in message and expected in message
 
 
-def test_every_truncation_is_noticed(tiny, tmp_path):
+def test_every_truncation_is_an_error(tiny, tmp_path):
     path = tiny[0] / "data_batch_2"
     whole = path.read_bytes()
     for n in range(len(whole)):
@@ -239,7 +235,7 @@ def test_every_truncation_is_noticed(tiny, tmp_path):
         assert f"{path} is damaged or not in the published layout" in complaint(tmp_path)
 
 
-def test_pixels_shorter_or_longer_than_their_shape(tiny, tmp_path):
+def test_pixel_data_must_match_its_shape(tiny, tmp_path):
     path = tiny[0] / "data_batch_1"
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"K\x04K\x0c\x86", b"J\x00\x00\x00\x7fJ\x00\x00\x00\x7f\x86"))
@@ -253,8 +249,8 @@ def test_pixels_shorter_or_longer_than_their_shape(tiny, tmp_path):
 @pytest.mark.parametrize(
     "file, limit", [("data_batch_1", 2**20 + 4 * 3328), ("batches.meta", 2**20)]
 )
-def test_files_longer_than_any_that_is_published(file, limit, tiny, tmp_path):
-    """What stands behind the end of the pickle is not looked at."""
+def test_oversized_file_is_an_error(file, limit, tiny, tmp_path):
+    """Ignore what follows the end of the pickle."""
     expected, path = load_dataset("cifar10", tmp_path), tiny[0] / file
     path.write_bytes(path.read_bytes().ljust(limit, b"."))
     data = load_dataset("cifar10", tmp_path)
@@ -265,12 +261,12 @@ def test_files_longer_than_any_that_is_published(file, limit, tiny, tmp_path):
     )
 
 
-def test_pickles_of_more_steps_than_any_that_is_published(tiny, tmp_path):
+def test_pickle_with_too_many_steps_is_an_error(tiny, tmp_path):
     (tiny[0] / "data_batch_1").write_bytes(b"\x80\x02" + b"]" * 110_000)
     assert complaint(tmp_path).endswith("its pickle has more than 100064 steps")
 
 
-def test_labels_of_all_classes_and_of_many_rows(tmp_path, monkeypatch):
+def test_labels_of_all_classes_and_many_rows_load(tmp_path, monkeypatch):
     monkeypatch.setitem(TINY, "cifar10", replace(TINY["cifar10"], train={"data_batch_1": 300}))
     monkeypatch.setattr(cifar, "LAYOUTS", TINY)
     folder, files = write_tiny(tmp_path, "cifar10")
@@ -279,7 +275,7 @@ def test_labels_of_all_classes_and_of_many_rows(tmp_path, monkeypatch):
     assert load_dataset("cifar10", tmp_path).y_train.tolist() == [*range(10)] * 30
 
 
-def test_files_that_cannot_be_read(tiny, tmp_path):
+def test_unreadable_file_is_an_error(tiny, tmp_path):
     path = tiny[0] / "data_batch_1"
     whole = path.read_bytes()
     path.unlink()

@@ -1,6 +1,4 @@
-"""The download from a local server that breaks off or serves something else; no test needs the
-network.
-"""
+"""The download from a local server that fails or sends wrong content."""
 
 import os
 import re
@@ -29,13 +27,13 @@ def test_download_and_unpack(server, tmp_path, capsys):
     assert "cifar10: downloaded 0 MB from http://127.0.0.1" in capsys.readouterr().err
 
 
-def test_an_existing_folder_is_left_alone(server, tmp_path):
+def test_existing_folder_is_not_changed(server, tmp_path):
     (tmp_path / LAYOUT.folder).mkdir()
     fetch(tmp_path)
     assert server.requests == [] and visible(tmp_path) == [LAYOUT.folder]
 
 
-def test_a_broken_connection_is_tried_again(server, tmp_path, monkeypatch):
+def test_broken_connection_is_retried(server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "RETRIES", 1)
     server.breaks = [100]
     fetch(tmp_path)
@@ -43,7 +41,7 @@ def test_a_broken_connection_is_tried_again(server, tmp_path, monkeypatch):
     assert_fetched(tmp_path)
 
 
-def test_a_later_call_succeeds_after_a_failure(server, tmp_path):
+def test_later_call_succeeds_after_a_failure(server, tmp_path):
     server.breaks = [100]
     assert "--dataset digits" in complaint(tmp_path)
     assert visible(tmp_path) == []
@@ -51,7 +49,7 @@ def test_a_later_call_succeeds_after_a_failure(server, tmp_path):
     assert_fetched(tmp_path)
 
 
-def test_a_silent_server_times_out(server, tmp_path, monkeypatch):
+def test_silent_server_times_out(server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "TIMEOUT", 0.2)
     server.hold.clear()
     assert "timed out" in complaint(tmp_path)
@@ -60,7 +58,7 @@ def test_a_silent_server_times_out(server, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("digest", ["0" * 64, "f" * 64])
-def test_another_sha256_is_refused(server, tmp_path, digest, monkeypatch):
+def test_wrong_sha256_is_refused(server, tmp_path, digest, monkeypatch):
     entry = cifar.ARCHIVES["cifar10"]._replace(sha256=digest)
     monkeypatch.setitem(cifar.ARCHIVES, "cifar10", entry)
     assert f"expected sha256:{digest} but got" in complaint(tmp_path)
@@ -68,7 +66,7 @@ def test_another_sha256_is_refused(server, tmp_path, digest, monkeypatch):
 
 
 @pytest.mark.parametrize("status", [200, 204, 404, 500])
-def test_a_web_page_instead_of_the_archive_is_refused(server, tmp_path, status):
+def test_web_page_instead_of_archive_is_refused(server, tmp_path, status):
     server.serve(b"<p>please log in</p>", server.payload)
     server.status = status
     complaint(tmp_path)
@@ -82,7 +80,7 @@ def test_parallel_calls_download_once(server, tmp_path):
     assert_fetched(tmp_path)
 
 
-def test_without_network_the_error_helps(server, tmp_path, monkeypatch):
+def test_error_without_network_says_what_to_do(server, tmp_path, monkeypatch):
     server.server_close()  # its port now refuses connections
     url = f"https://127.0.0.1:{server.server_port}/cifar-10-python.tar.gz"
     monkeypatch.setitem(cifar.ARCHIVES, "cifar10", cifar.ARCHIVES["cifar10"]._replace(url=url))
@@ -92,7 +90,7 @@ def test_without_network_the_error_helps(server, tmp_path, monkeypatch):
     assert visible(tmp_path) == []
 
 
-def test_an_unwritable_data_dir_is_named(server, tmp_path):
+def test_unwritable_data_dir_is_named(server, tmp_path):
     (tmp_path / "file").write_text("")
     for data_dir in (tmp_path / "file", tmp_path / "file" / "below"):
         assert f"cannot store cifar10 in {data_dir}" in complaint(data_dir)
@@ -103,7 +101,7 @@ def test_an_unwritable_data_dir_is_named(server, tmp_path):
 
 
 @pytest.mark.parametrize("room", ["half the archive", "the archive, but not what is in it"])
-def test_a_full_disk_is_named(server, tmp_path, room):
+def test_full_disk_is_named(server, tmp_path, room):
     files = published()
     files[2] = regular(files[2][0].name, files[2][1] + bytes(100_000))  # compresses well
     server.serve(archive(files))

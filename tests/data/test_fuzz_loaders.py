@@ -1,10 +1,8 @@
-"""Hostile and damaged data files: each ends in UserError or loads as a valid data set; nothing in
-it is ever run.
+"""Hostile and damaged data files end in UserError or load as a valid data set.
 
     python -m pytest -m slow tests/data/test_fuzz_loaders.py  # 12,000 mutations, by default 500
 
-The mutations run in a process of their own, this file as a script, whose address space is limited:
-what would take more memory fails there, and what would hang runs into the time limit here.
+The mutations run in a subprocess, this file as a script, with a limited address space.
 """
 
 import gc
@@ -37,14 +35,14 @@ SECONDS = 10  # for one case; a usual one takes 2 ms
 
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
-    """The folder of a tiny CIFAR-10, to be loaded from tmp_path."""
+    """Return the folder of a tiny CIFAR-10 that loads from tmp_path."""
     monkeypatch.setattr(cifar, "LAYOUTS", TINY)
     return write_tiny(tmp_path, "cifar10")[0]
 
 
 @pytest.mark.parametrize("file", ["data_batch_1", "batches.meta"])
 @pytest.mark.parametrize("attack", attacks("x"))
-def test_attacks_are_refused_and_nothing_runs(attack, file, tiny, tmp_path):
+def test_attacks_are_refused_and_run_nothing(attack, file, tiny, tmp_path):
     witness = tmp_path / "witness"
     path = tiny / file
     path.write_bytes(attacks(witness)[attack])
@@ -56,17 +54,15 @@ def test_attacks_are_refused_and_nothing_runs(attack, file, tiny, tmp_path):
 @pytest.mark.parametrize(
     "attack", ["GLOBAL os.system", "STACK_GLOBAL os.system", "INST", "OBJ", "in the data"]
 )
-def test_the_attacks_are_real(attack, tmp_path):
+def test_attacks_work_with_pickle_itself(attack, tmp_path):
     witness = tmp_path / "witness"
     pickle.loads(attacks(witness)[attack])
     assert witness.exists()
 
 
 @pytest.mark.parametrize("bomb", SMALL_BOMBS)
-def test_bombs_do_not_go_off(bomb, tiny, tmp_path):
-    """Little files that would take memory or time without end somewhere in pickle, in NumPy, or in
-    hash().
-    """
+def test_small_bombs_are_refused_quickly(bomb, tiny, tmp_path):
+    """Refuse small files that would use unlimited memory or time."""
     path = tiny / "data_batch_1"
     path.write_bytes(SMALL_BOMBS[bomb])
     tracemalloc.start()
@@ -83,7 +79,7 @@ def test_bombs_do_not_go_off(bomb, tiny, tmp_path):
 
 
 def run_apart(*arguments):
-    """What this file prints as a script."""
+    """Return what this file prints as a script."""
     command = [sys.executable, __file__, *map(str, arguments)]
     env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
@@ -93,7 +89,7 @@ def run_apart(*arguments):
 
 @pytest.mark.parametrize("cases", [500, pytest.param(12_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
-def test_mutated_files(name, cases):
+def test_mutated_files_load_or_are_refused(name, cases):
     valid, refused = map(int, run_apart("mutations", name, cases).split())
     assert valid + refused == cases
     assert valid > cases / 100 and refused > cases / 2  # the mutations reach both sides
@@ -111,10 +107,8 @@ BIG_BOMBS += [b"U\xff%255d\x94" % 0, b"T\0\1\0\0%256d\x94" % 0]
 
 
 @pytest.mark.slow
-def test_full_size_bombs(tmp_path):
-    """Files as large as the largest published one, made of what takes the most memory for its
-    bytes.
-    """
+def test_full_size_bombs_are_refused(tmp_path):
+    """Write files as large as the largest published one."""
     assert run_apart("bombs", tmp_path).split() == ["refused"] * len(BIG_BOMBS)
 
 
@@ -123,9 +117,7 @@ LENGTHS = [0, 1, 255, 256, 65535, 2**31 - 1, 2**31, 2**32 - 1]
 
 
 def snippet(rng):
-    """A few bytes that mean something to an unpickler: opcodes with arguments good and bad, names,
-    bombs.
-    """
+    """Return a few bytes that matter to an unpickler: opcodes, arguments, names, bombs."""
     number = struct.pack("<I", rng.choice(LENGTHS))
     return rng.choice(
         [
@@ -153,7 +145,7 @@ def snippet(rng):
 
 
 def mutate(data, other, rng):
-    """`data` with one to four kinds of damage; `other` is a second file to splice from."""
+    """Return `data` with one to four kinds of damage; `other` is a second file to splice from."""
     data = bytearray(data)
     for _ in range(rng.choice([1, 1, 1, 2, 4])):
         at, to = sorted(rng.randrange(len(data) + 1) for _ in range(2))

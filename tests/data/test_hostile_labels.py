@@ -1,6 +1,4 @@
-"""Label files made to do harm, or damaged at random: nothing in them is run, nor takes memory or
-time without end.
-"""
+"""Hostile and damaged label files run no code and use little memory and time."""
 
 import pickle
 import random
@@ -19,14 +17,14 @@ from noisylabels.errors import UserError
 
 
 @pytest.mark.parametrize("attack", attacks("x"))
-def test_attacks_are_refused_and_nothing_runs(attack, tmp_path):
+def test_attacks_are_refused_and_run_nothing(attack, tmp_path):
     content = attacks(tmp_path / "witness")[attack]
     message = complaint(torch_file(tmp_path / "own.pt", content))
     assert str(tmp_path / "own.pt") in message and not (tmp_path / "witness").exists()
 
 
 @pytest.mark.parametrize("bomb", SMALL_BOMBS)
-def test_bombs_do_not_go_off(bomb, tmp_path):
+def test_bombs_are_refused_quickly(bomb, tmp_path):
     path = torch_file(tmp_path / "own.pt", SMALL_BOMBS[bomb])
     tracemalloc.start()
     start = time.monotonic()
@@ -36,8 +34,8 @@ def test_bombs_do_not_go_off(bomb, tmp_path):
     assert time.monotonic() - start < 100 and peak < 50e6
 
 
-def test_text_that_is_encoded_again_and_again(tmp_path):
-    """A step of the pickle takes no time for its 200,000 characters."""
+def test_repeated_encoding_is_refused_quickly(tmp_path):
+    """Make each step of the pickle as costly as 200,000 characters allow."""
     text = b"X" + (200_000).to_bytes(4, "little") + b"a" * 200_000 + b"q\x01"
     again = b"c_codecs\nencode\nh\x01X\x06\0\0\0latin1\x86R"
     start = time.monotonic()
@@ -47,7 +45,7 @@ def test_text_that_is_encoded_again_and_again(tmp_path):
     assert time.monotonic() - start < 10
 
 
-def test_what_torch_needs_is_refused_elsewhere():
+def test_torch_globals_are_refused_in_cifar_files():
     for content in (pickle.dumps({"data": NOISY}, 2), tensor_pickle(data=("0", 0, (N,), (1,)))):
         with pytest.raises(
             pickle.UnpicklingError, match="which no data set needs|other than a uint8 array"
@@ -56,8 +54,7 @@ def test_what_torch_needs_is_refused_elsewhere():
         assert list(unpickle(content, 1000, torch=True)) == [b"data"]
 
 
-def test_mutated_files(tmp_path):
-    """Each is refused in a line, or gives labels that may be."""
+def test_mutated_files_load_or_are_refused(tmp_path):
     rng = random.Random(0)
     whole = torch_file(tmp_path / "own.pt", CIFAR_N).read_bytes()
     numpy_rng, valid = np.random.default_rng(0), 0

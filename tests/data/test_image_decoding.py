@@ -1,6 +1,4 @@
-"""How many image files are read: in which order, how far it is, what of memory and what size they
-are decoded at.
-"""
+"""Decoding of image files: order, progress, memory and size."""
 
 import itertools
 import struct
@@ -23,8 +21,8 @@ from noisylabels.errors import UserError
 
 @pytest.mark.parametrize("cores", [1, 2, 3])
 @pytest.mark.parametrize("chunk", [1, 3, 7])
-def test_all_come_in_their_order_however_they_are_shared_out(cores, chunk, tmp_path, monkeypatch):
-    """Those in colour, too, and those that cannot be read."""
+def test_images_keep_their_order_across_threads(cores, chunk, tmp_path, monkeypatch):
+    """Include colour images and unreadable files."""
     monkeypatch.setattr("noisylabels.system.hardware.cores", lambda: cores)
     monkeypatch.setattr(image_files, "CHUNK", chunk)
     files, bad = [f"{k:02}.png" for k in range(40)], (0, 13, 39)
@@ -44,8 +42,7 @@ def test_all_come_in_their_order_however_they_are_shared_out(cores, chunk, tmp_p
 
 
 @pytest.mark.parametrize("a, b", [(17, 16), (16, 16), (1, 1)])
-def test_grey_images_become_those_of_three_channels(a, b, tmp_path):
-    """Where one of the others is in colour; as many as are widened at once, and one more."""
+def test_grey_images_get_three_channels_next_to_colour(a, b, tmp_path):
     class_folders(tmp_path / "train", a=a, b=b)
     picture(tmp_path / "test" / "a" / "00.png", (255, 0, 0))
     picture(tmp_path / "test" / "b" / "00.png", 3)
@@ -98,8 +95,10 @@ def test_grey_images_become_those_of_three_channels(a, b, tmp_path):
         (7, 7, [(7, 33), (14, 26), (21, 19), (28, 12), (35, 5), (40, 0)]),
     ],
 )
-def test_progress_is_told_each_tenth_but_once_a_second(chunk, pace, lines, tmp_path, monkeypatch):
-    """Of 40 images to train on; with the seconds that are left at the pace so far."""
+def test_progress_is_shown_per_tenth_at_most_once_a_second(
+    chunk, pace, lines, tmp_path, monkeypatch
+):
+    """Show the remaining seconds at the pace so far."""
     monkeypatch.setattr(image_files, "CHUNK", chunk)
     files = class_folders(tmp_path, a=40) and [f"a/{k:02}.png" for k in range(40)]
     clock, said = itertools.count(100, pace), []
@@ -109,9 +108,7 @@ def test_progress_is_told_each_tenth_but_once_a_second(chunk, pace, lines, tmp_p
 
 
 @pytest.mark.parametrize("size, seconds, together", [((8, 6), 60, True), ((7, 7), 0.5, False)])
-def test_two_large_images_are_not_decoded_at_once_but_small_ones_are(
-    size, seconds, together, tmp_path, monkeypatch
-):
+def test_large_images_are_decoded_one_at_a_time(size, seconds, together, tmp_path, monkeypatch):
     met, seen, resized = threading.Barrier(2), [], image_decoding.resized
 
     def waiting(image, size):
@@ -142,10 +139,8 @@ def test_two_large_images_are_not_decoded_at_once_but_small_ones_are(
         ((1024, 1024), (128, 128)),
     ],
 )
-def test_a_jpeg_is_decoded_at_twice_the_size_that_is_asked_for(
-    size, decoded, tmp_path, monkeypatch
-):
-    """Or more, by a half, a quarter or an eighth of its own."""
+def test_jpeg_is_decoded_at_twice_the_requested_size(size, decoded, tmp_path, monkeypatch):
+    """Or larger, at a half, a quarter or an eighth of its own size."""
     found = []
     monkeypatch.setattr(
         image_decoding.ImageOps, "exif_transpose", lambda image, in_place: found.append(image.size)
@@ -163,7 +158,7 @@ def test_colours_are_kept(colour, tmp_path):
     assert (decode(str(tmp_path / "a.png"), 4) == np.full((4, 4, 3), colour)).all()
 
 
-def test_an_image_of_just_too_many_pixels_is_not_decoded(tmp_path, monkeypatch):
+def test_image_over_the_pixel_limit_is_not_decoded(tmp_path, monkeypatch):
     picture(tmp_path / "a.png", 7, (8, 6))
     monkeypatch.setattr(image_decoding, "MAX_PIXELS", 48)
     assert (decode(str(tmp_path / "a.png"), 4) == 7).all()
@@ -172,7 +167,7 @@ def test_an_image_of_just_too_many_pixels_is_not_decoded(tmp_path, monkeypatch):
         decode(str(tmp_path / "a.png"), 4)
 
 
-def test_reasons_are_of_few_words(tmp_path, monkeypatch):
+def test_reasons_are_short(tmp_path, monkeypatch):
     def decode(path, size, peaks):
         raise {
             "a": ValueError("x" * 300),
@@ -189,8 +184,8 @@ def test_reasons_are_of_few_words(tmp_path, monkeypatch):
 # ------------------------------------------------------------------------------------------- memory
 
 
-def test_memory_of_this_machine(monkeypatch):
-    """What is left, of its container's, too; where nothing says that all of it."""
+def test_available_memory_of_this_machine(monkeypatch):
+    """Respect the limit of a container."""
     monkeypatch.setattr("noisylabels.system.hardware.free_memory", lambda: 2048)
     monkeypatch.setattr(
         image_files.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1000}.get
@@ -210,13 +205,13 @@ def test_memory_of_this_machine(monkeypatch):
         (8, "--image_size 8 or less, or fewer"),
     ],
 )
-def test_what_would_fit_into_memory(side, advice, monkeypatch):
+def test_images_that_fit_into_memory_load(side, advice, monkeypatch):
     monkeypatch.setattr(image_files, "available_memory", lambda: 1000 * 3 * side**2 + 1000)
     with pytest.raises(UserError, match=f"are free: give {advice} images$"):
         check_memory("own", 1000, 20, 20, 3, str)
 
 
-def test_what_cannot_be_resized_is_not_to_be_resized(monkeypatch):
+def test_arrays_that_need_no_resizing_are_not_resized(monkeypatch):
     monkeypatch.setattr(image_files, "available_memory", lambda: 1000 * 3 * 9**2)
     with pytest.raises(UserError, match="are free: give fewer images$"):
         image_files.read_files("a", ["b"] * 1000, np.ones(1000, bool), 20, "own", str, fixed=True)
@@ -231,7 +226,7 @@ def test_what_cannot_be_resized_is_not_to_be_resized(monkeypatch):
         (70_000, "0.1 MB"),
     ],
 )
-def test_sizes_in_words(n, words, monkeypatch):
+def test_sizes_are_printed_with_units(n, words, monkeypatch):
     said = []
     monkeypatch.setattr(image_files, "available_memory", lambda: n)
     check_memory("own", n, 1, 1, 1, said.append)
@@ -239,14 +234,14 @@ def test_sizes_in_words(n, words, monkeypatch):
 
 
 @pytest.mark.parametrize("height, width, channels", [(2, 3, 1), (5, 4, 3)])
-def test_need_is_that_of_all_pixels(height, width, channels, monkeypatch):
+def test_needed_memory_counts_all_pixels(height, width, channels, monkeypatch):
     monkeypatch.setattr(image_files, "available_memory", lambda: 7 * height * width * channels)
     check_memory("own", 7, height, width, channels, str)
     with pytest.raises(UserError, match="own: 8 images"):
         check_memory("own", 8, height, width, channels, str)
 
 
-def test_a_folder_that_cannot_be_read(tmp_path):
+def test_unreadable_folder_is_an_error(tmp_path):
     Image.new("L", (4, 4)).save(tmp_path / "file.png")
     with pytest.raises(
         UserError, match="cannot read the folder .*file.png: Not a directory; fix that"
@@ -258,7 +253,7 @@ def test_a_folder_that_cannot_be_read(tmp_path):
 
 
 def sixteen(path, bits, colour=False):
-    """Writes an image of 16 bits per channel whose values fill so many bits."""
+    """Write an image of 16 bits per channel whose values use a given number of bits."""
     path.parent.mkdir(parents=True, exist_ok=True)
     values = np.linspace(0, 2**bits - 1, 64).astype(np.uint16).reshape(8, 8)
     if not colour:
@@ -275,7 +270,7 @@ def sixteen(path, bits, colour=False):
 
 
 def chunk(kind, content, damage=0):
-    """A chunk of a PNG, of a wrong checksum if so asked."""
+    """Return a chunk of a PNG, optionally with a wrong checksum."""
     return (
         struct.pack(">I", len(content))
         + kind
@@ -288,7 +283,7 @@ def chunk(kind, content, damage=0):
 @pytest.mark.parametrize(
     "bits, times", [(8, 256), (10, 64), (12, 16), (14, 4), (15, None), (16, None)]
 )
-def test_images_that_use_few_of_16_bits_are_named(bits, times, suffix, colour, tmp_path):
+def test_images_using_few_of_16_bits_are_named(bits, times, suffix, colour, tmp_path):
     for k in range(5):
         for name in "ab":
             sixteen(tmp_path / f"own/{name}/{k}.{suffix}", bits, colour)
@@ -304,7 +299,7 @@ def test_images_that_use_few_of_16_bits_are_named(bits, times, suffix, colour, t
     )
 
 
-def test_one_image_that_uses_all_16_bits_is_enough(tmp_path):
+def test_one_image_using_all_16_bits_prevents_the_warning(tmp_path):
     for k in range(5):
         for name in "ab":
             sixteen(tmp_path / f"own/{name}/{k}.png", 12)
@@ -312,8 +307,8 @@ def test_one_image_that_uses_all_16_bits_is_enough(tmp_path):
     load(tmp_path / "own")
 
 
-def test_a_tiff_of_12_bits_is_scaled(tmp_path):
-    """Of two values packed into three bytes, 4095 and 2048."""
+def test_12_bit_tiff_is_scaled(tmp_path):
+    """Pack the values 4095 and 2048 into three bytes."""
     tags = [
         (256, 2),
         (257, 1),
@@ -355,7 +350,7 @@ METADATA = {
 
 @pytest.mark.parametrize("place", ["before the pixels", "after them"])
 @pytest.mark.parametrize("kind", METADATA)
-def test_a_png_is_read_without_metadata_that_cannot_be(kind, place, tmp_path):
+def test_png_with_damaged_metadata_loads(kind, place, tmp_path):
     array = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     exif = Image.Exif()
     exif[0x0112] = 3  # turned by 180 degrees: this is kept
@@ -369,7 +364,7 @@ def test_a_png_is_read_without_metadata_that_cannot_be(kind, place, tmp_path):
     assert np.array_equal(found, array[::-1, ::-1]) and peak < 30e6
 
 
-def test_a_png_that_is_damaged_has_its_own_reason(tmp_path, monkeypatch):
+def test_damaged_png_has_its_own_reason(tmp_path, monkeypatch):
     picture(tmp_path / "a.png", (1, 2, 3), (300, 300))
     whole = (tmp_path / "a.png").read_bytes()
     (tmp_path / "a.png").write_bytes(whole[:33] + METADATA["text"] + whole[33:-100])

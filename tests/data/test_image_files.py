@@ -1,6 +1,4 @@
-"""Image files as arrays: every kind of file that a camera, a scanner or a person's program may have
-written.
-"""
+"""Image files as arrays: formats, orientation, transparency, bit depth."""
 
 import numpy as np
 import pytest
@@ -15,7 +13,7 @@ RNG = np.random.default_rng(0)
 
 
 def pixel(path, size=4):
-    """The image's only colour."""
+    """Return the only colour of an image."""
     array = decode(str(path), size)
     assert array.shape[:2] == (size, size) and array.dtype == np.uint8
     colours = np.unique(array.reshape(size * size, -1), axis=0)
@@ -24,7 +22,7 @@ def pixel(path, size=4):
 
 
 @pytest.mark.parametrize("suffix", image_folders.SUFFIXES)
-def test_formats(suffix, tmp_path):
+def test_every_supported_format_loads(suffix, tmp_path):
     colour = 255 if suffix in (".pgm", ".pbm") else RED
     picture(tmp_path / f"image{suffix}", colour)
     if suffix == ".pbm":
@@ -37,7 +35,7 @@ def test_formats(suffix, tmp_path):
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_rotation(orientation, suffix, tmp_path):
+def test_exif_rotation_is_applied(orientation, suffix, tmp_path):
     array = np.zeros((32, 32, 3), np.uint8)
     array[:16, :16], array[:16, 16:], array[16:, :16] = RED, GREEN, WHITE
     exif = Image.Exif()
@@ -50,8 +48,8 @@ def test_exif_rotation(orientation, suffix, tmp_path):
     assert np.abs(found[4::24, 4::24].astype(int) - expected[4::24, 4::24]).max() < 40
 
 
-def test_wrong_metadata_leave_the_pixels(tmp_path):
-    """A JPEG of a resolution and an EXIF block that is none, with which Pillow's getexif fails."""
+def test_invalid_metadata_does_not_change_pixels(tmp_path):
+    """Use a JPEG with an invalid EXIF block, on which Pillow's getexif fails."""
     Image.new("RGB", (8, 8), RED).save(
         tmp_path / "i.jpg", dpi=(72, 72), exif=b"Exif\0\0no TIFF", quality=95
     )
@@ -60,7 +58,7 @@ def test_wrong_metadata_leave_the_pixels(tmp_path):
     assert np.abs(decode(str(tmp_path / "i.jpg"), 8).astype(int) - RED).max() < 10
 
 
-def test_the_whole_image_is_kept(tmp_path):
+def test_whole_image_is_kept(tmp_path):
     array = np.zeros((40, 400, 3), np.uint8)
     array[:, :200], array[:, 200:] = RED, GREEN
     for suffix in ("png", "jpg"):
@@ -72,7 +70,7 @@ def test_the_whole_image_is_kept(tmp_path):
         )
 
 
-def test_a_large_jpeg_is_close_to_one_that_is_decoded_in_full(tmp_path):
+def test_reduced_jpeg_is_close_to_full_decoding(tmp_path):
     rough = Image.fromarray(RNG.integers(0, 256, (6, 6, 3), dtype=np.uint8))
     rough.resize((900, 700), Image.Resampling.BICUBIC).save(tmp_path / "i.jpg", quality=95)
     expected = np.asarray(
@@ -81,7 +79,7 @@ def test_a_large_jpeg_is_close_to_one_that_is_decoded_in_full(tmp_path):
     assert np.abs(decode(str(tmp_path / "i.jpg"), 32) - expected).mean() < 3
 
 
-def test_alpha_is_over_white(tmp_path):
+def test_transparency_is_composited_on_white(tmp_path):
     for mode, colour, expected in (
         ("RGBA", (255, 0, 0, 0), (255,)),
         ("RGBA", (255, 0, 0, 255), RED),
@@ -95,13 +93,13 @@ def test_alpha_is_over_white(tmp_path):
 
 
 class pixel_near(tuple):
-    """A colour that equals those that differ by rounding."""
+    """A colour that equals colours which differ by rounding."""
 
     def __eq__(self, other):
         return len(self) == len(other) and all(abs(a - b) <= 1 for a, b in zip(self, other))
 
 
-def test_palettes(tmp_path):
+def test_palette_images_load(tmp_path):
     image = Image.new("P", (9, 9), 1)
     image.putpalette([0, 0, 255, 255, 0, 0])
     for suffix in ("png", "gif", "bmp", "tif"):
@@ -114,7 +112,7 @@ def test_palettes(tmp_path):
     assert pixel(tmp_path / "i.png") == (255,)
 
 
-def test_a_transparent_colour(tmp_path):
+def test_transparent_colour_becomes_white(tmp_path):
     Image.new("RGB", (9, 9), RED).save(tmp_path / "i.png", transparency=RED)
     assert pixel(tmp_path / "i.png") == (255,)
     Image.new("L", (9, 9), 7).save(tmp_path / "i.png", transparency=7)
@@ -122,7 +120,7 @@ def test_a_transparent_colour(tmp_path):
 
 
 @pytest.mark.parametrize("value", [0, 255, 256, 4095, 32768, 65535])
-def test_sixteen_bits_are_scaled(value, tmp_path):
+def test_16_bit_images_are_scaled(value, tmp_path):
     image = Image.fromarray(np.full((9, 9), value, np.uint16))
     for suffix in ("png", "tif"):
         image.save(tmp_path / f"i.{suffix}")
@@ -133,7 +131,7 @@ def test_sixteen_bits_are_scaled(value, tmp_path):
     assert pixel(tmp_path / "big.tif") == (value >> 8,)
 
 
-def test_other_kinds_of_pixels(tmp_path):
+def test_other_pixel_types_load(tmp_path):
     Image.new("1", (9, 9), 1).save(tmp_path / "i.png")
     assert pixel(tmp_path / "i.png") == (255,)
     Image.new("CMYK", (9, 9), (0, 255, 255, 0)).save(tmp_path / "i.jpg", quality=100)
@@ -143,7 +141,7 @@ def test_other_kinds_of_pixels(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tif", "avif"])
-def test_first_frame_of_an_animation(suffix, tmp_path):
+def test_first_frame_of_an_animation_is_used(suffix, tmp_path):
     first, *others = (Image.new("RGB", (9, 9), colour) for colour in (RED, GREEN, WHITE))
     first.save(
         tmp_path / f"i.{suffix}",
@@ -157,7 +155,7 @@ def test_first_frame_of_an_animation(suffix, tmp_path):
     assert np.abs(np.subtract(pixel(tmp_path / f"i.{suffix}"), RED)).max() <= 3
 
 
-def test_grey_is_one_channel_only_where_all_are(tmp_path):
+def test_one_channel_only_if_all_images_are_grey(tmp_path):
     class_folders(tmp_path, a=60, b=60)
     picture(tmp_path / "a" / "00.png", (9, 9, 9))  # grey, though of three channels
     assert load(tmp_path)[0].input_shape == (32, 32, 1)
@@ -171,7 +169,7 @@ def test_grey_is_one_channel_only_where_all_are(tmp_path):
         picture(tmp_path / colourful, 9 if colourful == "a/00.png" else 119)
 
 
-def test_colour_in_the_test_set_alone(tmp_path):
+def test_colour_in_the_test_set_makes_three_channels(tmp_path):
     class_folders(tmp_path / "train", a=40, b=40)
     class_folders(tmp_path / "test", a=1, b=1)
     picture(tmp_path / "test" / "b" / "00.png", RED)

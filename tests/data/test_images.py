@@ -1,4 +1,4 @@
-"""A person's own images, read as they should be; what is wrong with them is in test_bad_images."""
+"""Custom images from folders, CSVs and .npz; test_bad_images.py has their errors."""
 
 import csv
 
@@ -12,7 +12,7 @@ from noisylabels.data import image_files, images, sources
 # ------------------------------------------------------------------------------------------ folders
 
 
-def test_folder(tmp_path):
+def test_folder_of_class_folders_loads(tmp_path):
     class_folders(tmp_path / "pets", dog=10, cat=15, Emu=5)
     data, lines = load(tmp_path / "pets")
     assert (data.name, data.classes, data.input_shape) == (
@@ -44,7 +44,7 @@ def test_folder(tmp_path):
     assert "30 images of 32×32 need up to 0.1 MB" in lines[2]
 
 
-def test_a_device_can_use_the_images_as_they_are(tmp_path):
+def test_arrays_are_aligned_contiguous_bytes(tmp_path):
     class_folders(tmp_path / "grey", a=5, b=5)
     picture(class_folders(tmp_path / "colour", a=5, b=5) / "a" / "00.png", (255, 0, 0))
     x = np.zeros((10, 4, 4, 3), np.uint8)
@@ -60,14 +60,14 @@ def test_a_device_can_use_the_images_as_they_are(tmp_path):
             )
 
 
-def test_classes_called_by_whole_numbers_are_in_their_order(tmp_path):
+def test_numeric_class_names_are_sorted_by_value(tmp_path):
     class_folders(tmp_path, **{str(k): 2 for k in (10, 9, 1, 100)})
     assert load(tmp_path, test_split=0.5)[0].classes == ("1", "9", "10", "100")
     class_folders(tmp_path, x=2)
     assert load(tmp_path, test_split=0.5)[0].classes == ("1", "10", "100", "9", "x")
 
 
-def test_what_is_beneath_and_what_is_passed_over(tmp_path):
+def test_subfolders_are_read_and_hidden_files_skipped(tmp_path):
     class_folders(tmp_path, a=5, b=5)
     picture(tmp_path / "a" / "deep" / "deeper" / "one.JPG")
     for hidden in (".ipynb_checkpoints/00.png", "._b.png", "a/._00.png", "b/.thumbs/00.png"):
@@ -80,13 +80,13 @@ def test_what_is_beneath_and_what_is_passed_over(tmp_path):
         images.load(tmp_path, report=str)
 
 
-def test_an_empty_class_warns(tmp_path):
+def test_empty_class_warns(tmp_path):
     (class_folders(tmp_path, a=5, b=5) / "c").mkdir()
     with pytest.warns(UserWarning, match="no image in c"):
         assert images.load(tmp_path, report=str).classes == ("a", "b")
 
 
-def test_train_and_test_are_the_split(tmp_path):
+def test_train_and_test_folders_are_the_split(tmp_path):
     class_folders(tmp_path / "train", a=3, b=4)
     class_folders(tmp_path / "test", a=1, b=2)
     data, lines = load(tmp_path)
@@ -101,12 +101,12 @@ def test_train_and_test_are_the_split(tmp_path):
         assert len(images.load(tmp_path, report=str).given) == 7
 
 
-def test_classes_may_be_called_train_and_test(tmp_path):
+def test_classes_may_be_named_train_and_test(tmp_path):
     class_folders(tmp_path, train=5, test=5, bus=5)
     assert load(tmp_path)[0].classes == ("bus", "test", "train")
 
 
-def test_links(tmp_path):
+def test_links_are_followed(tmp_path):
     root = class_folders(tmp_path / "root", a=5, b=5)
     class_folders(tmp_path / "elsewhere", c=4)
     picture(tmp_path / "single.png")
@@ -131,7 +131,7 @@ def test_links(tmp_path):
 
 
 @pytest.mark.parametrize("n", [12, 30])
-def test_folders_that_link_to_each_other_are_read_once(n, tmp_path):
+def test_linked_folders_are_read_once(n, tmp_path):
     for a in range(n):
         picture(tmp_path / "a" / str(a) / "image.png")
         for b in range(n):
@@ -154,7 +154,7 @@ def test_split_is_seeded_and_stratified(tmp_path):
     assert len(load(tmp_path, test_split=0.4)[0].y_test) == 30
 
 
-def test_the_only_image_of_a_class_is_trained_on(tmp_path):
+def test_only_image_of_a_class_is_in_training(tmp_path):
     data, _ = load(class_folders(tmp_path, a=10, b=10, rare=1))
     assert np.bincount(data.given).tolist() == [8, 8, 1] and np.bincount(data.y_test).tolist() == [
         2,
@@ -167,7 +167,7 @@ def test_the_only_image_of_a_class_is_trained_on(tmp_path):
 
 @pytest.mark.parametrize("image", sources.IMAGE_COLUMNS)
 @pytest.mark.parametrize("label", sources.LABEL_COLUMNS)
-def test_columns_are_recognised(image, label, tmp_path):
+def test_csv_columns_are_recognised(image, label, tmp_path):
     class_folders(tmp_path / "a folder", x=4)
     rows = [("0.5", f"a folder/x/0{k}.png", "yn"[k % 2]) for k in range(4)]
     data, _ = load(table(tmp_path / "own.csv", ("score", image, label), rows), test_split=0.5)
@@ -175,7 +175,7 @@ def test_columns_are_recognised(image, label, tmp_path):
     assert set(data.files) < {row[1] for row in rows}
 
 
-def test_flags_choose_among_columns(tmp_path):
+def test_flags_choose_csv_columns(tmp_path):
     class_folders(tmp_path, x=4)
     rows = [(f"x/0{k}.png", "gone.png", "ab"[k % 2], "cd"[k % 2]) for k in range(4)]
     path = table(tmp_path / "own.csv", ("file", "path", "label", "my label"), rows)
@@ -218,7 +218,7 @@ def test_labels_stay_text(tmp_path):
     assert len(caught) == 2
 
 
-def test_order_split_and_truth_of_a_csv(tmp_path):
+def test_csv_order_split_and_true_labels(tmp_path):
     class_folders(tmp_path, x=6)
     columns = ("baabba", "bbaabc", "train test train train test train".split())
     rows = [
@@ -236,7 +236,7 @@ def test_order_split_and_truth_of_a_csv(tmp_path):
     assert data.y_test.tolist() == [1, 1] and data.clean_test
 
 
-def test_truth_where_the_test_set_is_set_aside(tmp_path):
+def test_true_labels_follow_the_random_split(tmp_path):
     class_folders(tmp_path, x=10)
     rows = [(f"x/0{k}.png", "ab"[k % 2], "ab"[k // 5]) for k in range(10)]
     data, lines = load(table(tmp_path / "own.csv", ("file", "label", "y_true"), rows))
@@ -244,7 +244,7 @@ def test_truth_where_the_test_set_is_set_aside(tmp_path):
     assert data.clean_test and "their labels are those of y_true" in lines[0]
 
 
-def test_columns_that_say_nothing(tmp_path):
+def test_columns_without_information_are_ignored(tmp_path):
     class_folders(tmp_path, x=10)
     rows = [(f"x/0{k}.png", "ab"[k % 2], "", "train") for k in range(10)]
     data, _ = load(table(tmp_path / "own.csv", ("file", "label", "y_true", "split"), rows))
@@ -258,7 +258,7 @@ def test_columns_that_say_nothing(tmp_path):
     "x", [X, X[..., :1], X[..., 0], np.asfortranarray(X)], ids=["RGB", "1", "grey", "Fortran"]
 )
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_npz_that_is_split(x, save, tmp_path):
+def test_npz_is_split(x, save, tmp_path):
     save(tmp_path / "own.npz", x=x, y=Y[:, np.newaxis], y_true=Y[::-1].copy())
     data, lines = load(tmp_path / "own.npz")
     rows = [int(file[2:-1]) for file in data.files]
@@ -287,7 +287,7 @@ def test_npz_with_a_test_set(names, tmp_path, monkeypatch):
     assert not data.clean_test and data.y_train is None and len(lines) == 2
 
 
-def test_npz_of_medmnist_whose_third_part_is_left_out(tmp_path):
+def test_medmnist_npz_loads_without_validation_split(tmp_path):
     names = (
         "train_images",
         "train_labels",
@@ -303,14 +303,14 @@ def test_npz_of_medmnist_whose_third_part_is_left_out(tmp_path):
         assert len(images.load(path, report=str).x_train) == 20
 
 
-def test_npz_with_text_for_labels(tmp_path):
+def test_npz_with_text_labels(tmp_path):
     for k, y in enumerate(
         (np.array(["dog", "café"])[Y % 2], np.array([b"dog", "café".encode()])[Y % 2])
     ):
         assert load(npz(tmp_path / f"{k}.npz", x=X, y=y))[0].classes == ("café", "dog")
 
 
-def test_npz_at_another_size(tmp_path):
+def test_npz_is_resized(tmp_path):
     for x in (X, X[..., 0]):
         whole, small = (
             load(npz(tmp_path / "own.npz", x=x, y=Y), image_size=size)[0] for size in (None, 4)

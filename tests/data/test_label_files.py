@@ -1,4 +1,4 @@
-"""Labels from files: what every format gives, and a line where something is wrong with it."""
+"""Labels from files: every format and its errors."""
 
 import pickle
 import zipfile
@@ -34,7 +34,7 @@ from label_sets import (
     ],
     ids=["int64", "uint8", "column", "names", "bytes", "text"],
 )
-def test_numpy(labels, tmp_path):
+def test_numpy_labels_load(labels, tmp_path):
     np.save(tmp_path / "labels.npy", labels)
     check(tmp_path / "labels.npy")
     np.savez(tmp_path / "one.npz", labels=labels, clean_label=TRUE)
@@ -44,7 +44,7 @@ def test_numpy(labels, tmp_path):
     check(f"{tmp_path}/one.npz#clean_label", expected=TRUE)
 
 
-def test_csv(tmp_path):
+def test_csv_labels_load(tmp_path):
     names = [NAMES[k] for k in NOISY]
     write_csv(
         tmp_path / "two.csv", index=range(N), indices=NOISY, names=[f" {name} " for name in names]
@@ -54,8 +54,7 @@ def test_csv(tmp_path):
         check(f"{tmp_path}/{spec}")
 
 
-def test_names_that_are_whole_numbers(tmp_path):
-    """A number is such a class's name, not its index."""
+def test_numeric_class_names_are_names_not_indices(tmp_path):
     data = dataset(classes=("1", "2", "3", "10"))
     for k, labels in enumerate(
         (np.array([1, 2, 3, 10])[NOISY], np.array(["1", "2", "3", "10"])[NOISY])
@@ -69,7 +68,7 @@ def test_names_that_are_whole_numbers(tmp_path):
     assert expected in complaint(tmp_path / "indices.npy", data)
 
 
-def test_a_file_called_with_a_number_sign(tmp_path):
+def test_file_name_may_contain_a_number_sign(tmp_path):
     np.savez(tmp_path / "a#b.npz", x=NOISY, y=TRUE)
     check(f"{tmp_path}/a#b.npz#x")
     np.save(tmp_path / "a#b.npy", NOISY)
@@ -79,7 +78,7 @@ def test_a_file_called_with_a_number_sign(tmp_path):
 @pytest.mark.parametrize(
     "protocol, old", [(2, False), (2, True), (3, False), (3, True), (4, False)]
 )
-def test_cifar_n(protocol, old, tmp_path):
+def test_cifar_n_file_loads(protocol, old, tmp_path):
     path = torch_file(tmp_path / "CIFAR-10_human.pt", CIFAR_N, protocol, old)
     check(f"{path}#aggre_label")
     check(f"{path}#worse_label", expected=NOISY[::-1])
@@ -89,12 +88,12 @@ def test_cifar_n(protocol, old, tmp_path):
 
 
 def test_bytes_over_127_survive_protocol_2(tmp_path):
-    """They are two bytes each in the file."""
+    """Each takes two bytes in the file."""
     classes = tuple(f"class {k:03}" for k in range(300))
     check(torch_file(tmp_path / "own.pt", {"label": np.arange(N)}), dataset(classes), np.arange(N))
 
 
-def test_tensors(tmp_path):
+def test_torch_tensors_load(tmp_path):
     content = tensor_pickle(clean_label=("0", 0, (N,), (1,)), noisy_label=("1", 5, (N,), (1,)))
     noisy = np.concatenate([np.full(5, 9), NOISY])
     files = {"data/0": TRUE.astype("<i8").tobytes(), "data/1": noisy.astype("<i8").tobytes()}
@@ -119,7 +118,7 @@ def test_tensors(tmp_path):
 # ---------------------------------------------------------------------------------------- bad files
 
 
-def test_keys(tmp_path):
+def test_key_selects_labels(tmp_path):
     write_csv(tmp_path / "own.csv", worse=NOISY, better=NOISY, clean_label=TRUE)
     np.savez(tmp_path / "own.npz", worse=NOISY, better=NOISY, clean_label=TRUE)
     torch_file(
@@ -137,7 +136,7 @@ def test_keys(tmp_path):
     assert "holds one array without keys: give" in complaint(f"{tmp_path}/own.npy#label")
 
 
-def test_no_file(tmp_path):
+def test_missing_file_is_an_error(tmp_path):
     assert "is missing or no file" in complaint(f"{tmp_path}/gone.npy")
     (tmp_path / "folder.npz").mkdir()
     assert "is missing or no file" in complaint(tmp_path / "folder.npz")
@@ -146,7 +145,7 @@ def test_no_file(tmp_path):
 
 
 @pytest.mark.parametrize("n", [N - 1, N + 1, 0])
-def test_another_length(n, tmp_path):
+def test_wrong_number_of_labels_is_an_error(n, tmp_path):
     labels = np.arange(n) % 4
     np.save(tmp_path / "own.npy", labels)
     np.savez(tmp_path / "own.npz", label=labels)
@@ -188,7 +187,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_labels(case, tmp_path):
+def test_unknown_label_is_an_error(case, tmp_path):
     labels, expected = WRONG[case]
     np.save(tmp_path / "own.npy", labels)
     assert expected in complaint(tmp_path / "own.npy")
@@ -196,7 +195,7 @@ def test_wrong_labels(case, tmp_path):
     assert expected in (message := complaint(tmp_path / "own.npz")) and "own.npz: label" in message
 
 
-def test_wrong_labels_in_text(tmp_path):
+def test_unknown_text_label_is_an_error(tmp_path):
     for wrong, expected in (
         ("4", "'4' in line 2, which is not an index from 0 to 3"),
         ("", "'' in line 2"),
@@ -208,7 +207,7 @@ def test_wrong_labels_in_text(tmp_path):
     assert "not encoded in UTF-8" in complaint(tmp_path / "own.csv")
 
 
-def test_true_labels_that_differ(tmp_path):
+def test_differing_true_labels_are_an_error(tmp_path):
     other = np.where(np.arange(N) == 9, 0, TRUE)
     np.savez(tmp_path / "own.npz", label=NOISY, clean_label=other)
     torch_file(tmp_path / "own.pt", {"label": NOISY, "clean_label": other})
@@ -220,7 +219,7 @@ def test_true_labels_that_differ(tmp_path):
         )
 
 
-def test_damaged_files(tmp_path):
+def test_damaged_file_is_an_error(tmp_path):
     np.save(tmp_path / "own.npy", NOISY)
     np.savez(tmp_path / "own.npz", y=NOISY)
     for name in ("own.npy", "own.npz"):

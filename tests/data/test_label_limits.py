@@ -1,6 +1,4 @@
-"""Labels from files at the limits of what is read: versions, sizes, names of classes, and what
-errors show of them.
-"""
+"""Label files at the limits: versions, sizes, class names and error texts."""
 
 import numpy as np
 import pytest
@@ -26,7 +24,7 @@ from noisylabels.names import listed
 # -------------------------------------------------------------------------------------------- files
 
 
-def test_versions_of_npy(tmp_path):
+def test_npy_versions(tmp_path):
     for version in ((1, 0), (2, 0), (3, 0)):
         with open(tmp_path / f"{version[0]}.npy", "wb") as file:
             np.lib.format.write_array(file, NOISY, version)
@@ -37,7 +35,7 @@ def test_versions_of_npy(tmp_path):
 
 @pytest.mark.parametrize("array", [NOISY.astype(np.uint8), NOISY.astype(np.uint8)[:, np.newaxis]])
 @pytest.mark.parametrize("protocol", [2, 3, 4])
-def test_bytes_in_a_torch_file(array, protocol, tmp_path):
+def test_byte_arrays_in_a_torch_file_load(array, protocol, tmp_path):
     check(torch_file(tmp_path / "own.pt", {"label": array}, protocol))
 
 
@@ -45,7 +43,7 @@ def test_bytes_in_a_torch_file(array, protocol, tmp_path):
     "offset, size, stride",
     [(0, (N,), (1,)), (0, (N, 1), (1, 1)), (5, (N,), (1,)), (5, (N, 1), (1, 1))],
 )
-def test_tensors_that_are_a_part_of_their_storage(offset, size, stride, tmp_path):
+def test_tensor_views_with_offset_load(offset, size, stride, tmp_path):
     stored = np.concatenate([np.full(offset, 9), NOISY, np.full(7, 9)]).astype("<i8").tobytes()
     content = tensor_pickle(label=("0", offset, size, stride))
     check(torch_file(tmp_path / "own.pt", content, **{"data/0": stored}))
@@ -63,7 +61,7 @@ def test_tensors_that_are_a_part_of_their_storage(offset, size, stride, tmp_path
         ((N, 2), (1, 1)),
     ],
 )
-def test_tensors_that_are_not_in_order(size, stride, tmp_path):
+def test_strided_tensor_is_an_error(size, stride, tmp_path):
     path = torch_file(
         tmp_path / "own.pt",
         tensor_pickle(label=("0", 0, size, stride)),
@@ -72,8 +70,8 @@ def test_tensors_that_are_not_in_order(size, stride, tmp_path):
     assert f"{path}" in complaint(path)
 
 
-def test_the_length_and_the_steps_of_a_torch_file(tmp_path):
-    """What stands behind the end of the pickle is not looked at."""
+def test_torch_file_length_and_steps_are_limited(tmp_path):
+    """Ignore what follows the end of the pickle."""
     whole = torch_file(tmp_path / "own.pt", content := tensor_pickle(label=("0", 0, (N,), (1,))))
     files = {"data/0": NOISY.astype("<i8").tobytes()}
     check(torch_file(whole, content.ljust(2**20 + 300_000, b"."), **files))
@@ -110,7 +108,7 @@ def test_the_length_and_the_steps_of_a_torch_file(tmp_path):
         ("١", None),
     ],
 )
-def test_whole_numbers(text, number):
+def test_whole_numbers_are_parsed(text, number):
     assert whole_number(text) == number
 
 
@@ -130,7 +128,7 @@ def test_up_to_twenty_names_are_listed(n, end):
     assert listed(["a b", "c\nd", "é"]) == "a b, 'c\\nd', é"
 
 
-def test_as_many_classes_as_may_be():
+def test_largest_number_of_classes_loads():
     names = [str(k) for k in range(1000)]
     classes, codes, truth = class_codes("own", names[::-1], None)
     assert [*classes] == names and codes.tolist() == [*range(999, -1, -1)] and truth is None
@@ -141,15 +139,13 @@ def test_as_many_classes_as_may_be():
         class_codes("own", [*names, "1000"], None)
 
 
-def test_classes_that_the_truth_has_alone():
+def test_classes_only_in_true_labels_are_kept():
     classes, codes, truth = class_codes("own", ["b", "d", "b"], ["c", "d", "a"])
     assert (classes, codes.tolist(), truth.tolist()) == (("a", "b", "c", "d"), [1, 3, 1], [2, 3, 0])
 
 
-def test_names_that_look_like_numbers_are_not_those_of_numbers(tmp_path):
-    """An array of numbers is of indices then; text is of names, where one class is called by a
-    number.
-    """
+def test_text_and_number_labels_are_not_confused(tmp_path):
+    """Arrays of numbers hold indices; text holds names if a class has a numeric name."""
     data = dataset(classes=("01", "02", "03", "10"))
     np.save(tmp_path / "own.npy", NOISY)
     check(tmp_path / "own.npy", data)
@@ -168,7 +164,7 @@ def test_names_that_look_like_numbers_are_not_those_of_numbers(tmp_path):
 @pytest.mark.parametrize(
     "width, reason", [(1024, None), (1025, "y holds texts of 1,025 bytes: give labels")]
 )
-def test_the_longest_texts(width, reason, tmp_path):
+def test_longest_text_labels(width, reason, tmp_path):
     path = tmp_path / "own.npz"
     np.savez(path, x=np.zeros((10, 4, 4), np.uint8), y=np.array([b"a" * width, b"b"] * 5))
     if reason is None:
@@ -181,7 +177,7 @@ def test_the_longest_texts(width, reason, tmp_path):
 # --------------------------------------------------------------------------------- what errors show
 
 
-def test_the_first_label_that_is_wrong_is_shown(tmp_path):
+def test_first_wrong_label_is_shown(tmp_path):
     labels = NOISY.copy()
     labels[[7, 20, 299]] = 9, -5, 4
     np.save(tmp_path / "own.npy", labels)
@@ -194,7 +190,7 @@ def test_the_first_label_that_is_wrong_is_shown(tmp_path):
     assert f"the label '{'x' * 80}' at index 7, which is not one" in complaint(tmp_path / "own.npy")
 
 
-def test_the_first_of_true_labels_that_differ_is_shown(tmp_path):
+def test_first_differing_true_label_is_shown(tmp_path):
     other = TRUE.copy()
     other[[9, 20, 299]] = (TRUE[[9, 20, 299]] + 1) % 4
     np.savez(tmp_path / "own.npz", label=NOISY, clean_label=other)

@@ -1,6 +1,4 @@
-"""--noisy_labels with names of files: matched by name, complete; and what is said of labels without
-names.
-"""
+"""--noisy_labels with file names: complete, matched by name in any order."""
 
 import unicodedata
 
@@ -16,9 +14,7 @@ from utils import load_dataset
 
 @pytest.fixture
 def photos(tmp_path):
-    """A folder of two classes, and rows (file, label) for all its images in another order, a fifth
-    of them noisy.
-    """
+    """Return a folder of two classes and shuffled rows (file, label), a fifth of them noisy."""
     root = class_folders(tmp_path / "photos", **{"cat é": 15, "dog": 15})
     files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
     rows = [(file, file.split("/")[0] if k % 5 else "dog") for k, file in enumerate(files)]
@@ -39,7 +35,7 @@ def complaint(root, spec):
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 @pytest.mark.parametrize("header", [("file", "label"), ("Path", "Class"), ("image", "crowd")])
-def test_a_csv_with_files_is_matched_by_name(header, form, photos, tmp_path):
+def test_csv_with_files_is_matched_by_name(header, form, photos, tmp_path):
     root, rows = photos
     path = table(
         tmp_path / "labels.csv",
@@ -51,14 +47,14 @@ def test_a_csv_with_files_is_matched_by_name(header, form, photos, tmp_path):
     assert data.y_train.tolist() == [data.classes.index(file.split("/")[0]) for file in data.files]
 
 
-def test_the_line_that_says_so(photos, tmp_path):
+def test_matching_by_name_is_reported(photos, tmp_path):
     root, rows = photos
     lines = [""]
     given(root, table(tmp_path / "labels.csv", ("file", "label"), rows), lines)
     assert lines[-1] == f"{tmp_path}/labels.csv: 24 labels, matched by file name"
 
 
-def test_rows_of_images_that_are_set_aside_need_not_be_there(photos, tmp_path):
+def test_rows_of_test_images_may_be_missing(photos, tmp_path):
     root, rows = photos
     trained = load_dataset(str(root), "", report=str).files
     path = table(
@@ -67,7 +63,7 @@ def test_rows_of_images_that_are_set_aside_need_not_be_there(photos, tmp_path):
     assert given(root, path)[0] == {file: dict(rows)[file] for file in trained}
 
 
-def test_rows_of_a_test_set_may_be_there(tmp_path):
+def test_rows_of_test_images_may_be_present(tmp_path):
     for part in ("train", "test"):
         class_folders(tmp_path / "own" / part, a=3, b=3)
     rows = [
@@ -77,7 +73,7 @@ def test_rows_of_a_test_set_may_be_there(tmp_path):
     assert found == dict(rows[6:])
 
 
-def test_what_is_wrong_with_the_names(photos, tmp_path):
+def test_unknown_duplicate_or_missing_names_are_errors(photos, tmp_path):
     root, rows = photos
     trained = load_dataset(str(root), "", report=str).files
     path = tmp_path / "labels.csv"
@@ -120,7 +116,7 @@ def test_true_labels_in_the_csv_are_compared(photos, tmp_path):
     )
 
 
-def test_arrays_and_built_in_data_sets_have_names_too(tmp_path):
+def test_arrays_and_built_in_data_sets_have_names(tmp_path):
     path = npz(tmp_path / "own.npz", x=X, y=Y)
     rows = [(f"x[{k}]", str(Y[k])) for k in range(40)][::-1]
     found, _ = given(path, table(tmp_path / "labels.csv", ("file", "label"), rows))
@@ -136,7 +132,7 @@ def test_arrays_and_built_in_data_sets_have_names_too(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["npy", "csv"])
-def test_without_names_the_order_and_the_first_pairs_are_said(kind, photos, tmp_path):
+def test_without_names_the_order_and_first_pairs_are_shown(kind, photos, tmp_path):
     root, rows = photos
     labels = [label for _, label in sorted(rows)]
     path, lines = tmp_path / f"labels.{kind}", [""]
@@ -153,7 +149,7 @@ def test_without_names_the_order_and_the_first_pairs_are_said(kind, photos, tmp_
     )
 
 
-def test_the_first_pairs_of_a_built_in_data_set(tmp_path):
+def test_first_pairs_of_a_built_in_data_set(tmp_path):
     np.save(tmp_path / "labels.npy", np.arange(1437) % 10)
     lines = []
     load_dataset("digits", "", noisy_labels=str(tmp_path / "labels.npy"), report=lines.append)

@@ -1,6 +1,4 @@
-"""A person's own images at the limits of what will do: few of a class, few that cannot be read,
-names, warnings.
-"""
+"""Custom images at the limits: few per class, few unreadable, names, warnings."""
 
 import warnings
 
@@ -28,8 +26,8 @@ from utils import load_dataset
         ({"a": 1, "b": 1, "c": 1}, None, None),
     ],
 )
-def test_how_few_and_how_many_can_be_set_aside(classes, share, tested, tmp_path):
-    """At least one of each class that has several, and as many are left to train on."""
+def test_smallest_and_largest_test_split(classes, share, tested, tmp_path):
+    """Each class with several images keeps at least one on each side."""
     class_folders(tmp_path / "own", **classes)
     if tested:
         assert len(load(tmp_path / "own", test_split=share)[0].y_test) == tested
@@ -38,8 +36,8 @@ def test_how_few_and_how_many_can_be_set_aside(classes, share, tested, tmp_path)
 
 
 @pytest.mark.parametrize("share, tested, trained", [(0.01, 1, 18), (0.9, 17, 2)])
-def test_a_share_that_cannot_be_is_told_in_numbers(share, tested, trained, tmp_path):
-    """Of 18 images of three classes, and the only one of a fourth."""
+def test_impossible_test_split_is_explained_with_counts(share, tested, trained, tmp_path):
+    """Use 18 images of three classes, and the only one of a fourth."""
     class_folders(tmp_path / "own", a=6, b=6, c=6, rare=1)
     assert complaint(tmp_path / "own", test_split=share) == (
         f"argument --test_split: {share} of the images are {tested}, and {trained} are left to "
@@ -47,12 +45,12 @@ def test_a_share_that_cannot_be_is_told_in_numbers(share, tested, trained, tmp_p
     )
 
 
-def test_the_split_is_that_of_seed_0_where_nothing_is_said(tmp_path):
+def test_default_split_uses_seed_0(tmp_path):
     class_folders(tmp_path, a=20, b=20)
     assert load(tmp_path)[0].files == load(tmp_path, seed=0)[0].files
 
 
-def test_a_test_set_of_its_own_is_not_split(tmp_path):
+def test_data_with_a_test_set_is_not_split(tmp_path):
     for part in ("train", "test"):
         class_folders(tmp_path / "own" / part, a=3, b=3)
     assert complaint(tmp_path / "own", test_split=0.2).endswith(
@@ -68,7 +66,7 @@ def spoil(root, *files):
         (root / file).write_text("no image")
 
 
-def test_one_in_twenty_may_be_damaged_but_no_more(tmp_path):
+def test_at_most_one_in_twenty_may_be_unreadable(tmp_path):
     spoil(class_folders(tmp_path / "own", a=10, b=10), "a/03.png")
     with pytest.warns(UserWarning, match="1 of 20 images cannot be read"):
         assert len(images.load(tmp_path / "own", report=str).files) <= 16
@@ -76,7 +74,7 @@ def test_one_in_twenty_may_be_damaged_but_no_more(tmp_path):
     assert "1 of 19 images cannot be read, such as 'a/03.png'" in complaint(tmp_path / "own")
 
 
-def test_three_that_are_damaged_are_named(tmp_path):
+def test_three_unreadable_files_are_named(tmp_path):
     spoil(class_folders(tmp_path / "own", a=15, b=15), *(f"a/0{k}.png" for k in (1, 3, 5, 7)))
     message = complaint(tmp_path / "own")
     assert [message.count(f"'a/0{k}.png' (no image of a known format") for k in (1, 3, 5, 7)] == [
@@ -87,7 +85,7 @@ def test_three_that_are_damaged_are_named(tmp_path):
     ]
 
 
-def test_a_class_that_is_not_tested_does_not_vanish_by_the_damage_of_another(tmp_path):
+def test_damage_in_one_class_does_not_remove_another(tmp_path):
     spoil(class_folders(tmp_path / "own", a=20, b=20, rare=1), "a/03.png")
     with pytest.warns(UserWarning, match="1 of 41 images cannot be read.*left out"):
         assert images.load(tmp_path / "own", report=str).classes == ("a", "b", "rare")
@@ -96,7 +94,7 @@ def test_a_class_that_is_not_tested_does_not_vanish_by_the_damage_of_another(tmp
     assert "none would be left to train on of rare: repair" in complaint(tmp_path / "own")
 
 
-def test_a_list_that_cannot_be_written_says_why(tmp_path):
+def test_unwritable_list_says_why(tmp_path):
     spoil(class_folders(tmp_path / "own", a=15, b=15), "a/03.png")
     (tmp_path / "file").write_text("not a folder")
     listed = tmp_path / "file" / "unreadable.csv"
@@ -111,14 +109,13 @@ def test_a_list_that_cannot_be_written_says_why(tmp_path):
 @pytest.mark.parametrize(
     "name, called", [("pets.v2", "pets.v2"), ("own.csv", "own"), ("a.b.npz", "a.b")]
 )
-def test_what_own_images_are_called(name, called, tmp_path):
+def test_custom_data_set_names(name, called, tmp_path):
     (tmp_path / name).write_text("") if name.endswith(("csv", "npz")) else (tmp_path / name).mkdir()
     assert data.name_of(str(tmp_path / name)) == called and data.name_of("digits") == "digits"
 
 
 @pytest.mark.parametrize("name", ["given", "given.csv", "two\nlines", "/"])
-def test_what_own_images_cannot_be_called(name, tmp_path):
-    """As the folder of results is called that is of labels as they came, or nothing."""
+def test_reserved_data_set_names_are_refused(name, tmp_path):
     path = tmp_path / name  # "/" stays itself
     if name != "/":
         path.mkdir() if "." not in name else path.write_text("")
@@ -131,7 +128,7 @@ def test_what_own_images_cannot_be_called(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["cifar10.npz", "CIFAR100.csv", "Digits"])
 def test_custom_images_cannot_have_a_built_in_name(name, tmp_path):
-    """Their results would lie in the folder of the built-in data set, next to published values."""
+    """Their results would share a folder with published values."""
     path = tmp_path / name
     path.write_text("") if "." in name else path.mkdir()
     with pytest.raises(
@@ -171,14 +168,13 @@ TABLES = {
 
 
 @pytest.mark.parametrize("case", TABLES)
-def test_tables_that_are_quoted(case, tmp_path):
-    """By what is wrong in them, cut where it is long."""
+def test_csv_errors_quote_the_problem(case, tmp_path):
     content, expected = TABLES[case]
     (tmp_path / "own.csv").write_text(content)
     assert expected in complaint(tmp_path / "own.csv")
 
 
-def test_empty_lines_of_a_table_are_passed_over(tmp_path):
+def test_empty_csv_lines_are_skipped(tmp_path):
     class_folders(tmp_path, x=4)
     (tmp_path / "own.csv").write_text(
         "file,label\n\nx/00.png,a\nx/01.png,b\n\n\nx/02.png,a\nx/03.png,b\n\n"
@@ -194,8 +190,8 @@ def test_empty_lines_of_a_table_are_passed_over(tmp_path):
 @pytest.mark.parametrize(
     "x, order", [(X, "C"), (X, "F"), (X[..., 0], "C")], ids=["RGB", "Fortran", "grey"]
 )
-def test_an_npz_is_read_by_and_by(x, order, block, tmp_path, monkeypatch):
-    """By parts of less than an image, of two, and of four, of which the last is smaller."""
+def test_npz_is_read_in_blocks(x, order, block, tmp_path, monkeypatch):
+    """Use blocks of less than an image, of two, and of four with a smaller last one."""
     monkeypatch.setattr("noisylabels.data.image_files.BLOCK", block)
     parts = {
         name: np.array(part, order=order)
@@ -207,7 +203,7 @@ def test_an_npz_is_read_by_and_by(x, order, block, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("names", sources.ARRAYS[1:])
-def test_the_truth_of_labels_that_are_split_is_left_out(names, tmp_path):
+def test_true_labels_of_test_images_are_left_out(names, tmp_path):
     arrays = dict(zip(names, (X[:30], Y[:30], X[30:], Y[30:])))
     with pytest.warns(UserWarning, match="left out: y_true$"):
         found = images.load(npz(tmp_path / "own.npz", **arrays, y_true=Y), report=str)
@@ -217,7 +213,7 @@ def test_the_truth_of_labels_that_are_split_is_left_out(names, tmp_path):
 # ----------------------------------------------------------------------------------------- warnings
 
 
-def test_warnings_point_at_who_loads(tmp_path):
+def test_warnings_point_at_the_caller(tmp_path):
     own = class_folders(tmp_path / "own", a=15, b=15)
     spoil(own, "a/03.png", "loose.txt")
     (own / "empty").mkdir()
@@ -252,8 +248,7 @@ def test_warnings_point_at_who_loads(tmp_path):
 # --------------------------------------------------------------------------- what else can be wrong
 
 
-def test_labels_from_a_file_are_for_unreadable_images_too(tmp_path):
-    """Also with a test set: one for each training image, whether it can be read or not."""
+def test_label_file_covers_unreadable_images(tmp_path):
     for part, n in (("train", 30), ("test", 6)):
         class_folders(tmp_path / "own" / part, a=n, b=n)
     (tmp_path / "own/train/a/03.png").write_bytes(b"no image")
@@ -265,7 +260,7 @@ def test_labels_from_a_file_are_for_unreadable_images_too(tmp_path):
     assert found.y_train.tolist() == [0] * 29 + [1] * 30
 
 
-def test_a_test_set_of_which_nothing_can_be_read_is_an_error(tmp_path):
+def test_unreadable_test_set_is_an_error(tmp_path):
     for part, n in (("train", 30), ("test", 1)):
         class_folders(tmp_path / "own" / part, a=n, b=n)
     for name in "ab":
@@ -275,7 +270,7 @@ def test_a_test_set_of_which_nothing_can_be_read_is_an_error(tmp_path):
     )
 
 
-def test_a_test_set_without_classes(tmp_path):
+def test_test_set_without_classes_is_an_error(tmp_path):
     class_folders(tmp_path / "own/train", a=5, b=5)
     picture(tmp_path / "own/test/1.png")
     said = "test/ has no folders of classes: put its images into some, or give train/ alone"
@@ -283,8 +278,8 @@ def test_a_test_set_without_classes(tmp_path):
     assert load(tmp_path / "own/train", test_split=0.2)[0].classes == ("a", "b")
 
 
-def test_true_labels_that_are_written_otherwise(tmp_path):
-    """As pandas writes whole numbers where one is missing."""
+def test_true_labels_as_floats_are_recognised(tmp_path):
+    """Pandas writes whole numbers as floats if one is missing."""
     class_folders(tmp_path, x=4)
     rows = [(f"x/{k:02}.png", k % 2, f"{k % 2}.0") for k in range(4)]
     message = complaint(
@@ -296,7 +291,7 @@ def test_true_labels_that_are_written_otherwise(tmp_path):
 
 
 @pytest.mark.parametrize("relative", [False, True])
-def test_a_file_by_its_path_here_and_from_the_root_is_one(relative, tmp_path, monkeypatch):
+def test_relative_and_absolute_paths_are_one_file(relative, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     class_folders(tmp_path, x=4)
     rows = [("x/00.png", "a"), (tmp_path / "x/00.png", "b")]
@@ -304,14 +299,14 @@ def test_a_file_by_its_path_here_and_from_the_root_is_one(relative, tmp_path, mo
     assert "again, after line 2" in complaint(csv.relative_to(tmp_path) if relative else csv)
 
 
-def test_a_path_as_on_windows_says_so(tmp_path):
+def test_windows_path_gets_a_hint(tmp_path):
     class_folders(tmp_path, x=4)
     rows = [(f"x\\{k:02}.png", "ab"[k % 2]) for k in range(4)]
     message = complaint(table(tmp_path / "own.csv", ("file", "label"), rows), test_split=0.5)
     assert "'x\\\\00.png' (missing, or no file; its path needs / for each backslash)" in message
 
 
-def test_a_class_that_the_split_has_used_up_is_not_the_user_s_fault(tmp_path):
+def test_class_used_up_by_the_split_is_explained(tmp_path):
     class_folders(tmp_path / "own", a=20, b=20, c=2)
     message = complaint(tmp_path / "own", test_split=0.75)
     assert "are in the test set: give a smaller --test_split, or more of them" in message

@@ -1,4 +1,4 @@
-"""The interpreter of pickles: the result of each opcode that data sets need; where it stops."""
+"""The interpreter of pickles: each opcode that data sets need, and its limits."""
 
 import pickle
 
@@ -28,7 +28,7 @@ PLAIN = [
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])
 @pytest.mark.parametrize("value", PLAIN, ids=repr)
-def test_containers_and_numbers_come_back_as_they_were(value, protocol):
+def test_containers_and_numbers_are_restored(value, protocol):
     def text(item):  # the only strings of protocol 2 that need no import
         if isinstance(item, dict):
             return {key.decode(): text(part) for key, part in item.items()}
@@ -38,7 +38,7 @@ def test_containers_and_numbers_come_back_as_they_were(value, protocol):
 
 
 @pytest.mark.parametrize("n", [0, 1, 255, 256, 70_000])
-def test_strings_of_all_lengths(n):
+def test_strings_of_all_lengths_are_restored(n):
     content = (b"abcdefg" * n)[:n]
     pickles = [
         python2_pickle(content),
@@ -51,8 +51,8 @@ def test_strings_of_all_lengths(n):
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])
-def test_what_is_met_again_is_the_same_object(protocol):
-    """Of 300 lists, so that the numbers by which they are known again do not fit into a byte."""
+def test_memo_returns_the_same_object(protocol):
+    """Use 300 lists, so that memo indices exceed one byte."""
     lists = [[k] for k in range(300)]
     found = unpickle(pickle.dumps([lists, lists[::-1]], protocol), 10_000)
     assert found == [lists, lists[::-1]]
@@ -84,7 +84,7 @@ def test_what_is_met_again_is_the_same_object(protocol):
         (b"\x80\x02}", "it ends too early"),
     ],
 )
-def test_where_it_stops(data, reason):
+def test_unsupported_opcode_is_an_error(data, reason):
     if reason is None:
         assert type(unpickle(data, 100)) is dict
     else:
@@ -93,7 +93,7 @@ def test_where_it_stops(data, reason):
 
 
 def test_steps_are_counted():
-    """Of five opcodes, the last of which ends it."""
+    """Use five opcodes, the last of which ends the pickle."""
     assert unpickle(b"\x80\x02](e.", 5) == []
     with pytest.raises(pickle.UnpicklingError, match="its pickle has more than 4 steps"):
         unpickle(b"\x80\x02](e.", 4)

@@ -1,6 +1,4 @@
-"""What predict.py reads, and what it says of it, by a network that takes each image for what its
-first pixel says.
-"""
+"""Inputs of predict.py, with a network that predicts the first pixel's value."""
 
 import json
 from types import SimpleNamespace
@@ -18,16 +16,13 @@ CLASSES, SHAPE = ["cat", "dog", "emu"], (6, 9, 3)
 
 
 def shot(path, k):
-    """Writes an image that is taken for class k."""
+    """Write an image that is predicted as class k."""
     picture(path, 100 * k, (9, 6))
 
 
 @pytest.fixture
 def run(call, unstarted, tmp_path, monkeypatch):
-    """Calls predict.py with such a network: run(IMAGES, flags).
-
-    Returns how it ended, and the CSV.
-    """
+    """Call predict.py with such a network; return how it ended, and the CSV."""
 
     def probabilities(images, batch_size, verbose):
         assert images.dtype == np.uint8 and images.shape[1:] == SHAPE
@@ -45,14 +40,14 @@ def run(call, unstarted, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "here")
 
     def run(*arguments):
+        """Call predict.py with such a network; return how it ended, and the CSV."""
         ended = call("predict", "a.keras", *arguments)
         return ended, pd.read_csv("predictions.csv") if ended.code == 0 else None
 
     return run
 
 
-def test_the_outermost_folder_that_is_called_as_a_class_names_it(run, tmp_path):
-    """Of five that are known three are found; a file that is called as a class says nothing."""
+def test_outermost_folder_named_like_a_class_is_the_label(run, tmp_path):
     folder = tmp_path / "shots"
     for file, k in (
         ("cat/0.png", 0),
@@ -90,7 +85,7 @@ def test_labels_of_the_first_class_alone_are_known(run, tmp_path):
     assert "accuracy 1.0000, against the labels of 1 images\n" in run(tmp_path / "shots")[0].out
 
 
-def test_a_folder_that_is_called_as_an_image(run, tmp_path):
+def test_folder_named_like_an_image(run, tmp_path):
     shot(tmp_path / "shots" / "a.png" / "0.png", 1)
     ended, frame = run(tmp_path / "shots")
     assert ended.err == "" and frame.file.tolist() == ["a.png/0.png"]
@@ -98,7 +93,7 @@ def test_a_folder_that_is_called_as_an_image(run, tmp_path):
 
 @pytest.mark.parametrize("n", [7, 1])
 @pytest.mark.parametrize("form", ["colour", "grey", "one channel", "other size"])
-def test_arrays_of_any_form(form, n, run, tmp_path):
+def test_arrays_of_any_layout(form, n, run, tmp_path):
     k = np.arange(n) % 3
     x = np.broadcast_to(np.uint8(100 * k)[:, None, None, None], (n, *SHAPE))
     x = {
@@ -118,7 +113,7 @@ def test_arrays_of_any_form(form, n, run, tmp_path):
 
 
 @pytest.mark.parametrize("shape, side", [((6, 9, 3), 9), ((9, 6, 3), 9), ((2, 2, 3), 2)])
-def test_files_are_read_at_the_longer_side_of_what_the_network_takes(shape, side, tmp_path):
+def test_files_are_read_at_the_longer_input_side(shape, side, tmp_path):
     shot(tmp_path / "shots" / "0.png", 1)
     images = find_images([str(tmp_path / "shots")], "").read(CLASSES, shape).images
     assert images.shape == (1, side, side, 1)
@@ -135,15 +130,14 @@ def test_files_are_read_at_the_longer_side_of_what_the_network_takes(shape, side
         ((), "uint8"),
     ],
 )
-def test_arrays_that_are_no_images(shape, dtype, tmp_path):
+def test_arrays_without_images_are_errors(shape, dtype, tmp_path):
     np.savez(tmp_path / "own.npz", x=(x := np.zeros(shape, dtype)))
     with pytest.raises(UserError) as error:
         in_npz(tmp_path / "own.npz")
     assert f"own.npz: x is {x.dtype} of shape {x.shape}: give uint8, 0 to 255" in str(error.value)
 
 
-def test_images_of_equal_size_are_fitted_in_channels_alone():
-    """Where three rows are no sign of colour."""
+def test_images_of_equal_size_only_change_channels():
     grey = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3, 1)
     np.testing.assert_array_equal(fit_images(grey, (3, 3, 3)), grey.repeat(3, axis=3))
     np.testing.assert_array_equal(fit_images(grey.repeat(3, axis=3), (3, 3, 1)), grey)
@@ -177,7 +171,7 @@ def test_images_of_equal_size_are_fitted_in_channels_alone():
         ("a.keras", "A.NPZ", "p.csv", "A.NPZ holds the arrays x|A.NPZ: x is int64"),
     ],
 )
-def test_paths_are_looked_at_before_anything_starts(model, images, output, said, tmp_path):
+def test_paths_are_checked_before_anything_starts(model, images, output, said, tmp_path):
     for name in ("a.keras", "a.zip", "a.h5", "a.npz", "A.NPZ"):
         np.savez(tmp_path / "zip", x=1)  # each of them a zip
         (tmp_path / "zip.npz").rename(tmp_path / name)

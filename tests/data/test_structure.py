@@ -1,6 +1,4 @@
-"""Folders that are no classes, known by their structure; folders of the system; names in another
-Unicode form.
-"""
+"""Folders that are not classes, system folders, and Unicode forms of names."""
 
 import unicodedata
 import warnings
@@ -25,7 +23,7 @@ SPLIT = "call what to train on train/ and what to test on test/"
         ("test", "val"),
     ],
 )
-def test_folders_with_the_same_folders_are_parts(parts, tmp_path):
+def test_folders_with_equal_subfolders_are_splits(parts, tmp_path):
     for part in parts:
         class_folders(tmp_path / "own" / part, cat=3, dog=3)
     message = complaint(tmp_path / "own")
@@ -35,7 +33,7 @@ def test_folders_with_the_same_folders_are_parts(parts, tmp_path):
     assert SPLIT in message and "name files and labels in a .csv" in message
 
 
-def test_folders_with_other_folders_are_no_classes_either(tmp_path):
+def test_folders_with_other_subfolders_are_not_classes(tmp_path):
     class_folders(tmp_path / "own/animals", cat=3, dog=3)
     class_folders(tmp_path / "own/things", car=3, ship=3, tree=3)
     message = complaint(tmp_path / "own")
@@ -47,7 +45,7 @@ def test_folders_with_other_folders_are_no_classes_either(tmp_path):
 
 
 @pytest.mark.parametrize("flat", ["unlabeled", "masks"])
-def test_folders_with_folders_beside_folders_with_images(flat, tmp_path):
+def test_mixed_folder_levels_are_an_error(flat, tmp_path):
     class_folders(tmp_path / "own/train", cat=3, dog=3)
     class_folders(tmp_path / "own", **{flat: 4})
     message = complaint(tmp_path / "own")
@@ -58,7 +56,7 @@ def test_folders_with_folders_beside_folders_with_images(flat, tmp_path):
     assert f"give {tmp_path / 'own/train'} alone, {SPLIT}" in message
 
 
-def test_a_part_that_lacks_classes_is_a_part(tmp_path):
+def test_split_that_lacks_classes_is_a_split(tmp_path):
     class_folders(tmp_path / "own/fold_0", cat=3, dog=3)
     class_folders(tmp_path / "own/fold_1", cat=3)
     assert "fold_0/, fold_1/ hold no images, but folders of images (such as cat, dog)" in complaint(
@@ -67,8 +65,8 @@ def test_a_part_that_lacks_classes_is_a_part(tmp_path):
 
 
 @pytest.mark.parametrize("within", ["photos", "data/photos"])
-def test_one_folder_that_holds_all(within, tmp_path):
-    """As of an archive that was unpacked into a folder of its own."""
+def test_single_top_folder_is_an_error(within, tmp_path):
+    """Archives are often unpacked into such a folder."""
     class_folders(tmp_path / "own" / within, cat=3, dog=3)
     expected = (
         f"own holds images in {within}/ alone, in folders (cat, dog): give "
@@ -80,7 +78,7 @@ def test_one_folder_that_holds_all(within, tmp_path):
     assert complaint(tmp_path / "own").endswith(expected)
 
 
-def test_parts_within_train_and_test(tmp_path):
+def test_splits_within_train_and_test(tmp_path):
     for part in ("train", "test"):
         for fold in ("fold_0", "fold_1"):
             class_folders(tmp_path / "own" / part / fold, cat=3, dog=3)
@@ -89,8 +87,8 @@ def test_parts_within_train_and_test(tmp_path):
     )
 
 
-def test_classes_with_one_folder_each_are_classes(tmp_path):
-    """As in Tiny ImageNet; and classes that hold images and further folders."""
+def test_classes_with_one_subfolder_are_classes(tmp_path):
+    """Tiny ImageNet has this layout."""
     for name in ("cat", "dog"):
         class_folders(tmp_path / "own" / name, images=5)
     assert load(tmp_path / "own")[0].classes == ("cat", "dog")
@@ -105,7 +103,7 @@ def noise(path, colours=256):
     Image.fromarray(np.random.default_rng(0).integers(0, colours, (20, 20), np.uint8)).save(path)
 
 
-def test_masks_of_the_images_beside_them_are_no_class(tmp_path):
+def test_folder_of_masks_is_not_a_class(tmp_path):
     for k in range(5):
         noise(tmp_path / f"photos/{k}.jpg")
         noise(tmp_path / f"truth/{k}.png", 2)
@@ -118,7 +116,7 @@ def test_masks_of_the_images_beside_them_are_no_class(tmp_path):
     load(tmp_path)
 
 
-def test_classes_of_few_colours_are_classes(tmp_path):
+def test_images_of_few_colours_are_classes(tmp_path):
     for k in range(5):
         noise(tmp_path / f"zero/{k}.png", 2)
         noise(tmp_path / f"one/{k}.png", 2)
@@ -138,7 +136,7 @@ def test_classes_of_few_colours_are_classes(tmp_path):
         "System Volume Information",
     ],
 )
-def test_folders_of_the_system_are_left_out_and_named(name, place, tmp_path):
+def test_system_folders_are_skipped_and_named(name, place, tmp_path):
     class_folders(tmp_path, a=5, b=5)
     picture(tmp_path / place / name / "x/0.png")
     with pytest.warns(UserWarning) as caught:
@@ -149,7 +147,7 @@ def test_folders_of_the_system_are_left_out_and_named(name, place, tmp_path):
     ]
 
 
-def test_many_folders_of_the_system_are_one_line(tmp_path):
+def test_many_system_folders_are_one_line(tmp_path):
     class_folders(tmp_path, a=5, b=5)
     for folder in ("a/@eaDir", "b/@eaDir", "lost+found"):
         picture(tmp_path / folder / "0.png")
@@ -160,10 +158,7 @@ def test_many_folders_of_the_system_are_one_line(tmp_path):
 
 @pytest.mark.parametrize("disk, written", [("NFD", "NFC"), ("NFC", "NFD")])
 def test_files_are_found_in_another_unicode_form(disk, written, tmp_path):
-    """As of an archive that was made on a Mac; in names of folders, too.
-
-    Outputs have the CSV's names.
-    """
+    """Archives made on a Mac have such names. Outputs keep the CSV's names."""
     names = [f"fotos é/Straße ü{k}.png" for k in range(8)]
     for k, name in enumerate(names):
         picture(tmp_path / unicodedata.normalize(disk, name), k)
@@ -178,7 +173,7 @@ def test_files_are_found_in_another_unicode_form(disk, written, tmp_path):
     assert "again, after line 5" in said
 
 
-def test_two_files_that_differ_in_their_unicode_form_alone_are_two(tmp_path):
+def test_files_differing_in_unicode_form_stay_two(tmp_path):
     names = [unicodedata.normalize(form, f"é{k}.png") for form in ("NFC", "NFD") for k in range(4)]
     for k, name in enumerate(names):
         picture(tmp_path / name, k)
@@ -190,7 +185,7 @@ def test_two_files_that_differ_in_their_unicode_form_alone_are_two(tmp_path):
     assert [image[0, 0, 0] for image in data.x_train] == [names.index(file) for file in data.files]
 
 
-def test_warnings_of_the_structure_point_at_who_loads(tmp_path):
+def test_structure_warnings_point_at_the_caller(tmp_path):
     class_folders(tmp_path, a=5, b=5, A=5)
     picture(tmp_path / "@eaDir/0.png")
     for k in range(5):

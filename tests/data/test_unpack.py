@@ -1,7 +1,4 @@
-"""What is in the archive: hostile members, links and damage.
-
-Only the data set's regular files come out.
-"""
+"""Archive contents: hostile members, links and damage; only regular files are unpacked."""
 
 import os
 import tarfile
@@ -23,7 +20,7 @@ from archives import (
 @pytest.mark.parametrize(
     "name", ["../evil", "/evil", f"{LAYOUT.folder}/../../evil", f"{LAYOUT.folder}/evil"]
 )
-def test_unexpected_members_are_passed_over(server, tmp_path, name):
+def test_unexpected_members_are_skipped(server, tmp_path, name):
     name = str(tmp_path) + name if name.startswith("/") else name
     extras = [
         regular(name, b"x"),
@@ -47,7 +44,7 @@ def test_unexpected_members_are_passed_over(server, tmp_path, name):
         tarfile.DIRTYPE,
     ],
 )
-def test_only_regular_files_count(server, tmp_path, kind):
+def test_only_regular_files_are_unpacked(server, tmp_path, kind):
     secret = tmp_path / "secret"
     secret.write_text("not to be touched")
     *members, (last, _) = published()
@@ -56,7 +53,7 @@ def test_only_regular_files_count(server, tmp_path, kind):
     assert visible(tmp_path) == ["secret"] and secret.read_text() == "not to be touched"
 
 
-def test_a_folder_that_is_a_link_is_not_followed(server, tmp_path):
+def test_linked_folder_is_not_followed(server, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     members = [
         special(LAYOUT.folder, tarfile.SYMTYPE, str(tmp_path / "elsewhere")),
@@ -74,7 +71,7 @@ def test_a_folder_that_is_a_link_is_not_followed(server, tmp_path):
 @pytest.mark.parametrize(
     "damage", [lambda x: x[: len(x) // 2], lambda x: x[:-200] + bytes(200), lambda x: b"no tar"]
 )
-def test_a_damaged_archive_is_refused(server, tmp_path, damage):
+def test_damaged_archive_is_refused(server, tmp_path, damage):
     server.serve(damage(server.payload))
     assert "cannot download cifar10" in complaint(tmp_path)
     assert visible(tmp_path) == []
