@@ -83,8 +83,8 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
     add(
         "--precision",
         choices=PRECISIONS,
-        help="mixed: compute in bfloat16 where the processor has instructions for it, else in "
-        "float32",
+        help="mixed: compute in bfloat16 if that is faster here, else in float32; on a CPU this is "
+        "measured once",
     )
     add_format(parser)
     add("--quiet", action="store_true", help="print results only, no progress")

@@ -10,7 +10,7 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 # "mixed" computes in bfloat16 where `training.device.computes_bfloat16()`, else in float32.
-PRECISIONS = ("float32", "mixed")
+PRECISIONS = ("float32", "mixed", "bfloat16")
 
 # Functions of training/augmentation.py.
 AUGMENTATIONS = ("none", "flip", "shift", "translate", "shift_flip", "translate_flip")

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from noisylabels.errors import UserError
+from noisylabels.precision import bfloat16_is_faster
 from noisylabels.system import gpu
 from noisylabels.system.hardware import cores
 
@@ -176,22 +177,24 @@ def try_out(gpus: Sequence[Any], jit_compile: bool) -> Exception | None:
 
 @functools.cache
 def computes_bfloat16() -> bool:
-    """Return whether the device has instructions for bfloat16. Call after `start_tensorflow`.
+    """Return whether the device computes faster in bfloat16. Call after `start_tensorflow`.
 
-    GPUs since Ampere have them. CPUs list them in their flags.
+    GPUs since Ampere do. A CPU is measured if its flags list instructions for bfloat16.
     """
     gpus = tf.config.get_visible_devices("GPU")
     if gpus:
         details = map(tf.config.experimental.get_device_details, gpus)
         return all(detail.get("compute_capability", (0, 0)) >= (8, 0) for detail in details)
     with contextlib.suppress(OSError):
-        return bool(re.search(r"\b(amx_bf16|avx512_bf16)\b", CPUINFO.read_text()))
+        has_instructions = re.search(r"\b(amx_bf16|avx512_bf16)\b", CPUINFO.read_text())
+        return bool(has_instructions) and bfloat16_is_faster()
     return False
 
 
 def dtype_policy(precision: str) -> str:
     """Return Keras's dtype policy for one of `recipes.PRECISIONS` on this device."""
-    return "mixed_bfloat16" if precision == "mixed" and computes_bfloat16() else "float32"
+    uses_bfloat16 = precision == "bfloat16" or (precision == "mixed" and computes_bfloat16())
+    return "mixed_bfloat16" if uses_bfloat16 else "float32"
 
 
 def number_format(precision: str) -> str:

@@ -39,7 +39,7 @@ FLAGS = [
     (["--architecture", "ResNet33"], "--architecture: invalid choice: 'ResNet33'.*ResNet32"),
     (["--recipe", "slow"], "--recipe: invalid choice: 'slow'.*paper.*fast"),
     (["--augmentation", "mixup"], "--augmentation: invalid choice: 'mixup'.*shift_flip"),
-    (["--precision", "bfloat16"], "--precision: invalid choice: .bfloat16.*float32.*mixed"),
+    (["--precision", "float16"], "--precision: invalid choice: .float16.*float32.*mixed.*bfloat16"),
     (["--optimizer", "sgd"], "--optimizer: invalid choice: 'sgd'.*adam"),
     (["--epochs", "0"], "--epochs: '0' is not a whole number of at least 1"),
     (["--epochs", "-3"], "--epochs: '-3'"),

@@ -166,6 +166,7 @@ def test_mixed_precision_is_for_machines_that_have_it(
     [
         ("mixed", True, [], None, "bfloat16"),
         ("mixed", False, [], None, "float32"),
+        ("bfloat16", False, [], None, "bfloat16"),
         ("float32", True, [], None, "float32"),
         ("mixed", True, ["a card"], None, "bfloat16"),
         ("float32", True, ["a card"], None, "TF32"),
@@ -182,15 +183,19 @@ def test_the_number_format_of_a_precision(precision, able, gpus, override, expec
 
 
 @pytest.mark.parametrize(
-    "flags, able",
+    "flags, faster, able",
     [
-        ("fpu avx512f avx512_bf16 amx_tile", True),
-        ("amx_bf16", True),
-        ("fpu avx2 avx512f amx_int8", False),
-        (None, False),
+        ("fpu avx512f avx512_bf16 amx_tile", True, True),
+        ("amx_bf16", True, True),
+        ("avx512_bf16", False, False),
+        ("fpu avx2 avx512f amx_int8", True, False),
+        (None, True, False),
     ],
 )
-def test_what_the_processor_says_of_bfloat16(monkeypatch, tmp_path, flags, able):
+def test_a_measurement_decides_where_the_processor_has_bfloat16(
+    monkeypatch, tmp_path, flags, faster, able
+):
+    monkeypatch.setattr(device, "bfloat16_is_faster", lambda: faster)
     cpuinfo = tmp_path / "cpuinfo"
     if flags:
         cpuinfo.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
