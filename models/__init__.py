@@ -27,6 +27,8 @@ ARCHITECTURES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "FastCNN": ("cnn", "fast_cnn", {}),
     "FastCNN48": ("cnn", "fast_cnn", {"widths": (48, 192, 192)}),
     "FastCNN64": ("cnn", "fast_cnn", {"widths": (64, 256, 256)}),  # the published widths
+    "IdentityCNN": ("cnn", "identity_cnn", {}),
+    "IdentityCNN32": ("cnn", "identity_cnn", {"widths": (32, 128, 128)}),
     "SmallCNN": ("cnn", "small_cnn", {}),
     "MLP": ("cnn", "mlp", {}),
 }

@@ -1,7 +1,8 @@
-"""Networks without residual connections: CNN9, the fast recipe's CNN, a small CNN and an MLP."""
+"""Networks without residual connections: CNN9, two fast CNNs, a small CNN and an MLP."""
 
 import keras
 from keras.layers import (
+    Activation,
     Dense,
     Flatten,
     GlobalMaxPooling2D,
@@ -11,7 +12,7 @@ from keras.layers import (
     Rescaling,
 )
 
-from models.layers import Layers, Whitening, head
+from models.layers import Layers, Whitening, head, set_identity
 
 
 def cnn9(layers: Layers, input_shape: tuple[int, int, int], n_classes: int) -> keras.Model:
@@ -64,6 +65,49 @@ def fast_cnn(
         x = ReLU()(norm()(layers.conv(width)(x)))
     logits = head(x, n_classes, GlobalMaxPooling2D, use_bias=False)
     return keras.Model(inputs, Rescaling(1 / 9, dtype="float32")(logits))
+
+
+def identity_cnn(
+    layers: Layers,
+    input_shape: tuple[int, int, int],
+    n_classes: int,
+    widths: tuple[int, ...] = (64, 256, 256),
+    activation: str = "gelu",
+) -> keras.Model:
+    """Build the network of the muon recipe: `fast_cnn` with GELU and identity kernels.
+
+    Each convolution starts as the identity on its first filters. Batch normalisation has a trained
+    shift and no scale. The initial weights of the dense layer have a standard deviation of 1. The
+    logits are divided by 16 sqrt(width), which is 256 for the published width of 256, so that
+    narrower networks learn with the same rates.
+
+    Source: Jordan, airbench94 with Muon, 2024.
+    """
+    uniform = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+    unit_variance = keras.initializers.RandomUniform(-(3**0.5), 3**0.5)
+
+    def conv(x: keras.KerasTensor, width: int) -> keras.KerasTensor:
+        layer = layers.conv(width, kernel_initializer=uniform)
+        x = layer(x)
+        set_identity(layer.kernel)
+        return x
+
+    def norm_activation(x: keras.KerasTensor) -> keras.KerasTensor:
+        return Activation(activation)(layers.norm(scale=False, momentum=0.6, epsilon=1e-5)(x))
+
+    inputs = Input(input_shape)
+    x = Activation(activation)(Whitening(dtype="float32")(inputs))
+    for width in widths:
+        x = conv(x, width)
+        pool_size = [min(2, side) for side in x.shape[1:3]]
+        if max(pool_size) > 1:
+            x = MaxPooling2D(pool_size)(x)
+        x = norm_activation(x)
+        x = norm_activation(conv(x, width))
+    logits = head(
+        x, n_classes, GlobalMaxPooling2D, use_bias=False, kernel_initializer=unit_variance
+    )
+    return keras.Model(inputs, Rescaling(1 / (16 * widths[-1] ** 0.5), dtype="float32")(logits))
 
 
 def small_cnn(

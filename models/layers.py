@@ -142,6 +142,21 @@ class Whitening(keras.layers.Layer):
         self.kernel.assign(np.concatenate([kernel, -kernel], -1))
 
 
+def set_identity(kernel: keras.Variable) -> None:
+    """Let the first filters of a convolution kernel (h, w, in, out) pass one input channel each.
+
+    If out > in, the remaining filters keep their initial values.
+
+    Source: Jordan, "94% on CIFAR-10 in 3.29 seconds", 2024.
+    """
+    values = kernel.numpy()
+    height, width, channels, filters = values.shape
+    passing = np.arange(min(channels, filters))
+    values[..., passing] = 0
+    values[height // 2, width // 2, passing, passing] = 1
+    kernel.assign(values)
+
+
 class Layers:
     """Create the layers of a network.
 

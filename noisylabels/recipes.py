@@ -1,77 +1,37 @@
 """The training settings of each recipe. Command-line flags of the same names override them.
 
-`paper` has the settings of Chen et al. 2019, `fast` trains CIFAR on a laptop, `digits` is for the
-embedded data set. Each recipe has settings for three tasks: `INCV` (one training of the
-selection), `main` (INCV_main.py) and `verify` (Verify_Theory.py).
+`paper` has the settings of Chen et al. 2019. `fast` trains CIFAR on a laptop. `muon` trains a wider
+network in fewer epochs. `digits` is for the embedded data set. Each recipe has settings for three
+tasks: `INCV` (one training of the selection), `main` (INCV_main.py) and `verify`
+(Verify_Theory.py).
 """
 
-from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
+
+from noisylabels.lr_schedules import ADAM_INCV, ADAM_MAIN, ADAM_VERIFY, LRSchedule, Triangular
 
 # "mixed" computes in bfloat16 where `training.device.computes_bfloat16()`, else in float32.
 PRECISIONS = ("float32", "mixed", "bfloat16")
 
 # Functions of training/augmentation.py.
-AUGMENTATIONS = ("none", "flip", "shift", "translate", "shift_flip", "translate_flip")
+AUGMENTATIONS = (
+    "none",
+    "flip",
+    "shift",
+    "translate",
+    "shift_flip",
+    "translate_flip",
+    "alternate",
+    "translate_alternate",
+)
 
-# Functions of training/optimizers.py, and their default learning rates. The published rate of
+# Names for training/optimizers.py, and their default learning rates. The published rate of
 # nesterov, 4 / (1024 (1 + 1 / (1 - 0.85))), is for losses summed over a batch of 128. Losses are
 # averaged here, hence the factor of 128.
-OPTIMIZERS = {"adam": 1e-3, "nesterov": 128 * 4 / (1024 * (1 + 1 / 0.15))}
+OPTIMIZERS = {"adam": 1e-3, "nesterov": 128 * 4 / (1024 * (1 + 1 / 0.15)), "muon": 0.24}
 
-MIN_STEPS_PER_EPOCH = 8  # unless the user chooses the batch size
-
-# Multiplier of the learning rate, a function of the time in epochs and the number of epochs.
-LRSchedule = Callable[[float, int], float]
-
-
-@dataclass(frozen=True)
-class PiecewiseConstant:
-    """Learning rate schedule with a constant multiplier between cuts, 1 before the first.
-
-    Parameters
-    ----------
-    epochs : int
-        Length of the training that the cuts refer to. They scale with the actual length.
-    cuts : tuple of (int, float)
-        Epoch at which each cut begins, counted from 0, and the multiplier from there on.
-    """
-
-    epochs: int
-    cuts: tuple[tuple[int, float], ...]
-
-    def __call__(self, time: float, epochs: int) -> float:
-        """Return the multiplier at a time in epochs."""
-        multiplier = 1.0
-        for epoch, value in self.cuts:
-            if time >= epoch * epochs / self.epochs:
-                multiplier = value
-        return multiplier
-
-
-@dataclass(frozen=True)
-class Triangular:
-    """Learning rate schedule that rises linearly to 1 and then falls linearly.
-
-    Parameters
-    ----------
-    start, end : float
-        Multiplier at the beginning and at the end of the training.
-    peak : float
-        Share of the training, in (0, 1), at which the multiplier is 1.
-    """
-
-    start: float
-    peak: float
-    end: float
-
-    def __call__(self, time: float, epochs: int) -> float:
-        """Return the multiplier at a time in epochs."""
-        progress = time / epochs
-        if progress < self.peak:
-            return self.start + (1 - self.start) * progress / self.peak
-        return 1 - (1 - self.end) * (progress - self.peak) / (1 - self.peak)
+MIN_UPDATES_PER_EPOCH = 8  # unless the user chooses the batch size
 
 
 @dataclass(frozen=True)
@@ -83,11 +43,14 @@ class Settings:
     lr_schedule: LRSchedule
     optimizer: str = "adam"  # a key of OPTIMIZERS
     learning_rate: float = OPTIMIZERS["adam"]
-    weight_decay: float = 0.0  # decoupled: each step subtracts learning rate * decay * weights
+    weight_decay: float = 0.0  # decoupled: each update subtracts learning rate * decay * weights
     batch_size: int = 128
+    accumulate: int = 1  # batches whose mean gradient makes one update; only for muon
+    label_smoothing: float = 0.0  # share of the target that is spread over all classes
     augmentation: str = "shift_flip"  # one of AUGMENTATIONS
     precision: str = "float32"  # one of PRECISIONS
     flip_tta: bool = False  # average the logits of an image and its horizontal flip
+    shift_tta: bool = False  # also those of the image shifted by a pixel, see methods.base.Method
     validation_split: float = 0.0  # share of the samples held out to choose an epoch
     evaluate_every: int = 1  # epochs between two evaluations; the last ten are all evaluated
 
@@ -106,18 +69,25 @@ class Settings:
         epochs = f"{self.epochs} epochs"
         if self.evaluate_every > 1:
             epochs += f" (evaluated every {self.evaluate_every})"
+        batch = f"batch {self.batch_size}"
+        if self.accumulate > 1:
+            batch = f"batch {self.accumulate} × {self.batch_size}"
         parts = [
             self.architecture,
             epochs,
-            f"batch {self.batch_size}",
+            batch,
             self.optimizer,
             f"learning rate {self.learning_rate:.3g}",
         ]
         if self.weight_decay:
-            parts.append(f"weight decay {self.weight_decay:g}")
+            parts.append(f"weight decay {self.weight_decay:.3g}")
+        if self.label_smoothing:
+            parts.append(f"label smoothing {self.label_smoothing:g}")
         parts += [f"augmentation {self.augmentation}", f"{self.precision} precision"]
         if self.flip_tta:
             parts.append("horizontal flip at test time")
+        if self.shift_tta:
+            parts.append("shifts at test time")
         if self.validation_split:
             parts.append(f"{self.validation_split:g} held out")
         return ", ".join(parts)
@@ -145,11 +115,6 @@ RECORD_TYPES = {
     if field.name != "lr_schedule"
 }
 
-# The 2019 code counts epochs from 0 and cuts at "epoch > 20", which is epoch 21 here.
-ADAM_INCV = PiecewiseConstant(50, ((21, 0.5), (31, 0.25), (41, 0.1)))
-ADAM_MAIN = PiecewiseConstant(200, ((80, 0.1), (120, 0.01), (160, 0.001), (180, 0.0005)))
-ADAM_VERIFY = PiecewiseConstant(200, ((81, 0.1), (121, 0.01), (161, 0.001), (181, 0.0005)))
-
 FAST = Settings(
     architecture="FastCNN",
     epochs=30,
@@ -160,6 +125,23 @@ FAST = Settings(
     augmentation="translate_flip",
     precision="mixed",
     flip_tta=True,
+)
+
+# The published weight decay is 2e-6 per sample of an update of 2,000 samples, at a rate of 0.24.
+MUON = Settings(
+    architecture="IdentityCNN",
+    epochs=8,
+    lr_schedule=Triangular(start=1, peak=0, end=0),
+    optimizer="muon",
+    learning_rate=OPTIMIZERS["muon"],
+    weight_decay=2e-6 * 2000 / OPTIMIZERS["muon"],
+    batch_size=250,
+    accumulate=8,
+    label_smoothing=0.2,
+    augmentation="translate_alternate",
+    precision="mixed",
+    flip_tta=True,
+    shift_tta=True,
 )
 
 RECIPES: dict[str, dict[str, Settings]] = {
@@ -174,6 +156,13 @@ RECIPES: dict[str, dict[str, Settings]] = {
         "main": replace(FAST, architecture="FastCNN48", weight_decay=0.01, evaluate_every=4),
         # The theory assumes that the network fits its noisy labels, so regularise little.
         "verify": replace(FAST, augmentation="flip", weight_decay=0.0, flip_tta=False),
+    },
+    "muon": {
+        "INCV": MUON,
+        "main": replace(MUON, epochs=16, evaluate_every=4),
+        "verify": replace(
+            MUON, epochs=30, augmentation="alternate", flip_tta=False, shift_tta=False
+        ),
     },
     "digits": {
         # INCV may select with the weights of any epoch, so even the first ones should be good.
@@ -196,8 +185,9 @@ def resolve(
 ) -> Settings:
     """Return the settings of a task, adapted to the data set and to the user's overrides.
 
-    An optimizer that is not the recipe's comes with its default learning rate. Test-time flips are
-    switched off for networks that are not trained on flipped images.
+    An optimizer that is not the recipe's comes with its default learning rate and one batch per
+    update. Another batch size keeps the samples per update of a recipe that accumulates gradients.
+    Test-time flips and shifts are switched off for networks that are not trained with them.
 
     Parameters
     ----------
@@ -211,8 +201,9 @@ def resolve(
     allows_shifts : bool, optional
         Whether the images are large enough to be shifted. By default the same as `allows_flips`.
     n_samples : int, optional
-        Number of training samples of a custom data set. The batch size is halved until an epoch
-        has at least `MIN_STEPS_PER_EPOCH` steps; nesterov's learning rate is halved with it.
+        Number of training samples of a custom data set. An epoch then has at least
+        `MIN_UPDATES_PER_EPOCH` updates: fewer batches make an update, or the batch size is halved.
+        Nesterov's learning rate is halved with it.
     **overrides
         Settings that replace the recipe's, by field name. None keeps the recipe's.
 
@@ -229,7 +220,12 @@ def resolve(
     overrides = {name: value for name, value in overrides.items() if value is not None}
     if allows_shifts is None:
         allows_shifts = allows_flips
-    allowed = {"flip": allows_flips, "shift": allows_shifts, "translate": allows_shifts}
+    allowed = {
+        "flip": allows_flips,
+        "alternate": allows_flips,
+        "shift": allows_shifts,
+        "translate": allows_shifts,
+    }
     augmentations = [part for part in settings.augmentation.split("_") if allowed.get(part)]
     settings = replace(
         settings,
@@ -238,16 +234,39 @@ def resolve(
     )
     optimizer = overrides.get("optimizer", settings.optimizer)
     if optimizer != settings.optimizer:
-        settings = replace(settings, optimizer=optimizer, learning_rate=OPTIMIZERS[optimizer])
-    if n_samples and "batch_size" not in overrides:
-        settings = _with_enough_steps(settings, n_samples)
+        settings = replace(
+            settings, optimizer=optimizer, learning_rate=OPTIMIZERS[optimizer], accumulate=1
+        )
+    if "batch_size" in overrides and settings.accumulate > 1:
+        samples_per_update = settings.batch_size * settings.accumulate
+        accumulate = max(1, samples_per_update // overrides["batch_size"])
+        settings = replace(settings, accumulate=accumulate)
+    elif n_samples and "batch_size" not in overrides:
+        settings = _with_enough_updates(settings, n_samples)
     settings = replace(settings, **overrides)
-    return replace(settings, flip_tta=settings.flip_tta and "flip" in settings.augmentation)
+    return replace(
+        settings,
+        flip_tta=settings.flip_tta and flips(settings.augmentation),
+        shift_tta=settings.shift_tta and shifts(settings.augmentation),
+    )
 
 
-def _with_enough_steps(settings: Settings, n_samples: int) -> Settings:
-    """Halve the batch size until an epoch has `MIN_STEPS_PER_EPOCH` steps, or the size is 2."""
-    while settings.batch_size > max(2, n_samples / MIN_STEPS_PER_EPOCH):
+def flips(augmentation: str) -> bool:
+    """Return whether an augmentation flips images."""
+    return augmentation.endswith(("flip", "alternate"))
+
+
+def shifts(augmentation: str) -> bool:
+    """Return whether an augmentation shifts images."""
+    return augmentation.startswith(("shift", "translate"))
+
+
+def _with_enough_updates(settings: Settings, n_samples: int) -> Settings:
+    """Shrink the updates until an epoch has `MIN_UPDATES_PER_EPOCH`, or the batch size is 2."""
+    largest = max(2, n_samples / MIN_UPDATES_PER_EPOCH)
+    while settings.accumulate > 1 and settings.batch_size * settings.accumulate > largest:
+        settings = replace(settings, accumulate=settings.accumulate // 2)
+    while settings.batch_size > largest:
         settings = replace(settings, batch_size=settings.batch_size // 2)
         if settings.optimizer == "nesterov":
             settings = replace(settings, learning_rate=settings.learning_rate / 2)

@@ -19,7 +19,8 @@ from noisylabels.recipes import Settings
 MAY_IMPORT = {
     "errors": "",
     "seeding": "",
-    "recipes": "",
+    "lr_schedules": "",
+    "recipes": "lr_schedules",
     "models": "",
     "metrics": "",
     "system": "errors",
@@ -31,7 +32,8 @@ MAY_IMPORT = {
     "data": "csv_files errors names noise seeding system",
     "runs": "csv_files errors noise recipes system",
     "experiment": "data metrics noise recipes",
-    "training": "errors experiment metrics models precision recipes runs seeding system",
+    "training": "errors experiment lr_schedules metrics models precision recipes runs seeding "
+    "system",
     "methods": "errors metrics recipes runs seeding system theory training",
     "selection": "csv_files data errors names experiment methods metrics noise runs seeding system "
     "theory training",

@@ -25,6 +25,9 @@ PAPER = {
     "mirror": False,
     "validation_split": 0,
     "evaluate_every": 1,
+    "accumulate": 1,
+    "label_smoothing": 0,
+    "shift_tta": False,
 }
 DIGITS = PAPER | {"augmentation": "none", "batch_size": 32, "architecture": "SmallCNN"}
 FAST = PAPER | {
@@ -36,6 +39,17 @@ FAST = PAPER | {
     "precision": "mixed",
     "mirror": True,
 }
+MUON = FAST | {
+    "architecture": "IdentityCNN",
+    "optimizer": "muon",
+    "learning_rate": 0.24,
+    "weight_decay": pytest.approx(1 / 60),
+    "batch_size": 250,
+    "accumulate": 8,
+    "label_smoothing": 0.2,
+    "augmentation": "translate_alternate",
+    "shift_tta": True,
+}
 ALL = {
     ("paper", "INCV"): PAPER | {"architecture": "ResNet32", "epochs": 50},
     ("paper", "main"): PAPER | {"architecture": "ResNet32", "epochs": 200},
@@ -44,6 +58,10 @@ ALL = {
     ("fast", "main"): FAST | {"architecture": "FastCNN48", "epochs": 30, "evaluate_every": 4},
     ("fast", "verify"): FAST
     | {"epochs": 30, "augmentation": "flip", "weight_decay": 0, "mirror": False},
+    ("muon", "INCV"): MUON | {"epochs": 8},
+    ("muon", "main"): MUON | {"epochs": 16, "evaluate_every": 4},
+    ("muon", "verify"): MUON
+    | {"epochs": 30, "augmentation": "alternate", "mirror": False, "shift_tta": False},
     ("digits", "INCV"): DIGITS | {"epochs": 25, "learning_rate": 3e-3},
     ("digits", "main"): DIGITS | {"epochs": 40},
     ("digits", "verify"): DIGITS | {"epochs": 100, "architecture": "MLP", "batch_size": 128},
@@ -59,9 +77,42 @@ def test_every_value_of_every_recipe():
     } == ALL
     for recipe, tasks in RECIPES.items():
         for task, settings in tasks.items():
-            assert settings.lr_schedule == (
-                Triangular(0.2, 0.23, 0) if recipe == "fast" else SCHEDULES[task]
-            )
+            triangles = {"fast": Triangular(0.2, 0.23, 0), "muon": Triangular(1, 0, 0)}
+            assert settings.lr_schedule == triangles.get(recipe, SCHEDULES[task])
+
+
+@pytest.mark.parametrize(
+    "samples, batch_size, accumulate",
+    [
+        (None, 250, 8),
+        (25000, 250, 8),
+        (15999, 250, 4),
+        (4000, 250, 2),
+        (2000, 250, 1),
+        (1999, 125, 1),
+    ],
+)
+def test_small_data_sets_have_eight_updates_an_epoch(samples, batch_size, accumulate):
+    settings = resolve("muon", "INCV", n_samples=samples)
+    assert (settings.batch_size, settings.accumulate) == (batch_size, accumulate)
+    assert settings.learning_rate == 0.24
+
+
+@pytest.mark.parametrize("batch_size, accumulate", [(125, 16), (500, 4), (1999, 1), (4000, 1)])
+def test_another_batch_size_keeps_the_samples_per_update(batch_size, accumulate):
+    assert resolve("muon", "INCV", batch_size=batch_size).accumulate == accumulate
+    assert resolve("fast", "INCV", batch_size=32).accumulate == 1
+
+
+def test_another_optimizer_does_not_accumulate_gradients():
+    assert resolve("muon", "INCV", optimizer="nesterov").accumulate == 1
+
+
+@pytest.mark.parametrize("changes", [{"allows_shifts": False}, {"augmentation": "alternate"}])
+def test_networks_not_trained_with_shifts_predict_without(changes):
+    assert resolve("muon", "INCV").shift_tta
+    settings = resolve("muon", "INCV", **changes)
+    assert settings.flip_tta and not settings.shift_tta
 
 
 def test_where_a_mirror_image_may_be_of_another_class_none_is_made():
@@ -73,7 +124,14 @@ def test_where_a_mirror_image_may_be_of_another_class_none_is_made():
 
 @pytest.mark.parametrize(
     "augmentation, mirror",
-    [("flip", True), ("shift_flip", True), ("translate", False), ("none", False)],
+    [
+        ("flip", True),
+        ("shift_flip", True),
+        ("alternate", True),
+        ("translate_alternate", True),
+        ("translate", False),
+        ("none", False),
+    ],
 )
 def test_what_is_not_trained_on_mirror_images_does_not_predict_with_them(augmentation, mirror):
     assert resolve("fast", "INCV", augmentation=augmentation).flip_tta == mirror
@@ -126,6 +184,13 @@ def test_another_optimizer_than_the_recipe_s_has_its_own_rate():
             "FastCNN, 14 epochs (evaluated every 2), batch 128, nesterov, learning rate 0.0652, "
             "weight decay 0.03, augmentation translate_flip, mixed precision, horizontal flip at "
             "test time, 0.1 held out",
+        ),
+        (
+            "muon",
+            {},
+            "IdentityCNN, 8 epochs, batch 8 × 250, muon, learning rate 0.24, weight decay 0.0167, "
+            "label smoothing 0.2, augmentation translate_alternate, mixed precision, horizontal "
+            "flip at test time, shifts at test time",
         ),
     ],
 )

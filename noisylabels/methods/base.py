@@ -11,17 +11,13 @@ from noisylabels.errors import UserError
 from noisylabels.methods.inputs import MethodInputs, PreparationContext
 from noisylabels.methods.losses import accuracy, cross_entropy
 from noisylabels.training import tf
-from noisylabels.training.augmentation import scale
-from noisylabels.training.device import image_type
+from noisylabels.training.prediction import compile_prediction, prediction_batch_size
 from noisylabels.training.sampling import random_batches
 
 if TYPE_CHECKING:
     import keras
 
     from noisylabels.training.steps import Batch
-
-# Batch size of predictions: activations fit into the cache of a CPU core, or keep a GPU busy.
-PREDICTION_BATCH = {"CPU": 64, "GPU": 256}
 
 
 class Method:
@@ -41,6 +37,11 @@ class Method:
         One optimizer per network.
     flip_tta : bool
         Predict with the mean of the logits of an image and its horizontal flip.
+    shift_tta : bool
+        Give half of the weight to the image shifted by one pixel along both diagonals.
+    label_smoothing : float
+        Share of the target that is spread over all classes. Only `train_step` of this class uses
+        it: methods with another loss ignore it.
 
     Attributes
     ----------
@@ -64,19 +65,21 @@ class Method:
         networks: list[keras.Model],
         optimizers: list[keras.optimizers.Optimizer],
         flip_tta: bool = False,
+        shift_tta: bool = False,
+        label_smoothing: float = 0.0,
     ) -> None:
         self.inputs = inputs
         self.networks = networks
         self.optimizers = optimizers
         self.flip_tta = flip_tta
+        self.shift_tta = shift_tta
+        self.label_smoothing = label_smoothing
         for network, optimizer in zip(networks, optimizers):
             optimizer.build(network.trainable_variables)
         self.samples = np.arange(len(inputs.labels))
         self.held_out = self.samples[:0]
         self.extra_state: list[tf.Variable] = []
-        device = "GPU" if tf.config.get_visible_devices("GPU") else "CPU"
-        self.prediction_batch = PREDICTION_BATCH[device]
-        self._predict = [self._compiled_prediction(network) for network in networks]
+        self._predict = [compile_prediction(network, flip_tta, shift_tta) for network in networks]
         self._initial: list[np.ndarray] | None = None
 
     # --- hooks that a method may override ---
@@ -123,9 +126,11 @@ class Method:
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Update the networks with one batch. Return the scalars that are named in `logged`."""
-        loss, logits = self.apply_gradients(
-            0, batch.x, lambda logits: tf.reduce_mean(cross_entropy(logits, batch.y))
-        )
+
+        def mean_loss(logits: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_mean(cross_entropy(logits, batch.y, self.label_smoothing))
+
+        loss, logits = self.apply_gradients(0, batch.x, mean_loss)
         return {"loss": loss, "accuracy": accuracy(logits, batch.y)}
 
     # --- building blocks for methods ---
@@ -230,37 +235,11 @@ class Method:
             Class probabilities, float32 (n, c).
         """
         indices = np.arange(len(images)) if indices is None else indices
-        n_batches = -(-len(indices) // self.prediction_batch)
-        padded = np.zeros((n_batches, self.prediction_batch), np.int32)
-        padded.flat[: len(indices)] = indices
-        predicted = self._predict[k](images, padded).numpy()
-        return predicted.reshape(padded.size, -1)[: len(indices)]
-
-    def _compiled_prediction(self, network: keras.Model) -> Callable[..., tf.Tensor]:
-        """Return a compiled function of images and batches of indices to probabilities."""
-
-        def one_batch(images: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
-            x = scale(tf.gather(images, indices))
-            logits = network(x, training=False)
-            if self.flip_tta:
-                logits = (logits + network(tf.reverse(x, [2]), training=False)) / 2
-            return tf.nn.softmax(logits)
-
-        signature = [
-            tf.TensorSpec([None, *self.inputs.images.shape[1:]], image_type()),
-            tf.TensorSpec([None, self.prediction_batch], tf.int32),
-        ]
-
-        @tf.function(input_signature=signature, autograph=False)
-        def all_batches(images: tf.Tensor, batches: tf.Tensor) -> tf.Tensor:
-            return tf.map_fn(
-                lambda indices: one_batch(images, indices),
-                batches,
-                fn_output_signature=tf.float32,
-                parallel_iterations=1,
-            )
-
-        return all_batches
+        batch_size = prediction_batch_size()
+        batches = np.zeros((-(-len(indices) // batch_size), batch_size), np.int32)
+        batches.flat[: len(indices)] = indices
+        predicted = self._predict[k](images, batches).numpy()
+        return predicted.reshape(batches.size, -1)[: len(indices)]
 
     # --- state, for checkpoints ---
 

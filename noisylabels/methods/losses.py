@@ -5,9 +5,16 @@ from __future__ import annotations
 from noisylabels.training import tf
 
 
-def cross_entropy(logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """Return -log softmax(logits)[y], (n,)."""
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+def cross_entropy(logits: tf.Tensor, y: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
+    """Return the cross entropy of logits (n, c) with labels y, int (n,), as (n,).
+
+    `smoothing` is the share of the target distribution that is spread evenly over all c classes.
+    """
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+    if not smoothing:
+        return losses
+    uniform = tf.reduce_logsumexp(logits, -1) - tf.reduce_mean(logits, -1)
+    return (1 - smoothing) * losses + smoothing * uniform
 
 
 def masked_mean(condition: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:

@@ -10,7 +10,7 @@ from noisylabels.errors import UserError
 from noisylabels.experiment import Execution, Experiment, NoisyData
 from noisylabels.methods import OPTIONS
 from noisylabels.noise import PROVIDED, default_assumed_pattern
-from noisylabels.recipes import resolve
+from noisylabels.recipes import flips, resolve
 from noisylabels.runs.folders import run_folder
 from noisylabels.system.sharing import share_machine
 
@@ -61,7 +61,7 @@ def make_experiment(
     """
     dataset, (n, what) = data.dataset, samples
     check_labels(args, data)
-    if args.no_mirror and "flip" in (args.augmentation or ""):
+    if args.no_mirror and flips(args.augmentation or ""):
         raise UserError(f"argument --no_mirror: --augmentation {args.augmentation} flips images")
     recipe = args.recipe or dataset.default_recipe
     if dataset.is_custom:

@@ -153,7 +153,7 @@ def write_results(
     run.begin_outputs()
     paths = [run.folder / f"{name}_{k + 1}.keras" for k in range(method.n_networks)]
     for network, path in zip(method.networks, paths, strict=True):
-        save_inference_model(network, path, dataset.classes, method.flip_tta)
+        save_inference_model(network, path, dataset.classes, method.flip_tta, method.shift_tta)
     for matrix in method.matrices:
         frame = pd.DataFrame(getattr(method, matrix))
         write_csv(run.folder / f"{name}_{matrix}.csv", frame, index=True)

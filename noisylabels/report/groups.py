@@ -279,7 +279,9 @@ def _settings(identity: dict, recipe: str, task: str, allowed: list[bool]) -> li
     usual = resolve(recipe, task, *allowed, identity.get("samples")).values | SELECTION
     given = {name: identity.get(name) for name in ("augmentation", "optimizer")}
     follows = resolve(recipe, task, *allowed, identity.get("samples"), **given).values
-    usual |= {name: follows[name] for name in ("mirror", "learning_rate")}
+    usual |= {
+        name: follows[name] for name in ("mirror", "shift_tta", "learning_rate", "accumulate")
+    }
     found = [name for name in usual if name in identity and identity[name] != usual[name]]
     words = [WORDS.get(name, f"{name} {{}}").format(identity[name]) for name in found]
     return [word.removesuffix("s") if word.startswith("1 ") else word for word in words]

@@ -1,6 +1,7 @@
 """Random shifts and flips of image batches, in TensorFlow, on the device of the images.
 
-Each augmentation is a function of images, float32 (n, h, w, ch), and a seed, int32 (2,).
+Each augmentation is a function of images, float32 (n, h, w, ch), a seed, int32 (2,), and a mask,
+bool (n,), of the images that alternating flips mirror in this epoch.
 """
 
 import tensorflow as tf
@@ -11,18 +12,18 @@ def scale(images: tf.Tensor) -> tf.Tensor:
     return tf.cast(images, tf.float32) / 255
 
 
-def none(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def none(images: tf.Tensor, seed: tf.Tensor, flip_mask: tf.Tensor | None = None) -> tf.Tensor:
     """Return the images unchanged."""
     return images
 
 
-def flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def flip(images: tf.Tensor, seed: tf.Tensor, flip_mask: tf.Tensor | None = None) -> tf.Tensor:
     """Flip each image horizontally with a probability of 0.5."""
     uniform = tf.random.stateless_uniform([tf.shape(images)[0]], seed)
     return flip_where(images, uniform < 0.5)
 
 
-def shift(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def shift(images: tf.Tensor, seed: tf.Tensor, flip_mask: tf.Tensor | None = None) -> tf.Tensor:
     """Shift by up to 4 pixels along each axis, continuously, and repeat the border pixels.
 
     Source: Chen et al. 2019, published code.
@@ -32,7 +33,7 @@ def shift(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return images
 
 
-def translate(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def translate(images: tf.Tensor, seed: tf.Tensor, flip_mask: tf.Tensor | None = None) -> tf.Tensor:
     """Shift by up to 2 whole pixels along each axis, and reflect the image at its border.
 
     Source: Jordan, "94% on CIFAR-10 in 3.29 seconds", 2024.
@@ -42,14 +43,36 @@ def translate(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return images
 
 
-def shift_flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def shift_flip(images: tf.Tensor, seed: tf.Tensor, flip_mask: tf.Tensor | None = None) -> tf.Tensor:
     """Shift, and flip with a probability of 0.5."""
     return flip_where(shift(images, seed), uniform_numbers(images, seed)[2] < 0.5)
 
 
-def translate_flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def translate_flip(
+    images: tf.Tensor, seed: tf.Tensor, flip_mask: tf.Tensor | None = None
+) -> tf.Tensor:
     """Translate, and flip with a probability of 0.5."""
     return flip_where(translate(images, seed), uniform_numbers(images, seed)[2] < 0.5)
+
+
+def alternate(images: tf.Tensor, seed: tf.Tensor, flip_mask: tf.Tensor) -> tf.Tensor:
+    """Flip the images of the mask. The trainer inverts the mask after each epoch.
+
+    Source: Jordan, "94% on CIFAR-10 in 3.29 seconds", 2024.
+    """
+    return flip_where(images, flip_mask)
+
+
+def translate_alternate(images: tf.Tensor, seed: tf.Tensor, flip_mask: tf.Tensor) -> tf.Tensor:
+    """Translate, and flip the images of the mask."""
+    return flip_where(translate(images, seed), flip_mask)
+
+
+def diagonal_shifts(images: tf.Tensor) -> list[tf.Tensor]:
+    """Shift images (n, h, w, ch) by (1, 1) and by (-1, -1) pixels, reflected at the border."""
+    height, width = images.shape[1:3]
+    padded = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], "REFLECT")
+    return [padded[:, start : start + height, start : start + width] for start in (0, 2)]
 
 
 def uniform_numbers(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

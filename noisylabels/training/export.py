@@ -16,13 +16,17 @@ NAME = "images_to_probabilities"
 
 
 def save_inference_model(
-    network: keras.Model, path: Path, classes: Sequence[str], flip_tta: bool
+    network: keras.Model,
+    path: Path,
+    classes: Sequence[str],
+    flip_tta: bool,
+    shift_tta: bool = False,
 ) -> None:
     """Save the inference model of a network, and the class names as classes.json next to it.
 
     Parameters
     ----------
-    network, flip_tta
+    network, flip_tta, shift_tta
         As for `inference_model`.
     path : Path
         The .keras file to write.
@@ -38,7 +42,7 @@ def save_inference_model(
     path = Path(path)
     write_json(path.with_name("classes.json"), list(classes))
     with atomic(path) as temporary:
-        inference_model(network, flip_tta).save(temporary)
+        inference_model(network, flip_tta, shift_tta).save(temporary)
 
 
 def load_inference_model(path: Path) -> keras.Model:
@@ -93,7 +97,7 @@ def mean_probabilities(paths: Sequence[Path], images: np.ndarray) -> np.ndarray:
         )
 
 
-def inference_model(network: keras.Model, flip_tta: bool) -> keras.Model:
+def inference_model(network: keras.Model, flip_tta: bool, shift_tta: bool = False) -> keras.Model:
     """Convert a network to a model of stock Keras layers that takes unscaled images.
 
     The model computes in float32 and stays in inference mode, even as part of another network.
@@ -105,6 +109,8 @@ def inference_model(network: keras.Model, flip_tta: bool) -> keras.Model:
         A network of `models.create_model`. Its weights are copied.
     flip_tta : bool
         Average the logits of an image and its horizontal flip.
+    shift_tta : bool
+        Give half of the weight to the image shifted by one pixel along both diagonals.
 
     Returns
     -------
@@ -118,9 +124,18 @@ def inference_model(network: keras.Model, flip_tta: bool) -> keras.Model:
     stock.trainable = False  # the moving statistics must not change in training mode either
     images = keras.Input(network.input_shape[1:], name="images")
     x = images / 255
-    logits = stock(x)
-    if flip_tta:
-        logits = keras.layers.Average()([logits, stock(keras.ops.flip(x, axis=2))])
+
+    def logits_of(view: keras.KerasTensor) -> keras.KerasTensor:
+        if not flip_tta:
+            return stock(view)
+        return keras.layers.Average()([stock(view), stock(keras.ops.flip(view, axis=2))])
+
+    logits = logits_of(x)
+    if shift_tta:
+        padded = keras.ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="reflect")
+        crops = [keras.layers.Cropping2D(((start, 2 - start),) * 2) for start in (0, 2)]
+        shifted = keras.layers.Average()([logits_of(crop(padded)) for crop in crops])
+        logits = keras.layers.Average()([logits, shifted])
     return keras.Model(images, keras.layers.Softmax(name="probabilities")(logits), name=NAME)
 
 

@@ -1,7 +1,10 @@
-"""The optimizers of the recipes: functions of a learning rate and a weight decay."""
+"""The optimizers of the recipes: Adam, SGD with Nesterov momentum, and Muon."""
 
 import keras
 import tensorflow as tf
+
+from noisylabels.recipes import Settings
+from noisylabels.training.muon import Muon
 
 
 class Adam(keras.optimizers.Adam):
@@ -37,3 +40,18 @@ def nesterov(learning_rate: float, weight_decay: float) -> keras.optimizers.Opti
     return keras.optimizers.SGD(
         learning_rate, momentum=0.85, nesterov=True, weight_decay=weight_decay or None
     )
+
+
+def create(settings: Settings) -> keras.optimizers.Optimizer:
+    """Return a new optimizer with the settings of a recipe.
+
+    Raises
+    ------
+    KeyError
+        If the optimizer's name is unknown.
+    """
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimizer == "muon":
+        samples = settings.batch_size * settings.accumulate
+        return Muon(rate, decay, samples, settings.accumulate)
+    return {"adam": adam, "nesterov": nesterov}[settings.optimizer](rate, decay)

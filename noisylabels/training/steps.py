@@ -59,6 +59,7 @@ def compile_steps(
         - indices of the samples of each step, int32 (steps, batch size),
         - seeds, int32 (steps, 2),
         - learning rates, float32 (steps,),
+        - whether alternating flips mirror each image in this epoch, bool (n,),
         - the schedule
 
         that returns the values of `method.logged`, float32 (steps, len(method.logged)).
@@ -84,6 +85,7 @@ def compile_steps(
             tf.TensorSpec([None, None], tf.int32),
             tf.TensorSpec([None, 2], tf.int32),
             tf.TensorSpec([None], tf.float32),
+            tf.TensorSpec([None], tf.bool),
             {name: tf.TensorSpec.from_tensor(value) for name, value in tensors.items()},
         ]
 
@@ -95,14 +97,16 @@ def compile_steps(
         batches: tf.Tensor,
         seeds: tf.Tensor,
         rates: tf.Tensor,
+        flip_mask: tf.Tensor,
         schedule: dict[str, Any],
     ) -> tf.Tensor:
         def one_step(i: tf.Tensor) -> tf.Tensor:
             for optimizer in method.optimizers:
                 optimizer.learning_rate.assign(rates[i])
             indices = batches[i]
+            x = scale(tf.gather(images, indices))
             batch = Batch(
-                x=augment(scale(tf.gather(images, indices)), seeds[i]),
+                x=augment(x, seeds[i], tf.gather(flip_mask, indices)),
                 y=tf.gather(labels, indices),
                 is_clean=tf.gather(is_clean, indices),
                 indices=indices,

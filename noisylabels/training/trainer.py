@@ -20,7 +20,8 @@ import tensorflow as tf
 
 from models import create_model
 from noisylabels.errors import UserError
-from noisylabels.recipes import LRSchedule, Settings
+from noisylabels.lr_schedules import LRSchedule
+from noisylabels.recipes import Settings
 from noisylabels.runs.atomic_io import load_arrays, save_arrays, set_aside
 from noisylabels.seeding import derived_seed, generator
 from noisylabels.system.progress import Event
@@ -74,9 +75,15 @@ def build(
             if hasattr(layer, "adapt"):
                 layer.adapt(inputs.images)
         networks.append(network)
-        create_optimizer = getattr(optimizers, settings.optimizer)
-        network_optimizers.append(create_optimizer(settings.learning_rate, settings.weight_decay))
-    return method_class(inputs, networks, network_optimizers, flip_tta=settings.flip_tta)
+        network_optimizers.append(optimizers.create(settings))
+    return method_class(
+        inputs,
+        networks,
+        network_optimizers,
+        flip_tta=settings.flip_tta,
+        shift_tta=settings.shift_tta,
+        label_smoothing=settings.label_smoothing,
+    )
 
 
 class Trainer:
@@ -141,7 +148,7 @@ class Trainer:
         epochs : int
             Length of the training.
         seed, stage : int, str
-            Name the random streams of batches and augmentation.
+            Name the random streams of batches, augmentation and alternating flips.
         checkpoint : Path
             File to resume from and to write after each epoch.
         after_epoch : callable
@@ -168,14 +175,16 @@ class Trainer:
         identity = [seed, stage] if samples_digest is None else [seed, stage, samples_digest]
         history, memory = self._restore(checkpoint, identity)
         self.on_event(Event(name, epochs, len(history)))
+        first_flips = generator(seed, "flips", stage).integers(2, size=len(self.images)) == 1
         for epoch in range(len(history), epochs):
             start = time.perf_counter()
             own_columns = self.method.begin_epoch(epoch, history, seed)
             rng = generator(seed, "epoch", stage, epoch)
+            flip_mask = first_flips ^ (epoch % 2 == 1)
             row = {
                 "epoch": epoch + 1,
                 "learning_rate": self.learning_rate(epoch, epochs),
-                **self._train_epoch(epoch, epochs, rng, name),
+                **self._train_epoch(epoch, epochs, rng, flip_mask, name),
                 **own_columns,
                 **self.method.end_epoch(self.is_clean),
                 **after_epoch(epoch, memory),
@@ -187,9 +196,17 @@ class Trainer:
         return history, memory
 
     def _train_epoch(
-        self, epoch: int, epochs: int, rng: np.random.Generator, name: str
+        self,
+        epoch: int,
+        epochs: int,
+        rng: np.random.Generator,
+        flip_mask: np.ndarray,
+        name: str,
     ) -> dict[str, Any]:
-        """Train one epoch. Return the means of the logged values, and the number of steps."""
+        """Train one epoch. Return the means of the logged values, and the number of steps.
+
+        `flip_mask`, bool (n,), marks the images that alternating flips mirror in this epoch.
+        """
         batches = self.method.batches(epoch, rng)
         n = len(batches)
         seeds = rng.integers(2**31, size=(n, 2), dtype=np.int32)
@@ -201,10 +218,9 @@ class Trainer:
         for i in range(0, n, STEPS_PER_CALL):
             part = slice(i, i + STEPS_PER_CALL)
             data = (self.images, self._labels, self._is_clean)
+            steps = (batches[part], seeds[part], rates[part])
             try:
-                logs.append(
-                    self.steps(*data, batches[part], seeds[part], rates[part], schedule).numpy()
-                )
+                logs.append(self.steps(*data, *steps, flip_mask, schedule).numpy())
             except tf.errors.ResourceExhaustedError:
                 raise UserError(
                     "argument --batch_size: the device has too little memory, give a smaller one"

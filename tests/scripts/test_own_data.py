@@ -296,8 +296,9 @@ def test_letters_are_shifted_but_not_mirrored(tmp_path):
     assert (photos.augmentation, photos.flip_tta) == ("translate_flip", True)
     assert (letters.augmentation, letters.flip_tta) == ("translate", False)
     assert experiment(*flags, "--image_size", 8).settings.augmentation == "flip"
-    with pytest.raises(UserError, match="--no_mirror: --augmentation translate_flip flips images"):
-        experiment(*flags, "--no_mirror", "--augmentation", "translate_flip")
+    for name in ("translate_flip", "translate_alternate"):
+        with pytest.raises(UserError, match=f"--no_mirror: --augmentation {name} flips images"):
+            experiment(*flags, "--no_mirror", "--augmentation", name)
 
 
 # ---------------------------------------------------------------------------- labels for a data set

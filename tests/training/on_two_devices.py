@@ -2,9 +2,10 @@
 
     python tests/training/on_two_devices.py FOLDER METHOD ...
 
-The METHOD `normalised` is standard with a network of batch normalisation: half by half and
-interrupted, too. <name>_<devices>.npz: the losses of a training's epochs, its state, and what it
-predicts. Needs a process of its own: devices can be made before TensorFlow's first operation alone.
+The METHODs `normalised` and `muon` are standard with a network of batch normalisation, trained by
+Adam and by Muon: half by half and interrupted, too. <name>_<devices>.npz: the losses of a
+training's epochs, its state, and what it predicts. Needs a process of its own: devices can be made
+before TensorFlow's first operation alone.
 """
 
 import contextlib
@@ -25,12 +26,18 @@ from noisylabels.methods.standard import Standard
 from noisylabels.noise import transition_matrix
 from noisylabels.recipes import RECIPES
 from noisylabels.training import optimizers, tf
+from noisylabels.training.muon import Muon
 from noisylabels.training.trainer import Trainer, build
 from utils import load_dataset
 
 EPOCHS = 3
 OPTIONS = {"T": "true", "q": 0.7, "alpha": 0.1, "beta": 1.0, "A": None}
 SETTINGS = RECIPES["digits"]["verify"]  # its network has no batch normalisation
+
+NORMALISED = {
+    "normalised": lambda: optimizers.adam(0.003, 0.01),
+    "muon": lambda: Muon(0.03, batch=64, accumulate=2),
+}
 
 
 class Halves(Standard):
@@ -49,7 +56,7 @@ class Halves(Standard):
         return {"loss": tf.reduce_mean(losses), "accuracy": 0.0}
 
 
-def normalised(kind, method_inputs):
+def normalised(kind, method_inputs, create_optimizer):
     """A method with a network of batch normalisation and penalties."""
     keras.utils.set_random_seed(0)
     layers = Layers()
@@ -59,7 +66,7 @@ def normalised(kind, method_inputs):
             layers.norm()(layers.conv(width, kernel_regularizer=keras.regularizers.L2(1e-2))(x))
         )
     outputs = keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(x))
-    return kind(method_inputs, [keras.Model(inputs, outputs)], [optimizers.adam(0.003, 0.01)])
+    return kind(method_inputs, [keras.Model(inputs, outputs)], [create_optimizer()])
 
 
 def train(folder, name, devices, make, stop_in=EPOCHS):
@@ -116,7 +123,25 @@ method_inputs = MethodInputs(
     options=OPTIONS,
 )
 for name in names:
-    if name != "normalised":
+    if name in NORMALISED:
+        standard, halves = (
+            functools.partial(normalised, kind, method_inputs, NORMALISED[name])
+            for kind in (Standard, Halves)
+        )
+        train(folder, name, 1, standard)
+        train(folder, f"{name}_halves", 1, halves)
+        train(folder, f"{name}_resumed", 2, standard, stop_in=1)
+        train(folder, f"{name}_resumed", 2, standard)
+        copies = train(folder, name, 2, standard).networks[0].trainable_variables
+        np.savez(
+            folder / f"{name}_copies.npz",
+            **{
+                f"{k}_{i}": variable.value.values[k].numpy()
+                for i, variable in enumerate(copies)
+                for k in range(2)
+            },
+        )
+    else:
         for devices in (1, 2):
             train(
                 folder,
@@ -124,18 +149,3 @@ for name in names:
                 devices,
                 functools.partial(build, method_class(name), method_inputs, SETTINGS, 0, "main"),
             )
-    else:
-        train(folder, "normalised", 1, lambda: normalised(Standard, method_inputs))
-        train(folder, "halves", 1, lambda: normalised(Halves, method_inputs))
-        train(folder, "resumed", 2, lambda: normalised(Standard, method_inputs), stop_in=1)
-        train(folder, "resumed", 2, lambda: normalised(Standard, method_inputs))
-        method = train(folder, "normalised", 2, lambda: normalised(Standard, method_inputs))
-        copies = method.networks[0].trainable_variables
-        np.savez(
-            folder / "copies.npz",
-            **{
-                f"{k}_{i}": variable.value.values[k].numpy()
-                for i, variable in enumerate(copies)
-                for k in range(2)
-            },
-        )

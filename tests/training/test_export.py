@@ -73,12 +73,11 @@ def network_for(name, images, precision="float32"):
     return network
 
 
-def predicted(network, images, mirror):
+def predicted(network, images, mirror, shift_tta=False):
     """The class probabilities as the method has them that trained the network."""
     given = MethodInputs(images, np.zeros(len(images), int), 7, batch_size=1, epochs=1)
-    return Method(given, [network], [keras.optimizers.SGD()], mirror).probabilities(
-        tf.constant(images)
-    )
+    method = Method(given, [network], [keras.optimizers.SGD()], mirror, shift_tta)
+    return method.probabilities(tf.constant(images))
 
 
 @pytest.mark.parametrize(
@@ -140,6 +139,18 @@ def test_probabilities_are_those_of_the_method(name, shape, precision, mirror, t
         assert found.dtype == np.float32 and found.shape == (64, 7)
         np.testing.assert_allclose(found, expected, atol=tolerance)
         np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("flip_tta", [False, True])
+def test_the_saved_model_averages_shifted_images(flip_tta, tmp_path):
+    images = random_images(16, 12, 9, 3)
+    network = network_for("IdentityCNN32", images)
+    save_inference_model(network, tmp_path / "a.keras", "abcdefg", flip_tta, shift_tta=True)
+    found = load_inference_model(tmp_path / "a.keras").predict(images, verbose=0)
+    np.testing.assert_allclose(
+        found, predicted(network, images, flip_tta, shift_tta=True), atol=1e-5
+    )
+    assert not np.allclose(found, predicted(network, images, flip_tta), atol=0.003)
 
 
 def test_it_is_in_inference_mode_wherever_it_is_used(tmp_path):

@@ -18,10 +18,8 @@ from noisylabels.methods import METHODS, method_class
 from noisylabels.system import gpu
 from noisylabels.training import device
 
-QUICK, LATER = (
-    ("normalised", "standard", "d2l"),
-    ("f_correction", "gce", "sce"),
-)  # as standard but for the loss
+QUICK = ("normalised", "muon", "standard", "d2l")
+LATER = ("f_correction", "gce", "sce")  # as standard but for the loss
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +48,8 @@ def assert_close(first, second, tolerance=1e-5):
 def test_these_methods_share_batches():
     """The others rank the samples of a batch, or remember them."""
     assert {name for name in METHODS if method_class(name).shares_batches} == {*QUICK, *LATER} - {
-        "normalised"
+        "normalised",
+        "muon",
     }
 
 
@@ -62,12 +61,13 @@ def test_two_devices_train_as_one(method, trained):
     assert_close(trained(f"{method}_1"), trained(f"{method}_2"))
 
 
-def test_with_batch_normalisation_two_devices_train_as_one_that_normalises_halves(trained):
+@pytest.mark.parametrize("name", ["normalised", "muon"])
+def test_with_batch_normalisation_two_devices_train_as_one_that_normalises_halves(name, trained):
     """Penalties and weight decay count once.
 
     The moving statistics are those of the first device.
     """
-    one, halves, two = (trained(name) for name in ("normalised_1", "halves_1", "normalised_2"))
+    one, halves, two = (trained(f"{name}_{end}") for end in ("1", "halves_1", "2"))
     learned = [name for name in two if name.startswith(("state", "loss"))]
     assert_close(
         {name: halves[name] for name in learned}, {name: two[name] for name in learned}, 1e-6
@@ -75,12 +75,14 @@ def test_with_batch_normalisation_two_devices_train_as_one_that_normalises_halve
     assert np.abs(one["loss"] - two["loss"]).max() > 1e-4
 
 
-def test_a_resumed_training_on_two_devices_equals_an_uninterrupted_one(trained):
-    assert_close(trained("resumed_2"), trained("normalised_2"), 0)
+@pytest.mark.parametrize("name", ["normalised", "muon"])
+def test_a_resumed_training_on_two_devices_equals_an_uninterrupted_one(name, trained):
+    assert_close(trained(f"{name}_resumed_2"), trained(f"{name}_2"), 0)
 
 
-def test_the_devices_copies_stay_equal(trained):
-    copies = trained("copies")
+@pytest.mark.parametrize("name", ["normalised", "muon"])
+def test_the_devices_copies_stay_equal(name, trained):
+    copies = trained(f"{name}_copies")
     assert len(copies) == 2 * 8
     for i in range(8):
         np.testing.assert_array_equal(copies[f"0_{i}"], copies[f"1_{i}"])

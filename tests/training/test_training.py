@@ -64,11 +64,12 @@ def test_mirrored_is_left_to_right_left_to_right_where_it_is_told():
 def test_augmentations_follow_their_seed_and_stay_in_range(name):
     augment = getattr(augmentation, name)
     images = np.random.default_rng(0).random((64, 9, 9, 3), np.float32)
+    mask = np.arange(64) % 2 == 0
     first, again, other = (
-        np.asarray(augment(images, tf.constant(seed))) for seed in ([1, 2], [1, 2], [1, 3])
+        np.asarray(augment(images, tf.constant(seed), mask)) for seed in ([1, 2], [1, 2], [1, 3])
     )
     np.testing.assert_array_equal(first, again)
-    assert (first == other).all() == (name == "none")
+    assert (first == other).all() == (name in ("none", "alternate"))
     assert first.min() >= 0 and first.max() <= 1
 
 
@@ -146,7 +147,12 @@ def test_weight_decay_shrinks_by_its_share_of_the_learning_rate(digits, optimize
 
 @pytest.mark.parametrize(
     "precision, able, expected",
-    [("float32", True, "float32"), ("mixed", True, "mixed_bfloat16"), ("mixed", False, "float32")],
+    [
+        ("float32", True, "float32"),
+        ("mixed", True, "mixed_bfloat16"),
+        ("mixed", False, "float32"),
+        ("bfloat16", False, "mixed_bfloat16"),
+    ],
 )
 def test_mixed_precision_is_for_machines_that_have_it(
     digits, monkeypatch, precision, able, expected
