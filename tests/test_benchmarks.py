@@ -10,8 +10,11 @@ from helpers import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import memory
+import recipe_trial
 import scaling
 
+from models import ARCHITECTURES
+from noisylabels.recipes import RECIPES
 from noisylabels.sweep.tasks import Task
 
 HOLDS = """
@@ -87,6 +90,19 @@ def test_the_table_on_paper():
     assert out.startswith("160 runs, ") and [*rows] == [1, 8, 64]
     assert rows[1][0] == rows[1][1] and rows[1][3] == 100
     assert all(row[0] >= max(row[1], row[2]) for row in rows.values())
+
+
+def test_a_trial_changes_settings_and_network(monkeypatch):
+    monkeypatch.setattr(recipe_trial, "ARCHITECTURES", dict(ARCHITECTURES))
+    recipe = RECIPES["muon"]["INCV"]
+    settings = recipe_trial.changed(
+        recipe, ["epochs=4", "weight_decay=0.5", "shift_tta=False"], 16, "relu"
+    )
+    assert (settings.epochs, settings.weight_decay, settings.shift_tta) == (4, 0.5, False)
+    assert settings.optimizer == recipe.optimizer
+    module, function, arguments = recipe_trial.ARCHITECTURES[settings.architecture]
+    assert (module, function) == ("cnn", "identity_cnn")
+    assert arguments == {"widths": (16, 64, 64), "activation": "relu"}
 
 
 @pytest.mark.slow
