@@ -41,12 +41,12 @@ MAY_IMPORT = {
     "cli": "errors runs system",
     "flags": "cli methods models noise recipes",
     "flag_rules": "data errors methods",
-    "pipeline": "data errors experiment methods metrics noise recipes report runs seeding "
-    "selection system theory training utils",
+    "pipeline": "csv_files data errors experiment methods metrics names noise recipes report runs "
+    "seeding selection system theory training utils",
     "sweep": "data errors experiment flag_rules methods noise pipeline runs selection system",
     "utils": "data errors noise seeding",
 }
-SCRIPTS = {"INCV", "INCV_main", "Verify_Theory", "predict", "sweep", "report"}
+SCRIPTS = {"INCV", "INCV_main", "Verify_Theory", "apply_decisions", "predict", "sweep", "report"}
 WITHOUT_TENSORFLOW = [
     "noisylabels.theory",
     "noisylabels.selection.algorithm",
@@ -57,6 +57,7 @@ WITHOUT_TENSORFLOW = [
     "INCV",
     "INCV_main",
     "Verify_Theory",
+    "apply_decisions",
     "predict",
     "sweep",
     "report",

@@ -22,6 +22,7 @@ SUFFIXES = (
     ".tiff",
     ".webp",
 )
+METADATA = "metadata.csv"  # labels of a folder's images, for Hugging Face's imagefolder
 SYSTEM = {
     "@eadir",
     "#recycle",

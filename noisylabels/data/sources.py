@@ -9,7 +9,7 @@ from zipfile import ZipFile
 import numpy as np
 
 from noisylabels.csv_files import find_column, read_table
-from noisylabels.data.image_folders import SUFFIXES, entries, folders, images_beneath
+from noisylabels.data.image_folders import METADATA, SUFFIXES, entries, folders, images_beneath
 from noisylabels.data.label_arrays import array_header, damage, open_npz, read_label_array
 from noisylabels.data.label_csv import IMAGE_COLUMNS, LABEL_COLUMNS
 from noisylabels.data.label_files import label_texts
@@ -33,6 +33,7 @@ class Samples(NamedTuple):
     truth: list[str] | None  # true labels, if known
     test: np.ndarray | None  # test images, bool (n,); None if unknown
     paths: list[str] | None = None  # of the files, if they differ from the names
+    columns: tuple[str, ...] = ()  # of files and labels in a CSV
 
 
 # ------------------------------------------------------------------------------------------ folders
@@ -67,7 +68,8 @@ def in_folder(path: Path) -> Samples:
                 f"{path}: {listed(others)} left out, train/ and test/ are the data set",
                 stacklevel=3,
             )
-    files, labels, test, empty, other = [], [], [], [], len(entries(path)) - len(tops)
+    files, labels, test, empty, other = [], [], [], [], -len(tops)
+    other += sum(entry.name != METADATA for entry in entries(path))
     for part in parts:
         found = {}
         for name in names:
@@ -116,11 +118,14 @@ def in_table(path: Path, image_column: str | None, label_column: str | None) -> 
     A file is also found if its name is in another Unicode form on the disk than in the CSV.
     """
 
+    names = []
+
     def choose(header: list[str]) -> dict[str, str]:
         chosen = {
             "file": _column(path, header, IMAGE_COLUMNS, image_column, "--image_column"),
             "label": _column(path, header, LABEL_COLUMNS, label_column, "--label_column"),
         }
+        names.extend(chosen.values())
         further = {key: find_column(header, key) for key in ("split", "y_true")}
         return chosen | {key: name for key, name in further.items() if name}
 
@@ -153,7 +158,7 @@ def in_table(path: Path, image_column: str | None, label_column: str | None) -> 
     if not files:
         raise UserError(f"{path} holds no images: add a line for each")
     test = np.array([split.strip() == "test" for split in splits or []])
-    return Samples(files, labels, truth, test if test.any() else None, paths)
+    return Samples(files, labels, truth, test if test.any() else None, paths, tuple(names))
 
 
 def _column(

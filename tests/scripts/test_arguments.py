@@ -405,6 +405,11 @@ def test_a_batch_larger_than_the_data(script, call, folders, tiny):
         ),
         ("predict", ["nothing.keras", "digits"], "nothing is written"),
         (
+            "apply_decisions",
+            ["--dataset", "x", "--decisions", "x", "--output", "x"],
+            "nothing is written",
+        ),
+        (
             "report",
             ["--results_dir", "nothing"],
             "every file is whole, the same command draws all of them",

@@ -54,7 +54,8 @@ def wait_for(path, process):
 
 
 @pytest.mark.parametrize(
-    "script", ["INCV", "INCV_main", "Verify_Theory", "predict", "report", "sweep"]
+    "script",
+    ["INCV", "INCV_main", "Verify_Theory", "apply_decisions", "predict", "report", "sweep"],
 )
 def test_ctrl_c_during_the_imports_is_one_line(script, tmp_path):
     """Here of a NumPy that takes a minute."""
