@@ -22,7 +22,7 @@ from noisylabels.flag_rules import check_flags
 from noisylabels.pipeline.load import load_noisy_data
 from noisylabels.pipeline.plan import plan_selection
 from noisylabels.report import draw, review
-from noisylabels.report.console import print_files
+from noisylabels.report.console import print_files, print_selection
 from noisylabels.selection.processes import select
 from noisylabels.selection.selection_csv import csv_path
 from noisylabels.system.progress import Progress
@@ -59,7 +59,8 @@ def run(args: Namespace) -> None:
 
     # files
     csv = csv_path(plan.experiment)
-    draw.print_selection(csv, data.dataset, args.review_images)
+    draw.selection_files(csv.parent, data.dataset, args.review_images)
+    print_selection(csv.parent, data.dataset)
     draw.summary(args.results_dir, data.dataset.name)
     opened = {
         csv.with_name("review.html"): "review the labels that are most likely wrong",

@@ -1,12 +1,9 @@
-"""Flags at their bounds, help texts, and what INCV_main.py prints of a finished run, from its files
-alone.
-"""
+"""Flags at their bounds, and help texts."""
 
 from argparse import ArgumentTypeError
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 from helpers import assert_is_one_line
 
@@ -218,62 +215,3 @@ def test_an_option_of_the_other_curriculum_is_an_error(flags, problem, tmp_path)
 def test_a_run_is_of_what_its_method_is_told_alone(method, told, tmp_path):
     found = planned("--method", method, "--assumed_pattern", "asym", "--results_dir", tmp_path)
     assert found.experiment.identity["assumed_pattern"] == told
-
-
-# -------------------------------------------------------------------------- what came out, in words
-
-
-def written(folder, method, rows, **columns):
-    """A finished run's result, of two networks and their mean."""
-    frame = pd.DataFrame(rows, columns=["network", "final", "last", "last10", "best", "validated"])
-    frame.assign(**columns).to_csv(folder / f"{method}_result.csv", index=False)
-
-
-def test_the_summary_of_two_networks(tmp_path, capsys):
-    """What is the same for all, or is not there, has no column."""
-    rows = [
-        ("1", 0.5, 0.5, 0.55, 0.9, None),
-        ("2", 0.9, 0.9, 0.54, 0.9, None),
-        ("mean", 0.7, 0.7, 0.545, 0.7, None),
-    ]
-    written(tmp_path, "incv", rows, last10_epochs=10)
-    INCV_main.print_summary(tmp_path, "incv", 5)
-    assert (
-        capsys.readouterr().out
-        == """
-test accuracy   last epoch   mean of last ten   best epoch (by the test set)
-network 1       0.5000       0.5500             0.9000
-network 2       0.9000       0.5400             0.9000
-mean of both    0.7000       0.5450             0.7000
-"""
-    )
-
-
-def test_the_summary_of_a_short_training_on_labels_that_it_mends(tmp_path, capsys):
-    """It chooses an epoch, its test labels are as noisy as the rest, and two of its own five are as
-    observed.
-    """
-    written(
-        tmp_path,
-        "incv_student",
-        [("1", 0.4, 0.5, 0.55, 0.9, 0.6), ("mean", 0.4, 0.5, 0.55, 0.9, 0.6)],
-        last10_epochs=4,
-        test_labels="given",
-    )
-    labels = pd.DataFrame(
-        {"y": [0, 1, 2, 2, 1], "y_noisy": [0, 1, 1, 1, 1], "label": [0, 2, 2, 2, 1]}
-    )
-    labels.to_csv(tmp_path / "incv_student_labels.csv", index=False)
-    INCV_main.print_summary(tmp_path, "incv_student", 5)
-    assert (
-        capsys.readouterr().out
-        == """
-The labels of the test images are as noisy as the rest: this is the share of them that is predicted,
-not the share of predictions that are right.
-
-test agreement  network saved   last epoch   mean of last 4   epoch by held-out labels   \
-best epoch (by the test set)
-network 1       0.4000          0.5000       0.5500           0.6000                     0.9000
-its labels: 2 of 5 as observed, LP 1.000, LR 0.667, labels right 0.800
-"""
-    )

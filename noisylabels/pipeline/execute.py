@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from noisylabels.pipeline.plan import SelectionPlan, TrainingPlan
 from noisylabels.report import draw
+from noisylabels.report.console import print_selection
 from noisylabels.selection.processes import select
 from noisylabels.selection.selection_csv import Selected, csv_path, find_selection
 from noisylabels.system.progress import Progress
@@ -27,7 +28,8 @@ def make_selection(selection: SelectionPlan, plan: TrainingPlan, progress: Progr
     """Run INCV, print its result and read it."""
     experiment = selection.experiment
     select(experiment, selection.run, progress)
-    draw.print_selection(csv_path(experiment), experiment.dataset)
+    draw.selection_files(experiment.folder, experiment.dataset)
+    print_selection(experiment.folder, experiment.dataset)
     return find_selection(replace(experiment, overwrite=False), decisions=plan.decisions)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from noisylabels.methods import METHODS
 from noisylabels.report import published, tables
-from noisylabels.report.groups import identity_of, labelled, usual_of
+from noisylabels.report.groups import common_settings, identity_of, labelled_groups
 from noisylabels.report.read import read_accuracy, read_iterations, read_result, read_training
 from noisylabels.runs.folders import RunFolder, find_runs
 
@@ -41,15 +41,15 @@ def summarise(results_dir: Path | str, dataset: str) -> Summary:
         }
         for method, found in results.items()
     }
-    usual = usual_of(
+    common = common_settings(
         [identity for found in identities.values() for identity in found.values()]
         + [identity_of(run, "INCV", {}) for run in runs]
     )
-    summary = Summary([], {}, {}, {}, usual.recipe, set(), usual.data)
+    summary = Summary([], {}, {}, {}, common.recipe, set(), common.data)
     for noise in dict.fromkeys(run.noise for run in runs):
         for method, found in identities.items():
-            for differs, group in labelled(
-                {run: found[run] for run in found if run.noise == noise}, "main", usual
+            for differs, group in labelled_groups(
+                {run: found[run] for run in found if run.noise == noise}, "main", common
             ):
                 known = (
                     published.TEST_ACCURACY.get(method, {})
@@ -71,8 +71,10 @@ def summarise(results_dir: Path | str, dataset: str) -> Summary:
             and (frame := read_iterations(run)) is not None
             and frame[["LP", "LR"]].notna().any(axis=None)
         }  # blank where the true labels are not known
-        selected = {run: identity_of(run, "INCV", {"recipe": usual.recipe}) for run in frames}
-        for differs, group in sorted(labelled(selected, "INCV", usual), key=lambda found: found[0]):
+        selected = {run: identity_of(run, "INCV", {"recipe": common.recipe}) for run in frames}
+        for differs, group in sorted(
+            labelled_groups(selected, "INCV", common), key=lambda found: found[0]
+        ):
             summary.selections[noise, differs] = {
                 score: over_seeds([frames[run][score] for run in group], hold=True)
                 for score in ("LP", "LR")

@@ -1,7 +1,21 @@
-"""The last lines of a script: the files to open next, and where the others are."""
+"""What the scripts print at their end: the result of a run, and the files to open next."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from noisylabels.methods import METHODS
+from noisylabels.report import issues
+from noisylabels.report.read import RESULT_COLUMNS, read_csv, read_iterations, read_labels
+from noisylabels.runs.folders import run_at
+from noisylabels.selection.corrected_labels import scores_of
+
+if TYPE_CHECKING:
+    from noisylabels.data.dataset import Dataset
 
 
 def print_files(opened: Mapping[Path, str], *folders: Path) -> None:
@@ -28,3 +42,58 @@ def print_files(opened: Mapping[Path, str], *folders: Path) -> None:
         ]
         if others:
             print(f"{len(others):,} other files are in {folder}")
+
+
+def print_selection(folder: Path, dataset: Dataset) -> None:
+    """Print the result of a finished selection, from the files in its folder."""
+    last = read_iterations(run_at(folder), required=True).iloc[-1]
+    print(
+        f"\nestimated noise ratio  {last.eps:.3f}\n"
+        f"selected               {last.selected:,.0f}, candidate {last.candidate:,.0f}, removed "
+        f"{last.removed:,.0f}"
+    )
+    if np.isfinite([last.LP, last.LR]).any():  # the true labels are known
+        print(f"label precision        {last.LP:.3f}\nlabel recall           {last.LR:.3f}")
+    issues.print_found(folder, dataset)
+
+
+def print_training(folder: Path, method: str, samples: int) -> None:
+    """Print the test accuracies of a finished run on so many training samples, from its files."""
+    columns = ["final", "last10_epochs", *RESULT_COLUMNS]
+    result = read_csv(folder / f"{method}_result.csv", "network", columns, required=True)
+    averaged = {10: "ten"}.get(n := int(result.last10_epochs.iloc[0]), n)
+    titles = {
+        "final": "network saved",
+        "last": "last epoch",
+        "last10": f"mean of last {averaged}",
+        "validated": "epoch by held-out labels",
+        "best": "best epoch (by the test set)",
+    }
+    if (result.final == result["last"]).all():
+        del titles["final"]
+    if result.validated.isna().all():
+        del titles["validated"]
+    what = "test accuracy"
+    if "test_labels" in result:
+        what = "test agreement"
+        print(
+            "\nThe labels of the test images are as noisy as the rest: this is the share of them "
+            "that is predicted,\nnot the share of predictions that are right."
+        )
+    print("", f"{what:<16}" + "   ".join(titles.values()), sep="\n")
+    rows = result.reset_index().to_dict("records")
+    for row in rows if len(rows) > 2 else rows[:1]:  # the mean of one network is that network
+        name = "mean of both" if row["network"] == "mean" else f"network {row['network']}"
+        print(
+            f"{name:<16}"
+            + "   ".join(f"{row[key]:<{len(title)}.4f}" for key, title in titles.items()).rstrip()
+        )
+    if "labels" in METHODS[method].files:
+        frame = read_labels(folder / f"{method}_labels.csv", samples)
+        scores = "".join(
+            f", {name.replace('_', ' ')} {value:.3f}" for name, value in scores_of(frame).items()
+        )
+        print(
+            f"its labels: {(frame.label == frame.y_noisy).sum():,} of {len(frame):,} as "
+            f"observed{scores}"
+        )

@@ -19,7 +19,7 @@ from noisylabels.methods import title_of
 from noisylabels.noise import PROVIDED, Noise, transition_matrix
 from noisylabels.report import figures, issues, published, run_list, tables
 from noisylabels.report.aggregate import Summary, methods_of, summarise
-from noisylabels.report.groups import differences, identity_of, rows_of_records, usual_of
+from noisylabels.report.groups import common_settings, differences, identity_of, rows_of_records
 from noisylabels.report.outputs import save, save_csv, save_text
 from noisylabels.report.read import (
     VERIFY_COLUMNS,
@@ -29,7 +29,7 @@ from noisylabels.report.read import (
     read_matrix,
     read_training,
 )
-from noisylabels.report.styles import named
+from noisylabels.report.styles import with_difference
 from noisylabels.runs.atomic_io import write_json
 from noisylabels.runs.folders import find_runs, run_at
 
@@ -57,9 +57,9 @@ def verify_figures(results_dir: Path | str, dataset: str) -> list[Path]:
         if M is not None:
             measured[run] = M
     identities = {run: identity_of(run, "Verify_Theory", {}) for run in found}
-    usual = usual_of(identities.values())
-    recipe = usual.recipe
-    differs = {run: differences(identities[run], "verify", usual) for run in found}
+    common = common_settings(identities.values())
+    recipe = common.recipe
+    differs = {run: differences(identities[run], "verify", common) for run in found}
     unknown = {differs[run] for run, identity in identities.items() if identity["data"] is None}
     comparable = [published.is_cifar10(identities[run]) for run in found]
     table = pd.DataFrame(
@@ -68,8 +68,8 @@ def verify_figures(results_dir: Path | str, dataset: str) -> list[Path]:
             for run, row in found.items()
         ]
     )
-    alike_first = sorted(measured, key=lambda run: differs.get(run) != "")
-    matrices = {run.noise: measured[run] for run in reversed(alike_first)}
+    by_recipe_first = sorted(measured, key=lambda run: differs.get(run) != "")
+    matrices = {run.noise: measured[run] for run in reversed(by_recipe_first)}
     folder, written = Path(results_dir) / dataset, []
     points = published.THEORY_POINTS if any(comparable) else None
     if len(table):
@@ -190,23 +190,25 @@ def compare(results_dirs: list[Path], dataset: str) -> list[Path]:
     together = Summary([], {}, {}, {}, ", ".join(recipes), set())
     for tree, found in summaries.items():
         together.doubtful.update(found.doubtful)
-        together.rows.extend({**row, "differs": named(tree, row["differs"])} for row in found.rows)
+        together.rows.extend(
+            {**row, "differs": with_difference(tree, row["differs"])} for row in found.rows
+        )
         for noise, lines in found.curves.items():
             together.curves.setdefault(noise, {}).update(
                 {
-                    (method, named(tree, differs)): frame
+                    (method, with_difference(tree, differs)): frame
                     for (method, differs), frame in lines.items()
                 }
             )
         together.selections.update(
             {
-                (noise, named(tree, differs)): scores
+                (noise, with_difference(tree, differs)): scores
                 for (noise, differs), scores in found.selections.items()
             }
         )
         together.published.update(
             {
-                (noise, named(tree, differs)): scores
+                (noise, with_difference(tree, differs)): scores
                 for (noise, differs), scores in found.published.items()
             }
         )
@@ -236,29 +238,13 @@ def everything(results_dir: Path | str, dataset: str) -> list[Path]:
     return written + summary(results_dir, dataset)
 
 
-def print_selection(csv: Path, dataset: Dataset, *reviewed: int) -> None:
-    """Print what a finished selection found, from the files next to its CSV, and write what is made
-    of them.
-    """
-    classes = csv.with_name("classes.json")
-    if not classes.exists():  # somebody has removed it
-        write_json(classes, list(dataset.classes))
-    last = read_iterations(run_at(csv.parent), required=True).iloc[-1]
-    print(
-        f"\nestimated noise ratio  {last.eps:.3f}\n"
-        f"selected               {last.selected:,.0f}, candidate {last.candidate:,.0f}, removed "
-        f"{last.removed:,.0f}"
-    )
-    if np.isfinite([last.LP, last.LR]).any():  # the true labels are known
-        print(f"label precision        {last.LP:.3f}\nlabel recall           {last.LR:.3f}")
-    issues.print_found(csv.parent, dataset)
-    selection_files(csv.parent, dataset, *reviewed)
-
-
 def selection_files(folder: Path, dataset: Dataset | None = None, *reviewed: int) -> list[Path]:
-    """Write what is made of a finished selection's files, the review page last, and return the
-    paths.
+    """Write what is made of a finished selection's files, the review page last.
 
-    Without a data set, damaged files are left out; with it, they are an error.
+    Without a data set, damaged files are left out. With it, they are an error, and a missing
+    classes.json is written again.
     """
+    classes = folder / "classes.json"
+    if dataset is not None and not classes.exists():
+        write_json(classes, list(dataset.classes))
     return [*incv_figures(folder, dataset is not None), *issues.files(folder, dataset, *reviewed)]

@@ -26,7 +26,15 @@ from noisylabels.report.panels import (
     sparse_markers,
     write_values,
 )
-from noisylabels.report.styles import GREY, QUANTITIES, SCORES, SETS, Look, look, named
+from noisylabels.report.styles import (
+    GREY,
+    QUANTITIES,
+    SCORES,
+    SETS,
+    LineStyle,
+    line_style,
+    with_difference,
+)
 
 
 def theory_curves(points: pd.DataFrame, n_classes: int, published: dict | None = None) -> Figure:
@@ -54,10 +62,13 @@ def theory_curves(points: pd.DataFrame, n_classes: int, published: dict | None =
     for axes, pattern in zip(panels, patterns, strict=True):
         matrices = [transition_matrix(pattern, ratio, n_classes) for ratio in ratios]
         runs = points[(points["pattern"] == pattern) | (points["ratio"] == 0)]
-        alike = runs["differs"] == ""
+        by_recipe = runs["differs"] == ""
         for score, formula in formulas.items():
             axes.plot(ratios, [formula(T) for T in matrices], **SCORES[score].style(marker=None))
-            for chosen, fill in ((runs[alike], SCORES[score].color), (runs[~alike], "white")):
+            for chosen, fill in (
+                (runs[by_recipe], SCORES[score].color),
+                (runs[~by_recipe], "white"),
+            ):
                 axes.plot(
                     chosen["ratio"],
                     chosen[score],
@@ -178,7 +189,7 @@ def training(frame: pd.DataFrame, method: str, title: str) -> Figure:
                 line,
                 label=name,
                 markevery=sparse_markers(line),
-                **look(method).style(**style),
+                **line_style(method).style(**style),
             )
         axes.set_ylabel(textwrap.fill(QUANTITIES.get(quantity, quantity.replace("_", " ")), 30))
         if len(lines) > 1:
@@ -210,12 +221,12 @@ def test_accuracy(settings: dict, doubtful: Collection[Noise] = ()) -> Figure:
         sum(other == method and bool(differs) for other, differs in order[:i])
         for i, (method, _) in enumerate(order)
     ]
-    looks = {key: look(*key, number) for key, number in zip(order, numbers, strict=True)}
+    styles = {key: line_style(*key, number) for key, number in zip(order, numbers, strict=True)}
     for axes, (noise, lines) in zip(panels, settings.items(), strict=True):
         for position, key in enumerate(order):
             if key in lines:
                 draw_line(
-                    axes, lines[key], looks[key], sparse_markers(lines[key], position / len(order))
+                    axes, lines[key], styles[key], sparse_markers(lines[key], position / len(order))
                 )
         counts = [frame["count"].max() for frame in lines.values()]
         seeds = "–".join(f"{count:.0f}" for count in sorted({min(counts), max(counts)}))
@@ -226,7 +237,7 @@ def test_accuracy(settings: dict, doubtful: Collection[Noise] = ()) -> Figure:
         later = [frame["mean"][frame.index > frame.index.max() // 10] for frame in lines.values()]
         axes.set_ylim(min(line.min() for line in later) - 0.03, min(axes.get_ylim()[1], 1.01))
         finish_panels([axes], "epoch", max(frame.index.max() for frame in lines.values()))
-    add_legend(figure, looks.values(), 2 * min(len(panels), 2))
+    add_legend(figure, styles.values(), 2 * min(len(panels), 2))
     return figure
 
 
@@ -244,20 +255,20 @@ def selection(settings: dict, published: dict) -> Figure:
     figure, panels = new_panels(2, width=4.2, height=3.2)
     colors = colormaps["viridis"](np.linspace(0, 0.85, len(settings)))
     dashes, markers = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5))), "osD^vPX"
-    names = [
-        f"{named(noise, differs)} (n = {max(scores[score]['count'].max() for score in scores):.0f})"
-        for (noise, differs), scores in settings.items()
-    ]
-    looks = [
-        Look(name, color, dashes[i % len(dashes)], markers[i % len(markers)])
+    names = []
+    for (noise, differs), scores in settings.items():
+        n = max(frame["count"].max() for frame in scores.values())
+        names.append(f"{with_difference(noise, differs)} (n = {n:.0f})")
+    styles = [
+        LineStyle(name, color, dashes[i % len(dashes)], markers[i % len(markers)])
         for i, (name, color) in enumerate(zip(names, colors, strict=True))
     ]
     first = {}
-    for drawn_as, (noise, _) in zip(looks, settings, strict=True):
+    for drawn_as, (noise, _) in zip(styles, settings, strict=True):
         first.setdefault(noise, drawn_as)
     known = [noise for noise in first if noise in published]
     for axes, score in zip(panels, ("LP", "LR"), strict=True):
-        for drawn_as, scores in zip(looks, settings.values(), strict=True):
+        for drawn_as, scores in zip(styles, settings.values(), strict=True):
             draw_line(axes, scores[score], drawn_as)
         for noise in known:
             axes.plot(range(1, 5), published[noise][score], **first[noise].hollow())
@@ -267,5 +278,5 @@ def selection(settings: dict, published: dict) -> Figure:
         "iteration",
         max(4 if known else 1, *(scores["LR"].index.max() for scores in settings.values())),
     )
-    add_legend(figure, looks, 3, published=known)
+    add_legend(figure, styles, 3, published=known)
     return figure

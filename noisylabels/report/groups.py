@@ -1,7 +1,7 @@
-"""Like with like: which runs may be averaged, and in what the others differ.
+"""Decide which runs may be averaged, and describe how the others differ.
 
-Runs are averaged over seeds only where their records agree in everything else. What a group differs
-in is said in the words of its recipe: "6 epochs" is a run of 6 epochs where its recipe has others.
+Runs are averaged over seeds only if their records agree in everything else. A group is described by
+its differences from the recipe: "6 epochs" if the recipe has another number of epochs.
 """
 
 from collections import Counter
@@ -31,9 +31,8 @@ WORDS = {
     "evaluate_every": "evaluated every {}",
 }
 SELECTION = {"INCV_iter": 4, "top_k": 1}  # of any recipe
-LIMITS = {
-    "digits": (False, False)
-}  # may_be_mirrored, may_be_shifted of named data sets, if not both
+# may_be_mirrored and may_be_shifted of built-in data sets, unless both are True
+LIMITS = {"digits": (False, False)}
 OF_ONE_SEED = (
     "dataset",
     "noise_pattern",
@@ -46,8 +45,8 @@ OF_ONE_SEED = (
 )  # of a selection
 
 
-class Usual(NamedTuple):
-    """What most runs of a data set share, which rows need not name."""
+class CommonSettings(NamedTuple):
+    """Settings that most runs of a data set share, so that rows need not name them."""
 
     recipe: str
     data: str | None = None
@@ -88,10 +87,12 @@ def identity_of(run: RunFolder, name: str, otherwise: dict) -> dict:
     found.pop("teacher", None)  # digests of networks of this seed
     named = run.name not in (None, found.get("recipe"))
     selection = found.get("selection")
-    if isinstance(selection, str):  # of runs of before, the digest alone: its record lies beside
-        beside = read_record(run.folder / "INCV.json")
-        of_it = beside["arguments"] | {"computed_in": computed_in(beside)} if beside else {}
-        selection = {"digest": selection} | of_it
+    if isinstance(selection, str):  # older records have the digest alone
+        made_by = read_record(run.folder / "INCV.json")
+        settings = {}
+        if made_by:
+            settings = made_by["arguments"] | {"computed_in": computed_in(made_by)}
+        selection = {"digest": selection} | settings
     if selection is not None:
         made = {name: value for name, value in selection.items() if name not in OF_ONE_SEED}
         if made.get("precision") == "float32":
@@ -152,8 +153,8 @@ def grouped(identities: dict) -> list:
     return [(identity, runs) for identity, _, runs in groups]
 
 
-def usual_of(identities: Iterable[dict]) -> Usual:
-    """Return the Usual of these runs; the recipe is "unknown" where no run has one."""
+def common_settings(identities: Iterable[dict]) -> CommonSettings:
+    """Return the settings that most runs share; the recipe is "unknown" if no run has one."""
     identities = list(identities)
     recipes, data = (
         Counter(identity[name] for identity in identities if identity.get(name)).most_common(1)
@@ -168,7 +169,7 @@ def usual_of(identities: Iterable[dict]) -> Usual:
     formats = Counter(
         (part.get("precision"), part["computed_in"]) for part in parts if part.get("computed_in")
     )
-    return Usual(
+    return CommonSettings(
         recipes[0][0] if recipes else "unknown",
         data[0][0] if data else None,
         unnamed,
@@ -179,28 +180,25 @@ def usual_of(identities: Iterable[dict]) -> Usual:
     )
 
 
-def labelled(identities: dict, task: str, usual: Usual) -> list:
-    """Runs that may be averaged, a list of (in what they differ from the recipe, [run, ...]), each
-    of words of its own.
+def labelled_groups(identities: dict, task: str, common: CommonSettings) -> list:
+    """Group runs that may be averaged: a list of (difference from the recipe in words, [run, ...]).
 
-    Where `differences` has the same words for two groups, the later one also says in what it is not
-    the earlier.
+    The words of each group are unique. If `differences` has the same words for two groups, the
+    later one also names its distinctions from the earlier one.
     """
     found, known = [], {}
     for identity, runs in grouped(identities):
-        words = differences(identity, task, usual)
+        words = differences(identity, task, common)
         while words in known:
             other = known[words]
-            words = ", ".join([words] * bool(words) + _apart(identity, other))
+            words = ", ".join([words] * bool(words) + _distinctions(identity, other))
         known[words] = identity
         found.append((words, runs))
     return found
 
 
-def _apart(identity: dict, other: dict) -> list:
-    """Say in what an identity is not another one, by the names of a record; by the seed if in
-    nothing else.
-    """
+def _distinctions(identity: dict, other: dict) -> list:
+    """List the keys and values of an identity that differ from another one; the seed if none do."""
 
     def flat(identity: dict) -> dict[str, Any]:
         selection = {
@@ -220,15 +218,16 @@ def _apart(identity: dict, other: dict) -> list:
     return [seed] if identity["data"] is None else [f"{seed} again"]
 
 
-def differences(identity: dict, task: str, usual: Usual) -> str:
-    """Say in what runs differ from the usual recipe and data; "" where in nothing. task: one of a
-    recipe's.
+def differences(identity: dict, task: str, common: CommonSettings) -> str:
+    """Describe how runs differ from the common recipe and data; "" if they do not.
+
+    `task` is one of a recipe's.
     """
-    recipe = usual.recipe
+    recipe = common.recipe
     found, name = [], identity.get("name")
     if name and name != identity.get("recipe"):
         found.append(name)
-    elif name and name in usual.unnamed:
+    elif name and name in common.unnamed:
         found.append(f"named {name}")
     own, limits = (
         identity.get("recipe") or recipe,
@@ -239,13 +238,13 @@ def differences(identity: dict, task: str, usual: Usual) -> str:
         for name, limit in zip(("may_be_mirrored", "may_be_shifted"), limits)
     ]
     found += [own] * (own != recipe) + _settings(identity, own, task, allowed)
-    found += _number_format(identity, usual)
+    found += _number_format(identity, common)
     found += ["reviewed"] * bool(identity.get("decisions"))
     if "dataset" not in identity:
         found.append("no record")
     elif identity["data"] is None:
         found.append("unknown data")
-    elif identity["data"] != usual.data:
+    elif identity["data"] != common.data:
         found.append(f"data {identity['data']}")
     assumed = default_assumed_pattern(identity.get("noise_pattern"))
     if identity.get("assumed_pattern", assumed) != assumed:
@@ -259,29 +258,31 @@ def differences(identity: dict, task: str, usual: Usual) -> str:
     if selection is not None and {*selection} <= {"digest"}:
         found.append("unknown selection")
     elif selection:
-        theirs = selection.get("recipe", own)
-        made = [theirs] * (theirs != own) + _settings(selection, theirs, "INCV", allowed)
-        made += _number_format(selection, usual)
+        selection_recipe = selection.get("recipe", own)
+        made = _settings(selection, selection_recipe, "INCV", allowed)
+        if selection_recipe != own:
+            made = [selection_recipe, *made]
+        made += _number_format(selection, common)
         found += [f"selection: {', '.join(made)}"] * bool(made)
     return ", ".join(found)
 
 
-def _number_format(identity: dict, usual: Usual) -> list:
+def _number_format(identity: dict, common: CommonSettings) -> list:
     """List the number format of a run, if it is not that of most runs of its precision."""
     found = identity.get("computed_in")
-    return [found] if found not in (None, usual.computed_in.get(identity.get("precision"))) else []
+    return [found] if found not in (None, common.computed_in.get(identity.get("precision"))) else []
 
 
 def _settings(identity: dict, recipe: str, task: str, allowed: list[bool]) -> list[str]:
     """Return in words the settings that differ from the recipe; `allowed`: flips and shifts."""
     if recipe not in RECIPES:
         return []
-    usual = resolve(recipe, task, *allowed, identity.get("samples")).values | SELECTION
+    values = resolve(recipe, task, *allowed, identity.get("samples")).values | SELECTION
     given = {name: identity.get(name) for name in ("augmentation", "optimizer")}
     follows = resolve(recipe, task, *allowed, identity.get("samples"), **given).values
-    usual |= {
+    values |= {
         name: follows[name] for name in ("mirror", "shift_tta", "learning_rate", "accumulate")
     }
-    found = [name for name in usual if name in identity and identity[name] != usual[name]]
+    found = [name for name in values if name in identity and identity[name] != values[name]]
     words = [WORDS.get(name, f"{name} {{}}").format(identity[name]) for name in found]
     return [word.removesuffix("s") if word.startswith("1 ") else word for word in words]

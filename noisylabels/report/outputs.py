@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from noisylabels.runs.atomic_io import atomic, write_csv
 
-UNTOLD = {  # metadata about program and time that figures leave out, by format
+OMITTED_METADATA = {  # metadata about program and time that figures leave out, by format
     "png": ["Software"],
     "pdf": ["Creator", "Producer", "CreationDate"],
     "svg": ["Creator", "Date"],
@@ -48,5 +48,5 @@ def save(figure: Figure, path: Path) -> Path:
         warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.savefig(temporary, dpi=150, metadata=dict.fromkeys(UNTOLD[name]))
+        figure.savefig(temporary, dpi=150, metadata=dict.fromkeys(OMITTED_METADATA[name]))
     return path

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from noisylabels.report.styles import GREY, Look
+from noisylabels.report.styles import GREY, LineStyle
 
 
 def new_panels(n: int, width: float, height: float, columns: int = 2) -> tuple[Figure, list[Axes]]:
@@ -47,7 +47,7 @@ def set_title(figure: Figure, text: str) -> None:
 
 def add_legend(
     figure: Figure,
-    looks: Iterable[Look],
+    styles: Iterable[LineStyle],
     columns: int,
     more: Iterable[Line2D] = (),
     published: bool = False,
@@ -56,7 +56,7 @@ def add_legend(
 
     The figure grows by its height.
     """
-    handles = [Line2D([], [], label=entry.name, **entry.style()) for entry in looks] + list(more)
+    handles = [Line2D([], [], label=entry.name, **entry.style()) for entry in styles] + list(more)
     if published:
         handles.append(Line2D([], [], label="published", **GREY.hollow()))
     width, height = figure.get_size_inches()
@@ -79,7 +79,7 @@ def add_legend(
     figure.set_size_inches(width, height + box.height / figure.dpi)
 
 
-def draw_line(axes: Axes, frame: pd.DataFrame, drawn_as: Look, markevery: Any = 1) -> None:
+def draw_line(axes: Axes, frame: pd.DataFrame, drawn_as: LineStyle, markevery: Any = 1) -> None:
     """Draw the mean over seeds, with a band of one standard deviation for several seeds."""
     axes.plot(frame.index, frame["mean"], markevery=markevery, **drawn_as.style(linewidth=1.4))
     axes.fill_between(

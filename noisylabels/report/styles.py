@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from noisylabels.methods import METHODS, title_of
 
 
-class Look(NamedTuple):
+class LineStyle(NamedTuple):
     """The style of a line and its name in the legend."""
 
     name: str
@@ -49,24 +49,19 @@ STYLES = {  # by method
     "elr": ("#ff6a4d", (0, (12, 2)), "p"),
     "incv_student": ("#1b541b", (0, (5, 1, 2, 1)), "h"),
 }
-OWN = (  # of methods that users register, in their order
+CUSTOM_STYLES = (  # of methods that users add, in their order
     ("#777777", (0, (3, 1, 1, 1)), "*"),
     ("#a0522d", (0, (1, 2)), "8"),
     ("#4060e0", (0, (7, 1, 2, 1)), "d"),
 )
 SCORES = {
-    "TA": Look("test accuracy (TA)", "#0072b2", "-", "o"),
-    "LP": Look("label precision (LP)", "#a00000", (0, (5, 1.5)), "s"),
-    "LR": Look("label recall (LR)", "#e69f00", (0, (6, 1.5, 1, 1.5)), "^"),
+    "TA": LineStyle("test accuracy (TA)", "#0072b2", "-", "o"),
+    "LP": LineStyle("label precision (LP)", "#a00000", (0, (5, 1.5)), "s"),
+    "LR": LineStyle("label recall (LR)", "#e69f00", (0, (6, 1.5, 1, 1.5)), "^"),
 }
-FILLS = (
-    "none",
-    "left",
-    "right",
-    "top",
-    "bottom",
-)  # of markers for runs that differ from the recipe
-GREY = Look("", "0.4", "-", "o")
+# of markers for runs that differ from the recipe
+FILLS = ("none", "left", "right", "top", "bottom")
+GREY = LineStyle("", "0.4", "-", "o")
 SETS = {"selected": "#0072b2", "candidate": "#e69f00", "removed": "#a00000"}
 QUANTITIES = {
     "test_agreement": "agreement with noisy test labels",
@@ -82,12 +77,12 @@ QUANTITIES = {
 }
 
 
-def named(what: object, differs: str) -> str:
-    """Return a name, and after it in what its runs differ from the recipe, if in anything."""
+def with_difference(what: object, differs: str) -> str:
+    """Return a name and, after a comma, the difference of its runs from the recipe, if any."""
     return f"{what}, {differs}" if differs else str(what)
 
 
-def look(method: str, differs: str = "", number: int = 0) -> Look:
+def line_style(method: str, differs: str = "", number: int = 0) -> LineStyle:
     """Return the style of a method.
 
     Parameters
@@ -95,16 +90,18 @@ def look(method: str, differs: str = "", number: int = 0) -> Look:
     method : str
         Name of the method.
     differs : str
-        In what its runs differ from the recipe. Their markers are hollow or half filled.
+        Difference of its runs from the recipe; "" if there is none. Markers of other runs are
+        hollow or half filled.
     number : int
         Number of such runs of the method in the figure.
     """
     style = STYLES.get(method)
     if style is None:
-        own = [name for name in METHODS if name not in STYLES]
-        position = own.index(method) if method in own else 0
-        style = OWN[position % len(OWN)]
-    usual = Look(title_of(method), *style)
+        custom = [name for name in METHODS if name not in STYLES]
+        position = custom.index(method) if method in custom else 0
+        style = CUSTOM_STYLES[position % len(CUSTOM_STYLES)]
+    default = LineStyle(title_of(method), *style)
     if not differs:
-        return usual
-    return usual._replace(name=named(usual.name, differs), fill=FILLS[number % len(FILLS)])
+        return default
+    name = with_difference(default.name, differs)
+    return default._replace(name=name, fill=FILLS[number % len(FILLS)])

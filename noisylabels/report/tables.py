@@ -11,7 +11,7 @@ from noisylabels.methods import METHODS, PAPER_METHODS, title_of
 from noisylabels.noise import PATTERNS, PROVIDED, Noise
 from noisylabels.report import published
 from noisylabels.report.read import RESULT_COLUMNS
-from noisylabels.report.styles import named
+from noisylabels.report.styles import with_difference
 
 
 def table_row(noise: Noise, method: str, differs: str, results: dict, known: dict | None) -> dict:
@@ -108,7 +108,7 @@ def markdown(table: pd.DataFrame, dataset: str, recipe: str) -> str:
         if method in later:
             rows.append(["*after 2019*"] + [""] * len(columns))
             later = []
-        title = named(title_of(method), differs)
+        title = with_difference(title_of(method), differs)
         rows.append([title, *(cells.get((method, differs), "–") for cells in columns.values())])
     return "\n".join([*lines, "", *_table(["method", *columns], rows)])
 
@@ -152,9 +152,8 @@ def selections(found: dict, points: dict, dataset: str, recipe: str) -> str:
                 _fraction(_f_score(*pair)),
             ]
             n = f"{max(LP.count, LR.count):.0f}"
-            rows.append(
-                [named(noise, differs), n, f"{iteration}", *(cells if points else cells[::2])]
-            )
+            setting = with_difference(noise, differs)
+            rows.append([setting, n, f"{iteration}", *(cells if points else cells[::2])])
     return "\n".join([*lines, *_table(columns, rows)])
 
 
@@ -206,7 +205,7 @@ def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection
                     )
                 cells += map(_fraction, values)
                 found.append([abs(value - values[1]) for value in values[::2]])
-            rows.append([named(noise, row["differs"]), f"{row['seed']}", *cells])
+            rows.append([with_difference(noise, row["differs"]), f"{row['seed']}", *cells])
         for differs, scores in distances.items():
             if differs in unknown:
                 continue
@@ -219,7 +218,7 @@ def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection
                 defined = frame[[0]].dropna() if alone else frame.dropna()
                 distance, *known = defined.mean().reindex(frame.columns)
                 cells += [f"{_fraction(distance)} ({len(defined)})", "", *map(_fraction, known)]
-            rows.append([named(f"mean distance, {pattern}", differs), "", *cells])
+            rows.append([with_difference(f"mean distance, {pattern}", differs), "", *cells])
     return "\n".join([*lines, *_table(columns, rows)])
 
 

@@ -28,8 +28,8 @@ def accuracy(*keys, frame=ONE):
 
 def test_markers_of_other_settings_are_hollow_or_half_in_turn():
     fills = ["none", "left", "right", "top", "bottom", "none", "left"]
-    assert [styles.look("incv", "MLP", number).fill for number in range(7)] == fills
-    assert styles.look("incv", "MLP").fill == "none"
+    assert [styles.line_style("incv", "MLP", number).fill for number in range(7)] == fills
+    assert styles.line_style("incv", "MLP").fill == "none"
 
 
 def test_the_other_settings_of_each_method_are_numbered_by_themselves():

@@ -237,8 +237,8 @@ def test_one_legend_below_all_panels(name):
 
 def test_looks():
     for method, look in LOOKS.items():
-        assert styles.look(method)[1:] == (*look, "full")
-        assert [styles.look(method, "MLP", number)[1:] for number in (0, 1)] == [
+        assert styles.line_style(method)[1:] == (*look, "full")
+        assert [styles.line_style(method, "MLP", number)[1:] for number in (0, 1)] == [
             (*look, "none"),
             (*look, "left"),
         ]

@@ -58,7 +58,7 @@ def test_the_legend_of_all_methods_is_not_clipped(n):
 
 
 def test_methods_can_be_told_apart_in_grey():
-    found = [styles.look(method) for method in styles.STYLES]
+    found = [styles.line_style(method) for method in styles.STYLES]
     for field in ("name", "color", "dash", "marker"):
         assert len({getattr(look, field) for look in found}) == len(found)
     rgb = np.array([list(bytes.fromhex(look.color[1:])) for look in found])
@@ -68,7 +68,7 @@ def test_methods_can_be_told_apart_in_grey():
 def test_methods_of_one_s_own_can_be_told_apart(monkeypatch):
     for name in ("one", "two"):
         monkeypatch.setitem(METHODS, name, MethodEntry("One", name))
-    one, two, unknown = (styles.look(name) for name in ("one", "two", "nowhere"))
+    one, two, unknown = (styles.line_style(name) for name in ("one", "two", "nowhere"))
     assert one.color != two.color and one.dash != two.dash and one.marker != two.marker
     assert unknown.color == one.color and unknown.name == "nowhere"
 
@@ -108,7 +108,7 @@ def test_methods_can_be_told_apart_by_the_colour_blind(cones):
     seen = [
         lab(
             np.array(cones)
-            @ ((np.array(list(bytes.fromhex(styles.look(method).color[1:]))) / 255) ** 2.2)
+            @ ((np.array(list(bytes.fromhex(styles.line_style(method).color[1:]))) / 255) ** 2.2)
         )
         for method in METHODS
     ]

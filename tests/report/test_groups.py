@@ -10,8 +10,8 @@ from records import INCV, write_record, write_run
 
 from noisylabels.recipes import RECIPES, resolve
 from noisylabels.report import aggregate, draw
-from noisylabels.report.groups import Usual, labelled, usual_of
-from noisylabels.report.styles import look
+from noisylabels.report.groups import CommonSettings, common_settings, labelled_groups
+from noisylabels.report.styles import line_style
 
 
 def table_of(tmp_path, dataset="digits"):
@@ -200,7 +200,7 @@ def test_runs_that_differ_in_what_has_no_words_are_told_apart():
         run: {"recipe": "digits", "dataset": "digits", "data": "a", "seed": seed, **changes[run]}
         for seed, run in enumerate(changes)
     }
-    assert labelled(identities, "main", Usual("digits", "a")) == [
+    assert labelled_groups(identities, "main", CommonSettings("digits", "a")) == [
         ("", ["a", "g"]),
         ("x 2", ["b", "e"]),
         ("6 epochs", ["c"]),
@@ -216,9 +216,11 @@ def test_the_usual_recipe_and_data_are_those_of_most():
         {},
         {"recipe": "digits"},
     ]
-    assert usual_of([*identities, {"data": "b"}])[:2] == ("digits", "b")
+    assert common_settings([*identities, {"data": "b"}])[:2] == ("digits", "b")
     assert (
-        usual_of([{}, {"recipe": None, "data": None}])[:2] == usual_of([])[:2] == ("unknown", None)
+        common_settings([{}, {"recipe": None, "data": None}])[:2]
+        == common_settings([])[:2]
+        == ("unknown", None)
     )
 
 
@@ -248,7 +250,7 @@ def test_unlike_runs_have_lines_of_their_own(tmp_path, monkeypatch):
         ("standard", ""): (40, 0.8),
         ("standard", "6 epochs"): (6, 0.4),
     }
-    usual, other = look("standard"), look("standard", "6 epochs")
+    usual, other = line_style("standard"), line_style("standard", "6 epochs")
     assert (
         other.name == "Standard, 6 epochs" and other[1:4] == usual[1:4] and other.fill != usual.fill
     )

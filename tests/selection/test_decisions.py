@@ -13,7 +13,7 @@ from helpers import SELECTION, Halves, assert_is_one_line, files_in, record_of
 
 from noisylabels import csv_files
 from noisylabels.errors import UserError
-from noisylabels.report.groups import differences, identity_of, usual_of
+from noisylabels.report.groups import common_settings, differences, identity_of
 from noisylabels.runs.folders import run_at
 from noisylabels.seeding import generator
 from noisylabels.selection.decisions import DONE, read_decisions
@@ -119,7 +119,7 @@ def test_they_are_part_of_what_a_run_is(selected, train, tmp_path):
     identity = identity_of(run_at(tmp_path / "digits/sym/0.5"), "incv_training", {})
     assert (
         len(record["decisions"]) == 16
-        and differences(identity, "main", usual_of([identity])) == "reviewed"
+        and differences(identity, "main", common_settings([identity])) == "reviewed"
     )
     assert_is_one_line(
         train()[0], r"of a run with other arguments: decisions \(found some, given none\); give"
