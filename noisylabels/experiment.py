@@ -71,15 +71,17 @@ class NoisyData:
 
     def __str__(self) -> str:
         dataset = self.dataset
-        shape = "×".join(map(str, dataset.input_shape))
+        unit, size = "images", "×".join(map(str, dataset.input_shape))
+        if dataset.is_embedded:
+            unit, size = "samples", f"{dataset.input_shape[0]:,} features"
         if self.is_clean is None:
             labels = "; the true labels are unknown"
         else:
             count = (~self.is_clean).sum()
             labels = f", {count:,} mislabelled ({count / len(self.y_noisy):.3f})"
         return (
-            f"{dataset.name}: {len(self.y_noisy):,} training images of {shape}, "
-            f"{len(dataset.y_test):,} test images, {dataset.n_classes} classes\n"
+            f"{dataset.name}: {len(self.y_noisy):,} training {unit} of {size}, "
+            f"{len(dataset.y_test):,} test {unit}, {dataset.n_classes} classes\n"
             f"noise {self.noise}{labels}, seed {self.seed}"
         )
 

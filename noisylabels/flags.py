@@ -131,6 +131,12 @@ def add_data(parser: ArgumentParser, labels: bool = True) -> None:
             "labels of the data set are then the true ones",
         )
     add(
+        "--features",
+        metavar="FILE[#KEY]",
+        help="embeddings of the samples, float (n, d), in place of their images: .npy or .npz, a "
+        "row per sample in data set order, test samples last; or .csv or .npz with file names",
+    )
+    add(
         "--image_size",
         type=number(int, 4),
         help="side in pixels to which images are resized; by default 32, for an .npz its own",

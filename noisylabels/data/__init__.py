@@ -61,6 +61,7 @@ def load(
     data_dir: str,
     noisy_labels: str | None = None,
     trust_labels: bool = False,
+    features: str | None = None,
     report: Callable[[str], None] = print,
     **own: Any,
 ) -> Dataset:
@@ -77,6 +78,8 @@ def load(
         set are then the true ones.
     trust_labels : bool
         Treat the labels of custom images as true.
+    features : str, optional
+        FILE or FILE#KEY with embeddings that replace the images, see `features.read_features`.
     report : callable
         Receives lines to log.
     **own
@@ -88,7 +91,9 @@ def load(
         The name is unknown, arguments do not belong to it, or its module cannot load it.
     """
     if is_path(name):
-        dataset = import_module("noisylabels.data.images").load(name, report=report, **own)
+        dataset = import_module("noisylabels.data.images").load(
+            name, features=features, report=report, **own
+        )
         if trust_labels and dataset.y_train is not None:
             raise UserError(
                 f"argument --trust_labels: {name} has true labels in y_true: leave it out"
@@ -108,6 +113,9 @@ def load(
                     "it out"
                 )
         dataset = import_module(f"noisylabels.data.{DATASETS[name]}").load(name, data_dir)
+        if features:
+            read = import_module("noisylabels.data.features").replace_images
+            dataset = read(dataset, features, report)
     else:
         raise UserError(
             f"argument --dataset: unknown data set {str(name)!r}: choose one of "

@@ -143,8 +143,10 @@ def _is_missing(name: str, n_classes: int) -> bool:
     return text in NO_LABEL or (n_classes > 2 and _number(text) == -1)
 
 
-def counts(name: str, classes: Sequence[str], train: np.ndarray, test: np.ndarray) -> str:
-    """Return the line that lists the classes of a data set with their numbers of images.
+def counts(
+    name: str, classes: Sequence[str], train: np.ndarray, test: np.ndarray, unit: str = "images"
+) -> str:
+    """Return the line that lists the classes of a data set with their numbers of samples.
 
     Parameters
     ----------
@@ -153,7 +155,9 @@ def counts(name: str, classes: Sequence[str], train: np.ndarray, test: np.ndarra
     classes
         The c names.
     train, test
-        Numbers of images of each class to train and to test on, int (c,).
+        Numbers of samples of each class to train and to test on, int (c,).
+    unit
+        What the samples are called.
     """
 
     def entry(k: int) -> str:
@@ -167,4 +171,4 @@ def counts(name: str, classes: Sequence[str], train: np.ndarray, test: np.ndarra
             f"{len(classes) - SHORTENED:,} more; fewest {entry(int(both.argmin()))}, most "
             f"{entry(int(both.argmax()))}, in all {train.sum():,}/{test.sum():,}"
         )
-    return f"{name}: {len(classes):,} classes, images to train on/to test on: {entries}"
+    return f"{name}: {len(classes):,} classes, {unit} to train on/to test on: {entries}"

@@ -4,9 +4,12 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from noisylabels.data.image_source import ImageSource
 
 
 class Whole(NamedTuple):
@@ -26,9 +29,9 @@ class Dataset:
     """
 
     name: str
-    x_train: np.ndarray  # uint8 (n, height, width, channels), 0 to 255
+    x_train: np.ndarray  # uint8 images (n, height, width, channels), or float32 embeddings (n, d)
     y_train: np.ndarray | None  # true labels, int64 (n,); None if unknown
-    x_test: np.ndarray  # uint8 (m, height, width, channels)
+    x_test: np.ndarray  # (m, ...), as x_train
     y_test: np.ndarray  # int64 (m,)
     classes: tuple  # class names
     may_be_mirrored: bool = True  # a flipped image belongs to the same class
@@ -40,11 +43,18 @@ class Dataset:
     whole: Whole | None = None  # for custom images
     is_custom: bool = False  # custom images, not one of data.DATASETS
     loaded: "Dataset | None" = None  # before --noisy_labels or --trust_labels changed the labels
+    pictures: "ImageSource | None" = None  # the original images of the training samples
+    image_recipe: str | None = None  # default recipe of the images that embeddings replace
+
+    @property
+    def is_embedded(self) -> bool:
+        """Return whether the inputs are embeddings, not images."""
+        return self.x_train.ndim == 2
 
     @property
     def may_be_shifted(self) -> bool:
         """Return whether a shift keeps the class: images have at least 16 pixels per side."""
-        return min(self.input_shape[:2]) >= 16
+        return not self.is_embedded and min(self.input_shape[:2]) >= 16
 
     @property
     def n_classes(self) -> int:
@@ -53,7 +63,7 @@ class Dataset:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Height, width and channels of an image."""
+        """Height, width and channels of an image, or the number of features."""
         return self.x_train.shape[1:]
 
     @cached_property

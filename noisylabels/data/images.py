@@ -1,7 +1,4 @@
-"""Custom images with observed labels, from a folder, a CSV or an npz.
-
-No code in them is executed.
-"""
+"""Custom data with observed labels, from a folder, a CSV or an npz. No code in them is executed."""
 
 import contextlib
 import csv
@@ -19,6 +16,8 @@ from noisylabels.csv_files import quoting
 from noisylabels.data import own_name
 from noisylabels.data.class_names import class_codes, counts, doubts
 from noisylabels.data.dataset import Dataset, Whole
+from noisylabels.data.feature_files import array_of_npz
+from noisylabels.data.features import RECIPE, read_features, read_matrices
 from noisylabels.data.image_files import read_arrays, read_files
 from noisylabels.data.sources import in_arrays, in_folder, in_table
 from noisylabels.errors import UserError
@@ -38,17 +37,18 @@ def load(
     image_column: str | None = None,
     label_column: str | None = None,
     no_mirror: bool = False,
+    features: str | None = None,
     unreadable: Path | None = None,
     report: Callable[[str], None] = print,
 ) -> Dataset:
-    """Load custom images and their observed labels.
+    """Load custom images, or embeddings in their place, and their observed labels.
 
     Parameters
     ----------
     path : path
         A folder with one subfolder per class, or with such folders in train/ and test/; a CSV with
-        columns for files and labels, and optionally `split` and `y_true`; or an npz, see
-        `sources.ARRAYS`.
+        columns for files and labels, and optionally `split` and `y_true`; or an npz of images or
+        embeddings, see `sources.ARRAYS`.
     image_size : int, optional
         Side in pixels; by default 32, for an npz its own. Images are resized without cropping. They
         keep one channel if all are grey.
@@ -60,6 +60,8 @@ def load(
         Columns of a CSV.
     no_mirror : bool
         A flipped image may belong to another class.
+    features : str, optional
+        FILE or FILE#KEY with embeddings, see `features.read_features`. Images are not decoded.
     unreadable : Path, optional
         CSV (file, reason) for the files that cannot be read. They are left out.
     report : callable
@@ -87,12 +89,20 @@ def load(
             "--image_column and --label_column choose columns of a .csv: leave them out with "
             f"{path}"
         )
+    parts: list[tuple] = []
     if kind == "folder":
         base, samples = path, in_folder(path)
     elif kind == ".csv":
         base, samples = path.parent, in_table(path, image_column, label_column)
     else:
         samples, parts = in_arrays(path)
+    is_embedded = bool(features or parts and len(parts[0][1]) == 2)
+    unit = "samples" if is_embedded else "images"
+    for flag, value in (("image_size", image_size), ("no_mirror", no_mirror)):
+        if is_embedded and value:
+            raise UserError(
+                f"argument --{flag}: it applies to images, not to features: leave it out"
+            )
     name = own_name(path)
     classes, given, truth = class_codes(path, samples.labels, samples.truth)
     test = samples.test
@@ -101,7 +111,7 @@ def load(
         test = _held_out(given, test_split or TEST_SPLIT, seed)
         whose = "as noisy as the rest" if truth is None else "those of y_true"
         report(
-            f"{name}: no test set, so {test.sum():,} of {len(test):,} images are held out for "
+            f"{name}: no test set, so {test.sum():,} of {len(test):,} {unit} are held out for "
             f"testing, the same share of each class; their labels are {whose}"
         )
     elif test_split:
@@ -114,10 +124,18 @@ def load(
             name,
             classes,
             *(np.bincount(given[rows], minlength=len(classes)) for rows in (~test, test)),
+            unit,
         )
     )
-    if kind == ".npz":
-        x_train, x_test, reasons = *read_arrays(path, name, parts, test, image_size, report), {}
+    reasons: dict[int, str] = {}
+    if features:
+        named = None if kind == ".npz" else samples.files
+        x_train, x_test = read_features(features, named, test, name, report)
+    elif is_embedded:
+        arrays = [array_of_npz(path, key) for key, *_ in parts]
+        x_train, x_test = read_matrices(arrays, np.arange(len(test)), test)
+    elif kind == ".npz":
+        x_train, x_test = read_arrays(path, name, parts, test, image_size, report)
     else:
         x_train, x_test, reasons = read_files(
             base, samples.paths or samples.files, test, image_size or SIZE, name, report
@@ -148,13 +166,14 @@ def load(
         y_test,
         classes,
         not no_mirror,
-        "fast",
+        RECIPE if is_embedded else "fast",
         given=given[train],
         clean_test=truth is not None,
         files=files,
         are_files=kind != ".npz",
         whole=whole,
         is_custom=True,
+        image_recipe="fast" if features else None,
     )
 
 

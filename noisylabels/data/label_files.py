@@ -45,7 +45,7 @@ def read_labels(
         is not one label for each image; a label is no class; or `clean_label` differs from the
         true labels, where those are known.
     """
-    path, key = _path_and_key(str(spec))
+    path, key = path_and_key(str(spec))
     suffix = path.suffix.lower()
     if suffix != ".csv" and suffix not in READERS:
         raise UserError(f"{path} holds no labels that can be read: give a .npy, .csv, .npz or .pt")
@@ -89,7 +89,7 @@ def read_labels(
     return first[whole.places]
 
 
-def _path_and_key(spec: str) -> tuple[Path, str]:
+def path_and_key(spec: str) -> tuple[Path, str]:
     """Split FILE#KEY; a file may have # in its name."""
     file, mark, key = spec.rpartition("#")
     return (Path(file), key) if mark and not os.path.exists(spec) else (Path(spec), "")

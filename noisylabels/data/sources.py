@@ -9,6 +9,7 @@ from zipfile import ZipFile
 import numpy as np
 
 from noisylabels.csv_files import find_column, read_table
+from noisylabels.data.feature_files import array_of_npz
 from noisylabels.data.image_folders import METADATA, SUFFIXES, entries, folders, images_beneath
 from noisylabels.data.label_arrays import array_header, damage, open_npz, read_label_array
 from noisylabels.data.label_csv import IMAGE_COLUMNS, LABEL_COLUMNS
@@ -184,7 +185,10 @@ def _column(
 
 
 def in_arrays(path: Path) -> tuple[Samples, list[tuple[str, tuple[int, ...], bool]]]:
-    """Return the labels in an npz, and its images as (array, shape, whether in Fortran order)."""
+    """Return the labels in an npz, and its inputs as (array, shape, whether in Fortran order).
+
+    The inputs are images of shape (n, height, width, channels), or embeddings of shape (n, d).
+    """
     archive, keys = open_npz(path)
     forms = [form for form in ARRAYS if form[0] in keys]
     if len(forms) != 1:
@@ -216,7 +220,7 @@ def in_arrays(path: Path) -> tuple[Samples, list[tuple[str, tuple[int, ...], boo
 
         parts, files, given = [], [], []
         for images, label in pairs:
-            shape, fortran = _image_shape(path, images, archive)
+            shape, fortran = _input_shape(path, images, archive)
             parts.append((images, shape, fortran))
             files += [f"{images}[{k}]" for k in range(shape[0])]
             given += labels(label, shape[0])
@@ -224,22 +228,22 @@ def in_arrays(path: Path) -> tuple[Samples, list[tuple[str, tuple[int, ...], boo
     shapes = [shape[1:] for _, shape, _ in parts]
     if len(set(shapes)) > 1:
         raise UserError(
-            f"{path}: training images are {shapes[0]}, test images {shapes[1]}: give them the same "
-            "shape"
+            f"{path}: training samples are {shapes[0]}, test samples {shapes[1]}: give them the "
+            "same shape"
         )
     test = np.arange(len(given)) >= parts[0][1][0] if len(parts) > 1 else None
     return Samples(files, given, truth, test), parts
 
 
-def _image_shape(path: Path, name: str, archive: ZipFile) -> tuple[tuple[int, ...], bool]:
-    """Return the shape (n, height, width, channels) of an array, and whether it is in Fortran
-    order.
-    """
+def _input_shape(path: Path, name: str, archive: ZipFile) -> tuple[tuple[int, ...], bool]:
+    """Return the shape of images or embeddings, see `in_arrays`, and whether in Fortran order."""
     with (
         damage(f"{path}: {name} is damaged or no array of NumPy: save it anew"),
         archive.open(f"{name}.npy") as file,
     ):
         shape, fortran, dtype = array_header(file)
+    if len(shape) == 2 and dtype.kind in "fO":
+        return array_of_npz(path, name).shape, fortran
     whole = (*shape, 1) if len(shape) == 3 else shape
     if (
         dtype != np.uint8
@@ -250,6 +254,7 @@ def _image_shape(path: Path, name: str, archive: ZipFile) -> tuple[tuple[int, ..
     ):
         raise UserError(
             f"{path}: {name} is {dtype} of shape {shape}: give uint8 of the shape (n, height, "
-            "width), or (n, height, width, 1 or 3), of at least 4 pixels a side"
+            "width), or (n, height, width, 1 or 3), of at least 4 pixels a side; or features of "
+            "float32, (n, d)"
         )
     return whole, fortran

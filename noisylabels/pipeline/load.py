@@ -39,6 +39,7 @@ def load_data(args: Namespace) -> Dataset:
         args.data_dir,
         **{flag: getattr(args, flag) for flag in CUSTOM_FLAGS},
         noisy_labels=getattr(args, "noisy_labels", None),
+        features=args.features,
         unreadable=results / "unreadable.csv",
         report=partial(print, flush=True),
     )

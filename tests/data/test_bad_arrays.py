@@ -59,7 +59,7 @@ BAD_ARRAYS = {
     "one class": ({"x": X, "y": Y * 0}, "one class only, 0"),
     "other size to test on": (
         {"x_train": X, "y_train": Y, "x_test": X[:, 1:], "y_test": Y},
-        "training images are (5, 5, 3), test images (4, 5, 3): give them the same shape",
+        "training samples are (5, 5, 3), test samples (4, 5, 3): give them the same shape",
     ),
 }
 
