@@ -79,7 +79,12 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
         help="each step shrinks the weights by this times the learning rate",
     )
     add("--batch_size", type=number(int, 2), help="samples per step")
-    add("--augmentation", choices=AUGMENTATIONS, help="random changes of the training images")
+    add(
+        "--augmentation",
+        choices=AUGMENTATIONS,
+        help="random changes of the training images; alternate: flip each image in every second "
+        "epoch",
+    )
     add(
         "--precision",
         choices=PRECISIONS,
