@@ -201,9 +201,9 @@ def resolve(
     allows_shifts : bool, optional
         Whether the images are large enough to be shifted. By default the same as `allows_flips`.
     n_samples : int, optional
-        Number of training samples of a custom data set. An epoch then has at least
-        `MIN_UPDATES_PER_EPOCH` updates: fewer batches make an update, or the batch size is halved.
-        Nesterov's learning rate is halved with it.
+        Number of training samples, for custom data sets and recipes that accumulate gradients.
+        An epoch then has at least `MIN_UPDATES_PER_EPOCH` updates: fewer batches make an update, or
+        the batch size is halved. Nesterov's learning rate is halved with it.
     **overrides
         Settings that replace the recipe's, by field name. None keeps the recipe's.
 

@@ -10,7 +10,7 @@ from noisylabels.errors import UserError
 from noisylabels.experiment import Execution, Experiment, NoisyData
 from noisylabels.methods import OPTIONS
 from noisylabels.noise import PROVIDED, default_assumed_pattern
-from noisylabels.recipes import flips, resolve
+from noisylabels.recipes import RECIPES, flips, resolve
 from noisylabels.runs.folders import run_folder
 from noisylabels.system.sharing import share_machine
 
@@ -64,8 +64,8 @@ def make_experiment(
     if args.no_mirror and flips(args.augmentation or ""):
         raise UserError(f"argument --no_mirror: --augmentation {args.augmentation} flips images")
     recipe = args.recipe or dataset.default_recipe
-    if dataset.is_custom:
-        arguments["samples"] = n
+    if dataset.is_custom or RECIPES[recipe][task].accumulate > 1:
+        arguments["samples"] = n  # the size of batches and updates depends on it
     settings = resolve(
         recipe,
         task,

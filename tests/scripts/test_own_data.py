@@ -285,6 +285,13 @@ def test_batches_of_few_images_are_small(n, batch, rate, tmp_path):
     assert (chosen.batch_size, chosen.learning_rate) == (8, usual.learning_rate)
 
 
+def test_muon_updates_eight_times_per_epoch_of_digits(tmp_path):
+    """Of 718 samples per half."""
+    made = experiment("--recipe", "muon", "--results_dir", tmp_path)
+    assert (made.settings.batch_size, made.settings.accumulate) == (62, 1)
+    assert made.identity["samples"] == 718
+
+
 def test_letters_are_shifted_but_not_mirrored(tmp_path):
     flags = [
         "--dataset",
