@@ -15,9 +15,22 @@ import pytest
 from archives import Handler, archive, published
 from cifar_files import TINY, write_tiny
 from filelock import FileLock
-from helpers import CPU, NO_NETWORK, QUICK, Ended, Halves, InThisProcess, shell, write_training
+from helpers import (
+    CPU,
+    QUICK,
+    Ended,
+    Halves,
+    exit_code,
+    leave_tensorflow,
+    prepare_calls,
+    shell,
+    write_training,
+)
 
-from noisylabels import cli
+# One thread each: two processes test at a time, and results are those of --threads 1.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
 from noisylabels.data import cifar, download
 from noisylabels.errors import UserError
 from noisylabels.recipes import RECIPES
@@ -61,36 +74,29 @@ def undrawn(monkeypatch):
 
 
 @pytest.fixture
+def without_figures(monkeypatch):
+    """The report's tables without its figures."""
+    names = "theory_curves heat_maps iterations training test_accuracy selection".split()
+    none = SimpleNamespace(**dict.fromkeys(names, lambda *_: None))
+    monkeypatch.setattr("noisylabels.report.draw.figures", none)
+    monkeypatch.setattr("noisylabels.report.draw.save", lambda figure, path: path)
+
+
+@pytest.fixture
 def call(monkeypatch, capsys):
     """Calls a script's main in this process, with the same result as `shell`; the arguments come as
     from a shell.
     """
-    monkeypatch.setattr(cli, "leave_on_signals", lambda line: None)
-    monkeypatch.setattr(
-        "warnings.showwarning", None
-    )  # cli.main sets its own: this brings the old one back
-    for name, value in NO_NETWORK.items():
-        monkeypatch.setenv(name, value)
-
-    def call(script, *arguments):
-        monkeypatch.setattr(sys, "argv", [f"{script}.py"])
-        code = 0
-        try:
-            __import__(script).main(
-                [os.fsdecode(os.fsencode(str(argument))) for argument in arguments]
-            )
-        except SystemExit as stop:
-            code = stop.code
-        return Ended(code, *capsys.readouterr())
-
-    return call
+    prepare_calls(monkeypatch)
+    return lambda script, *arguments: Ended(
+        exit_code(monkeypatch, script, arguments), *capsys.readouterr()
+    )
 
 
 @pytest.fixture
 def unstarted(monkeypatch):
     """Scripts called in this process leave its TensorFlow as it is, and start no other process."""
-    monkeypatch.setattr("noisylabels.training.device.start_tensorflow", lambda *_: CPU)
-    monkeypatch.setattr("noisylabels.selection.processes.Trainers", InThisProcess)
+    leave_tensorflow(monkeypatch)
 
 
 @pytest.fixture

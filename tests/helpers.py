@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from noisylabels.selection.algorithm import Scores
 
@@ -23,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SMALL = ["--architecture", "MLP", "--batch_size", "128", "--threads", "1"]
 SELECTING = [*SMALL, "--INCV_epochs", "5", "--INCV_iter", "2", "--parallel_halves", "off"]
 QUICK = {  # settings for whole runs of the scripts: seconds, after TensorFlow's start
-    "INCV": SELECTING,
+    "INCV": [*SELECTING[:-1], "on"],
     "INCV_main": [*SELECTING, "--epochs", "12"],
     "Verify_Theory": [*SMALL, "--epochs", "8", "--noise_ratio", "0.2", "0.5"],
 }
@@ -81,6 +82,44 @@ def run_command(script, *arguments):
 def shell(script, *arguments, timeout=300, **keywords):
     """Calls a script as a user does."""
     return end(start(script, *arguments, **keywords), timeout)
+
+
+def prepare_calls(patch):
+    """Let scripts be called in this process, without network."""
+    patch.setattr("noisylabels.cli.leave_on_signals", lambda line: None)
+    patch.setattr("warnings.showwarning", None)  # restores it after cli.main, which sets its own
+    for name, value in NO_NETWORK.items():
+        patch.setenv(name, value)
+
+
+def leave_tensorflow(patch):
+    """Let scripts called in this process use its TensorFlow, and start no other process."""
+    patch.setattr("noisylabels.training.device.start_tensorflow", lambda *_: CPU)
+    patch.setattr("noisylabels.selection.processes.Trainers", InThisProcess)
+
+
+def exit_code(patch, script, arguments):
+    """Call a script's main in this process, with arguments as from a shell."""
+    patch.setattr(sys, "argv", [f"{script}.py"])
+    try:
+        __import__(script).main([os.fsdecode(os.fsencode(str(each))) for each in arguments])
+    except SystemExit as stop:
+        return stop.code
+    return 0
+
+
+def called(script, *arguments):
+    """Run a script in this process; for fixtures of a module, where others take `call`."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        prepare_calls(patch)
+        leave_tensorflow(patch)
+        code = exit_code(patch, script, arguments)
+    return Ended(code, out.getvalue(), err.getvalue())
 
 
 def assert_is_one_line(ended, pattern):

@@ -49,6 +49,7 @@ def test_a_script_that_fails_has_no_peak(tmp_path):
         memory.peak_gb(script)
 
 
+@pytest.mark.slow
 def test_what_a_sweep_costs():
     out = benchmark("scaling", "cost", "--runs", "2", "--tasks", "20")
     assert re.search(

@@ -264,7 +264,7 @@ def test_the_fast_network_s_logits_are_a_ninth_of_its_last_layer_s(images):
     [
         ("ResNet32", [(32, 16), (16, 32), (8, 64)]),
         ("ResNet110", [(32, 64), (16, 128), (8, 256)]),
-        ("ResNet164", [(32, 64), (16, 128), (8, 256)]),
+        pytest.param("ResNet164", [(32, 64), (16, 128), (8, 256)], marks=pytest.mark.slow),
         ("WRN-28-10", [(32, 160), (16, 320), (8, 640)]),
         ("CNN9", [(32, 128), (16, 256), (8, 128)]),
         ("FastCNN", [(15, 32), (7, 128), (3, 128)]),

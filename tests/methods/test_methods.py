@@ -189,6 +189,14 @@ def test_pd_goes_through_all_of_its_parts(tmp_path):
     )
 
 
+@pytest.fixture
+def eager():
+    """Run steps without tracing them, which takes longer than a toy's training."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.mark.runs
 @pytest.mark.parametrize(
     "name, options, kill_at",
@@ -199,7 +207,7 @@ def test_pd_goes_through_all_of_its_parts(tmp_path):
     ],
 )
 def test_resumed_training_equals_an_uninterrupted_one(
-    name, options, kill_at, tmp_path, monkeypatch
+    name, options, kill_at, tmp_path, monkeypatch, eager
 ):
     """Killed before an epoch has its checkpoint: D2L around epoch 3, at which it turns back; 2018's
     in its decay.

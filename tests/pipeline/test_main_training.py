@@ -70,7 +70,7 @@ def test_no_two_streams_of_a_run_are_equal(
 
 
 @pytest.fixture
-def trained(call, finished, tmp_path, monkeypatch):
+def trained(call, finished, undrawn, tmp_path, monkeypatch):
     """Runs a method of INCV_main, on the quick selection; returns the log, the results, and the
     samples of each network that it trains, in their order; its folder is tmp_path.
     """

@@ -12,6 +12,8 @@ from noisylabels.errors import UserError
 from noisylabels.report import aggregate, draw
 from noisylabels.runs.run import Run
 
+pytestmark = pytest.mark.usefixtures("without_figures")
+
 
 def rows(tmp_path):
     draw.summary(tmp_path, "digits")

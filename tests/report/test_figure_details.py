@@ -1,16 +1,12 @@
-"""Figures at their edges: what just fits and what just does not, what is left out, how often looks
-come again.
-"""
+"""Figures in edge cases: many lines, long titles, missing values, large matrices."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import colormaps
-from matplotlib.text import Text
 from records import band
 
 from noisylabels.noise import Noise, transition_matrix
-from noisylabels.report import figures, styles
+from noisylabels.report import figures
 
 SYM, ASYM = Noise("sym", 0.5), Noise("asym", 0.4)
 
@@ -24,12 +20,6 @@ def accuracy(*keys, frame=ONE):
 
 
 # -------------------------------------------------------------------------------------------- looks
-
-
-def test_markers_of_other_settings_are_hollow_or_half_in_turn():
-    fills = ["none", "left", "right", "top", "bottom", "none", "left"]
-    assert [styles.line_style("incv", "MLP", number).fill for number in range(7)] == fills
-    assert styles.line_style("incv", "MLP").fill == "none"
 
 
 def test_the_other_settings_of_each_method_are_numbered_by_themselves():
@@ -49,38 +39,16 @@ def test_the_other_settings_of_each_method_are_numbered_by_themselves():
         "SCE, A",
         "SCE, B",
     ]
-    assert [line.get_fillstyle() for line in figure.axes[0].lines] == [
-        "none",
-        "left",
-        "full",
-        "none",
-        "none",
-        "left",
-    ]
+    fills = [line.get_fillstyle() for line in figure.axes[0].lines]
+    assert fills[0] == fills[4] != fills[1] == fills[5] and fills[2] == "full" != fills[3]
 
 
 def test_many_settings_of_a_selection_can_be_told_apart():
-    """By colours from one end to the other, and by dashes and markers in turn."""
     settings = {(Noise("sym", k / 10), ""): {"LP": ONE, "LR": ONE} for k in range(8)}
     lines = figures.selection(settings, {}).axes[0].lines
-    assert [line.get_marker() for line in lines] == [*"osD^vPXo"]
-    dashes = [line._unscaled_dash_pattern for line in lines]
-    assert dashes == [(0, None), (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5))] * 2
-    for line, share in ((lines[0], 0), (lines[7], 0.85)):
-        assert line.get_color() == pytest.approx(colormaps["viridis"](share))
-    assert {line.get_markevery() for line in lines} == {1}
-
-
-def test_panels_have_thin_lines_behind_and_no_frame_above_and_on_the_right():
-    for axes in figures.selection({(SYM, ""): {"LP": ONE, "LR": ONE}}, {}).axes:
-        assert {
-            line.get_linewidth() for line in (*axes.get_xgridlines(), *axes.get_ygridlines())
-        } == {0.6}
-        assert [side for side in axes.spines if not axes.spines[side].get_visible()] == [
-            "right",
-            "top",
-        ]
-        assert axes.collections[0].get_linewidth() == 0
+    assert len({tuple(line.get_color()) for line in lines}) == 8
+    looks = {(line.get_marker(), str(line._unscaled_dash_pattern)) for line in lines}
+    assert len(looks) == 8
 
 
 # ---------------------------------------------------------------------------------------- what fits
@@ -120,7 +88,7 @@ def test_a_legend_has_as_many_columns_as_fit_and_one_at_least():
     another line.
     """
     few = accuracy(("standard", ""), ("incv", "")).legends[0]
-    assert few._ncols == 2 and {text.get_fontsize() for text in few.get_texts()} == {9}
+    assert few._ncols == 2
     for length, lines in ((41, 1), (42, 2)):
         name = "INCV, " + "m" * 20 + " " + "m" * (length - 27)
         (legend,) = accuracy(("incv", name.removeprefix("INCV, ")), ("standard", "")).legends
@@ -128,40 +96,6 @@ def test_a_legend_has_as_many_columns_as_fit_and_one_at_least():
         assert legend.get_texts()[1].get_text().split("\n") == (
             [name] if lines == 1 else name.rsplit(" ", 1)
         )
-
-
-def test_small_print_is_small():
-    """What an axis starts from, and which of two networks a line is."""
-    frame = pd.DataFrame(
-        {"test_accuracy_1": [0.5, 0.6], "test_accuracy_2": [0.4, 0.7]}, index=[1, 2]
-    )
-    (axes,) = figures.training(frame, "incv", "").axes
-    (start,) = axes.findobj(
-        lambda item: isinstance(item, Text) and item.get_text().startswith("y axis from ")
-    )
-    assert (start.get_fontsize(), start.get_color()) == (7, "0.4")
-    assert {text.get_fontsize() for text in axes.get_legend().get_texts()} == {8}
-
-
-def test_six_panels_stand_in_rows_of_four():
-    figure = figures.training(
-        pd.DataFrame({f"q{k}": [1, 2] for k in range(6)}, index=[1, 2]), "incv", ""
-    )
-    assert len(figure.axes) == 6 and figure.get_size_inches() == pytest.approx([15.2, 6])
-    tops = [axes.get_subplotspec().rowspan.start for axes in figure.axes]
-    assert tops == [0, 0, 0, 0, 1, 1]
-
-
-@pytest.mark.parametrize(
-    "n, expected",
-    [(28, [5, 10, 15, 20, 25]), (80, [*range(10, 81, 10)]), (200, [*range(20, 201, 20)])],
-)
-def test_epochs_are_counted_in_ones_twos_fives_and_tens(n, expected):
-    frame = pd.DataFrame({"lid": np.linspace(0, 0.9, n)}, index=range(1, n + 1))
-    (axes,) = figures.training(frame, "incv", "").axes
-    low, high = axes.get_xlim()
-    assert [tick for tick in axes.get_xticks() if low <= tick <= high] == expected
-    assert axes.lines[0].get_markevery() == (0, max(1, n // 16))
 
 
 @pytest.mark.parametrize("n, first", [(19, 1), (20, 2)])
@@ -193,22 +127,6 @@ def test_iterations_of_which_the_truth_is_not_known_are_counts_alone():
     figure = figures.iterations(frame, "INCV, pets")
     (axes,) = figure.axes
     assert axes.get_ylabel() == "samples" and len(axes.patches) == 6
-    assert figure.get_size_inches() == pytest.approx([6.4, 3])
-
-
-def test_the_legends_of_iterations_are_small_and_that_of_the_counts_is_one_line():
-    frame = pd.DataFrame(
-        {"LP": [0.9], "LR": [0.5], "selected": [5], "candidate": [3], "removed": [2]}, index=[1]
-    )
-    shares, counts = (axes.get_legend() for axes in figures.iterations(frame, "").axes)
-    assert [text.get_text() for text in shares.get_texts()] == [
-        "label precision (LP)",
-        "label recall (LR)",
-    ]
-    assert {text.get_fontsize() for legend in (shares, counts) for text in legend.get_texts()} == {
-        8
-    }
-    assert counts._ncols == 3 and not counts.get_frame_on() and shares.get_frame_on()
 
 
 def test_a_title_says_of_how_many_seeds_its_lines_are():
@@ -249,10 +167,8 @@ def test_maps_of_more_than_ten_classes_have_a_bar_in_the_place_of_numbers():
     figure = figures.heat_maps([[("M", T), ("T", T)]], ["noisy label"])
     left, right, bar = figure.axes
     assert not left.texts and not right.texts and bar.get_ylabel() == "per cent of the true class"
-    assert figure.get_size_inches() == pytest.approx([5.8, 2.8]) and figure.get_supxlabel() == ""
+    assert figure.get_supxlabel() == ""
     assert (left.get_ylabel(), right.get_ylabel()) == ("true class", "")
-    figure.draw_without_rendering()
-    assert 0.5 < bar.get_window_extent().height / left.get_window_extent().height < 0.8
 
 
 def test_maps_show_per_cent_in_one_scale_with_the_classes_at_the_left_alone():
@@ -266,14 +182,10 @@ def test_maps_show_per_cent_in_one_scale_with_the_classes_at_the_left_alone():
         left, right = figure.axes
         np.testing.assert_allclose(left.images[0].get_array(), 100 * matrix)
         assert [text.get_color() for text in right.texts] == colors
-        assert {text.get_fontsize() for text in right.texts} == {8}
-        assert figure.get_size_inches() == pytest.approx([5.2, 2.8])
-        assert (left.title.get_fontsize(), figure._supxlabel.get_fontsize()) == (10, 9)
         figure.draw_without_rendering()
         for axes in (left, right):
             ticks = axes.yaxis.get_major_ticks()
             assert {tick.label1.get_visible() for tick in ticks} == {axes is left}
-            assert {tick.label1.get_fontsize() for tick in ticks} == {8}
 
 
 def test_each_row_of_maps_has_a_label_and_as_many_maps():

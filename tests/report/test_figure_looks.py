@@ -1,6 +1,4 @@
-"""What figures look like, in numbers: sizes, axes, lines, bands, legends, each as a person should
-see it.
-"""
+"""Figures as a reader sees them: labels, legends, lines, bands, and nothing clipped."""
 
 import numpy as np
 import pandas as pd
@@ -8,10 +6,9 @@ import pytest
 from records import assert_nothing_is_clipped, band
 
 from noisylabels.noise import ASSUMABLE_PATTERNS, Noise, transition_matrix
-from noisylabels.report import figures, styles
+from noisylabels.report import figures
 
 SYM, ASYM = Noise("sym", 0.5), Noise("asym", 0.4)
-MEASURED = {"linestyle": "None", "marker": "o", "markersize": 4.5}
 
 
 TWO = band([0.5, 0.8, 0.7], [0.5, 0.6, 0.9])  # mean .5, .7, .8; std 0, .1 √2, .1 √2
@@ -67,96 +64,83 @@ DRAWN = {
         {SYM: {"LP": (1, 1, 1, 1), "LR": (0, 0, 0, 0)}},
     ),
 }
-LOOKS = {  # of the methods in all figures: they can be told apart in grey, and by the colour-blind
-    "standard": ("#000000", (0, (1, 1)), "X"),
-    "f_correction": ("#0060a8", (0, (5, 1.5)), "s"),
-    "decoupling": ("#e69f00", (0, (6, 1.5, 1, 1.5)), "^"),
-    "co_teaching": ("#00946b", (0, (3, 1)), "D"),
-    "mentornet": ("#c0609a", (0, (4, 1, 1, 1, 1, 1)), "v"),
-    "d2l": ("#7cc8f2", (0, (8, 2)), "P"),
-    "incv": ("#a00000", "-", "o"),
-    "gce": ("#30006e", (0, (2, 1, 1, 1)), "<"),
-    "sce": ("#8a7a00", (0, (9, 1.5, 1, 1.5)), ">"),
-    "elr": ("#ff6a4d", (0, (12, 2)), "p"),
-    "incv_student": ("#1b541b", (0, (5, 1, 2, 1)), "h"),
-    "newest": ("#777777", (0, (3, 1, 1, 1)), "*"),
+
+
+LABELS = {  # of each panel the title and what is on its axes
+    "theory": [("sym noise", "noise ratio", ""), ("asym noise", "noise ratio", "")],
+    "maps": [("M", "predicted class", "true class"), ("T", "noisy label", "true class")],
+    "iterations": [("", "iteration", "fraction"), ("", "iteration", "samples")],
+    "training": [
+        ("", "epoch", quantity)
+        for quantity in (
+            "test accuracy",
+            "fraction of samples kept",
+            "local intrinsic dimensionality",
+        )
+    ],
+    "accuracy": [
+        (f"{setting} (n = 2)", "epoch", "test accuracy")
+        for setting in ("sym 0.5", "asym 0.4", "sym 0.2")
+    ],
+    "selection": [
+        ("label precision (LP)", "iteration", ""),
+        ("label recall (LR)", "iteration", ""),
+    ],
 }
-SCORES = {
-    "TA": ("#0072b2", "-", "o"),
-    "LP": ("#a00000", (0, (5, 1.5)), "s"),
-    "LR": ("#e69f00", (0, (6, 1.5, 1, 1.5)), "^"),
-}
-AXES = {  # width, height; of each panel the title, what is on its axes
-    "theory": (8.4, 3.2, [("sym noise", "noise ratio", ""), ("asym noise", "noise ratio", "")]),
-    "maps": (
-        2.8,
-        5.6,
-        [("M", "predicted class", "true class"), ("T", "noisy label", "true class")],
-    ),
-    "iterations": (7.6, 3, [("", "iteration", "fraction"), ("", "iteration", "samples")]),
-    "training": (
-        11.4,
-        3,
-        [
-            ("", "epoch", quantity)
-            for quantity in (
-                "test accuracy",
-                "fraction of samples kept",
-                "local intrinsic dimensionality",
-            )
-        ],
-    ),
-    "accuracy": (
-        8.4,
-        7.2,
-        [
-            (f"{setting} (n = 2)", "epoch", "test accuracy")
-            for setting in ("sym 0.5", "asym 0.4", "sym 0.2")
-        ],
-    ),
-    "selection": (
-        8.4,
-        3.2,
-        [("label precision (LP)", "iteration", ""), ("label recall (LR)", "iteration", "")],
-    ),
-}
-LEGENDS = {  # columns, and the entries in their order
-    "theory": (
-        3,
-        [
-            "test accuracy (TA)",
-            "label precision (LP)",
-            "label recall (LR)",
-            "theory",
-            "measured",
-            "MLP",
-            "published",
-        ],
-    ),
-    "accuracy": (4, ["Standard", "INCV", "INCV, MLP", "newest"]),
-    "selection": (3, ["sym 0.5 (n = 2)", "asym 0.4, MLP (n = 2)", "published"]),
+LEGENDS = {
+    "theory": [
+        "test accuracy (TA)",
+        "label precision (LP)",
+        "label recall (LR)",
+        "theory",
+        "measured",
+        "MLP",
+        "published",
+    ],
+    "accuracy": ["Standard", "INCV", "INCV, MLP", "newest"],
+    "selection": ["sym 0.5 (n = 2)", "asym 0.4, MLP (n = 2)", "published"],
 }
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_sizes_titles_and_axes(name):
+def test_panels_are_labelled(name):
     figure = DRAWN[name]()
-    *size, panels = AXES[name]
-    if name in LEGENDS:  # its height comes on top
-        figure.draw_without_rendering()
-        size[1] += figure.legends[0].get_window_extent().height / figure.dpi
-    assert figure.get_size_inches() == pytest.approx(size, abs=0.01)
-    assert [
-        (axes.get_title(), axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes
-    ] == panels
-    assert {axes.get_axisbelow() for axes in figure.axes} <= {
-        True,
-        "line",
-    }  # no grid over what is drawn
-    assert figure.get_suptitle() == {
-        "iterations": "INCV, digits",
-        "training": "MentorNet, digits",
-    }.get(name, "")
+    found = [(axes.get_title(), axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes]
+    assert found == LABELS[name]
+    titles = {"iterations": "INCV, digits", "training": "MentorNet, digits"}
+    assert figure.get_suptitle() == titles.get(name, "")
+
+
+@pytest.mark.parametrize("name", LEGENDS)
+def test_one_legend_names_all_lines_below_the_panels(name):
+    figure = DRAWN[name]()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == LEGENDS[name]
+    figure.draw_without_rendering()
+    assert legend.get_window_extent().y1 <= min(axes.get_tightbbox().y0 for axes in figure.axes) + 1
+
+
+def test_theory_figure_has_curves_runs_and_published_points():
+    sym, asym = DRAWN["theory"]().axes
+    for curve, alike, unlike, others in np.reshape(sym.lines, (3, 4)):
+        assert list(curve.get_xdata()[[0, -1]]) == [0, 1]
+        assert list(alike.get_xdata()) == [0.5] and list(unlike.get_xdata()) == [1.0]
+        assert list(others.get_xdata()) == pytest.approx(np.arange(11) / 10)
+        assert len({line.get_markerfacecolor() for line in (alike, unlike, others)}) == 3
+    assert list(asym.lines[1].get_xdata()) == [0.4]
+
+
+def test_lines_of_other_settings_keep_the_colour_with_hollow_markers():
+    usual, other, newest = DRAWN["accuracy"]().axes[0].lines
+    assert usual.get_color() == other.get_color() != newest.get_color()
+    assert usual.get_fillstyle() == newest.get_fillstyle() == "full" != other.get_fillstyle()
+
+
+def test_two_networks_are_two_lines_of_one_panel():
+    accuracy, kept, _ = DRAWN["training"]().axes
+    assert [line.get_label() for line in accuracy.lines] == ["network 1", "network 2"]
+    assert len({line.get_fillstyle() for line in accuracy.lines}) == 2
+    assert accuracy.get_legend() and kept.get_legend() is None
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -225,80 +209,12 @@ def test_long_names_are_not_clipped():
         assert_nothing_is_clipped(figure)
 
 
-@pytest.mark.parametrize("name", LEGENDS)
-def test_one_legend_below_all_panels(name):
-    figure = DRAWN[name]()
-    (legend,) = figure.legends
-    assert (legend._ncols, [text.get_text() for text in legend.get_texts()]) == LEGENDS[name]
-    figure.draw_without_rendering()
-    assert legend.get_window_extent().y1 <= min(axes.get_tightbbox().y0 for axes in figure.axes) + 1
-    assert not legend.get_frame_on() and legend.handlelength == 4
-
-
-def test_looks():
-    for method, look in LOOKS.items():
-        assert styles.line_style(method)[1:] == (*look, "full")
-        assert [styles.line_style(method, "MLP", number)[1:] for number in (0, 1)] == [
-            (*look, "none"),
-            (*look, "left"),
-        ]
-    assert {score: look[1:4] for score, look in styles.SCORES.items()} == SCORES
-
-
-def test_the_legend_of_the_theory_shows_how_each_is_drawn():
-    handles = dict(zip(LEGENDS["theory"][1], DRAWN["theory"]().legends[0].legend_handles))
-    found = {
-        name: (handle.get_linestyle(), handle.get_marker(), handle.get_markerfacecolor())
-        for name, handle in list(handles.items())[3:]
-    }
-    assert found == {
-        "theory": ("-", "None", "0.4"),
-        "measured": ("None", "o", "0.4"),
-        "MLP": ("None", "o", "white"),
-        "published": ("None", "o", "none"),
-    }
-    assert [handle.get_color() for handle in handles.values()] == [
-        look[0] for look in SCORES.values()
-    ] + ["0.4"] * 4
-
-
-def drawn_style(line):
-    return {
-        "linestyle": line.get_linestyle(),
-        "marker": line.get_marker(),
-        "markersize": line.get_markersize(),
-    }
-
-
-def test_theory_is_a_line_a_run_a_marker_and_what_is_published_an_empty_one():
-    sym, asym = DRAWN["theory"]().axes
-    for score, (curve, alike, unlike, others) in zip(
-        ("TA", "LP", "LR"), np.reshape(sym.lines, (3, 4))
-    ):
-        color = styles.SCORES[score].color
-        assert (
-            curve.get_marker() == "None"
-            and len(curve.get_xdata()) == 201
-            and curve.get_color() == color
-        )
-        assert list(curve.get_xdata()[[0, 200]]) == [0, 1]
-        for line, fill in ((alike, color), (unlike, "white")):
-            assert drawn_style(line) == {**MEASURED, "marker": styles.SCORES[score].marker}
-            assert (line.get_color(), line.get_markerfacecolor()) == (color, fill)
-        assert others.get_markerfacecolor() == "none" and others.get_linestyle() == "None"
-        assert (others.get_markersize(), others.get_markeredgewidth()) == (8, 0.8)
-        assert list(others.get_xdata()) == pytest.approx(np.arange(11) / 10)
-    assert [list(line.get_xdata()) for line in asym.lines[1:4]][0] == [0.4]
-    assert sym.get_xlim() == sym.get_ylim() == asym.get_xlim() == (-0.03, 1.03)
-
-
 def test_asym5_has_a_panel_where_there_are_runs_of_it():
     points = POINTS.replace({"pattern": {"asym": "asym5"}})
     figure = figures.theory_curves(
         points, 10, {pattern: published(pattern) for pattern in ASSUMABLE_PATTERNS}
     )
     assert [axes.get_title() for axes in figure.axes] == ["sym noise", "asym noise", "asym5 noise"]
-    assert figure.get_figwidth() == pytest.approx(12.6)
     TA, LP, _ = np.reshape(figure.axes[2].lines, (3, 3))
     assert TA[0].get_ydata()[80] == pytest.approx(0.76) and list(TA[1].get_xdata()) == [0.4]
 
@@ -313,34 +229,7 @@ def test_a_band_is_one_deviation_on_each_side():
         ]:
             at = edges[edges[:, 0] == x, 1]
             assert (at.min(), at.max()) == pytest.approx((low, high))
-        assert axes.collections[0].get_alpha() == 0.18
-        assert axes.lines[0].get_linewidth() == 1.4 and list(
-            axes.lines[0].get_ydata()
-        ) == pytest.approx([0.5, 0.7, 0.8])
-
-
-def test_lines_of_other_settings_have_their_method_s_color_and_dash_and_hollow_markers():
-    usual, other, newest = DRAWN["accuracy"]().axes[0].lines
-    assert usual.get_color() == other.get_color() == styles.STYLES["incv"][0] != newest.get_color()
-    assert usual.get_linestyle() == other.get_linestyle() == "-" and newest.get_linestyle() == "--"
-    assert newest._dash_pattern[1] == pytest.approx([4.2, 1.4, 1.4, 1.4])
-    assert [line.get_fillstyle() for line in (usual, other, newest)] == ["full", "none", "full"]
-    assert newest.get_marker() == "*" and usual.get_marker() == other.get_marker() == "o"
-
-
-@pytest.mark.parametrize("n, expected", [(31, [0, 0, 0]), (32, [0, 0, 1]), (80, [0, 1, 3])])
-def test_some_sixteen_markers_a_line_that_do_not_hide_each_other(n, expected):
-    curve = band(np.linspace(0.1, 0.9, n))
-    lines = (
-        figures.test_accuracy(
-            {SYM: {(method, ""): curve for method in ("standard", "d2l", "incv")}}
-        )
-        .axes[0]
-        .lines
-    )
-    assert [line.get_markevery() for line in lines] == [
-        (first, max(1, n // 16)) for first in expected
-    ]
+        assert list(axes.lines[0].get_ydata()) == pytest.approx([0.5, 0.7, 0.8])
 
 
 def test_the_first_tenth_of_the_epochs_may_begin_below_the_panel():
@@ -360,7 +249,6 @@ def test_the_sets_of_an_iteration_stand_on_each_other():
         (pytest.approx(x), y, h)
         for x, y, h in [(1, 0, 5), (2, 0, 7), (1, 5, 3), (2, 7, 1), (1, 8, 2), (2, 8, 2)]
     ]
-    assert [bar.get_width() for bar in counts.patches] == pytest.approx([0.6] * 6)
     assert [text.get_text() for text in counts.get_legend().get_texts()] == [
         "selected",
         "candidate",
@@ -370,32 +258,7 @@ def test_the_sets_of_an_iteration_stand_on_each_other():
         ("label precision (LP)", [0.9, 0.8]),
         ("label recall (LR)", [0.5, 0.7]),
     ]
-    assert counts.get_ylim()[1] == pytest.approx(1.15 * 10) and scores.get_ylim()[1] < 1
     assert ticks(scores) == ticks(counts) == [1, 2]
-
-
-def test_two_networks_are_two_lines_of_a_panel():
-    accuracy, kept, lid = DRAWN["training"]().axes
-    assert [line.get_label() for line in accuracy.lines] == [
-        "network 1",
-        "network 2",
-    ] and accuracy.get_legend()
-    assert [(line.get_marker(), line.get_fillstyle()) for line in accuracy.lines] == [
-        ("v", "full"),
-        ("v", "none"),
-    ]
-    assert {line.get_color() for line in accuracy.lines} == {styles.STYLES["mentornet"][0]}
-    assert kept.get_legend() is None
-    assert [line.get_linewidth() for axes in (accuracy, kept, lid) for line in axes.lines] == [
-        1.2,
-        0.7,
-        1.2,
-        1.2,
-    ]
-    assert (
-        len(figures.training(pd.DataFrame({f"q{k}": [1, 2] for k in range(5)}), "incv", "").axes)
-        == 5
-    )
 
 
 def test_shares_are_written_into_small_maps():
@@ -410,15 +273,6 @@ def test_shares_are_written_into_small_maps():
     assert [text.get_text() for text in figure.axes[0].texts] == ["100", "1", "99"]
     assert {axes.images[0].get_clim() for axes in figure.axes[:2]} == {(0, 99.5)}
     assert figure.get_supxlabel() == "values in per cent of the true class"
-
-
-def test_digits_in_maps_are_readable_where_a_page_shows_four_maps_in_830_pixels():
-    figure = figures.heat_maps([[("M", MATRIX)] * 4], [""])
-    pixels_a_point = 830 / (72 * figure.get_figwidth())
-    assert (
-        min(text.get_fontsize() for axes in figure.axes for text in axes.texts) * pixels_a_point
-        > 8.5
-    )
 
 
 @pytest.mark.parametrize("c, most", [(10, 10), (100, 11)])

@@ -7,7 +7,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import names, run_command, write_training
+from helpers import names, write_training
+from matplotlib import rc_context
 from PIL import Image
 from records import write_selection, write_verify
 
@@ -257,11 +258,12 @@ def test_a_figure_drawn_twice_is_the_same_file(digits):
 
 
 @pytest.mark.parametrize("name, starts", [("pdf", b"%PDF-"), ("svg", b"<?xml")])
-def test_a_figure_of_another_format_is_also_the_same_file_each_time(name, starts, digits):
+def test_a_figure_of_another_format_is_also_the_same_file_each_time(name, starts, digits, call):
     found = []
     for _ in range(2):
-        ended = run_command("report.py", "--results_dir", digits, "--format", name)
-        assert ended.returncode == 0 and (digits / f"digits/TestAcc.{name}").is_file()
+        with rc_context():
+            ended = call("report", "--results_dir", digits, "--format", name)
+        assert ended.code == 0 and (digits / f"digits/TestAcc.{name}").is_file()
         found.append({path: path.read_bytes() for path in digits.rglob(f"*.{name}")})
     assert found[0] == found[1] and len(found[0]) > 3
     for content in found[0].values():

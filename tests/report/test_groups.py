@@ -13,6 +13,8 @@ from noisylabels.report import aggregate, draw
 from noisylabels.report.groups import CommonSettings, common_settings, labelled_groups
 from noisylabels.report.styles import line_style
 
+pytestmark = pytest.mark.usefixtures("without_figures")
+
 
 def table_of(tmp_path, dataset="digits"):
     draw.summary(tmp_path, dataset)
@@ -238,7 +240,7 @@ def test_a_name_is_a_difference_and_a_recipe_s_own_folder_is_none(tmp_path):
 def test_unlike_runs_have_lines_of_their_own(tmp_path, monkeypatch):
     drawn = {}
     monkeypatch.setattr(
-        "noisylabels.report.figures.test_accuracy", lambda curves, _: drawn.update(curves)
+        "noisylabels.report.draw.figures.test_accuracy", lambda curves, _: drawn.update(curves)
     )
     monkeypatch.setattr(draw, "save", lambda figure, path: path)
     folder = tmp_path / "digits/sym/0.5"

@@ -1,4 +1,4 @@
-"""The figures of label issues: their sizes, and that a person sees all that should be seen."""
+"""The figures of label issues: pictures, confusion matrix and histogram."""
 
 import numpy as np
 import pytest
@@ -15,27 +15,10 @@ def test_pictures_of_any_shape_keep_it_in_a_square_of_their_own(height, width):
     left, right, bottom, top = np.transpose([image.get_extent() for image in figure.axes[0].images])
     assert right - left == pytest.approx([width / max(height, width)] * 10)
     assert top - bottom == pytest.approx([height / max(height, width)] * 10)
-    assert (left + right) / 2 == pytest.approx([0.575 + 1.15 * (k % 8) for k in range(10)])
-    assert (top == [0] * 8 + [-1.5] * 2).all()
+    for row in (slice(8), slice(8, 10)):
+        assert (np.diff(left[row]) >= (right - left)[0]).all()  # next to each other
+    assert bottom[:8].min() > top[8:].max()  # ten in two rows
     assert_nothing_is_clipped(figure)
-
-
-@pytest.mark.parametrize("n, rows", [(1, 1), (8, 1), (9, 2), (17, 3)])
-def test_pictures_stand_in_rows_of_eight_an_inch_a_unit(n, rows):
-    figure = issue_figures.pictures(np.zeros((n, 8, 8, 1), np.uint8), [("cat", "dog")] * n)
-    (axes,) = figure.axes
-    assert figure.get_size_inches() == pytest.approx([9.2, 1.5 * rows + 0.4])
-    assert (axes.get_xlim(), axes.get_ylim()) == (
-        (0, pytest.approx(9.2)),
-        (pytest.approx(-1.5 * rows), 0),
-    )
-    figure.draw_without_rendering()
-    assert axes.get_window_extent().bounds == pytest.approx([0, 0, 920, 150 * rows])
-    assert not axes.axison and figure.get_suptitle().startswith(
-        f"The {n} labels most probably wrong: "
-    )
-    title = figure._suptitle
-    assert title.get_fontsize() == 11 and title.get_position()[1] == pytest.approx(1 - 0.1 / rows)
 
 
 def test_a_caption_stands_beneath_its_picture_in_one_line_or_two_as_it_is():
@@ -53,24 +36,18 @@ def test_a_caption_stands_beneath_its_picture_in_one_line_or_two_as_it_is():
         "$x$ → a b",
         "fourteen words →\nfifteen lette…",
     ]
-    assert [text.get_position() for text in axes.texts] == [
-        pytest.approx((0.575 + 1.15 * k, -0.55)) for k in range(4)
-    ]
-    assert {(text.get_fontsize(), text.get_parse_math()) for text in axes.texts} == {(8, False)}
+    assert {text.get_parse_math() for text in axes.texts} == {False}
     assert {picture.get_clim() for picture in axes.images} == {(0, 255)}  # 7 is almost black
     assert {picture.get_array().shape for picture in axes.images} == {(8, 16)}
 
 
-@pytest.mark.parametrize(
-    "c, size", [(3, 5.04), (20, 9.8), (21, 10.08), (40, 12), (41, 12), (50, 12)]
-)
-def test_the_map_of_given_and_predicted_labels(c, size):
+@pytest.mark.parametrize("c", [3, 20, 21, 40, 41])
+def test_the_map_of_given_and_predicted_labels(c):
     """Up to 20 classes with their numbers, white where it is dark; up to 40 with their names."""
     counts = 10 * np.arange(c) + np.arange(c)[:, None]  # row 1: 1, 11, 21
     figure = issue_figures.matrix(counts, [f"class {k}" for k in range(c)])
     figure.draw_without_rendering()
     axes, bar = figure.axes
-    assert figure.get_size_inches() == pytest.approx([size + 1, size])
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted label", "given label")
     names = [
         [label.get_text() for label in axis.get_ticklabels()] for axis in (axes.xaxis, axes.yaxis)
@@ -84,14 +61,10 @@ def test_the_map_of_given_and_predicted_labels(c, size):
             == [k for k in axes.get_yticks() if 0 <= k < c]
         )
     others = counts[~np.eye(c, dtype=bool)].max()
-    assert {
-        text.get_position(): (text.get_text(), text.get_color(), text.get_fontsize())
-        for text in axes.texts
-    } == {
+    assert {text.get_position(): (text.get_text(), text.get_color()) for text in axes.texts} == {
         (column, row): (
             str(count),
             "white" if row != column and count > 0.6 * others else "black",
-            7,
         )
         for (row, column), count in np.ndenumerate(counts)
         if count and c <= 20
@@ -130,9 +103,6 @@ def test_names_beside_the_map_are_as_they_are_and_long_ones_upright(names, rotat
             for label in axis.get_ticklabels()
         ] == [(name, turned, False) for name in names]
     assert all(tick == round(tick) for tick in bar.get_yticks())
-    assert bar.get_window_extent().height / axes.get_window_extent().height == pytest.approx(
-        0.7, abs=0.1
-    )
 
 
 def test_the_histogram_of_label_scores():
@@ -154,15 +124,7 @@ def test_the_histogram_of_label_scores():
         and axes.get_yscale() == "log"
     )
     for bars, (low, height) in zip(axes.containers, [(0, 2), (0.5, 1)]):
-        assert [bar.get_width() for bar in bars] == pytest.approx([0.025] * 40)
-        assert {bar.get_alpha() for bar in bars} == {0.55}
         assert [bar.get_height() for bar in bars if bar.get_x() == pytest.approx(low)] == [height]
-    assert axes.lines[0].get_linewidth() == 1
-    assert [axes.spines[side].get_visible() for side in ("top", "right", "bottom")] == [
-        False,
-        False,
-        True,
-    ]
     assert_nothing_is_clipped(figure)
 
 

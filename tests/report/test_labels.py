@@ -13,6 +13,9 @@ from noisylabels.noise import Noise
 from noisylabels.recipes import resolve
 from noisylabels.report import aggregate, draw, figures
 
+pytestmark = pytest.mark.usefixtures("without_figures")
+
+
 SYM = Noise("sym", 0.5)
 
 
@@ -244,10 +247,7 @@ def test_the_recipe_s_own_selection_comes_first_wherever_others_are(tmp_path):
 
 def test_selections_of_trees_are_compared(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(
-        "noisylabels.report.figures.selection", lambda found, _: drawn.append(found)
-    )
-    monkeypatch.setattr(draw, "save", lambda figure, path: path)
+    monkeypatch.setattr(draw.figures, "selection", lambda found, _: drawn.append(found))
     for tree, LP in (("A", 0.9), ("B", 0.8)):
         write_selection(tmp_path / tree / "digits/sym/0.5", [LP], [0.5], seed=0)
     draw.compare([tmp_path / "A", tmp_path / "B"], "digits")

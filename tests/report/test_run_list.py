@@ -8,6 +8,9 @@ from records import write_record
 from noisylabels.report import draw
 from noisylabels.report.run_list import command_of
 
+pytestmark = pytest.mark.usefixtures("without_figures")
+
+
 SESSION = {
     "started": "2026-11-30T23:50:00Z",
     "git": "abc1234",

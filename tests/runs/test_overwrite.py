@@ -3,7 +3,6 @@ killed.
 """
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -198,7 +197,7 @@ def test_what_another_process_failed_to_make_again_is_made_again(tmp_path):
 @pytest.mark.parametrize(
     "script, flags, during",
     [
-        ("INCV_main", ["--overwrite"], "noisylabels.pipeline.train.training_log"),
+        ("INCV_main", ["--overwrite"], "noisylabels.training.trainer.Trainer.fit"),
         ("INCV_main", ["--overwrite_selection"], "noisylabels.selection.processes.incv"),
         ("INCV", ["--overwrite"], "noisylabels.selection.processes.incv"),
         ("Verify_Theory", ["--overwrite"], "noisylabels.training.trainer.Trainer.fit"),
@@ -224,24 +223,25 @@ def test_a_script_that_fails_leaves_the_finished_result(
     assert again.code == 0 and " epoch 1/" not in again.out
 
 
-@pytest.mark.parametrize("damage", ["half", "one bit"])
 def test_a_damaged_network_of_the_teacher_costs_no_student(
-    damage, finished, call, unstarted, undrawn, tmp_path
+    finished, call, unstarted, undrawn, tmp_path
 ):
+    """Whether half of the file is gone or one bit differs."""
     shutil.copytree(finished("INCV_main")[0], tmp_path, dirs_exist_ok=True)
     flags = [*QUICK["INCV_main"], "--method", "incv_student", "--results_dir", tmp_path]
     assert call("INCV_main", *flags).code == 0
     network = tmp_path / "digits/sym/0.5/incv_1.keras"
-    if damage == "half":
-        os.truncate(network, network.stat().st_size // 2)
-    else:
-        content = bytearray(network.read_bytes())
-        content[len(content) // 2] ^= 64
-        network.write_bytes(content)
-    before = files_in(tmp_path)
-    ended = call("INCV_main", *flags, "--overwrite")
-    assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert "incv_1.keras is not the file that incv saved" in ended.err
-    assert {
-        path: content for path, content in files_in(tmp_path).items() if "_checkpoints/" not in path
-    } == before
+    whole = network.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 64
+    for damaged in (whole[: len(whole) // 2], flipped):
+        network.write_bytes(damaged)
+        before = files_in(tmp_path)
+        ended = call("INCV_main", *flags, "--overwrite")
+        assert (ended.code, ended.err.count("\n")) == (2, 1)
+        assert "incv_1.keras is not the file that incv saved" in ended.err
+        assert {
+            path: content
+            for path, content in files_in(tmp_path).items()
+            if "_checkpoints/" not in path
+        } == before

@@ -140,11 +140,9 @@ def length(folder):
     return sum(pd.read_csv(path).seconds[1:].sum() for path in logs)
 
 
-def limit_files():
-    """For a process that is to be started: no file longer than 100 kB, as on a disk that is almost
-    full.
-    """
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+def limit_files(hard=100_000):
+    """Let this process write no file longer than 100 kB, as on a disk that is almost full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
 
 
 @pytest.fixture(autouse=True)
@@ -165,6 +163,7 @@ def temporary(tmp_path_factory, monkeypatch):
 # ---------------------------------------------------------------------------------- the whole of it
 
 
+@pytest.mark.slow
 def test_all_that_can_happen_to_INCV(tmp_path, tmp_path_factory):
     """A full disk, SIGTERM and Ctrl-C at awkward moments, SIGKILL, a damaged checkpoint; then it
     ends as it should.
@@ -205,17 +204,52 @@ def test_all_that_can_happen_to_INCV(tmp_path, tmp_path_factory):
     assert_same(tmp_path, expected)
 
 
-@pytest.mark.parametrize(
-    "script, kills",
-    [
-        ("INCV_main", 1),
-        pytest.param("INCV_main", 3, marks=pytest.mark.slow),
-        pytest.param("Verify_Theory", 3, marks=pytest.mark.slow),
-    ],
-)
-def test_kills(script, kills, finished, tmp_path):
+def test_a_full_disk_and_a_damaged_checkpoint_change_no_result(
+    call, unstarted, undrawn, finished, tmp_path, monkeypatch
+):
+    flags = [*QUICK["INCV"], "--results_dir", tmp_path]
+    checkpoints = tmp_path / "digits/sym/0.5/INCV_checkpoints"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limit_files(limits[1])
+    try:
+        ended = call("INCV", *flags)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert ended.code == 2 and ended.err.count("\n") == 1 and files_in(checkpoints) == {}
+    assert f"{checkpoints}/1a.npz: File too large; fix that or write elsewhere" in ended.err
+
+    def fail(*_):
+        raise UserError("it fails")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("noisylabels.selection.processes.write_selection", fail)
+        assert "it fails" in call("INCV", *flags).err
+    damaged = checkpoints / "2b.npz"
+    os.truncate(damaged, damaged.stat().st_size // 2)
+    ended = call("INCV", *flags)
+    assert ended.code == 0
+    assert re.fullmatch(f"{damaged}: it is damaged .*; renamed to 2b.npz.unusable.*\n", ended.err)
+    Path(f"{damaged}.unusable").unlink()
+    found, expected = results_in(tmp_path), results_in(finished("INCV")[0])
+    assert {path: found[path] == expected[path] for path in found} == dict.fromkeys(found, True)
+
+
+def test_a_killed_training_resumes_to_the_same_result(finished, tmp_path):
+    script, expected = "INCV_main", finished("INCV_main")[0]
+    shutil.copytree(finished("INCV")[0], tmp_path, dirs_exist_ok=True)
+    ended = interrupted(script, QUICK[script], tmp_path, after_progress(0.05))
+    assert ended.code == -signal.SIGKILL
+    assert_is_whole(tmp_path)
+    ended = shell(script, *QUICK[script], "--results_dir", tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    assert_same(tmp_path, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["INCV_main", "Verify_Theory"])
+def test_kills(script, finished, tmp_path):
     expected = finished(script)[0]
-    for seconds in np.random.default_rng(1).uniform(0, length(expected) / 2, kills):
+    for seconds in np.random.default_rng(1).uniform(0, length(expected) / 2, 3):
         ended = interrupted(script, QUICK[script], tmp_path, after_progress(seconds))
         assert ended.code in (-signal.SIGKILL, 0)
         assert_is_whole(tmp_path)

@@ -14,7 +14,7 @@ from cifar_files import TINY, contents, python2_pickle, write_tiny
 from helpers import SCRIPTS, assert_is_one_line, files_in, shell
 
 from noisylabels import cli
-from noisylabels.data import cifar
+from noisylabels.data import cifar, download
 
 # Arguments, and what the line must say. DATA: see `folders`.
 FLAGS = [
@@ -230,6 +230,7 @@ def folders(tmp_path, monkeypatch):
         results,
     ):
         folder.mkdir(parents=True)
+    monkeypatch.setattr(download, "RETRIES", 0)  # each waits for seconds
     (data / "file").write_text("")
     (data / "garbage/cifar-10-batches-py/data_batch_1").write_bytes(os.urandom(1000))
     monkeypatch.chdir(results)
@@ -272,17 +273,11 @@ def test_the_table_is_long_enough():
 @pytest.mark.parametrize(
     "script, arguments, pattern",
     [
-        ("INCV", ["--noise_ratio", "abc"], "--noise_ratio: 'abc'"),
         ("INCV_main", ["--batch_size", "5000"], "--batch_size: 5000 is more than the 718 samples"),
         (
             "Verify_Theory",
             ["--gpu_id", "7"],
             r"--gpu_id: no GPU 7 \(this machine has none; leave it out to use the CPU",
-        ),
-        (
-            "INCV_main",
-            ["--dataset", "cifar10", "--data_dir", "missing"],
-            "cannot download cifar10: .*--dataset digits",
         ),
     ],
 )
@@ -294,8 +289,14 @@ def test_bad_call_from_the_shell(script, arguments, pattern, tmp_path):
 
 
 @pytest.mark.runs
-@pytest.mark.parametrize("script", SCRIPTS)
-@pytest.mark.parametrize("arguments, code", [(["--help"], 0), (["--noise_ratio", "2"], 2)])
+@pytest.mark.parametrize(
+    "script, arguments, code",
+    [
+        ("INCV", ["--help"], 0),
+        ("INCV_main", ["--noise_ratio", "2"], 2),
+        ("Verify_Theory", ["--help"], 0),
+    ],
+)
 def test_help_and_argument_errors_are_quick(script, arguments, code):
     """At most four times what pandas takes to be imported, within a second on a quiet machine;
     TensorFlow takes more.

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from experiments import experiment
-from helpers import SMALL, shell, write_training
+from helpers import SMALL, called, write_training
 from image_sets import class_folders, shades
 from PIL import Image
 
@@ -43,7 +43,7 @@ def trained(tmp_path_factory):
     return (
         root / "pets",
         root / "results",
-        shell("INCV_main", "--dataset", root / "pets", *FEW, "--results_dir", root / "results"),
+        called("INCV_main", "--dataset", root / "pets", *FEW, "--results_dir", root / "results"),
     )
 
 

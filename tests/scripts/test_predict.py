@@ -13,6 +13,7 @@ from helpers import assert_is_one_line, files_in, shell
 from PIL import Image
 
 from models import create_model
+from noisylabels.data import download
 from noisylabels.data.prediction_inputs import fit_images
 from noisylabels.training.export import load_inference_model, save_inference_model
 from utils import load_dataset
@@ -50,6 +51,7 @@ def run(call, unstarted, trained, tmp_path, monkeypatch):
     """
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(download, "RETRIES", 0)  # each waits for seconds
 
     def run(*arguments, model=trained):
         ended = call("predict", model, *arguments)

@@ -403,12 +403,12 @@ def test_the_same_seed_gives_the_same_selection(finished):
 
 
 def test_a_selection_made_beforehand_is_used_and_the_same_seed_gives_the_same_networks(
-    finished, tmp_path
+    finished, call, unstarted, tmp_path
 ):
     """The CSV without INCV's other files, as somebody else may have made it."""
     (tmp_path / SELECTION).parent.mkdir(parents=True)
     shutil.copy(finished("INCV")[0] / SELECTION, tmp_path / SELECTION)
-    ended = shell("INCV_main", *QUICK["INCV_main"], "--results_dir", tmp_path)
+    ended = call("INCV_main", *QUICK["INCV_main"], "--results_dir", tmp_path)
     assert (ended.code, ended.err) == (0, "") and "INCV 1a" not in ended.out
     found, expected = results_in(tmp_path), results_in(finished("INCV_main")[0])
     others = (".lock", "classes.json", "runs.csv", "runs.md")

@@ -5,11 +5,13 @@ import json
 import re
 import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from helpers import ROOT, SELECTION, InThisProcess, files_in, record_of
+from matplotlib.figure import Figure
 from sklearn.metrics import average_precision_score
 
 from noisylabels.metrics import issue_scores
@@ -55,6 +57,7 @@ def select(call, tmp_path, monkeypatch):
     """Calls INCV.py with these flags, without networks."""
     monkeypatch.setattr("noisylabels.selection.processes.Trainers", Random)
     monkeypatch.setattr("noisylabels.report.draw.summary", lambda *_: [])
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: Path(path).touch())
     return lambda *flags: call("INCV", "--results_dir", tmp_path, *flags)
 
 

@@ -1,13 +1,17 @@
 """The selection's two halves in processes of their own, and scripts run at the same time."""
 
+import json
 import multiprocessing
 import os
 import platform
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -18,6 +22,7 @@ from helpers import (
     SELECTION,
     assert_all_have_ended,
     end,
+    held,
     processes,
     record_of,
     results_in,
@@ -51,8 +56,9 @@ print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_paral
 """
 
 
-FAILING = """
-import sys, INCV
+DIED = r"\S+: error: a process of the selection has died, .* the same command goes on; .*\n"
+FIRST = """
+import sys, time, INCV
 from noisylabels.errors import UserError
 from noisylabels.selection import processes
 def import_module(name):
@@ -92,20 +98,42 @@ def test_side_by_side_or_one_after_the_other(how, threads, children, finished, t
         assert [path for path in {*found, *expected} if found.get(path) != expected.get(path)] == []
 
 
+def waiting(folder):
+    """A selection whose two children wait instead of importing TensorFlow; and the children."""
+    process = subprocess.Popen(
+        selection_with("time.sleep(60)", folder),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while len(children := [pid for pid in processes(folder) if pid != process.pid]) < 2:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    for pid in children:
+        wait_until_it_ignores_ctrl_c(pid)
+    return process, children
+
+
+def wait_until_it_ignores_ctrl_c(pid):
+    """The child has then set up its signals, and its end with its parent follows at once."""
+    deadline = time.monotonic() + 60
+    while True:
+        status = Path(f"/proc/{pid}/status").read_text()
+        if int(re.search(r"SigIgn:\s+(\w+)", status)[1], 16) >> (signal.SIGINT - 1) & 1:
+            time.sleep(0.1)
+            return
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize(
-    "by, code",
-    [
-        (signal.SIGKILL, -9),
-        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
-        (signal.SIGINT, 130),
-    ],
+    "by, code", [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
 )
 def test_no_process_is_left_when_the_first_one_ends(by, code, tmp_path):
-    """However it ends, and whatever the others are at: here they stand still."""
-    process = start("INCV", *FLAGS, "--parallel_halves", "on", "--results_dir", tmp_path)
-    begun(process)
-    children = [pid for pid in processes(tmp_path) if pid != process.pid]
-    assert len(children) == 2
+    """Even if the children do not answer: here they are stopped."""
+    process, children = waiting(tmp_path)
     for pid in children:
         os.kill(pid, signal.SIGSTOP)
     process.send_signal(by)
@@ -117,35 +145,48 @@ def test_no_process_is_left_when_the_first_one_ends(by, code, tmp_path):
             os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize(
-    "by", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
-def test_a_child_that_dies_ends_all_in_one_line_and_the_run_goes_on(by, finished, tmp_path):
-    """As where the memory runs out; the halves are trained side by side, and end as one after the
-    other.
-    """
-    process = start("INCV", *FLAGS, "--parallel_halves", "on", "--results_dir", tmp_path)
+def test_a_child_that_dies_ends_all_in_one_line(tmp_path):
+    process, children = waiting(tmp_path)
+    os.kill(max(children), signal.SIGKILL)
+    ended = end(process, timeout=60)
+    assert ended.code == 137 and re.fullmatch(DIED, ended.err)
+    assert_all_have_ended(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
+def test_after_a_child_died_in_training_the_run_resumes(by, finished, tmp_path):
+    process = start("INCV", *FLAGS, "--results_dir", tmp_path)
     begun(process)
     children = [pid for pid in processes(tmp_path) if pid != process.pid]
     os.kill(max(children), by)
     ended = end(process, timeout=60)
-    assert (
-        ended.code == 128 + by
-        and re.fullmatch(  # as if it had been killed itself: a sweep tries again
-            "INCV.py: error: a process of the selection has died, .* the same command goes on; "
-            ".*\n",
-            ended.err,
-        )
-    )
+    assert ended.code == 128 + by and re.fullmatch(DIED, ended.err)
     assert_all_have_ended(tmp_path)
     assert list(tmp_path.rglob("INCV_checkpoints/1[ab].npz"))
-    ended = shell("INCV", *FLAGS, "--parallel_halves", "on", "--results_dir", tmp_path)
+    ended = shell("INCV", *FLAGS, "--results_dir", tmp_path)
     assert (ended.code, ended.err) == (0, "")
-    assert (tmp_path / SELECTION).read_bytes() == (finished("INCV")[0] / SELECTION).read_bytes()
     found, expected = results_in(tmp_path), results_in(finished("INCV")[0])
     assert [path for path in {*found, *expected} if found.get(path) != expected.get(path)] == []
 
 
+@pytest.mark.parametrize("script", ["INCV", "INCV_main"])
+def test_a_selection_in_another_process_is_waited_for(
+    script, finished, call, unstarted, undrawn, tmp_path
+):
+    shutil.copytree(finished("INCV_main")[0], tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "digits/sym/0.5/INCV.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"finished": False}))
+    with held(path.parent, "INCV", record["arguments"]) as holder:
+        threading.Timer(0.5, lambda: print("finish", file=holder.stdin, flush=True)).start()
+        ended = call(script, *QUICK[script], "--results_dir", tmp_path)
+    line = f"waiting for process {holder.pid} on {platform.node()}, which is at {path}\n"
+    assert ended.code == 0 and line in ended.out
+    assert "INCV 1a" not in ended.out
+
+
+@pytest.mark.slow
 def test_a_selection_that_several_need_is_made_by_one(finished, tmp_path):
     """The others wait for it, and say so; all end as if they were alone.
 
@@ -204,18 +245,15 @@ def test_a_child_s_error_is_one_line(tmp_path):
     assert_all_have_ended(tmp_path)
 
 
+def selection_with(first, folder):
+    """The command of a selection whose children do this first, instead of importing TensorFlow."""
+    flags = ["--parallel_halves", "on", "--results_dir", folder]
+    return [sys.executable, "-c", FIRST.format(first), *flags]
+
+
 def failed(how, folder):
     """A selection whose children fail as soon as they begin."""
-    command = [
-        sys.executable,
-        "-c",
-        FAILING.format(how),
-        "--parallel_halves",
-        "on",
-        "--results_dir",
-        folder,
-    ]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run(selection_with(how, folder), cwd=ROOT, capture_output=True, text=True)
 
 
 def test_a_bug_in_a_child_is_not_hidden(tmp_path):

@@ -69,7 +69,7 @@ def test_of_each_method(name, as_on_a_gpu):
     assert without_kernel(method._predict[0]) == {}
 
 
-@pytest.mark.parametrize("recipe", ["fast", "muon", "paper"])
+@pytest.mark.parametrize("recipe", ["fast", "muon", pytest.param("paper", marks=pytest.mark.slow)])
 def test_of_the_networks_and_augmentations(recipe, as_on_a_gpu, monkeypatch):
     """With half precision where the recipe has it."""
     monkeypatch.setattr(device, "computes_bfloat16", lambda: True)

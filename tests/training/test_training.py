@@ -333,7 +333,7 @@ def test_a_network_learns_the_digits(digits, tmp_path):
     "architecture, precision, tolerance",
     [
         ("SmallCNN", "float32", 1e-3),
-        ("SmallCNN", "mixed", 1e-2),
+        pytest.param("SmallCNN", "mixed", 1e-2, marks=pytest.mark.slow),
         pytest.param("ResNet32", "float32", 1e-3, marks=pytest.mark.slow),
     ],
 )
