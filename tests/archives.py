@@ -1,4 +1,4 @@
-"""A tiny cifar-10-python.tar.gz, what serves it from this machine, and its download."""
+"""A tiny cifar-10-python.tar.gz, a local server for it, and its download."""
 
 import http.server
 import io
@@ -28,9 +28,7 @@ def special(name, kind, target=""):
 
 
 def published():
-    """The members of a tiny cifar-10-python.tar.gz: a folder, a file that is not needed, and the
-    data files.
-    """
+    """Return the members of a tiny archive: a folder, an unneeded file, and the data files."""
     files = {file: python2_pickle(content) for file, content in contents(LAYOUT).items()}
     members = [
         special(LAYOUT.folder, tarfile.DIRTYPE),
@@ -73,9 +71,7 @@ def visible(folder):
 
 
 def complaint(data_dir, call=fetch):
-    """The one line with which `call` fails; there must be no data folder then, and nothing half
-    unpacked.
-    """
+    """Return the one line with which `call` fails; no data folder or partial one may exist."""
     with pytest.raises(UserError) as error:
         call(data_dir)
     message = str(error.value)

@@ -1,5 +1,4 @@
-"""Runs a script without what Python has on POSIX alone: as on Windows, as far as another system can
-play that.
+"""Run a script without Python's POSIX modules and functions, as on Windows.
 
 python tests/as_on_windows.py INCV_main --noise_ratio 0.5
 """
@@ -28,7 +27,7 @@ def import_as_on_windows(name, globals=None, *rest, import_anyhow=builtins.__imp
 
 
 class CDLL(ctypes.CDLL):
-    """Windows has no library of that name: None."""
+    """Fail for the name None, as on Windows."""
 
     def __init__(self, name, *rest, **keywords):
         if name is None:
@@ -37,7 +36,7 @@ class CDLL(ctypes.CDLL):
 
 
 class Popen(subprocess.Popen):
-    """Windows has no fork, so nothing can be done after it."""
+    """Fail for preexec_fn, since Windows has no fork."""
 
     def __init__(self, *arguments, preexec_fn=None, **keywords):
         if preexec_fn is not None:
@@ -46,7 +45,7 @@ class Popen(subprocess.Popen):
 
 
 def set_wakeup_fd(fd, told=signal.set_wakeup_fd, set_blocking=os.set_blocking):
-    """Windows does not ask whether it is one that never blocks."""
+    """Accept blocking descriptors, as on Windows."""
     if fd >= 0:
         set_blocking(fd, False)
     told(fd)

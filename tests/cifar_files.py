@@ -26,7 +26,7 @@ TINY = {
 
 
 def python2_pickle(value):
-    """`value` as Python 2's cPickle wrote it at protocol 2, opcode by opcode, memo included."""
+    """Return `value` as Python 2's cPickle wrote it at protocol 2, memo included."""
     return b"\x80\x02" + _python2(value, count(1)) + b"."
 
 
@@ -87,7 +87,7 @@ def _python2(value, memo):
 
 
 def contents(layout, seed=0):
-    """File name -> the dictionary in it, with random images and labels."""
+    """Return {file name: dictionary in it} with random images and labels."""
     rng = np.random.default_rng(seed)
     files = {layout.meta: {layout.names: [name.encode() for name in layout.classes]}}
     for file, rows in (layout.train | layout.test).items():
@@ -110,7 +110,7 @@ def write_tiny(data_dir, name):
 
 
 def complaint(data_dir, name="cifar10"):
-    """The one line with which loading fails."""
+    """Return the one line with which loading fails."""
     with pytest.raises(UserError) as error:
         load_dataset(name, data_dir)
     message = str(error.value)

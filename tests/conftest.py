@@ -1,6 +1,4 @@
-"""Fixtures: a script called in this process, or run to its end once for all tests that look at its
-files; a server on this machine, small results and data sets.
-"""
+"""Fixtures: scripts in this process or run once for all tests, a server, small results."""
 
 import functools
 import hashlib
@@ -53,12 +51,7 @@ LONG = {
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What looks at a script's whole run waits for it, and some modules train or compile many
-    networks: marked so.
-
-    Files with any of these come first, so that of two processes that test both are at work to the
-    end.
-    """
+    """Mark tests that wait for whole runs or train many networks, and put their files first."""
     for item in items:
         if "finished" in item.fixturenames or item.path.stem in LONG or "real_cifar10" in item.name:
             item.add_marker(pytest.mark.runs)
@@ -68,14 +61,14 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    """Scripts called in this process draw nothing, for the sake of time."""
+    """Let scripts called in this process draw nothing, to save time."""
     for name in ("summary", "incv_figures", "training_figures", "verify_figures", "issues.files"):
         monkeypatch.setattr(f"noisylabels.report.draw.{name}", lambda *_: [])
 
 
 @pytest.fixture
 def without_figures(monkeypatch):
-    """The report's tables without its figures."""
+    """Return the report's tables without its figures."""
     names = "theory_curves heat_maps iterations training test_accuracy selection".split()
     none = SimpleNamespace(**dict.fromkeys(names, lambda *_: None))
     monkeypatch.setattr("noisylabels.report.draw.figures", none)
@@ -84,9 +77,7 @@ def without_figures(monkeypatch):
 
 @pytest.fixture
 def call(monkeypatch, capsys):
-    """Calls a script's main in this process, with the same result as `shell`; the arguments come as
-    from a shell.
-    """
+    """Return a function that calls a script's main in this process, with the result of `shell`."""
     prepare_calls(monkeypatch)
     return lambda script, *arguments: Ended(
         exit_code(monkeypatch, script, arguments), *capsys.readouterr()
@@ -95,13 +86,13 @@ def call(monkeypatch, capsys):
 
 @pytest.fixture
 def unstarted(monkeypatch):
-    """Scripts called in this process leave its TensorFlow as it is, and start no other process."""
+    """Let scripts called in this process use its TensorFlow, and start no other process."""
     leave_tensorflow(monkeypatch)
 
 
 @pytest.fixture
 def no_tensorflow(monkeypatch):
-    """TensorFlow is not to be imported, nor a process to be started that does."""
+    """Forbid the import of TensorFlow, and processes that import it."""
     for module in ("training.trainer", "pipeline.train", "pipeline.verify"):
         monkeypatch.setitem(sys.modules, f"noisylabels.{module}", None)
     monkeypatch.delattr("noisylabels.selection.processes.Trainers.start")
@@ -121,8 +112,10 @@ def select(call, tmp_path, monkeypatch):
 
 @pytest.fixture
 def train(call, tmp_path, monkeypatch):
-    """Calls INCV_main.py with these flags, until it selects or builds its networks: how it ended,
-    and what it begins, ("selection", its Experiment) or ("training", the inputs of the method).
+    """Call INCV_main.py until it selects or builds its networks; return how it ended and what
+    begins.
+
+    What begins is ("selection", its Experiment) or ("training", the inputs of the method).
     """
     from noisylabels.training import device, trainer
 
@@ -148,6 +141,11 @@ def train(call, tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "Trainer", stop)
 
     def train(*flags):
+        """Call INCV_main.py until it selects or builds its networks; return how it ended and what
+        begins.
+
+        What begins is ("selection", its Experiment) or ("training", the inputs of the method).
+        """
         begun.clear(), told.clear()
         ended = call("INCV_main", *flags, "--results_dir", tmp_path)
         return ended, *(begun or [None])
@@ -158,10 +156,9 @@ def train(call, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
-    """The results folder of a script's quick run, and how the call ended: finished(script). To be
-    looked at only.
+    """Return the results folder of a script's quick run, and how the call ended; read only.
 
-    Of several processes that test the one that needs it first runs the script.
+    The first of several test processes that needs it runs the script.
     """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -169,6 +166,10 @@ def finished(tmp_path_factory):
 
     @functools.cache
     def finished(script):
+        """Return the results folder of a script's quick run, and how the call ended; read only.
+
+        The first of several test processes that needs it runs the script.
+        """
         folder, how = shared / script, shared / f"{script}.json"
         with FileLock(shared / f"{script}.lock"):
             if not how.exists():
@@ -180,17 +181,16 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
-    """The folder and contents of a tiny CIFAR-10, with the loader told of its size; load it from
-    tmp_path.
-    """
+    """Return folder and contents of a tiny CIFAR-10 that loads from tmp_path."""
     monkeypatch.setattr(cifar, "LAYOUTS", TINY)
     return write_tiny(tmp_path, "cifar10")
 
 
 @pytest.fixture
 def server(monkeypatch):
-    """A local server; serve(payload) makes it the home of cifar10, and the true archive is what
-    `true` says.
+    """Start a local server; serve(payload) makes it the home of cifar10.
+
+    `true` is the archive that the loader expects.
     """
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.requests, server.breaks, server.status = [], [], 200
@@ -216,9 +216,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def digits(tmp_path):
-    """A results folder: INCV with two seeds (and a third unfinished), Standard with one, of sym
-    0.5.
-    """
+    """Return results of sym 0.5: INCV with two seeds and an unfinished third, Standard with one."""
     folder = tmp_path / "digits/sym/0.5"
     write_training(
         folder,

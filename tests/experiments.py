@@ -11,13 +11,13 @@ from utils import load_dataset
 
 
 def experiment(*arguments):
-    """The Experiment of a selection, as INCV.py makes it."""
+    """Return the Experiment of a selection, as INCV.py makes it."""
     args = INCV.arguments().parse_args([*map(str, arguments)])
     return plan_selection(args, load_noisy_data(args)).experiment
 
 
 def selecting(folder, *flags):
-    """The Experiment of a selection on digits, with small networks."""
+    """Return the Experiment of a selection on digits, with small networks."""
     args = INCV.arguments().parse_args([*map(str, [*SMALL, "--results_dir", folder, *flags])])
     data = add_noise(load_dataset("digits", ""), Noise("sym", 0.5), args.seed)
     return selection_experiment(args, data, args.overwrite)

@@ -1,6 +1,4 @@
-"""What tests share: calling the scripts as a user does, looking at what they wrote, small results,
-tiny data sets.
-"""
+"""Shared helpers: call the scripts as users do, read their files, write small results."""
 
 import contextlib
 import io
@@ -64,7 +62,7 @@ def start(script, *arguments, **keywords):
 
 
 def end(process, timeout):
-    """Waits for it, and ends it if it takes longer."""
+    """Wait for a process, and end it after the timeout."""
     try:
         out, err = process.communicate(timeout=timeout)
     finally:
@@ -73,14 +71,14 @@ def end(process, timeout):
 
 
 def run_command(script, *arguments):
-    """Calls a script that ends within seconds; what subprocess.run returns."""
+    """Run a script that ends within seconds; return what subprocess.run returns."""
     return subprocess.run(
         [sys.executable, ROOT / script, *map(str, arguments)], capture_output=True, text=True
     )
 
 
 def shell(script, *arguments, timeout=300, **keywords):
-    """Calls a script as a user does."""
+    """Run a script as a user does."""
     return end(start(script, *arguments, **keywords), timeout)
 
 
@@ -142,9 +140,9 @@ with run.session(dict):
 
 @contextlib.contextmanager
 def held(folder, name="INCV", arguments=None):
-    """A run while another process holds it: yields that process.
+    """Hold a run in another process in the block; yield that process.
 
-    It finishes the run for a line, and ends killed.
+    It finishes the run when it reads a line, and is killed at the end.
     """
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, folder, name, json.dumps(arguments or {})],
@@ -162,7 +160,7 @@ def held(folder, name="INCV", arguments=None):
 
 
 class InThisProcess(contextlib.AbstractContextManager):
-    """In the place of the selection's processes: trains the halves here, one after the other."""
+    """Train the halves in this process, one after the other, instead of in child processes."""
 
     def __init__(self, experiment, run, progress=None):
         self.experiment, self.run = experiment, run
@@ -181,7 +179,7 @@ class InThisProcess(contextlib.AbstractContextManager):
 
 
 class Halves(InThisProcess):
-    """As that, without networks, on the digits: half of what is held out is found."""
+    """Select half of the held-out digits without networks."""
 
     def start(self):
         return CPU
@@ -191,7 +189,7 @@ class Halves(InThisProcess):
 
 
 def processes(folder):
-    """The ids of all processes that were started to write there, children's too."""
+    """Return the ids of all processes that write to a folder, children included."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
@@ -201,7 +199,7 @@ def processes(folder):
 
 
 def assert_all_have_ended(folder):
-    """Within seconds: of a process that is killed, its threads and memory take a while to go."""
+    """Assert that all have ended within seconds, since a killed process needs a while."""
     deadline = time.monotonic() + 10
     while left := processes(folder):
         assert time.monotonic() < deadline, left
@@ -209,7 +207,7 @@ def assert_all_have_ended(folder):
 
 
 def files_in(folder):
-    """{path relative to folder: content} of all files beneath it."""
+    """Return {relative path: content} of all files in a folder and its subfolders."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in Path(folder).rglob("*")
@@ -222,7 +220,7 @@ def record_of(folder, name):
 
 
 def weights(content):
-    """{path in the file: bytes} of a network as Keras saves it, in an HDF5 file within a zip."""
+    """Return {path in the file: bytes} of a network that Keras saved."""
     import h5py
 
     arrays = {}
@@ -238,10 +236,10 @@ def weights(content):
 
 
 def results_in(folder):
-    """`files_in`, without what may differ between two runs of the same arguments.
+    """Return `files_in` without what may differ between runs of the same arguments.
 
-    That is times, sessions and the revision, and so runs.md; digests of networks, whose files hold
-    the date; locks, and the pictures that a killed process was drawing.
+    That is times, sessions, revision, runs.md, digests of networks (which contain the date), locks
+    and temporary figures.
     """
 
     def timeless(path, content):
@@ -266,7 +264,7 @@ def results_in(folder):
 
 
 def mutated(content, rng):
-    """Bytes with a few of them changed, inserted or lost."""
+    """Return bytes with a few of them changed, inserted or removed."""
     content = bytearray(content)
     for position in rng.integers(len(content), size=rng.integers(1, 4)):
         content[position] = rng.integers(256)
@@ -289,7 +287,7 @@ def names(paths):
 def write_training(
     folder, method, accuracies, second=None, own=None, finished=True, recipe="digits"
 ):
-    """A method's training and result CSVs, in the layout of INCV_main.py."""
+    """Write a method's training and result CSVs in the layout of INCV_main.py."""
     folder.mkdir(parents=True, exist_ok=True)
     frame = pd.DataFrame(
         {

@@ -13,13 +13,13 @@ from noisylabels.errors import UserError
 
 
 def picture(path, colour=0, size=(8, 6), **options):
-    """Writes an image of one colour: a number for grey, three for red, green and blue."""
+    """Write an image of one colour: a number for grey, three for red, green and blue."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("L" if isinstance(colour, int) else "RGB", size, colour).save(path, **options)
 
 
 def class_folders(root, **numbers):
-    """A folder of so many grey images for each class, all of different shades; returns it."""
+    """Write so many grey images of different shades for each class; return the folder."""
     shade = 0
     for name, n in numbers.items():
         for k in range(n):
@@ -29,14 +29,14 @@ def class_folders(root, **numbers):
 
 
 def table(path, header, rows):
-    """Writes a CSV."""
+    """Write a CSV."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *rows])
     return path
 
 
 def load(path, **options):
-    """The data set, and the lines that were logged; a warning fails the test."""
+    """Return the data set, and the lines that were logged; a warning fails the test."""
     lines = []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -55,7 +55,7 @@ def npz(path, **arrays):
 
 
 def complaint(path, **options):
-    """The one line with which loading fails, having written nothing."""
+    """Return the one line with which loading fails without having written anything."""
     before = files_in(path.parent)
     with pytest.raises(UserError) as error, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -67,8 +67,8 @@ def complaint(path, **options):
 
 
 def shades(root, n=30, wrong=3, size=(8, 6), name="cat"):
-    """Two classes of n grey images, dark ones and light ones, of which some lie in the other's
-    folder; the root.
+    """Write two classes of n grey images, dark and light, some in the wrong folder; return the
+    root.
     """
     rng = np.random.default_rng(0)
     for k in range(2 * n):

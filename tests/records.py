@@ -1,6 +1,4 @@
-"""Finished runs with their records, as the scripts leave them, for the report; and that its figures
-are whole.
-"""
+"""Finished runs with their records, as the scripts leave them, and a check of figures."""
 
 import json
 
@@ -24,7 +22,7 @@ INCV = {"recipe": "digits", **RECIPES["digits"]["INCV"].values, "INCV_iter": 4, 
 
 
 def write_record(folder, name, arguments, seconds=(2.5,), finished=True, **results):
-    """The record `<name>.json` of a run of so many sessions."""
+    """Write the record `<name>.json` of a run with sessions of so many seconds."""
     folder.mkdir(parents=True, exist_ok=True)
     of_all = {"git": "abc", "versions": {"keras": "3"}, "hardware": {"device": "CPU", "threads": 2}}
     sessions = [{"seconds": value, **of_all} for value in seconds]
@@ -38,10 +36,9 @@ def write_record(folder, name, arguments, seconds=(2.5,), finished=True, **resul
 
 
 def write_run(folder, method, accuracy, seed=0, epochs=40, selection=None, final=None, **arguments):
-    """A finished training with its record: the recipe of digits as it stands, but for the
-    arguments.
+    """Write a finished training with its record: the recipe of digits with these changes.
 
-    final: (final, validated, steps) of its results, which files of before do not have.
+    final: (final, validated, steps) of its results, which old files lack.
     """
     write_training(folder, method, [accuracy] * epochs)
     if final:
@@ -63,7 +60,7 @@ def write_run(folder, method, accuracy, seed=0, epochs=40, selection=None, final
 
 
 def write_selection(folder, LP, LR, **arguments):
-    """A finished selection, with its record if there are arguments."""
+    """Write a finished selection, with a record if there are arguments."""
     folder.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(
         {
@@ -81,9 +78,7 @@ def write_selection(folder, LP, LR, **arguments):
 
 
 def write_verify(folder, pattern, ratio, c=10, seed=0, **arguments):
-    """A finished Verify_Theory that came out as the theory says, with its record if there are
-    arguments.
-    """
+    """Write a Verify_Theory run that equals the theory, with a record if there are arguments."""
     folder.mkdir(parents=True, exist_ok=True)
     T = transition_matrix(pattern, ratio, c)
     scores = theory.test_accuracy(T), theory.label_precision(T), theory.label_recall(T)
@@ -109,7 +104,7 @@ def write_verify(folder, pattern, ratio, c=10, seed=0, **arguments):
 
 
 def band(*columns):
-    """Mean, std and count over the seeds, a column a seed: a line of a figure."""
+    """Return mean, std and count over the seeds, one column per seed: a line of a figure."""
     return over_seeds([pd.Series(column, range(1, len(column) + 1)) for column in columns])
 
 

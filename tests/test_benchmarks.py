@@ -1,4 +1,4 @@
-"""The benchmarks say what they measure: run small, or by their functions with known answers."""
+"""The benchmarks: small runs, or their functions with known answers."""
 
 import json
 import re
@@ -27,7 +27,7 @@ time.sleep(1)
 
 
 def benchmark(name, *flags):
-    """What a benchmark prints."""
+    """Return what a benchmark prints."""
     return subprocess.run(
         [sys.executable, ROOT / "benchmarks" / f"{name}.py", *flags],
         text=True,
@@ -36,13 +36,13 @@ def benchmark(name, *flags):
     ).stdout
 
 
-def test_memory_is_that_of_all_processes_together(tmp_path):
+def test_memory_sums_all_processes(tmp_path):
     script = tmp_path / "holds.py"
     script.write_text(HOLDS.format(held=200_000_000))
     assert 0.4 < memory.peak_gb(script) < 0.5
 
 
-def test_a_script_that_fails_has_no_peak(tmp_path):
+def test_failing_script_has_no_peak(tmp_path):
     script = tmp_path / "fails.py"
     script.write_text("raise SystemExit(1)")
     with pytest.raises(SystemExit, match="fails.py failed"):
@@ -50,7 +50,7 @@ def test_a_script_that_fails_has_no_peak(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_a_sweep_costs():
+def test_sweep_cost_is_printed():
     out = benchmark("scaling", "cost", "--runs", "2", "--tasks", "20")
     assert re.search(
         r"^empty script: 0\.\d{3} s alone, \d\.\d{3} s as a run of a sweep\n"
@@ -60,7 +60,7 @@ def test_what_a_sweep_costs():
     )
 
 
-def test_so_many_gpus_are_done_when_the_last_of_them_is(tmp_path):
+def test_completion_time_is_that_of_the_last_gpu(tmp_path):
     """Four tasks of 1 s; two of them wait for one of 2 s."""
     first = Task("first", "x", [], tmp_path / "first.json", work=2)
     tasks = [
@@ -77,10 +77,8 @@ def test_so_many_gpus_are_done_when_the_last_of_them_is(tmp_path):
     ]
 
 
-def test_the_table_on_paper():
-    """160 tasks of the paper's table: one GPU works all the time, and no number of them is faster
-    than a chain.
-    """
+def test_paper_table_scales_to_its_longest_chain():
+    """160 tasks: one GPU always works, and no number of GPUs is faster than a chain."""
     out = benchmark("scaling", "paper")
     rows = {
         int(row[0]): [float(cell) for cell in row[1:]]
@@ -107,7 +105,7 @@ def test_a_trial_changes_settings_and_network(monkeypatch):
 
 
 @pytest.mark.slow
-def test_speed_compares_all_that_has_a_goal(tmp_path):
+def test_speed_prints_all_goals(tmp_path):
     out = benchmark("speed", "--repetitions", "1", "--data_dir", str(tmp_path))
     result = json.loads(out.splitlines()[-1])
     assert [*result] == [

@@ -1,6 +1,4 @@
-"""The one reader of CSVs that people edit: what spreadsheets make of a CSV, and what is refused
-with its line.
-"""
+"""CSVs that people edit: what spreadsheets write, and what is refused with its line."""
 
 import csv
 import io
@@ -43,7 +41,7 @@ def read(path, content, names=("file", "label")):
         "label,label2,label2,file\ncat,,,a.png\ndog,,,b.png\n",
     ],
 )
-def test_what_spreadsheets_write_is_read(content, tmp_path):
+def test_spreadsheet_csv_is_read(content, tmp_path):
     assert read(tmp_path / "own.csv", content).columns == READ
 
 
@@ -74,19 +72,19 @@ def test_what_spreadsheets_write_is_read(content, tmp_path):
         (PLAIN + "c" * 200_000 + ",x\n", ", line 4: it is no CSV"),
     ],
 )
-def test_what_is_refused(content, problem, tmp_path):
+def test_invalid_csv_is_refused(content, problem, tmp_path):
     with pytest.raises(UserError, match="^" + re.escape(f"{tmp_path}/own.csv{problem}")) as error:
         read(tmp_path / "own.csv", content)
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_missing_file_is_an_error(tmp_path):
     with pytest.raises(UserError, match="^cannot read .*gone.csv: No such file or directory$"):
         read_table(tmp_path / "gone.csv", dict)
 
 
-def test_lines_are_those_of_the_file(tmp_path):
-    """Also after empty ones, and of a row of several lines, which is known by its last."""
+def test_line_numbers_are_those_of_the_file(tmp_path):
+    """Also after empty lines; a row of several lines has the number of its last."""
     table = read(tmp_path / "own.csv", 'sep=,\nfile,label\n\na,b\n"c\nd",e\n,\nf,g\n')
     assert table.columns["file"] == ["a", "c\nd", "f"] and table.lines == [4, 6, 8]
     assert str(table.error(2, "is odd")) == f"{tmp_path}/own.csv, line 8 is odd"
@@ -138,7 +136,7 @@ def test_columns_are_found_whatever_their_case():
 
 
 def test_carriage_returns_are_quoted():
-    """As Python does by itself from 3.12.3 on."""
+    """Python does so by itself from 3.12.3 on."""
     rows = [["a\rb.png", 1], ["c.png", 2]]
     for mode, text in (
         (quoting(["a\rb.png"]), '"a\rb.png",1\n"c.png",2\n'),
@@ -149,7 +147,7 @@ def test_carriage_returns_are_quoted():
         assert text is None and mode == csv.QUOTE_MINIMAL or out.getvalue() == text
 
 
-def test_only_the_columns_that_are_read_take_memory(tmp_path):
+def test_only_requested_columns_take_memory(tmp_path):
     (tmp_path / "own.csv").write_text("file,label,text\n" + f"a,b,{'x' * 10_000}\n" * 5000)
     tracemalloc.start()
     start = time.monotonic()

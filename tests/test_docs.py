@@ -1,4 +1,4 @@
-"""The pages: their links lead somewhere, and they explain what the scripts write."""
+"""The pages: working links, and an explanation of everything that the scripts write."""
 
 import re
 
@@ -23,13 +23,13 @@ def f_score(precision: float, recall: float) -> float:
 
 
 def anchors(page):
-    """The names that a page's headings have in links to them."""
+    """Return the names that a page's headings have in links to them."""
     headings = re.findall(r"^#+ (.+)$", re.sub(r"(?ms)^```.*?^```", "", page.read_text()), re.M)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page):
+def test_links_in_docs_exist(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         if not target.startswith("https://"):
             path, _, anchor = target.partition("#")
@@ -52,7 +52,7 @@ def named(column):
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_every_column_is_explained(script, finished):
-    """Those of runs.csv are mostly arguments, each under the name of its flag, and packages."""
+    """Columns of runs.csv are mostly arguments, named like their flags, and packages."""
     folder, _ = finished(script)
     explained = set(re.findall(r"`([\w-]+)`", (ROOT / "docs/outputs.md").read_text()))
     paths = [

@@ -1,6 +1,4 @@
-"""What a run is, by hand: which labels are wrong and how many, the noise matrix, and what a digest
-tells apart.
-"""
+"""Experiments by hand: mislabelled samples, noise matrix, and digests."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -41,8 +39,8 @@ def experiment(noise, data=None, labels=NOISY):
         (Noise("asym", 1), 1, 0),
     ],
 )
-def test_noise_that_was_set_is_as_it_was_set(noise, wrong, diagonal):
-    """Whatever it came to among these labels."""
+def test_synthetic_noise_has_its_requested_ratio(noise, wrong, diagonal):
+    """Whatever the share among these labels is."""
     made = experiment(noise)
     assert made.data.noise_rate == wrong and np.diag(made.data.T) == pytest.approx([diagonal] * 4)
     assert made.is_clean.tolist() == [True, False, True, False]
@@ -57,7 +55,7 @@ def test_noise_that_was_set_is_as_it_was_set(noise, wrong, diagonal):
     }
 
 
-def test_noise_that_was_given_is_as_it_is():
+def test_provided_noise_is_measured():
     made = experiment(Noise("given"))
     assert (
         made.data.noise_rate == made.identity["noise_ratio"] == 0.5
@@ -76,7 +74,7 @@ def test_noise_that_was_given_is_as_it_is():
     assert found == (None, None, None, None)
 
 
-def test_a_run_that_nothing_else_is_said_of():
+def test_default_identity():
     made = experiment(Noise("sym", 0.5))
     assert (made.arguments, made.overwrite, made.execution) == (
         {},
@@ -86,7 +84,7 @@ def test_a_run_that_nothing_else_is_said_of():
     assert (made.dataset.may_be_mirrored, made.dataset.clean_test) == (True, True)
 
 
-def test_what_a_run_with_own_images_depends_on():
+def test_identity_of_a_run_on_custom_images():
     made = experiment(Noise("sym", 0.5), dataset(is_custom=True, may_be_mirrored=False))
     assert {
         name: made.identity[name] for name in ("data", "image", "may_be_mirrored", "may_be_shifted")
@@ -101,11 +99,11 @@ def test_what_a_run_with_own_images_depends_on():
 @pytest.mark.parametrize(
     "side, shifted", [((16, 16), True), ((15, 16), False), ((16, 15), False), ((15, 400), False)]
 )
-def test_images_that_are_large_enough_may_be_shifted(side, shifted):
+def test_large_images_may_be_shifted(side, shifted):
     assert dataset(side).may_be_shifted == shifted
 
 
-def test_data_sets_and_runs_are_themselves_alone():
+def test_data_sets_and_runs_are_compared_by_identity():
     data, made = dataset(), experiment(Noise("sym", 0.5))
     assert (
         len({data, replace(data), made, replace(made)}) == 4
@@ -114,7 +112,7 @@ def test_data_sets_and_runs_are_themselves_alone():
     )
 
 
-def test_a_digest_tells_arrays_from_others():
+def test_digest_distinguishes_arrays():
     a = np.arange(6, dtype=np.uint8)
     all_of_them = [
         digest_of(*parts)
@@ -142,14 +140,14 @@ def test_a_digest_tells_arrays_from_others():
 
 
 def test_digests_are_the_same_in_every_version():
-    """Recorded once: a change here would make all recorded runs those of other data."""
+    """A change would disconnect all recorded runs from their data."""
     assert (
         digest_of(["pets", ("cat", "dog")], np.arange(3, dtype=np.uint8), None)
         == "04d9714ab8a8fe8b"
     )
 
 
-def test_labels_that_are_observed():
+def test_observed_labels():
     data = replace(dataset(), y_train=np.arange(1000) % 4)
     flipped = observed_labels(data, Noise("sym", 0.5))
     assert np.array_equal(flipped, corrupt_labels(data.y_train, "sym", 0.5, 4, seed=0))
@@ -165,12 +163,12 @@ def test_labels_that_are_observed():
         ([-2, 1], 3, "0 and 2; these go from -2 to 1"),
     ],
 )
-def test_labels_out_of_range_are_told_in_numbers(labels, n, words):
+def test_labels_out_of_range_are_counted(labels, n, words):
     with pytest.raises(UserError, match=f"labels must lie between {words}$"):
         corrupt_labels(labels, "sym", 0.5, n, 0)
 
 
-def test_a_single_label_is_no_list():
+def test_single_label_is_an_error():
     with pytest.raises(
         UserError, match=r"labels must be a list of integers, not int64 of shape \(\)"
     ):
@@ -183,7 +181,7 @@ def test_a_single_label_is_no_list():
 @pytest.mark.parametrize(
     "classes", [tuple("0123456789"), tuple("zyxwvutsrq"), cifar.LAYOUTS["cifar10"].classes[::-1]]
 )
-def test_asym5_is_refused_of_other_classes(classes):
+def test_asym5_is_refused_for_other_classes(classes):
     args = SimpleNamespace(noise_pattern="asym5", noise_ratio=None)
     with pytest.raises(UserError, match="of CIFAR-10, and own has other classes: give sym or asym"):
         resolve_noise(args, replace(dataset(), classes=classes))
@@ -204,7 +202,7 @@ def test_asym5_is_refused_of_other_classes(classes):
         ("0.001", None),
     ],
 )
-def test_shares_to_test_on(share, words, capsys):
+def test_test_splits(share, words, capsys):
     parser = cli.Parser("")
     flags.add_data(parser)
     if words is None:

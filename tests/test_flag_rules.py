@@ -38,13 +38,13 @@ from utils import load_dataset
         ("sweep", ["--methods", "standard", "gce", "--top_k", "2"], "top_k"),
     ],
 )
-def test_a_flag_without_effect_is_an_error(script, flags, unused, call, tmp_path):
+def test_flag_without_effect_is_an_error(script, flags, unused, call, tmp_path):
     ended = call(script, *flags, "--results_dir", tmp_path)
     assert_is_one_line(ended, f"argument --{unused}: it has no effect here; it applies only ")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_assumed_pattern_does_nothing_if_both_constants_of_elr_are_set(call, tmp_path):
+def test_elr_constants_make_the_pattern_ineffective(call, tmp_path):
     flags = ["--method", "elr", "--elr_beta", "0.5", "--assumed_pattern", "sym"]
     args = INCV_main.arguments().parse_args(flags)
     assert unused_because("assumed_pattern", Call(args, "elr")) is None
@@ -53,20 +53,20 @@ def test_assumed_pattern_does_nothing_if_both_constants_of_elr_are_set(call, tmp
 
 
 @pytest.mark.parametrize("script", [INCV, INCV_main, Verify_Theory, sweep])
-def test_flags_are_known_by_their_use_and_not_by_their_values(script):
+def test_rules_depend_on_given_flags_not_values(script):
     parser = script.arguments()
     assert parser.parse_args([]).set_flags == set()
     default = parser.parse_args(["--recipe", "fast", "--results_dir", "results", "--quiet"])
     assert default.set_flags == {"recipe", "results_dir", "quiet"}
 
 
-def test_every_rule_is_of_flags_that_exist():
+def test_rules_name_existing_flags():
     flags = vars(INCV_main.arguments().parse_args([]))
     named = [flag for rule in RULES for flag in rule.flags]
     assert set(named) <= set(flags) and len(named) == len(set(named))
 
 
-def test_a_run_of_a_sweep_gets_only_flags_that_apply_to_it():
+def test_sweep_passes_only_flags_that_apply():
     args = sweep.arguments().parse_args(["--gce_q", "0.2", "--top_k", "3", "--epochs", "4"])
     names = ["epochs", "gce_q", "top_k"]
     flags = {method: command_flags(args, names, method) for method in METHODS}
@@ -75,7 +75,7 @@ def test_a_run_of_a_sweep_gets_only_flags_that_apply_to_it():
     assert flags["standard"] == ["--epochs", "4"]
 
 
-def test_the_commands_of_a_sweep_are_accepted_by_the_scripts(tmp_path):
+def test_sweep_commands_are_accepted_by_the_scripts(tmp_path):
     argv = ["--methods", *METHODS, "--settings", "sym:0.5", "--seeds", "0", "--gce_q", "0.2"]
     argv += ["--top_k", "2", "--evaluate_every", "2", "--results_dir", str(tmp_path)]
     tasks = sweep.plan(sweep.arguments().parse_args(argv), load_dataset("digits", ""))
@@ -87,7 +87,7 @@ def test_the_commands_of_a_sweep_are_accepted_by_the_scripts(tmp_path):
         assert not [flag for flag in args.set_flags if unused_because(flag, Call(args, method))]
 
 
-def test_the_documentation_has_the_table():
+def test_docs_have_the_table_of_rules():
     page = (ROOT / "docs/running.md").read_text()
     for rule in RULES:
         if rule.flags:

@@ -1,4 +1,4 @@
-"""Flags at their bounds, and help texts."""
+"""Flags at their bounds, help texts, and INCV_main.py's summary of a finished run."""
 
 from argparse import ArgumentTypeError
 from types import SimpleNamespace
@@ -33,7 +33,7 @@ def planned(*flags):
 
 
 def selection(*flags):
-    """The Experiment of INCV.py's selection."""
+    """Return the Experiment of INCV.py's selection."""
     args = INCV.arguments().parse_args([*map(str, flags)])
     return resolve.selection_experiment(
         args, add_noise(load_dataset("digits", ""), SYM, 0), args.overwrite
@@ -62,7 +62,7 @@ def selection(*flags):
         (int, 2, 9, False, {"2": 2, "9": 9, "007": 7}, ["1", "10", "2.0", "nan"]),
     ],
 )
-def test_a_number_lies_within_its_bounds(kind, low, high, above, good, bad):
+def test_numbers_have_bounds(kind, low, high, above, good, bad):
     parse = cli.number(kind, low, high, above)
     assert {text: parse(text) for text in good} == good
     for text in bad:
@@ -70,25 +70,25 @@ def test_a_number_lies_within_its_bounds(kind, low, high, above, good, bad):
             parse(text)
 
 
-def test_there_is_no_minus_zero():
+def test_minus_zero_becomes_zero():
     assert str(cli.number(float, 0, 1)("-0.0")) == "0.0"
 
 
 @pytest.mark.parametrize("script", [INCV, INCV_main, Verify_Theory])
-def test_help_texts_say_what_the_default_is_where_there_is_one(script):
+def test_help_texts_name_the_default(script):
     text = " ".join(script.arguments().format_help().split())
     assert "(default: digits)" in text and "(default: png)" in text
     assert "batch order and augmentation (default: 0)" in text
     assert not {part for part in ("None", "False", "[0.5]") if f"(default: {part}" in text}
 
 
-def test_a_flag_that_is_mistyped_with_its_value_is_known_again(call):
+def test_mistyped_flag_gets_a_suggestion(call):
     assert_is_one_line(
         call("INCV", "--reciep=fast", "--seed", 1), r"--reciep=fast; did you mean --recipe\?"
     )
 
 
-def test_as_many_samples_as_classes_or_as_a_batch_are_enough():
+def test_smallest_sufficient_data_set():
     args = SimpleNamespace(dataset="x", data_dir="y", noisy_labels=None)
     dataset = SimpleNamespace(n_classes=10, classes="abcdefghij", is_custom=False)
 
@@ -123,7 +123,7 @@ def test_as_many_samples_as_classes_or_as_a_batch_are_enough():
         selection("--top_k", 10)
 
 
-def test_what_is_of_the_training_is_not_of_the_selection(tmp_path):
+def test_training_flags_do_not_change_the_selection(tmp_path):
     found = planned(
         "--evaluate_every",
         5,
@@ -175,7 +175,7 @@ KNOWN = np.zeros(3)
         ({"f_correction_T": "estimated"}, None, None, None),
     ],
 )
-def test_what_nobody_knows_has_to_be_told(arguments, wrong, T, problem):
+def test_unknown_noise_must_be_assumed(arguments, wrong, T, problem):
     experiment = SimpleNamespace(arguments=arguments, data=SimpleNamespace(noise_rate=wrong, T=T))
     if problem is None:
         resolve.check_options(experiment)
@@ -197,7 +197,7 @@ def test_what_nobody_knows_has_to_be_told(arguments, wrong, T, problem):
         ),
     ],
 )
-def test_an_option_of_the_other_curriculum_is_an_error(flags, problem, tmp_path):
+def test_option_of_the_other_curriculum_is_an_error(flags, problem, tmp_path):
     with pytest.raises(UserError, match=problem):
         planned("--method", "mentornet", *flags, "--results_dir", tmp_path)
 
@@ -212,6 +212,6 @@ def test_an_option_of_the_other_curriculum_is_an_error(flags, problem, tmp_path)
         ("incv_student", "asym"),
     ],
 )
-def test_a_run_is_of_what_its_method_is_told_alone(method, told, tmp_path):
+def test_identity_has_only_the_method_s_inputs(method, told, tmp_path):
     found = planned("--method", method, "--assumed_pattern", "asym", "--results_dir", tmp_path)
     assert found.experiment.identity["assumed_pattern"] == told

@@ -1,4 +1,4 @@
-"""The house: who may import whom, no circle, and what must do without TensorFlow."""
+"""Structure of the code: allowed imports, no circles, and modules without TensorFlow."""
 
 import ast
 import graphlib
@@ -65,7 +65,7 @@ WITHOUT_TENSORFLOW = [
 
 
 def modules():
-    """{name: parsed file} of all that is not a test or a benchmark."""
+    """Return {name: parsed file} of everything but tests and benchmarks."""
     paths = [
         *ROOT.glob("*.py"),
         *(ROOT / "noisylabels").rglob("*.py"),
@@ -84,7 +84,7 @@ def modules():
 
 
 def imports(tree, known):
-    """The modules of ours that a file imports."""
+    """Return our modules that a file imports."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -96,14 +96,14 @@ def imports(tree, known):
 
 
 def room(module):
-    """The room of a module; scripts have names of their own."""
+    """Return the room of a module; scripts have names of their own."""
     first, *rest = module.split(".")
     return (
         f"{first}.py" if first in SCRIPTS else rest[0] if first == "noisylabels" and rest else first
     )
 
 
-def test_imports_run_downwards():
+def test_imports_follow_the_layers():
     known = modules()
     for name, tree in known.items():
         if room(name) in MAY_IMPORT:
@@ -117,12 +117,12 @@ def test_imports_run_downwards():
 
 
 @pytest.mark.parametrize("kind", [Dataset, Layout, Settings, Experiment])
-def test_what_is_handed_on_cannot_be_changed(kind):
+def test_shared_objects_are_frozen(kind):
     with pytest.raises(FrozenInstanceError):
         kind.__new__(kind).name = "another"
 
 
-def test_no_circle():
+def test_no_import_circle():
     known = modules()
     assert list(
         graphlib.TopologicalSorter(
@@ -131,8 +131,8 @@ def test_no_circle():
     )
 
 
-def test_imports_within_functions_are_one_block_a_script():
-    """Those of TensorFlow when there is work to do, of Dask in a sweep, and of what downloads."""
+def test_late_imports_are_one_block_per_module():
+    """TensorFlow for work, Dask in a sweep, and the download."""
     found = {}
     for name, tree in modules().items():
         for function in ast.walk(tree):
@@ -156,7 +156,7 @@ def test_imports_within_functions_are_one_block_a_script():
         assert block[-1].lineno - block[0].lineno == len(block) - 1, name
 
 
-def test_these_do_without_tensorflow():
+def test_modules_do_not_import_tensorflow():
     code = (
         "import importlib, sys\nfor name in sys.argv[1:]:\n    importlib.import_module(name)\n"
         "    assert not {'tensorflow', 'keras'} & {*sys.modules}, name"

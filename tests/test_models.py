@@ -1,4 +1,4 @@
-"""Networks: the published parameter counts, and that what makes them fast changes no result."""
+"""Networks: published parameter counts, and that optimisations change no result."""
 
 import functools
 
@@ -15,7 +15,7 @@ CIFAR = (32, 32, 3)
 
 @functools.cache
 def small(name):
-    """One for images of 8x8 pixels; to be looked at only."""
+    """Return a shared network for images of 8x8 pixels."""
     return create_model(name, (8, 8, 3), 10)
 
 
@@ -24,9 +24,7 @@ def variables_by_layer(network):
 
 
 def transplant(stock, ours):
-    """Puts the weights of a network of Keras' layers into ours; its biases before batch
-    normalisation have no place.
-    """
+    """Copy the weights of a network of Keras' layers into ours, without superfluous biases."""
     for source, target in zip(variables_by_layer(stock), variables_by_layer(ours), strict=True):
         target.set_weights(source.get_weights()[: len(target.weights)])
 
@@ -103,7 +101,7 @@ def test_widths_of_plain_networks(name, filters, parameters):
 
 @pytest.mark.runs
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_every_network_takes_small_images_and_gives_logits(name):
+def test_every_network_takes_small_images(name):
     network = small(name)
     assert network(np.zeros((2, 8, 8, 3), np.float32)).shape == (2, 10)
     *_, last = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
@@ -111,12 +109,11 @@ def test_every_network_takes_small_images_and_gives_logits(name):
 
 
 @pytest.mark.parametrize("shape", [(40, 4, 3), (4, 40, 1), (5, 9, 1)])
-def test_the_fast_network_takes_images_of_any_proportion(shape):
-    """No pooling is of more pixels than there are."""
+def test_fast_network_takes_images_of_any_proportion(shape):
     assert all(0 not in layer.output.shape for layer in create_model("FastCNN", shape, 2).layers)
 
 
-def test_l2_is_on_the_convolutions_of_blocks_and_projections_alone():
+def test_l2_is_on_block_and_projection_convolutions_only():
     network = create_model("ResNet32", CIFAR, 10)
     penalised = [layer for layer in network.layers if getattr(layer, "kernel_regularizer", None)]
     assert (
@@ -139,10 +136,8 @@ def test_l2_is_on_all_nine_convolutions_of_CNN9():
 @pytest.mark.parametrize(
     "name, deviation", [("ResNet110", 1.0), ("ResNet110-2019", 0.8796), ("ResNet164-2019", 0.8796)]
 )
-def test_initial_weights_are_normal_of_2019_or_he_s_cut_at_two_deviations(name, deviation):
-    """In deviations of He's, sqrt(2 / inputs of a filter), within five errors; cut before 2019's
-    was scaled back.
-    """
+def test_initial_weights_are_normal_and_truncated(name, deviation):
+    """In deviations of He's, sqrt(2 / inputs of a filter), within five errors."""
     scaled = [
         kernel.numpy().ravel() / np.sqrt(2 / np.prod(kernel.shape[:-1]))
         for kernel in small(name).trainable_variables
@@ -157,7 +152,7 @@ def test_initial_weights_are_normal_of_2019_or_he_s_cut_at_two_deviations(name, 
     )  # no two layers draw the same
 
 
-def test_unknown_network():
+def test_unknown_network_is_an_error():
     with pytest.raises(KeyError):
         create_model("ResNet33", CIFAR, 10)
 
@@ -166,8 +161,8 @@ def test_unknown_network():
 
 
 @pytest.mark.parametrize("options", [{}, {"scale": False, "momentum": 0.6, "epsilon": 1e-5}])
-def test_batch_norm_is_that_of_keras(options):
-    """Outputs, gradients and moving statistics over several steps; absolute tolerance 1e-5."""
+def test_batch_norm_equals_that_of_keras(options):
+    """Outputs, gradients and moving statistics over several steps."""
     stock, ours = keras.layers.BatchNormalization(**options), BatchNorm(**options)
     rng = np.random.default_rng(0)
     for layer in (stock, ours):
@@ -196,12 +191,11 @@ def test_batch_norm_is_that_of_keras(options):
 @pytest.mark.parametrize(
     "name, shape", [("ResNet32", CIFAR), ("SmallCNN", (8, 8, 1)), ("FastCNN", CIFAR)]
 )
-def test_network_computes_what_keras_layers_compute(name, shape):
-    """Logits in both modes, kernel gradients and moving statistics; the norm of the difference over
-    the norm.
+def test_network_equals_one_of_keras_layers(name, shape):
+    """Compare logits, gradients and moving statistics by the norm of the difference.
 
-    Where a ReLU or a maximum is right at its kink, rounding decides whose the gradient is, so not
-    each batch can agree: one of twenty, of two images each, has to.
+    At the kink of a ReLU or maximum, rounding decides the gradient, so one of twenty batches must
+    agree.
     """
     keras.utils.set_random_seed(0)
     stock, ours = create_model(name, shape, 10, stock=True), create_model(name, shape, 10)
@@ -239,10 +233,8 @@ def test_network_computes_what_keras_layers_compute(name, shape):
         ("MLP", (8, 8, 1)),
     ],
 )
-def test_mixed_precision_rounds_and_no_more(name, shape, tmp_path):
-    """Same initial weights, logits of both modes within a few of bfloat16's steps of 1/128,
-    statistics likewise.
-    """
+def test_mixed_precision_only_rounds(name, shape, tmp_path):
+    """Equal initial weights; logits and statistics within a few of bfloat16's steps of 1/128."""
     rng = np.random.default_rng(0)
     x = rng.random((32, *shape), np.float32)
     networks, results = {}, []
@@ -268,7 +260,7 @@ def test_mixed_precision_rounds_and_no_more(name, shape, tmp_path):
     np.testing.assert_array_equal(loaded(x), networks["mixed_bfloat16"](x))
 
 
-def test_a_bias_before_batch_normalisation_has_no_gradient():
+def test_bias_before_batch_norm_has_no_gradient():
     network = create_model("ResNet32", CIFAR, 10, stock=True)
     rng = np.random.default_rng(0)
     with tf.GradientTape() as tape:
@@ -282,7 +274,7 @@ def test_a_bias_before_batch_normalisation_has_no_gradient():
 
 
 def test_shift_rate_multiplies_the_learning_rate_of_beta():
-    """64 at rate .01 moves beta as 1 at rate .64 does, under Nesterov momentum."""
+    """64 at rate 0.01 moves beta as 1 at rate 0.64 does, with Nesterov momentum."""
     rng = np.random.default_rng(0)
     x, pull = rng.random((4, 3, 3, 2), np.float32), rng.random((4, 3, 3, 2), np.float32)
     found = []
@@ -303,7 +295,7 @@ def test_shift_rate_multiplies_the_learning_rate_of_beta():
 # ---------------------------------------------------------------------------------------- whitening
 
 
-def test_whitening_makes_patches_uncorrelated_with_unit_variance():
+def test_whitening_makes_patches_uncorrelated():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (400, 9, 9, 3)).astype(np.float32)
     images = (
@@ -320,8 +312,8 @@ def test_whitening_makes_patches_uncorrelated_with_unit_variance():
     assert [v.name for v in layer.trainable_variables] == ["bias"]
 
 
-def test_whitening_is_by_images_from_all_over(monkeypatch):
-    """Which may be sorted by class; and not by more than it needs, whatever their size."""
+def test_whitening_samples_images_evenly(monkeypatch):
+    """They may be sorted by class; use only as many as needed."""
     monkeypatch.setattr(layers, "WHITENING_PIXELS", 4 * 20 + 19)
     layer = layers.Whitening()
     layer.build((None, 5, 4, 1))
@@ -329,7 +321,7 @@ def test_whitening_is_by_images_from_all_over(monkeypatch):
     assert layer.mean.numpy() == pytest.approx([(0 + 20 + 40 + 60) / 4 / 255])
 
 
-def test_whitening_bears_images_of_one_colour():
+def test_whitening_of_constant_images_is_finite():
     layer = Whitening()
     layer.build((None, 4, 4, 1))
     layer.adapt(np.full((3, 4, 4, 1), 7, np.uint8))
@@ -339,7 +331,7 @@ def test_whitening_bears_images_of_one_colour():
 @pytest.mark.parametrize(
     "name, shape", [("FastCNN", CIFAR), ("SmallCNN", (8, 8, 1)), ("MLP", (8, 8, 1))]
 )
-def test_saved_network_gives_the_same_outputs(name, shape, tmp_path):
+def test_saved_network_has_the_same_outputs(name, shape, tmp_path):
     network = create_model(name, shape, 10)
     x = np.random.default_rng(0).random((3, *shape), np.float32)
     network(x, training=True)

@@ -1,6 +1,4 @@
-"""Label noise against its transition matrix and its seed, and the random streams that everything
-draws from.
-"""
+"""Label noise against its transition matrix and seed, and the random streams."""
 
 import os
 import subprocess
@@ -46,9 +44,7 @@ def transition_matrix(pattern, ratio, c):
     [*((pattern, c) for pattern in ("sym", "asym") for c in (2, 10, 100)), ("asym5", 10)],
 )
 def test_frequencies_follow_the_transition_matrix(pattern, ratio, c):
-    """Every entry within five standard deviations of its binomial count, with 10,000 labels of each
-    class.
-    """
+    """Each entry within five standard deviations, with 10,000 labels per class."""
     rows = 10_000
     y = np.arange(rows * c) % c
     noisy = corrupt_labels(y, pattern, ratio, c, seed=0)
@@ -59,7 +55,7 @@ def test_frequencies_follow_the_transition_matrix(pattern, ratio, c):
     assert np.all(np.abs(counts - rows * T) <= 5 * sigma + 1e-9)
 
 
-def test_ratio_zero_keeps_and_ratio_one_flips_every_label():
+def test_ratio_zero_keeps_and_one_flips_all_labels():
     y = np.arange(1000) % 10
     for pattern in ("sym", "asym"):
         assert np.array_equal(corrupt_labels(y, pattern, 0, 10, seed=3), y)
@@ -71,7 +67,7 @@ def test_ratio_zero_keeps_and_ratio_one_flips_every_label():
     )
 
 
-def test_asym5_is_of_ten_classes_by_their_names():
+def test_asym5_needs_the_ten_classes_by_name():
     classes = LAYOUTS["cifar10"].classes
     assert {classes[of]: classes[to] for of, to in LIKE.items()} == {
         "truck": "automobile",
@@ -88,7 +84,7 @@ def test_asym5_is_of_ten_classes_by_their_names():
 
 
 @pytest.mark.parametrize("pattern", ["sym", "asym", "asym5"])
-def test_flips_of_a_smaller_ratio_are_among_those_of_a_larger_one(pattern):
+def test_smaller_ratio_flips_a_subset(pattern):
     y = np.arange(5000) % 10
     smaller, larger = (corrupt_labels(y, pattern, ratio, 10, seed=1) for ratio in (0.3, 0.6))
     flipped = smaller != y
@@ -97,7 +93,7 @@ def test_flips_of_a_smaller_ratio_are_among_those_of_a_larger_one(pattern):
 
 
 @pytest.mark.parametrize("pattern", ["sym", "asym"])
-def test_the_seed_decides(pattern):
+def test_seed_decides(pattern):
     y = np.arange(1000) % 10
     first, again, other = (corrupt_labels(y, pattern, 0.5, 10, seed) for seed in (7, 7, 8))
     assert np.array_equal(first, again)
@@ -112,7 +108,7 @@ def test_result_is_a_new_array_of_the_same_type(dtype):
     assert np.all(y == 254) and np.all(noisy < 254)
 
 
-def test_no_labels_give_no_labels():
+def test_empty_labels_stay_empty():
     assert corrupt_labels(np.zeros(0, int), "sym", 0.5, 10, seed=0).shape == (0,)
 
 
@@ -133,7 +129,7 @@ def test_no_labels_give_no_labels():
     ],
     ids=str,
 )
-def test_bad_arguments_are_named(change):
+def test_invalid_arguments_are_named(change):
     arguments = {
         "y": np.arange(5),
         "pattern": "sym",
@@ -147,7 +143,7 @@ def test_bad_arguments_are_named(change):
 
 
 @pytest.mark.parametrize("script", ["INCV", "INCV_main"])
-def test_asym5_of_cifar10_is_what_the_flags_come_to(script, tiny, tmp_path):
+def test_asym5_of_cifar10_from_the_flags(script, tiny, tmp_path):
     args = (
         __import__(script)
         .arguments()
@@ -162,7 +158,7 @@ def test_asym5_of_cifar10_is_what_the_flags_come_to(script, tiny, tmp_path):
         __import__(script).arguments().parse_args(["--assumed_pattern", "asym5"])
 
 
-def test_streams_differ_by_seed_and_by_every_purpose():
+def test_streams_differ_by_seed_and_purpose():
     keys = [
         (0,),
         (1,),
@@ -179,12 +175,12 @@ def test_streams_differ_by_seed_and_by_every_purpose():
     assert len({generator(*key).integers(2**62) for key in keys}) == len(keys)
 
 
-def test_seeds_for_libraries_are_of_31_bits():
+def test_seeds_for_libraries_have_31_bits():
     seeds = [derived_seed(0, "a", k) for k in range(50)]
     assert 0 <= min(seeds) and 2**30 < max(seeds) < 2**31
 
 
-def test_a_stream_begins_anew_each_time_and_takes_numpy_integers():
+def test_stream_begins_anew_each_time():
     assert np.array_equal(
         generator(5, "shuffle", 3).random(8),
         generator(np.int64(5), "shuffle", np.int32(3)).random(8),
@@ -193,8 +189,8 @@ def test_a_stream_begins_anew_each_time_and_takes_numpy_integers():
         generator(0.5, "shuffle")
 
 
-def test_streams_are_the_same_in_every_version_and_process():
-    """Recorded once: a change here would change every published run."""
+def test_streams_are_the_same_in_every_version():
+    """A change would change every published run."""
     assert derived_seed(0, "noise") == 787490473
     assert generator(0, "noise").integers(1000, size=4).tolist() == [362, 72, 310, 644]
     code = "from noisylabels.seeding import derived_seed; print(derived_seed(0, 'noise'))"

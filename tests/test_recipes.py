@@ -1,4 +1,4 @@
-"""What the recipes set, all of it; and that a network is built and fed as they say."""
+"""All settings of the recipes, and networks and batches built from them."""
 
 import keras
 import numpy as np
@@ -115,7 +115,7 @@ def test_networks_not_trained_with_shifts_predict_without(changes):
     assert settings.flip_tta and not settings.shift_tta
 
 
-def test_where_a_mirror_image_may_be_of_another_class_none_is_made():
+def test_no_flips_if_they_change_the_class():
     settings = resolve("fast", "INCV", allows_flips=False)
     assert (settings.augmentation, settings.flip_tta) == ("none", False)
     assert resolve("fast", "INCV", allows_flips=False, augmentation="flip").augmentation == "flip"
@@ -133,7 +133,7 @@ def test_where_a_mirror_image_may_be_of_another_class_none_is_made():
         ("none", False),
     ],
 )
-def test_what_is_not_trained_on_mirror_images_does_not_predict_with_them(augmentation, mirror):
+def test_no_flip_tta_without_flip_training(augmentation, mirror):
     assert resolve("fast", "INCV", augmentation=augmentation).flip_tta == mirror
 
 
@@ -147,8 +147,8 @@ def test_what_is_not_trained_on_mirror_images_does_not_predict_with_them(augment
         ("fast", 9, 2, 1 / 64),
     ],
 )
-def test_an_epoch_has_eight_steps_unless_batches_were_of_one(recipe, samples, batch, rate):
-    """Smaller batches have a smaller rate, where it is not Adam's."""
+def test_epoch_has_at_least_eight_steps(recipe, samples, batch, rate):
+    """Smaller batches have a smaller rate, except with Adam."""
     usual, few = resolve(recipe, "main"), resolve(recipe, "main", n_samples=samples)
     assert few.batch_size == batch and few.learning_rate == pytest.approx(
         usual.learning_rate * rate
@@ -160,7 +160,7 @@ def test_an_epoch_has_eight_steps_unless_batches_were_of_one(recipe, samples, ba
     assert nesterov.learning_rate == pytest.approx(0.0652173913 * batch / usual.batch_size)
 
 
-def test_another_optimizer_than_the_recipe_s_has_its_own_rate():
+def test_another_optimizer_has_its_own_rate():
     assert resolve("fast", "INCV", optimizer="adam").learning_rate == 1e-3
     assert resolve("paper", "INCV", optimizer="nesterov").learning_rate == pytest.approx(
         0.0652173913
@@ -207,14 +207,14 @@ def images():
 
 
 @pytest.mark.parametrize("task, mirror", [("INCV", True), ("verify", False)])
-def test_a_network_predicts_with_the_mirror_image_where_the_recipe_says_so(task, mirror, images):
+def test_flip_tta_follows_the_recipe(task, mirror, images):
     inputs = MethodInputs(images, np.zeros(40, int), 3, 8, 1)
     assert (
         build(method_class("standard"), inputs, RECIPES["fast"][task], 0, "main").flip_tta == mirror
     )
 
 
-def test_whitening_knows_the_images(images):
+def test_whitening_is_adapted_to_the_images(images):
     inputs = MethodInputs(images, np.zeros(40, int), 3, 8, 1)
     method = build(method_class("standard"), inputs, RECIPES["fast"]["INCV"], 0, "a")
     (found,) = [layer for layer in method.networks[0].layers if isinstance(layer, Whitening)]
@@ -233,7 +233,7 @@ def test_whitening_knows_the_images(images):
         ("digits", (0.9, 1e-3, True, 1)),
     ],
 )
-def test_batch_normalisation_and_epsilon_of_adam(recipe, norm, images):
+def test_batch_norm_and_epsilon_of_adam(recipe, norm, images):
     inputs = MethodInputs(images, np.zeros(40, int), 3, 8, 1)
     method = build(method_class("standard"), inputs, RECIPES[recipe]["INCV"], 0, "a")
     norms = [
@@ -252,7 +252,7 @@ def test_batch_normalisation_and_epsilon_of_adam(recipe, norm, images):
     )
 
 
-def test_the_fast_network_s_logits_are_a_ninth_of_its_last_layer_s(images):
+def test_fast_network_divides_its_logits_by_nine(images):
     network = create_model("FastCNN", (8, 8, 3), 3)
     (dense,) = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
     before = keras.Model(network.inputs[0], dense.output)
@@ -271,8 +271,8 @@ def test_the_fast_network_s_logits_are_a_ninth_of_its_last_layer_s(images):
         ("SmallCNN", [(32, 32), (16, 64)]),
     ],
 )
-def test_the_size_of_the_image_halves_from_stage_to_stage(name, expected):
-    """Of 32x32 images: side and channels at the end of each stage."""
+def test_image_size_halves_per_stage(name, expected):
+    """Check side and channels at the end of each stage for 32x32 images."""
     stages = {}
     for layer in create_model(name, (32, 32, 3), 10).layers:
         if isinstance(layer, keras.layers.ReLU):
@@ -289,9 +289,7 @@ MAP = np.stack(np.meshgrid(np.arange(32), np.arange(32), indexing="ij"), -1).ast
 
 
 def moved(name, n=4000, seed=(3, 4)):
-    """Rows and columns by which a function of `augmentation` moves the middle of n images, and
-    which it mirrors.
-    """
+    """Return shifts in rows and columns, and flips, that an augmentation makes of n images."""
     images = getattr(augmentation, name)(np.repeat(MAP[None], n, 0), tf.constant(seed)).numpy()
     flipped = images[:, 16, 17, 1] < images[:, 16, 16, 1]
     return images[:, 16, 16, 0] - 16, images[:, 16, 16, 1] - np.where(flipped, 15, 16), flipped
@@ -300,10 +298,8 @@ def moved(name, n=4000, seed=(3, 4)):
 @pytest.mark.parametrize(
     "name, shifts", [("flip", [0]), ("translate_flip", [-2, -1, 0, 1, 2]), ("shift_flip", None)]
 )
-def test_shifts_in_both_directions_and_flips_are_independent_of_each_other(name, shifts):
-    """Means and correlations of 4,000 images within five standard errors, each shift's share
-    likewise.
-    """
+def test_shifts_and_flips_are_independent(name, shifts):
+    """Means and correlations of 4,000 images within five standard errors."""
     rows, columns, flipped = moved(name)
     assert abs(flipped.mean() - 0.5) < 5 * 0.5 / 4000**0.5
     if shifts is None:
@@ -333,15 +329,13 @@ def test_shifts_in_both_directions_and_flips_are_independent_of_each_other(name,
         ("flip", [0] * 6, [0] * 6, [1, 1, 1, 1, 0, 0]),
     ],
 )
-def test_a_seed_augments_alike_in_every_version(name, rows, columns, flipped):
-    """Recorded once: a change here would change every published run."""
+def test_augmentation_is_the_same_in_every_version(name, rows, columns, flipped):
+    """A change would change every published run."""
     np.testing.assert_allclose(moved(name, 6, (7, 8)), [rows, columns, flipped], atol=1e-3)
 
 
 class Flips(Method):
-    """Learns nothing; logs which of the 16 images of its batch came mirrored, as a binary number,
-    and its seed.
-    """
+    """Log which images of a batch were flipped, as a binary number, and the seed; learn nothing."""
 
     logged = ("loss", "first", "second")
     seen = []
@@ -357,7 +351,7 @@ class Flips(Method):
         return {"loss": code, "first": batch.seed[0], "second": batch.seed[1]}
 
 
-def test_every_step_of_every_epoch_is_augmented_by_a_seed_of_its_own(tmp_path):
+def test_every_step_has_its_own_augmentation_seed(tmp_path):
     images = np.repeat(np.arange(8, dtype=np.uint8)[None, None, :, None], 640, 0).repeat(8, 1)
     method = Flips(
         MethodInputs(images, np.zeros(640, int), 2, 16, 2),

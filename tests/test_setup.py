@@ -1,6 +1,4 @@
-"""The set-up: pinned requirements that install on every Python named in the README, and no network
-but the download.
-"""
+"""The set-up: pinned requirements for every Python of the README, and no network use."""
 
 import ast
 import re
@@ -37,13 +35,13 @@ FURTHER = ["requirements/dev.txt", "requirements/gpu.txt"]
 
 
 def pins(name):
-    """The requirements of a file: its lines, with versions and hashes."""
+    """Return the requirements of a file: its lines, with versions and hashes."""
     text = (ROOT / name).read_text().replace("\\\n", " ")
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 def packages(name):
-    """{package: its versions and hashes} of a file of requirements."""
+    """Return {package: versions and hashes} of a file of requirements."""
     found = {}
     for line in pins(name):
         found.setdefault(re.match(r"[\w.-]+", line)[0], set()).update(
@@ -61,14 +59,14 @@ def test_every_requirement_is_pinned_with_hashes(name):
 
 
 @pytest.mark.parametrize("name", FURTHER)
-def test_no_further_requirement_changes_a_pin(name):
+def test_other_lock_files_agree_with_the_first(name):
     known, further = packages("requirements.txt"), packages(name)
     for package in known.keys() & further.keys():
         assert further[package] == known[package], package
 
 
-def test_every_dependency_of_the_package_is_pinned():
-    """Those of pyproject.toml, which the lock files are generated from."""
+def test_every_dependency_is_pinned():
+    """The lock files are generated from pyproject.toml."""
     text = (ROOT / "pyproject.toml").read_text()
     dependencies = re.findall(
         r'"([\w-]+)', re.search(r"^dependencies = \[(.*?)^\]", text, re.M | re.S)[1]
@@ -76,13 +74,13 @@ def test_every_dependency_of_the_package_is_pinned():
     assert dependencies and {*dependencies} <= {*packages("requirements.txt")}
 
 
-def test_cuda_comes_for_the_same_tensorflow_and_with_ptxas():
+def test_gpu_lock_file_has_cuda_and_ptxas():
     assert {"tensorflow", "nvidia-cudnn-cu12", "nvidia-cuda-nvcc-cu12", "nvidia-nccl-cu12"} <= {
         *packages("requirements/gpu.txt")
     }
 
 
-def test_only_the_download_can_reach_the_network():
+def test_only_the_download_uses_the_network():
     found = {}
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -103,8 +101,7 @@ def test_only_the_download_can_reach_the_network():
         pytest.param("incv", marks=pytest.mark.slow),
     ],
 )
-def test_the_demo_does_without_what_only_posix_has(method, tmp_path):
-    """As on Windows, as far as another system can play that."""
+def test_demo_needs_nothing_of_posix(method, tmp_path):
     flags = [
         "--method",
         method,
@@ -130,7 +127,7 @@ def test_the_demo_does_without_what_only_posix_has(method, tmp_path):
 @pytest.mark.parametrize(
     "script", ["INCV", "INCV_main", "Verify_Theory", "predict", "report", "sweep"]
 )
-def test_a_python_without_the_packages_says_what_to_do(script):
+def test_missing_packages_are_one_error(script):
     ended = subprocess.run(
         [sys.executable, "-S", ROOT / f"{script}.py"], text=True, capture_output=True
     )
@@ -166,7 +163,7 @@ def test_without_docstrings_help_works_and_training_is_one_error(tmp_path):
     )
 
 
-def test_a_python_that_is_too_old_says_what_to_do(monkeypatch, capsys):
+def test_old_python_is_one_error(monkeypatch, capsys):
     monkeypatch.setattr(sys, "version_info", (3, 9, 18))
     with pytest.raises(SystemExit) as stop:
         runpy.run_path(str(ROOT / "noisylabels/system/check_requirements.py"))
@@ -179,7 +176,7 @@ def test_a_python_that_is_too_old_says_what_to_do(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("version", [(3, 10, 0), (3, 13, 1)])
-def test_a_python_of_the_readme_is_new_enough(version, monkeypatch, capsys):
+def test_python_of_the_readme_is_accepted(version, monkeypatch, capsys):
     monkeypatch.setattr(sys, "version_info", version)
     assert (
         runpy.run_path(str(ROOT / "noisylabels/system/check_requirements.py"))["problem"]
@@ -191,8 +188,8 @@ def test_a_python_of_the_readme_is_new_enough(version, monkeypatch, capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements/dev.txt"])
-def test_every_python_of_the_readme_finds_its_packages(version, name, tmp_path):
-    """Resolved for that version against the registry, hashes checked, nothing installed."""
+def test_lock_files_resolve_for_every_python(version, name, tmp_path):
+    """Resolve against the registry with hashes, and install nothing."""
     done = subprocess.run(
         [
             sys.executable,

@@ -1,6 +1,4 @@
-"""The formulas against values computed by hand, against one another, and against 2019's way of
-solving them.
-"""
+"""The theory's formulas by hand, against each other, and against the 2019 code."""
 
 import warnings
 
@@ -96,10 +94,8 @@ def test_published_points_follow_the_theory(score, formula):
     assert len(distances) == 22 and max(distances) <= 0.1 and np.mean(distances) <= 0.05
 
 
-def test_published_values_add_up():
-    """A slip in one of them would change a sum that was taken by hand, in per cent; deviations
-    stand behind means.
-    """
+def test_published_values_have_recorded_sums():
+    """A slip would change a sum that was computed by hand."""
     sums = {
         method: [round(100 * sum(part), 2) for part in zip(*row.values(), strict=True)]
         for method, row in published.TEST_ACCURACY.items()
@@ -147,7 +143,7 @@ def test_estimated_noise_ratio(TA, c, top_k, ratio):
 
 
 @given(st.floats(0, 1), st.integers(2, 200), st.data())
-def test_estimate_is_the_inverse_of_the_symmetric_formula(share, c, data):
+def test_estimate_inverts_the_symmetric_formula(share, c, data):
     ratio = share * (1 - 1 / c)  # down to the minimum of the curve
     TA = theory.test_accuracy(transition_matrix("sym", ratio, c))
     assert theory.estimate_noise_ratio(min(1, max(TA, 1 / c)), c) == pytest.approx(ratio, abs=1e-6)
@@ -160,7 +156,7 @@ def test_estimate_is_the_inverse_of_the_symmetric_formula(share, c, data):
 
 
 @pytest.mark.parametrize("c, k", [(2, 1), (10, 1), (10, 5), (100, 1), (100, 5)])
-def test_estimate_equals_the_stepping_of_2019(c, k):
+def test_estimate_equals_the_search_of_2019(c, k):
     for TA in np.linspace(k / c + 1e-4, 1, 50):
         stepped = 0.0
         while (1 - stepped) ** 2 + stepped**2 / (c / k - 1) > TA:
@@ -171,7 +167,7 @@ def test_estimate_equals_the_stepping_of_2019(c, k):
 @pytest.mark.parametrize(
     "TA, c, k, ratio", [(0.09, 10, 1, 0.9), (0, 10, 1, 0.9), (0, 2, 1, 0.5), (0.04, 100, 5, 0.95)]
 )
-def test_accuracy_below_the_curve_gives_its_minimum_and_a_warning(TA, c, k, ratio):
+def test_accuracy_below_the_curve_warns(TA, c, k, ratio):
     with pytest.warns(UserWarning) as caught:
         assert theory.estimate_noise_ratio(TA, c, k) == pytest.approx(ratio)
     assert [str(warning.message) for warning in caught] == [
@@ -195,7 +191,7 @@ def test_accuracy_below_the_curve_gives_its_minimum_and_a_warning(TA, c, k, rati
         ("asym", 1, 10, 1),
     ],
 )
-def test_noise_ratio_of_the_selected(pattern, ratio, c, expected):
+def test_noise_ratio_of_the_selection(pattern, ratio, c, expected):
     assert theory.selected_noise_ratio(ratio, pattern, c) == pytest.approx(expected)
     assert expected == pytest.approx(
         1 - theory.label_precision(transition_matrix(pattern, ratio, c))
@@ -217,9 +213,7 @@ def test_scores_of_a_selection(selected, clean, LP, LR):
 
 
 def test_confusion_matrix():
-    """A row for each true class: one of three samples, one of one, one of none, and one that is
-    never predicted.
-    """
+    """Include a class without samples and one that is never predicted."""
     M = confusion_matrix(np.array([0, 1, 1, 0, 1]), np.array([0, 0, 0, 1, 3]), 4)
     np.testing.assert_allclose(M, [[1 / 3, 2 / 3, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]])
 
@@ -227,12 +221,12 @@ def test_confusion_matrix():
 @pytest.mark.parametrize(
     "pattern, told", [("sym", "sym"), ("asym", "asym"), ("asym5", "asym"), ("given", "asym")]
 )
-def test_what_an_algorithm_is_told(pattern, told):
+def test_assumed_pattern_of_a_noise(pattern, told):
     assert default_assumed_pattern(pattern) == told
 
 
 @pytest.mark.parametrize("pattern, wrong", [("sym", 0.4), ("asym", 0.4), ("asym5", 0.2)])
-def test_share_of_wrong_labels(pattern, wrong):
+def test_noise_rate(pattern, wrong):
     noise = Noise(pattern, 0.4)
     assert (
         noise.noise_rate
@@ -273,7 +267,7 @@ def test_share_of_wrong_labels(pattern, wrong):
         lambda: theory.estimate_noise_ratio(0.5, 10, 0),
     ],
 )
-def test_bad_arguments_are_one_line(call):
+def test_invalid_arguments_are_one_error(call):
     with pytest.raises((ValueError, UserError)) as error:
         call()
     assert 10 < len(str(error.value)) < 120 and "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""A toy of each method: networks of one layer, on 12 images; and its training."""
+"""A toy of each method: networks of one layer on 12 images, and its training."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ N, CLASSES, RATE = 12, 3, 0.5
 
 
 def inputs_for(name, images=None, labels=None, options=None, **changes):
-    """12 images of 2x2 pixels in 3 classes, noise 0.3, half selected, a quarter candidates."""
+    """Return 12 images of 2x2 pixels in 3 classes, noise 0.3, half selected, 3 candidates."""
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (N, 2, 2, 1), np.uint8) if images is None else images
     labels = rng.integers(0, CLASSES, N) if labels is None else labels
@@ -35,9 +35,7 @@ def inputs_for(name, images=None, labels=None, options=None, **changes):
 
 
 def context_for(labels, seed=0):
-    """A standard network that predicts the labels with a little certainty, and teachers that
-    predict 0, 1, 2, 0, ...
-    """
+    """Return a standard network that weakly predicts the labels, and a teacher 0, 1, 2, 0, ..."""
     return PreparationContext(
         seed=seed,
         train_standard=lambda *_: (
@@ -48,7 +46,7 @@ def context_for(labels, seed=0):
 
 
 def toy(name, penalty=None, optimizer=None, norm=False, **changes):
-    """A method whose networks are one layer: logits = x W + b, of normalised pixels x if norm."""
+    """Return a method whose networks are one layer, logits = x W + b; norm normalises x."""
     cls, networks = method_class(name), []
     for k in range(cls.n_networks):
         keras.utils.set_random_seed(k)
@@ -68,7 +66,7 @@ def toy(name, penalty=None, optimizer=None, norm=False, **changes):
 
 
 def whole_batch(inputs, **schedule):
-    """All samples as one Batch, the labels of every other one true."""
+    """Return all samples as one Batch; every other label is true."""
     return Batch(
         tf.constant(inputs.images / np.float32(255)),
         tf.constant(inputs.labels, tf.int32),
@@ -80,9 +78,7 @@ def whole_batch(inputs, **schedule):
 
 
 def fit(method, folder, epochs, jit_compile=False, after_epoch=lambda epoch, memory: {}):
-    """The history of a training of so many epochs, or of what is left of them since the checkpoint
-    in the folder.
-    """
+    """Return the history of a training, or of its rest since the checkpoint in the folder."""
     trainer = Trainer(method, np.arange(N) % 2 == 0, "none", lambda time, epochs: RATE, jit_compile)
     return trainer.fit(epochs, 0, "toy", folder / "toy.npz", after_epoch)[0]
 
@@ -92,7 +88,7 @@ class Killed(Exception):
 
 
 def killed(method, folder, epoch, after_epoch=lambda epoch, memory: {}):
-    """Trains a method up to an epoch, whose checkpoint is not written any more."""
+    """Train a method up to an epoch, whose checkpoint is not written any more."""
 
     def until(now, memory):
         row = after_epoch(now, memory)

@@ -205,13 +205,13 @@ def test_available_memory_of_this_machine(monkeypatch):
         (8, "--image_size 8 or less, or fewer"),
     ],
 )
-def test_images_that_fit_into_memory_load(side, advice, monkeypatch):
+def test_memory_error_advises_what_would_fit(side, advice, monkeypatch):
     monkeypatch.setattr(image_files, "available_memory", lambda: 1000 * 3 * side**2 + 1000)
     with pytest.raises(UserError, match=f"are free: give {advice} images$"):
         check_memory("own", 1000, 20, 20, 3, str)
 
 
-def test_arrays_that_need_no_resizing_are_not_resized(monkeypatch):
+def test_arrays_get_no_advice_to_resize(monkeypatch):
     monkeypatch.setattr(image_files, "available_memory", lambda: 1000 * 3 * 9**2)
     with pytest.raises(UserError, match="are free: give fewer images$"):
         image_files.read_files("a", ["b"] * 1000, np.ones(1000, bool), 20, "own", str, fixed=True)

@@ -1,6 +1,4 @@
-"""The methods of two networks, by hand: what co-teaching and INCV keep of a batch, and decoupling's
-disagreement.
-"""
+"""Co-teaching, INCV and decoupling: kept samples and disagreement by hand."""
 
 from functools import partial
 
@@ -20,7 +18,7 @@ from noisylabels.training import optimizers
 # -------------------------------------------------------------------------------- co-teaching, INCV
 
 
-def test_each_network_learns_from_what_the_other_keeps():
+def test_each_network_learns_from_the_samples_the_other_keeps():
     first, second = np.array([0.1, 0.5, 0.2, 0.9]), np.array([0.3, 0.05, 0.8, 0.4])
     kept = smallest(first, 2).numpy(), smallest(second, 2).numpy()
     assert set(kept[0]) == {0, 2} and set(kept[1]) == {0, 1}
@@ -29,7 +27,7 @@ def test_each_network_learns_from_what_the_other_keeps():
     )
 
 
-def test_equal_losses_are_kept_in_the_order_of_the_batch():
+def test_ties_are_kept_in_batch_order():
     assert smallest(np.ones(5), 3).numpy().tolist() == [0, 1, 2]
 
 
@@ -45,14 +43,12 @@ def test_remember_rate(epoch, tau, expected):
     "epochs, epoch, expected",
     [(200, 5, 96), (200, 10, 64), (40, 5, 96), (10, 2, 102), (10, 5, 64), (1, 0, 128)],
 )
-def test_co_teaching_keeps_by_the_true_ratio_and_shortens_its_ramp_only_in_short_trainings(
-    epochs, epoch, expected
-):
+def test_co_teaching_ramp_is_shortened_only_in_short_trainings(epochs, epoch, expected):
     method = toy("co_teaching", noise_ratio=0.5, epochs=epochs, batch_size=128)
     assert method.schedule(epoch) == {"keep": expected}
 
 
-def test_one_sample_of_a_batch_is_kept_whatever_co_teaching_is_told():
+def test_at_least_one_sample_of_a_batch_is_kept():
     assert toy("co_teaching", noise_ratio=1.0, epochs=200, batch_size=128).schedule(199) == {
         "keep": 1
     }
@@ -69,16 +65,14 @@ def test_one_sample_of_a_batch_is_kept_whatever_co_teaching_is_told():
         ("asym", 10, 5, 64),
     ],
 )
-def test_incv_discards_what_is_wrong_among_the_selected_by_its_estimate(
-    pattern, epochs, epoch, keep
-):
-    """Of e = 1/2 and three classes a third under sym, else a half."""
+def test_incv_discards_the_estimated_mislabelled_share(pattern, epochs, epoch, keep):
+    """For e = 1/2 and three classes: a third under sym, else a half."""
     method = toy("incv", eval_ratio=0.5, assumed_pattern=pattern, epochs=epochs, batch_size=128)
     assert method.schedule(epoch) == {"keep": keep}
 
 
-def test_co_teaching_is_told_the_share_of_all_labels_that_is_wrong():
-    """Of asym5 at .4 a fifth: half of the classes keep theirs."""
+def test_co_teaching_uses_the_noise_rate_of_all_labels():
+    """For asym5 at 0.4 it is a fifth, since half of the classes keep their labels."""
     method = toy(
         "co_teaching", noise_ratio=Noise("asym5", 0.4).noise_rate, epochs=200, batch_size=128
     )
@@ -145,7 +139,7 @@ def test_candidates_join_the_batches_after_the_warm_up(pattern, e0):
     )
 
 
-def test_candidates_are_begun_anew_where_they_run_out():
+def test_candidates_start_again_when_exhausted():
     method = toy("incv", select=np.arange(N) < 8, candidate=np.arange(N) >= 8)
     late = method.batches(9, np.random.default_rng(0))  # two rows of three, but four candidates
     assert (
@@ -155,14 +149,14 @@ def test_candidates_are_begun_anew_where_they_run_out():
     )
 
 
-def test_candidates_come_in_another_order_each_epoch():
+def test_candidates_are_shuffled_in_each_epoch():
     method, rng = toy("incv"), np.random.default_rng(0)
     assert (
         len({tuple(method.batches(9, rng)[0, 6:]) for _ in range(20)}) == 6
     )  # all orders of three
 
 
-def test_what_is_held_out_is_neither_selected_nor_a_candidate():
+def test_held_out_samples_are_neither_selected_nor_candidates():
     method = toy("incv")
     method.hold_out([0, 5, 7, 9, 10])
     assert method.samples.tolist() == [1, 2, 3, 4] and method.candidates.tolist() == [11]
@@ -174,12 +168,12 @@ def test_what_is_held_out_is_neither_selected_nor_a_candidate():
 
 
 def in_training_mode(x, W, b):
-    """Logits of normalised pixels x (n, d), by the statistics of these n."""
+    """Return logits of normalised pixels x (n, d), with the batch statistics."""
     return (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-3) @ W + b
 
 
 def in_inference_mode(x, W, b):
-    """By statistics of mean 0 and variance 1, as they are before the first step."""
+    """Return logits with mean 0 and variance 1, as before the first step."""
     return x / np.sqrt(1 + 1e-3) @ W + b
 
 
@@ -190,10 +184,8 @@ def cross_entropies(z, y):
 @pytest.mark.parametrize(
     "name, options", [("incv", {}), ("co_teaching", {}), ("co_teaching", {"variant": "2018"})]
 )
-def test_how_losses_are_ranked_and_by_which_statistics_they_are_learned(name, options):
-    """Inference mode and the statistics of the kept samples; of 2018 training mode and those of the
-    whole batch.
-    """
+def test_ranking_and_learning_use_the_documented_statistics(name, options):
+    """Rank in inference mode and learn with the kept samples' statistics; 2018 uses the batch's."""
     method = toy(name, norm=True, optimizer=keras.optimizers.Adam, options=options)
     x, y = method.inputs.images.reshape(N, -1) / 255.0, method.inputs.labels
     layers = [network.layers[-1].get_weights() for network in method.networks]
@@ -218,7 +210,7 @@ def test_how_losses_are_ranked_and_by_which_statistics_they_are_learned(name, op
         assert np.allclose(mean, 0.01 * x.mean(0), rtol=1e-4) == bool(options)
 
 
-def test_2018_reaches_its_rate_an_epoch_earlier_and_lowers_beta_for_the_decay(tmp_path):
+def test_2018_variant_has_an_earlier_ramp_and_a_lower_beta(tmp_path):
     method = toy(
         "co_teaching",
         optimizer=keras.optimizers.Adam,
@@ -251,7 +243,7 @@ def test_linear_decay_in_a_shorter_training(time, expected):
 
 
 @pytest.mark.parametrize("epochs, keep", [(1, [6, 3]), (4, [6, 3]), (10, [6, 5, 4, 4, 3])])
-def test_2018_in_a_short_training(epochs, keep):
+def test_2018_variant_in_a_short_training(epochs, keep):
     method = toy(
         "co_teaching",
         optimizer=keras.optimizers.Adam,
@@ -262,10 +254,8 @@ def test_2018_in_a_short_training(epochs, keep):
     assert [method.schedule(epoch)["keep"] for epoch in range(len(keep))] == keep
 
 
-def test_beta_of_2018_is_that_of_its_steps(tmp_path):
-    """Adam's first moment is (1 - beta1) of the first gradient; and two epochs, in the second of
-    which it is 0.1.
-    """
+def test_beta_of_2018_is_applied_in_its_steps(tmp_path):
+    """Adam's first moment is (1 - beta1) times the first gradient; beta1 is 0.1 in epoch 2."""
 
     def build(epochs):
         return toy(
@@ -313,5 +303,5 @@ def test_disagreement_loss(differ, floor, expected):
     )
 
 
-def test_few_that_disagree_count_as_a_tenth_of_the_batch():
+def test_few_disagreements_count_as_a_tenth_of_the_batch():
     assert float(disagreement_loss(tf.ones(20), np.arange(20) == 3)) == 0.5

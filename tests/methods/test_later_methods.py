@@ -15,7 +15,7 @@ HALF = np.log([[0.25, 0.5, 0.25]])  # logits of p = (1/4, 1/2, 1/4)
 
 
 def slope(loss, logits):
-    """The gradient of a loss (n,) by the logits."""
+    """Return the gradient of a loss (n,) by the logits."""
     z = tf.Variable(logits)
     with tf.GradientTape() as tape:
         value = loss(z)
@@ -34,7 +34,7 @@ def slope(loss, logits):
     ],
 )
 def test_generalised_cross_entropy(q, expected, weight):
-    """1 - sqrt(.5) over .5 is 2 - sqrt(2); of q = 1 half the absolute error.
+    """1 - sqrt(0.5) over 0.5 is 2 - sqrt(2); for q = 1 half the absolute error.
 
     The gradient is p_y^q (p - onehot).
     """
@@ -45,7 +45,7 @@ def test_generalised_cross_entropy(q, expected, weight):
     )
 
 
-def test_generalised_cross_entropy_of_a_small_q_is_cross_entropy():
+def test_gce_with_small_q_is_cross_entropy():
     np.testing.assert_allclose(
         generalised_cross_entropy(HALF, [0], 1e-4), cross_entropy(HALF, [0]), rtol=1e-3
     )
@@ -76,7 +76,7 @@ def test_gradient_of_the_symmetric_cross_entropy():
 @pytest.mark.parametrize(
     "loss", [lambda z, y: generalised_cross_entropy(z, y, 0.7), symmetric_cross_entropy]
 )
-def test_no_prediction_makes_them_infinite(loss):
+def test_losses_and_gradients_are_always_finite(loss):
     z = np.float32([[1000, 0, -1000]])
     for y in range(3):
         assert (
@@ -107,8 +107,8 @@ def test_options_change_the_step(name, options):
 # ---------------------------------------------------------------------------------------------- ELR
 
 
-def test_a_target_moves_to_the_normalised_prediction():
-    """.7 (.2, .6, .2) + .3 (.3, .5, .2) / 1; and p whose clipped entries sum to 1.25."""
+def test_elr_target_moves_to_the_normalised_prediction():
+    """0.7 (0.2, 0.6, 0.2) + 0.3 (0.3, 0.5, 0.2) / 1; and clipped p that sums to 1.25."""
     np.testing.assert_allclose(
         updated_target(np.array([[0.2, 0.6, 0.2]]), np.array([[0.3, 0.5, 0.2]]), 0.7),
         [[0.23, 0.57, 0.2]],
@@ -118,9 +118,10 @@ def test_a_target_moves_to_the_normalised_prediction():
     )
 
 
-def test_the_regularizer_and_its_gradient_without_one_through_the_target():
-    """<p, t> = 1/4 with t = (0, 1/2, 0): log(3/4), and the gradient -p (t - <p, t>) / (1 - <p, t>)
-    is -(1/4, 1/2, 1/4) (-1, 1, -1) / 3; also where t itself is made of p.
+def test_elr_regulariser_has_no_gradient_through_the_target():
+    """<p, t> = 1/4 with t = (0, 1/2, 0): the loss is log(3/4).
+
+    The gradient -p (t - <p, t>) / (1 - <p, t>) is -(1/4, 1/2, 1/4) (-1, 1, -1) / 3.
     """
     p, t = tf.nn.softmax(HALF), np.array([[0, 0.5, 0]])
     assert float(regularizer(p, t)[0]) == pytest.approx(np.log(0.75))
@@ -139,17 +140,15 @@ def test_the_regularizer_and_its_gradient_without_one_through_the_target():
 @pytest.mark.parametrize(
     "pattern, expected", [("sym", (0.7, 3)), ("asym", (0.9, 1)), (None, (0.9, 1))]
 )
-def test_constants_by_the_assumed_pattern(pattern, expected):
+def test_constants_depend_on_the_assumed_pattern(pattern, expected):
     method = toy("elr", assumed_pattern=pattern)
     assert (method.beta, method.weight) == expected
     method = toy("elr", assumed_pattern=pattern, options={"beta": 0.0, "lambda": 0.0})
     assert (method.beta, method.weight) == (0, 0)
 
 
-def test_only_the_batch_s_targets_move_by_clipped_predictions():
-    """Samples 3 and 5, of which the network is certain: p = (1 - 1e-4, 1e-4, 1e-4) before it is
-    normalised.
-    """
+def test_only_targets_of_the_batch_move():
+    """Samples 3 and 5 are certain: p = (1 - 1e-4, 1e-4, 1e-4) before normalisation."""
     method = toy("elr")
     kernel, bias = method.networks[0].layers[-1].weights
     kernel.assign(0 * kernel)
@@ -170,13 +169,12 @@ def test_only_the_batch_s_targets_move_by_clipped_predictions():
     np.testing.assert_allclose(method.targets.numpy(), 1.7 * expected, rtol=1e-5)
 
 
-def test_a_loss_below_zero_is_no_divergence(tmp_path):
+def test_negative_loss_is_no_divergence(tmp_path):
     history = fit(toy("elr", labels=np.zeros(N, int)), tmp_path, 12)
     assert history[-1]["loss"] < -2 and len(history) == 12
 
 
-def test_targets_survive_a_kill(tmp_path):
-    """They are those of the checkpoint, and not 0 again."""
+def test_elr_targets_are_in_the_checkpoint(tmp_path):
     (tmp_path / "whole").mkdir()
     whole, again = (toy("elr", optimizer=keras.optimizers.Adam) for _ in range(2))
     fit(whole, tmp_path / "whole", 3)
@@ -188,8 +186,8 @@ def test_targets_survive_a_kill(tmp_path):
     )  # once an epoch
 
 
-def test_what_it_says_of_the_labels():
-    """LP and LR of those that are argmax t, among the samples that it trains on."""
+def test_elr_scores_its_corrected_labels():
+    """Compute LP and LR of argmax t among the training samples."""
     method = toy("elr", labels=np.zeros(N, int))
     method.hold_out(np.arange(8, N))
     assert method.corrected_labels().tolist() == [-1] * N
@@ -202,7 +200,7 @@ def test_what_it_says_of_the_labels():
     assert method.end_epoch(None) == {"selected": 3}
 
 
-def test_targets_of_one_step_already_say_something():
+def test_elr_corrects_labels_after_one_step():
     """With beta 0.9 no target exceeds 0.1 after the first step."""
     method = toy("elr", assumed_pattern="asym")
     whole, rows = whole_batch(method.inputs), [3, 5]

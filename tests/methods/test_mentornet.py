@@ -1,4 +1,4 @@
-"""MentorNet's predefined curricula: their formulas by hand, and the steps that use them."""
+"""MentorNet's predefined curricula: formulas by hand, and the steps that use them."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ from noisylabels.methods.mentornet import (
 )
 
 
-def test_moving_percentile_and_what_it_keeps():
+def test_moving_percentile_and_kept_samples():
     losses, ema, seen = tf.range(1.0, 11), 0.0, []
     for _ in range(3):
         ema = moving_average(ema, percentile(losses, 0.7))
@@ -54,7 +54,7 @@ def test_curricula(percent, expected):
 
 
 @pytest.mark.parametrize("epochs, kept", [(200, 36), (40, 8), (10, 2), (1, 1)])
-def test_self_paced_keeps_all_samples_in_the_first_18_per_cent_of_its_epochs(epochs, kept):
+def test_self_paced_keeps_all_in_the_first_18_per_cent(epochs, kept):
     method = toy("mentornet", epochs=epochs)
     forms = [method.schedule(epoch)["form"] for epoch in range(epochs)]
     assert forms == [ALL] * kept + [SELF_PACED] * (epochs - kept)
@@ -65,7 +65,7 @@ def test_self_paced_keeps_all_samples_in_the_first_18_per_cent_of_its_epochs(epo
 
 
 @pytest.mark.parametrize("dropout, expected", [(0.0, 128), (0.05, 121), (0.5, 64), (1.0, 0)])
-def test_example_dropout_keeps_so_many_and_others_each_time(dropout, expected):
+def test_example_dropout_keeps_a_random_share(dropout, expected):
     draws = [dropout_mask(128, dropout, [0, seed]).numpy() for seed in range(20)]
     assert all(set(draw) <= {0, 1} and draw.sum() == expected for draw in draws)
     if 0 < dropout < 1:
@@ -81,20 +81,20 @@ def test_example_dropout_keeps_so_many_and_others_each_time(dropout, expected):
         ({"curriculum": "pd", "percentile": "0.5"}, 0.5),
     ],
 )
-def test_percentile_by_curriculum_whatever_the_noise(options, expected):
+def test_percentile_does_not_depend_on_the_noise(options, expected):
     for ratio in (0.2, 0.8):
         assert toy("mentornet", noise_ratio=ratio, options=options).p == expected
 
 
 def losses_of(method):
-    """Of all samples, and their pixels, observed labels and class probabilities."""
+    """Return all samples' losses, pixels, observed labels and class probabilities."""
     x, y = method.inputs.images.reshape(N, -1) / np.float32(255), method.inputs.labels
     z = x @ method.networks[0].get_weights()[0] + method.networks[0].get_weights()[1]
     p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
     return -np.log(p[np.arange(N), y]), x, y, p
 
 
-def test_the_percentile_of_the_curriculum_moves_from_step_to_step():
+def test_percentile_moves_from_step_to_step():
     method = toy(
         "mentornet",
         optimizer=lambda learning_rate: keras.optimizers.SGD(0.0),
@@ -106,7 +106,7 @@ def test_the_percentile_of_the_curriculum_moves_from_step_to_step():
         assert float(method.ema) == pytest.approx(expected * sixth, rel=1e-5)
 
 
-def test_weights_between_0_and_1_have_no_gradient_of_their_own():
+def test_weights_have_no_gradient():
     method = toy("mentornet", options={"curriculum": "pd"})
     losses, x, y, p = losses_of(method)
     W, _ = method.networks[0].get_weights()
@@ -119,7 +119,7 @@ def test_weights_between_0_and_1_have_no_gradient_of_their_own():
     )
 
 
-def test_what_is_dropped_is_drawn_anew_in_each_step_and_apart_from_the_augmentation(monkeypatch):
+def test_dropout_is_independent_of_augmentation(monkeypatch):
     method, seeds = toy("mentornet"), []
     monkeypatch.setattr(
         mentornet,

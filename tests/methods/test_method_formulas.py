@@ -22,14 +22,14 @@ def test_lid_by_hand():
     assert d2l.lid([[0], [1], [2], [4]], k=3)[0] == pytest.approx(1.442695)
 
 
-def test_lid_is_of_the_twenty_nearest():
+def test_lid_uses_the_twenty_nearest():
     """Distances 1, 2, ..., 20: 20 / (20 log 20 - log 20!)."""
     assert d2l.lid(np.arange(40)[:, None])[0] == pytest.approx(
         20 / (20 * math.log(20) - math.lgamma(21))
     )
 
 
-def test_lid_of_a_ball_has_the_expectation_of_the_estimator():
+def test_lid_of_a_ball_has_the_estimator_s_expectation():
     """k d / (k - 2) for points uniform in a d-ball around the query, the 20 nearest of 2,000."""
     rng = np.random.default_rng(0)
     for d in (2, 8):
@@ -46,7 +46,7 @@ def test_lid_of_a_ball_has_the_expectation_of_the_estimator():
         assert np.mean(estimates) == pytest.approx(20 * d / 18, rel=0.05)
 
 
-def test_lid_of_duplicates_is_zero_or_undefined_and_left_out():
+def test_lid_of_duplicates_is_left_out():
     assert d2l.lid([[0], [0], [1], [3]], k=3)[0] == 0
     assert not np.isfinite(d2l.lid(np.zeros((5, 2)), k=3)).any()
     assert not np.isfinite(d2l.lid([[1.0]])).any()
@@ -56,10 +56,8 @@ def test_lid_of_duplicates_is_zero_or_undefined_and_left_out():
     assert d2l.mean_lid([bad], 7.0) == d2l.mean_lid([twins], 7.0) == 7 and d2l.mean_lid([bad]) == 1
 
 
-def test_a_mean_lid_below_one():
-    """Forty points have 19 twins each, and so 0; 2.5 and 3 have a neighbour at .5 and the others at
-    1.5 and 2.
-    """
+def test_mean_lid_below_one():
+    """Forty points have 19 duplicates each, and so 0; 2.5 and 3 have one neighbour at 0.5."""
     points = np.repeat([0, 1, 2.5, 3], [20, 20, 1, 1])[:, None]
     assert d2l.mean_lid([points]) == pytest.approx(20 * (1 / np.log(3) + 1 / np.log(4)) / 42)
 
@@ -67,7 +65,7 @@ def test_a_mean_lid_below_one():
 @pytest.mark.parametrize(
     "n, batches", [(60, [60]), (128, [128]), (129, [65, 64]), (1300, [128] * 10)]
 )
-def test_lid_is_measured_in_batches_of_at_most_128_and_of_1280_images(n, batches):
+def test_lid_is_measured_on_1280_images_in_batches(n, batches):
     method, seen = toy("d2l", images=np.zeros((n, 2, 2, 1), np.uint8), labels=np.zeros(n, int)), []
     method.features = lambda images: (
         seen.append(len(images)) or tf.random.stateless_uniform([len(images), 2], [1, 2])
@@ -76,7 +74,7 @@ def test_lid_is_measured_in_batches_of_at_most_128_and_of_1280_images(n, batches
     assert seen == batches
 
 
-def test_lid_is_measured_on_training_images_in_another_order_each_time():
+def test_lid_is_measured_on_shuffled_training_images():
     images = np.broadcast_to(np.arange(40, dtype=np.uint8)[:, None, None, None], (40, 2, 2, 1))
     method, seen, rng = (
         toy("d2l", images=images, labels=np.zeros(40, int)),
@@ -93,7 +91,7 @@ def test_lid_is_measured_on_training_images_in_another_order_each_time():
     )
 
 
-def test_lid_is_measured_on_others_in_each_epoch_and_with_each_seed():
+def test_lid_samples_depend_on_epoch_and_seed():
     method, draws = toy("d2l"), set()
     method.measure = lambda rng, *_: draws.add(rng.integers(2**40)) or 1.0
     for epoch, seed in ((0, 0), (1, 0), (0, 1)):
@@ -101,7 +99,7 @@ def test_lid_is_measured_on_others_in_each_epoch_and_with_each_seed():
     assert len(draws) == 3
 
 
-def test_lid_is_that_of_features_in_inference_mode():
+def test_lid_uses_features_in_inference_mode():
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), np.uint8)
     network = create_model("SmallCNN", (8, 8, 1), CLASSES)
     method = d2l.D2L(
@@ -127,7 +125,7 @@ def test_turning_point(lids, expected):
     assert d2l.turning_point(lids, first=5, window=5) == expected
 
 
-def test_turning_point_is_not_looked_for_before_its_time():
+def test_turning_point_is_not_searched_too_early():
     assert d2l.turning_point([2, 2, 2, 2, 2, 9, 2, 2, 2, 2, 20], first=6, window=5) == 10
 
 
@@ -135,15 +133,13 @@ def test_turning_point_is_not_looked_for_before_its_time():
     "epochs, expected, window",
     [(120, 45, 5), (200, 75, 8), (100, 38, 4), (40, 15, 2), (30, 11, 2), (5, 2, 2), (2, 2, 2)],
 )
-def test_first_epoch_that_may_turn_and_the_window_before_it(epochs, expected, window):
+def test_first_possible_turning_point_and_its_window(epochs, expected, window):
     assert d2l.first_turn(epochs) == expected and d2l.window(epochs) == window
 
 
 @pytest.mark.parametrize("epochs, turned", [(48, True), (120, False)])
-def test_d2l_looks_for_the_turning_point_in_the_window_of_its_epochs(epochs, turned):
-    """3.5 after 3 and 3 stands out of the last two alone; 120 epochs look at five of them, with a 9
-    among these.
-    """
+def test_turning_point_window_depends_on_the_epochs(epochs, turned):
+    """3.5 after 3 and 3 stands out of the last two; 120 epochs use a window of five with a 9."""
     method, first = toy("d2l", epochs=epochs), round(45 / 120 * epochs)
     method.measure = lambda rng, *previous: 3.5
     row = method.begin_epoch(first, [{"lid": lid} for lid in [3] * (first - 3) + [9, 3, 3]], 0)
@@ -160,7 +156,7 @@ def test_paced_loss_with_full_trust_is_cross_entropy():
     np.testing.assert_array_equal(d2l.paced_loss(logits, y, 0.0), cross_entropy(logits, [2, 1]))
 
 
-def test_d2l_goes_back_once_to_before_the_epoch_that_made_the_lid_rise():
+def test_d2l_restores_the_epoch_before_the_lid_rose():
     method = toy("d2l", optimizer=keras.optimizers.Adam)  # first_turn(10) = 4, window(10) = 2
     lids, history, starts = [3.0, 2, 3, 2, 3, 3, 9, 9.5, 50], [], []
     for epoch, value in enumerate(lids):
@@ -209,7 +205,7 @@ def test_forward_loss_with_the_identity_is_cross_entropy():
     )
 
 
-def test_forward_loss_and_its_gradient_stay_finite_at_certain_and_wrong_predictions():
+def test_forward_loss_is_finite_at_certain_wrong_predictions():
     logits = tf.Variable([[1000.0, 0, -1000]])
     with tf.GradientTape() as tape:
         loss = forward_loss(logits, [2], np.eye(3))
@@ -237,7 +233,7 @@ def test_estimate_finds_each_class_however_small(c, rare):
     np.testing.assert_allclose(estimate_T(posterior @ T), T, atol=0.05)
 
 
-def test_estimate_is_the_matrix_that_made_the_probabilities():
+def test_estimate_recovers_the_generating_matrix():
     T = transition_matrix("asym", 0.3, 4)
     posterior = np.random.default_rng(0).dirichlet([0.05] * 4, 5000)
     np.testing.assert_allclose(estimate_T(posterior @ T), T, atol=0.05)
@@ -246,13 +242,13 @@ def test_estimate_is_the_matrix_that_made_the_probabilities():
 @pytest.mark.parametrize(
     "eta", [np.full((50, 3), 1 / 3), np.eye(3)[np.zeros(50, int)], np.eye(3)[:1], np.eye(3)[[0, 1]]]
 )
-def test_estimate_has_rows_of_shares_whatever_the_predictions(eta):
+def test_estimated_rows_sum_to_one(eta):
     T = estimate_T(eta)
     assert (T >= 0).all()
     np.testing.assert_allclose(T.sum(axis=1), 1)
 
 
-def test_true_matrix_on_demand_is_that_of_the_noise_whatever_is_assumed():
+def test_true_matrix_option_ignores_the_assumption():
     method = toy(
         "f_correction",
         options={"T": "true"},
@@ -263,8 +259,8 @@ def test_true_matrix_on_demand_is_that_of_the_noise_whatever_is_assumed():
 
 
 @pytest.mark.parametrize("T", ["estimated", "true"])
-def test_a_tenth_of_each_class_is_held_out_of_both_networks(T):
-    """Of 60 samples of two classes, after 10 more have been held out; drawn by the seed."""
+def test_a_tenth_of_each_class_is_held_out(T):
+    """Use 60 samples of two classes after 10 more were held out; drawn by the seed."""
     labels, asked, told = np.arange(70) % 2, [], np.full((70, CLASSES), 1 / CLASSES)
     images = np.zeros((70, 2, 2, 1), np.uint8)
     tenths = []
@@ -287,7 +283,7 @@ def test_a_tenth_of_each_class_is_held_out_of_both_networks(T):
     assert tenths[0] == tenths[1] != tenths[2]
 
 
-def test_what_it_takes_for_the_probability_of_an_observed_label():
+def test_probability_of_an_observed_label():
     method = toy("f_correction")
     method.T = np.array([[1, 0], [0.4, 0.6]])
     observed = method.observed_probabilities(np.float32([[0.25, 0.75], [1, 0]]))

@@ -1,6 +1,4 @@
-"""All methods: their steps against NumPy, through the loop, killed and resumed, and that nothing
-breaks them.
-"""
+"""All methods: steps against NumPy, training, resuming, and degenerate data."""
 
 import sys
 from types import ModuleType
@@ -33,9 +31,7 @@ def softmax(z):
 
 
 def reference(name, p, y):
-    """Of each network the loss, and its gradient by the logits (n, c), from their probabilities p
-    and the labels y.
-    """
+    """Return each network's loss and its gradient by the logits (n, c), from p and y."""
     one_hot = np.eye(CLASSES)
     if name == "incv_student":  # six are selected, the others labelled anew
         y = np.where(np.arange(N) < 6, y, np.arange(N) % CLASSES)
@@ -86,7 +82,7 @@ def reference(name, p, y):
 
 
 def reference_logs(name, p, y):
-    """What is logged beside the loss, where every other label is true."""
+    """Return the other logged values, where every other label is true."""
     if name == "incv_student":
         y = np.where(np.arange(N) < 6, y, np.arange(N) % CLASSES)
     hits, losses = [q.argmax(1) == y for q in p], [-np.log(q[np.arange(N), y]) for q in p]
@@ -110,7 +106,7 @@ def reference_logs(name, p, y):
 
 
 @pytest.mark.parametrize("name", [*PAPER_METHODS, *LATER])
-def test_step_is_that_of_numpy(name):
+def test_step_equals_numpy(name):
     method = toy(name)
     if name == "f_correction":
         method.T = np.array([0.7, 0.2, 0.1, 0.3, 0.4, 0.3, 0, 0.1, 0.9]).reshape(3, 3)
@@ -135,7 +131,7 @@ def test_step_is_that_of_numpy(name):
         np.testing.assert_allclose(network.get_weights()[1], b - RATE * slope.sum(0), atol=1e-6)
 
 
-def test_penalties_pull_at_the_weights_but_are_not_in_the_logged_loss():
+def test_penalties_act_but_are_not_in_the_logged_loss():
     plain, penalised = toy("standard"), toy("standard", penalty=keras.regularizers.L2(0.01))
     W = plain.networks[0].get_weights()[0]
     losses = [float(m.train_step(whole_batch(m.inputs))["loss"]) for m in (plain, penalised)]
@@ -145,7 +141,7 @@ def test_penalties_pull_at_the_weights_but_are_not_in_the_logged_loss():
 
 
 @pytest.mark.parametrize("name", ["incv", "co_teaching"])
-def test_precision_of_the_kept_is_the_share_of_clean_samples_among_them(name):
+def test_kept_precision_is_the_clean_share(name):
     method = toy(name)
     x, y = method.inputs.images.reshape(N, -1) / 255.0, method.inputs.labels
     p = [softmax(x @ W + b) for W, b in (network.get_weights() for network in method.networks)]
@@ -169,7 +165,7 @@ def test_networks_that_never_disagree_never_move():
 
 @pytest.mark.runs
 @pytest.mark.parametrize("name", METHODS)
-def test_xla_compiles_the_step_and_changes_nothing(name, tmp_path):
+def test_xla_compiles_the_step_without_changing_it(name, tmp_path):
     methods = toy(name), toy(name)
     for method, jit_compile in zip(methods, (False, True)):
         fit(method, tmp_path, 2, jit_compile)
@@ -178,7 +174,7 @@ def test_xla_compiles_the_step_and_changes_nothing(name, tmp_path):
         np.testing.assert_allclose(plain, compiled, atol=1e-5)
 
 
-def test_pd_goes_through_all_of_its_parts(tmp_path):
+def test_pd_curriculum_trains_through_all_parts(tmp_path):
     method = toy("mentornet", options={"curriculum": "pd"})
     kept = [row["kept"] for row in fit(method, tmp_path, 10)]
     assert (
@@ -209,9 +205,7 @@ def eager():
 def test_resumed_training_equals_an_uninterrupted_one(
     name, options, kill_at, tmp_path, monkeypatch, eager
 ):
-    """Killed before an epoch has its checkpoint: D2L around epoch 3, at which it turns back; 2018's
-    in its decay.
-    """
+    """Kill D2L around epoch 3, where it turns back, and the 2018 variant in its decay."""
     monkeypatch.setattr(
         d2l, "turning_point", lambda lids, first, window: 3 if len(lids) > 3 else None
     )
@@ -239,9 +233,7 @@ def test_resumed_training_equals_an_uninterrupted_one(
 @pytest.mark.parametrize("kinds", [1, 6])
 @pytest.mark.parametrize("name", METHODS)
 def test_no_data_leads_to_nan(name, kinds, tmp_path):
-    """All images alike and of one class; six kinds of images, two of each, and a class that never
-    occurs.
-    """
+    """Use equal images of one class, and six kinds of images with an absent class."""
     kind = np.arange(N) % kinds
     images = np.broadcast_to(np.uint8(20 * kind).reshape(N, 1, 1, 1), (N, 2, 2, 1)).copy()
     method = toy(name, images=images, labels=kind % 2)
@@ -261,7 +253,7 @@ def test_no_data_leads_to_nan(name, kinds, tmp_path):
     ],
 )
 @pytest.mark.parametrize("name", ["incv", "co_teaching"])
-def test_nothing_a_method_may_be_told_leads_to_nan(name, told, tmp_path):
+def test_extreme_inputs_do_not_lead_to_nan(name, told, tmp_path):
     method = toy(name, **told)
     history = fit(method, tmp_path, 5)  # the warm-up ends with epoch 2 or 4
     assert finite(method) and all(np.isfinite(row["loss"]) for row in history)
@@ -270,7 +262,7 @@ def test_nothing_a_method_may_be_told_leads_to_nan(name, told, tmp_path):
 # ----------------------------------------------------------------------------------- what all share
 
 
-def test_batches_hold_every_sample_and_are_all_full():
+def test_batches_are_full_and_hold_every_sample():
     rng = np.random.default_rng(0)
     rows, others = (
         random_batches(np.arange(10, 20), 4, rng),
@@ -301,8 +293,8 @@ def test_cross_entropy():
     np.testing.assert_allclose(cross_entropy(np.log(p), [1, 0]), -np.log([0.5, 0.1]))
 
 
-def test_a_label_far_off_has_its_gradient():
-    """p = e^-40, which 2019 clipped at 1e-7: loss 40, and a pull of 1 at its logit."""
+def test_very_unlikely_label_has_its_gradient():
+    """p = e^-40, which 2019 clipped at 1e-7: loss 40, and a gradient of 1 at its logit."""
     logits = tf.Variable([[40.0, 0, 0]])
     with tf.GradientTape() as tape:
         loss = cross_entropy(logits, [1])
@@ -311,7 +303,7 @@ def test_a_label_far_off_has_its_gradient():
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "co_teaching"])
-def test_co_teaching_alone_is_told_the_noise(name, tmp_path):
+def test_only_co_teaching_needs_to_know_the_noise(name, tmp_path):
     method = toy(name, noise_ratio=None, T=None)
     states = [method.get_state()]
     fit(method, tmp_path, 2)
@@ -319,7 +311,7 @@ def test_co_teaching_alone_is_told_the_noise(name, tmp_path):
     assert any((a != b).any() for a, b in zip(*states))
 
 
-def test_an_epoch_s_steps_are_logged(tmp_path):
+def test_steps_of_an_epoch_are_logged(tmp_path):
     """12 samples in batches of 6, 5 in one of 6."""
     method = toy("standard")
     assert [row["steps"] for row in fit(method, tmp_path, 2)] == [2, 2]
@@ -328,7 +320,7 @@ def test_an_epoch_s_steps_are_logged(tmp_path):
     assert [row["steps"] for row in fit(method, tmp_path, 1)] == [1]
 
 
-def test_two_networks_begin_with_different_weights_and_the_first_as_that_of_any_method():
+def test_first_network_starts_like_that_of_any_method():
     from noisylabels.recipes import RECIPES
     from noisylabels.training.trainer import build
 

@@ -1,4 +1,4 @@
-"""INCV's student, as a command: whose labels it learns, and the run of incv that it needs."""
+"""INCV's student: the labels it learns, and the run of incv that it needs."""
 
 import json
 import shutil
@@ -19,9 +19,7 @@ FOLDER = "digits/sym/0.5"
 
 @pytest.fixture
 def student(call, unstarted, undrawn, tmp_path):
-    """Calls INCV_main.py for the student with the quick settings and these flags, on what is in
-    tmp_path.
-    """
+    """Return a call of INCV_main.py for the student in tmp_path with the quick settings."""
     return lambda *flags: call(
         "INCV_main",
         *QUICK["INCV_main"],
@@ -35,12 +33,12 @@ def student(call, unstarted, undrawn, tmp_path):
 
 @pytest.fixture
 def taught(finished, tmp_path):
-    """A finished run of incv in tmp_path; returns what is in it."""
+    """Copy a finished run of incv to tmp_path; return its files."""
     shutil.copytree(finished("INCV_main")[0], tmp_path, dirs_exist_ok=True)
     return files_in(tmp_path)
 
 
-def test_mended_labels():
+def test_teacher_labels_replace_unselected_labels():
     select = np.array([True, False, True, False])
     assert teacher_labels(np.array([1, 2, 3, 4]), select, np.array([9, 8, 7, 4])).tolist() == [
         1,
@@ -50,15 +48,13 @@ def test_mended_labels():
     ]
 
 
-def test_what_is_held_out_is_not_among_the_labels_that_it_learned():
+def test_held_out_labels_are_not_corrected():
     method = toy("incv_student")
     method.hold_out([0, 4])
     assert np.flatnonzero(method.corrected_labels() == -1).tolist() == [0, 4]
 
 
-def test_it_learns_from_the_selection_and_the_predictions_of_both_networks(
-    student, taught, tmp_path
-):
+def test_student_learns_the_selection_and_both_predictions(student, taught, tmp_path):
     import keras
 
     ended = student()
@@ -104,8 +100,7 @@ def test_it_learns_from_the_selection_and_the_predictions_of_both_networks(
     assert "epoch 1/" not in again.out and files_in(tmp_path) == after
 
 
-def test_incv_is_run_before_where_it_is_missing(student, finished, tmp_path):
-    """With the same settings, and both are told of."""
+def test_missing_incv_run_is_done_first(student, finished, tmp_path):
     shutil.copytree(finished("INCV")[0], tmp_path, dirs_exist_ok=True)
     ended = student("--epochs", 2)
     assert ended.code == 0, ended.err
@@ -121,7 +116,7 @@ def test_incv_is_run_before_where_it_is_missing(student, finished, tmp_path):
 
 
 @pytest.mark.parametrize("flags", [["--epochs", 3], ["--epochs", 3, "--overwrite"]])
-def test_a_run_of_incv_with_other_settings_is_left_alone(
+def test_incv_run_with_other_settings_is_not_changed(
     flags, student, taught, no_tensorflow, tmp_path
 ):
     assert_is_one_line(
@@ -132,13 +127,13 @@ def test_a_run_of_incv_with_other_settings_is_left_alone(
     assert files_in(tmp_path) == taught
 
 
-def test_the_networks_must_be_there(student, taught, no_tensorflow, tmp_path):
+def test_missing_teacher_network_is_an_error(student, taught, no_tensorflow, tmp_path):
     (tmp_path / FOLDER / "incv_2.keras").unlink()
     assert_is_one_line(student(), "incv_2.keras is missing; run --method incv --overwrite first$")
 
 
-def test_networks_that_incv_did_not_save_are_refused(student, taught, no_tensorflow, tmp_path):
-    """Whether it is another method's network or the other of the two; the student has not begun."""
+def test_networks_not_saved_by_incv_are_refused(student, taught, no_tensorflow, tmp_path):
+    """Use the other network's file; the student has not begun."""
     folder = tmp_path / FOLDER
     shutil.copy(folder / "incv_2.keras", folder / "incv_1.keras")
     assert_is_one_line(
@@ -148,8 +143,7 @@ def test_networks_that_incv_did_not_save_are_refused(student, taught, no_tensorf
     assert not (folder / "incv_student_training.json").exists()
 
 
-def test_a_student_of_other_networks_is_another_run(student, taught, no_tensorflow, tmp_path):
-    """As after incv was trained again: its student is not printed as finished."""
+def test_retrained_teacher_makes_another_run(student, taught, no_tensorflow, tmp_path):
     folder, digests = tmp_path / FOLDER, {}
     for k in (1, 2):
         path = folder / f"incv_{k}.keras"
@@ -168,7 +162,7 @@ def test_a_student_of_other_networks_is_another_run(student, taught, no_tensorfl
     )
 
 
-def test_a_sweep_makes_the_selection_once_then_trains_incv_and_then_its_student(tmp_path):
+def test_sweep_order_is_selection_incv_student(tmp_path):
     arguments = ["--settings", "sym:0.5", "--seeds", "0", "--methods", "incv_student", "incv"]
     options = sweep.arguments().parse_args([*arguments, "--results_dir", str(tmp_path)])
     selection, incv, student = sweep.plan(options, load_dataset("digits", ""))
@@ -183,7 +177,7 @@ def test_a_sweep_makes_the_selection_once_then_trains_incv_and_then_its_student(
     assert alone.needs is selection
 
 
-def test_a_sweep_without_flags_is_the_paper_s_table():
+def test_sweep_without_flags_is_the_paper_s_table():
     assert sweep.arguments().parse_args([]).methods == [
         "standard",
         "f_correction",

@@ -1,6 +1,4 @@
-"""INCV_main.py's training, on digits: its random streams, what is held out of it, and which network
-is left.
-"""
+"""INCV_main.py's training on digits: random streams, held-out samples, chosen epoch."""
 
 import json
 import re
@@ -33,10 +31,9 @@ N, EPOCHS = 1437, 5
         ),
     ],
 )
-def test_no_two_streams_of_a_run_are_equal(
+def test_all_random_streams_of_a_run_differ(
     method, stages, others, tmp_path, call, unstarted, undrawn, monkeypatch
 ):
-    """Every stream that is drawn, by its seed and purpose."""
     drawn, plain = [], seeding._entropy
 
     def recorded(seed, purpose):
@@ -71,9 +68,7 @@ def test_no_two_streams_of_a_run_are_equal(
 
 @pytest.fixture
 def trained(call, finished, undrawn, tmp_path, monkeypatch):
-    """Runs a method of INCV_main, on the quick selection; returns the log, the results, and the
-    samples of each network that it trains, in their order; its folder is tmp_path.
-    """
+    """Return a call of a method: its log, results, samples per network and output."""
     from noisylabels.training import device, trainer
 
     rows, plain = [], trainer.compile_steps
@@ -92,6 +87,9 @@ def trained(call, finished, undrawn, tmp_path, monkeypatch):
     monkeypatch.setattr(device, "start_tensorflow", lambda *_: {"device": "CPU", "threads": 1})
 
     def trained(method, *flags):
+        """Return a function that runs a method and returns log, results, samples per network,
+        output.
+        """
         if method == "incv":
             shutil.copytree(finished("INCV")[0], tmp_path, dirs_exist_ok=True)
         ended = call(
@@ -119,7 +117,7 @@ def arguments(tmp_path, name):
     return json.loads((tmp_path / f"digits/sym/0.5/{name}.json").read_text())["arguments"]
 
 
-def test_a_share_is_held_out_of_selected_samples_and_candidates(trained, tmp_path):
+def test_validation_split_holds_out_selected_and_candidates(trained, tmp_path):
     log, result, (seen,), out = trained("incv", "--validation_split", 0.2)
     selection = pd.read_csv(tmp_path / SELECTION)
     known = set(np.flatnonzero(selection.select | selection.candidate))
@@ -146,7 +144,7 @@ def test_a_share_is_held_out_of_selected_samples_and_candidates(trained, tmp_pat
     )
 
 
-def test_the_held_out_samples_are_the_same_for_all_methods_and_of_each_observed_class_a_share(
+def test_held_out_samples_are_stratified_and_equal_for_methods(
     trained,
 ):
     _, _, rows, _ = trained("standard", "--validation_split", 0.2)
@@ -157,7 +155,7 @@ def test_the_held_out_samples_are_the_same_for_all_methods_and_of_each_observed_
     assert np.abs(counts - 0.2 * np.bincount(y_noisy)).max() <= 1
 
 
-def test_without_the_flag_all_samples_are_trained_on_and_nothing_is_held_out(trained, tmp_path):
+def test_nothing_is_held_out_by_default(trained, tmp_path):
     log, result, (seen,), out = trained("standard")
     assert seen == set(range(N)) and not [name for name in log if name.startswith("heldout")]
     assert result.validated.isna().all() and "held-out" not in out and "held out" not in out
@@ -171,8 +169,8 @@ def test_without_the_flag_all_samples_are_trained_on_and_nothing_is_held_out(tra
     }
 
 
-def test_it_is_evaluated_every_so_many_epochs_and_in_the_last_ten(trained, tmp_path):
-    """The training is the same; the epoch that F-correction chooses may be any."""
+def test_evaluate_every_changes_no_training(trained, tmp_path):
+    """Evaluate in the last ten epochs too; F-correction in every epoch."""
     flags = ["--epochs", 13, "--validation_split", 0.2]
     log, result, _, _ = trained("standard", *flags)
     fewer, less, _, _ = trained("standard", *flags, "--evaluate_every", 2, "--overwrite")
@@ -203,11 +201,10 @@ def test_it_is_evaluated_every_so_many_epochs_and_in_the_last_ten(trained, tmp_p
     "flags, networks",
     [([], 2), pytest.param(["--f_correction_T", "true"], 1, marks=pytest.mark.slow)],
 )
-def test_f_correction_is_left_with_its_epoch_of_the_lowest_held_out_loss(
-    flags, networks, trained, tmp_path
-):
-    """At a rate that overfits. The network that is saved has the accuracy that is reported; and T,
-    half of it on the diagonal, is not that of the first network's last epoch, where .72 were.
+def test_f_correction_keeps_the_epoch_of_lowest_held_out_loss(flags, networks, trained, tmp_path):
+    """Use a rate that overfits. The saved network has the reported accuracy.
+
+    The diagonal of T is about 0.5; in the first network's last epoch it would be 0.72.
     """
     import keras
 
@@ -236,7 +233,7 @@ def test_f_correction_is_left_with_its_epoch_of_the_lowest_held_out_loss(
         np.testing.assert_allclose(T, np.full((10, 10), 0.5 / 9) + (0.5 - 0.5 / 9) * np.eye(10))
 
 
-def test_f_correction_uses_the_true_matrix_of_the_noise(trained, tmp_path):
+def test_f_correction_can_use_the_true_matrix(trained, tmp_path):
     trained(
         "f_correction", "--f_correction_T", "true", "--noise_pattern", "asym", "--noise_ratio", 0.3
     )
@@ -244,8 +241,8 @@ def test_f_correction_uses_the_true_matrix_of_the_noise(trained, tmp_path):
     np.testing.assert_allclose(T, 0.7 * np.eye(10) + 0.3 * np.roll(np.eye(10), 1, axis=1))
 
 
-def test_elr_says_which_labels_are_wrong(trained, tmp_path):
-    """Of all but those that are held out; in its log, its record and a CSV."""
+def test_elr_writes_and_scores_its_labels(trained, tmp_path):
+    """Held-out samples have no label; log, record and CSV agree."""
     log, _, (seen,), _ = trained("elr", "--validation_split", 0.1)
     labels = pd.read_csv(tmp_path / "digits/sym/0.5/elr_labels.csv")
     assert (
@@ -262,12 +259,12 @@ def test_elr_says_which_labels_are_wrong(trained, tmp_path):
     assert [results["LP"], results["LR"]] == pytest.approx(scores) and scores[0] > 0.6
 
 
-def test_2018_has_a_learning_rate_of_its_own(trained):
+def test_2018_variant_decays_the_learning_rate(trained):
     log, *_ = trained("co_teaching", "--co_teaching_variant", "2018")
     assert log.learning_rate.tolist() == pytest.approx([1e-3, 1e-3, 1e-3, 2e-3 / 3, 1e-3 / 3])
 
 
-def test_2018_needs_adam(call, no_tensorflow, tmp_path):
+def test_2018_variant_needs_adam(call, no_tensorflow, tmp_path):
     ended = call(
         "INCV_main",
         "--method",
@@ -294,10 +291,8 @@ def test_2018_needs_adam(call, no_tensorflow, tmp_path):
     "method, flags, least",
     [("mentornet", [], 0.88), ("f_correction", ["--architecture", "MLP"], 0.74)],
 )
-def test_mentornet_does_not_starve_and_f_correction_does_not_memorise(
-    method, flags, least, tmp_path
-):
-    """Digits, sym 0.5, the mean of three seeds; and no class is given up."""
+def test_mentornet_and_f_correction_reach_their_accuracy(method, flags, least, tmp_path):
+    """Digits, sym 0.5, mean of three seeds; no class is dead."""
     finals = []
     for seed in range(3):
         assert (

@@ -1,6 +1,4 @@
-"""What a command has before it: the names of its trainings, and how long each will take beside the
-others.
-"""
+"""The expected work of a command's trainings."""
 
 import pytest
 from experiments import selecting
@@ -12,9 +10,7 @@ from noisylabels.selection.processes import trainings
 
 
 def test_halves_of_later_iterations_take_longer(tmp_path):
-    """Half of the 1,437 samples in the first one; then what is selected, too: about seven tenths in
-    all.
-    """
+    """Half of the 1,437 samples first, then about seven tenths with the selected ones."""
     work = trainings(selecting(tmp_path, "--INCV_epochs", 10, "--INCV_iter", 3))
     assert work == pytest.approx(
         {
@@ -40,7 +36,7 @@ def test_halves_of_later_iterations_take_longer(tmp_path):
         (["f_correction", "--f_correction_T", "true"], {"f_correction": 1}),
     ],
 )
-def test_methods_of_two_networks_take_longer_than_standard(flags, expected, tmp_path):
+def test_two_networks_take_longer_than_one(flags, expected, tmp_path):
     args = INCV_main.arguments().parse_args(
         ["--epochs", "10", "--results_dir", str(tmp_path), "--method", *flags]
     )

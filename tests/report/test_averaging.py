@@ -1,6 +1,4 @@
-"""What is averaged over seeds: runs of one identity, in which a seed counts once; and what is never
-averaged.
-"""
+"""Which runs are averaged over seeds: equal identity, each seed once."""
 
 import json
 
@@ -21,7 +19,7 @@ def rows(tmp_path):
     return [(row.differs, str(row.seeds), float(row.final_mean)) for row in table.itertuples()]
 
 
-def test_runs_on_other_data_have_rows_of_their_own(tmp_path):
+def test_runs_on_other_data_have_separate_rows(tmp_path):
     folder = tmp_path / "digits/sym/0.5"
     for seed, data in enumerate(["a", "b", "b", "a", "b"]):
         write_run(
@@ -51,7 +49,7 @@ def test_runs_on_unknown_data_are_never_averaged(data, tmp_path):
     ]
 
 
-def test_selections_on_other_or_unknown_data_have_lines_of_their_own(tmp_path):
+def test_selections_on_other_data_have_separate_lines(tmp_path):
     folder = tmp_path / "digits/sym/0.5"
     for seed, data in enumerate(["a", "a", "b", None, None]):
         write_selection(
@@ -68,7 +66,7 @@ def test_selections_on_other_or_unknown_data_have_lines_of_their_own(tmp_path):
     ]
 
 
-def test_distances_from_theory_are_averaged_over_known_data_alone(tmp_path):
+def test_theory_distances_are_averaged_over_known_data(tmp_path):
     for ratio, data in ((0.1, "a"), (0.2, "a"), (0.3, None), (0.4, None), (0.5, "b")):
         write_verify(tmp_path / f"digits/sym/{ratio}", "sym", ratio, data=data)
     draw.verify_figures(tmp_path, "digits")
@@ -87,10 +85,8 @@ def test_distances_from_theory_are_averaged_over_known_data_alone(tmp_path):
         ("../0.50", 0, "seed 0 again"),
     ],
 )
-def test_a_seed_counts_once_whatever_its_folder(copy, seed, differs, tmp_path):
-    """With a recipe's name given for a name, a copied folder of a seed, or another spelling of the
-    ratio.
-    """
+def test_seed_counts_once_in_any_folder(copy, seed, differs, tmp_path):
+    """Use a recipe's name as name, a copied folder, and another spelling of the ratio."""
     folder = tmp_path / "digits/sym/0.5"
     write_run(folder, "standard", 0.1)
     write_run(folder / "seed1", "standard", 0.2, seed=1)
@@ -114,10 +110,8 @@ def test_a_seed_counts_once_whatever_its_folder(copy, seed, differs, tmp_path):
         ("oracle/", [("oracle, unknown selection", "0 1 2", 0.2)]),
     ],
 )
-def test_foreign_selections_are_told_apart_by_content_or_name(name, expected, tmp_path):
-    """Of one content, as of labels as provided, seeds are averaged; a name says that selections are
-    of one kind.
-    """
+def test_foreign_selections_differ_by_content_or_name(name, expected, tmp_path):
+    """Average seeds of equal content, or of one name."""
     for seed, digest in enumerate(["a", "a", "b"]):
         folder = tmp_path / f"digits/sym/0.5/{name}" / (f"seed{seed}" if seed else "")
         write_run(
@@ -144,7 +138,7 @@ def test_runs_with_other_decisions_are_not_averaged(tmp_path):
     assert rows(tmp_path) == [("reviewed", "0 2", 0.1), ("reviewed, decisions b", "1", 0.1)]
 
 
-def test_students_of_other_networks_are_averaged_over_seeds(tmp_path):
+def test_students_are_averaged_over_seeds(tmp_path):
     folder = tmp_path / "digits/sym/0.5"
     for seed in (0, 1):
         write_run(
@@ -179,7 +173,7 @@ def test_runs_of_other_number_formats_are_not_averaged(machines, tmp_path):
 
 
 @pytest.mark.parametrize("machines", [NEW, OLD])
-def test_selections_of_other_number_formats_are_not_averaged(machines, tmp_path):
+def test_selections_of_other_formats_are_not_averaged(machines, tmp_path):
     for seed, machine in enumerate(machines):
         folder = tmp_path / "digits/sym/0.5" / (f"seed{seed}" if seed else "")
         write_selection(folder, [0.5, 0.6], [0.5, 0.6], seed=seed, precision="mixed")
@@ -190,7 +184,7 @@ def test_selections_of_other_number_formats_are_not_averaged(machines, tmp_path)
     ] == [("mixed", [2, 2]), ("mixed, float32", [1, 1])]
 
 
-def test_trainings_on_selections_of_other_number_formats_are_not_averaged(tmp_path):
+def test_trainings_on_other_formats_are_not_averaged(tmp_path):
     for seed, found in enumerate(["bfloat16", "bfloat16", "float32"]):
         selection = {"digest": str(seed), **INCV, "precision": "mixed", "computed_in": found}
         write_run(
@@ -217,8 +211,8 @@ def test_trainings_on_selections_of_other_number_formats_are_not_averaged(tmp_pa
         ({}, "float32", False),
     ],
 )
-def test_a_run_is_not_continued_in_another_number_format(before, now, refused, tmp_path):
-    """From its checkpoints; without one nothing is mixed. To overwrite it is to begin again."""
+def test_run_is_not_resumed_in_another_number_format(before, now, refused, tmp_path):
+    """Without a checkpoint nothing is mixed; overwriting begins again."""
 
     def begin(overwrite=False):
         run = Run(tmp_path, "INCV", {"precision": "mixed"}, overwrite)
@@ -249,7 +243,7 @@ def test_a_run_is_not_continued_in_another_number_format(before, now, refused, t
         ("b", "Recipe: digits on data a in A, digits on data b in B, unless"),
     ],
 )
-def test_a_comparison_of_results_on_other_data_says_so(data, line, tmp_path, monkeypatch):
+def test_comparison_names_differing_data(data, line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_run(tmp_path / "A/digits/sym/0.5", "standard", 0.1)
     write_run(tmp_path / "B/digits/sym/0.5", "standard", 0.2, data=data)

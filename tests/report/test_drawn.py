@@ -1,6 +1,4 @@
-"""What the figures and summaries are drawn of: results folders in, the numbers that reach each
-figure out.
-"""
+"""The numbers that reach each figure and summary, from results folders."""
 
 import numpy as np
 import pandas as pd
@@ -19,9 +17,10 @@ SYM, ASYM, GIVEN = Noise("sym", 0.5), Noise("asym", 0.4), Noise("given")
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """What the figures of this name are called with, while nothing is drawn."""
+    """Return the arguments that the figure functions of this name are called with."""
 
     def drawn(name):
+        """Return the arguments that the figure functions of this name are called with."""
         calls = []
         monkeypatch.setattr(
             f"noisylabels.report.figures.{name}", lambda *arguments: calls.append(arguments)
@@ -32,9 +31,7 @@ def drawn(monkeypatch):
     return drawn
 
 
-def test_a_training_s_figure_has_the_accuracies_what_is_held_out_and_the_method_s_own_columns(
-    drawn, tmp_path
-):
+def test_training_figure_has_accuracies_and_own_columns(drawn, tmp_path):
     calls, folder = drawn("training"), tmp_path / "digits/sym/0.5"
     write_training(
         folder, "incv", [0.5, 0.6], [0.4, 0.7], {"kept": [64, 60], "kept_precision_1": 0.9}
@@ -55,7 +52,7 @@ def test_a_training_s_figure_has_the_accuracies_what_is_held_out_and_the_method_
 
 
 @pytest.mark.parametrize("dataset, given", [("cifar10", True), ("digits", False)])
-def test_published_points_are_cifar10_s(dataset, given, drawn, tmp_path):
+def test_published_points_are_for_cifar10(dataset, given, drawn, tmp_path):
     curves, selections = drawn("theory_curves"), drawn("selection")
     write_verify(tmp_path / dataset / "sym/0.5", "sym", 0.5, dataset=dataset)
     write_selection(tmp_path / dataset / "sym/0.5", [0.9], [0.8], dataset=dataset)
@@ -67,12 +64,12 @@ def test_published_points_are_cifar10_s(dataset, given, drawn, tmp_path):
     ) == given
 
 
-def test_a_figure_has_150_pixels_an_inch(tmp_path):
+def test_figure_has_150_pixels_per_inch(tmp_path):
     with Image.open(save(Figure((4, 3)), tmp_path / "a.png")) as image:
         assert image.size == (600, 450)
 
 
-def test_a_selection_s_figure_says_what_noise_ratio_it_estimates_in_the_end(drawn, tmp_path):
+def test_selection_figure_names_the_final_estimate(drawn, tmp_path):
     calls, folder = drawn("iterations"), tmp_path / "digits/sym/0.5"
     write_selection(folder, [0.9, 0.8, 0.7], [0.7, 0.8, 0.9])
     path = folder / "INCV_iterations.csv"
@@ -84,9 +81,7 @@ def test_a_selection_s_figure_says_what_noise_ratio_it_estimates_in_the_end(draw
 
 
 @pytest.mark.parametrize("folder, true", [("digits/asym/0.4", ASYM), ("pets/given", None)])
-def test_the_true_T_stands_beside_the_estimated_one_where_it_is_known(
-    folder, true, drawn, tmp_path
-):
+def test_true_T_is_next_to_the_estimate_if_known(folder, true, drawn, tmp_path):
     drawn("training")
     calls, estimated = drawn("heat_maps"), transition_matrix("asym", 0.35, 10)
     write_training(tmp_path / folder, "f_correction", [0.5, 0.6])
@@ -103,7 +98,7 @@ def test_the_true_T_stands_beside_the_estimated_one_where_it_is_known(
         np.testing.assert_allclose(matrix, T)
 
 
-def test_a_true_T_that_a_training_was_told_is_not_called_estimated(drawn, tmp_path):
+def test_given_true_T_is_not_called_estimated(drawn, tmp_path):
     drawn("training")
     calls, folder = drawn("heat_maps"), tmp_path / "digits/asym/0.4"
     write_training(folder, "f_correction", [0.5, 0.6])
@@ -113,7 +108,7 @@ def test_a_true_T_that_a_training_was_told_is_not_called_estimated(drawn, tmp_pa
     assert [title for title, _ in row] == ["T, true"]
 
 
-def test_M_stands_over_T_of_the_settings_that_were_measured(drawn, tmp_path):
+def test_M_is_above_T_of_measured_settings(drawn, tmp_path):
     drawn("theory_curves")
     calls = drawn("heat_maps")
     for pattern, ratio in (("sym", 0.5), ("asym", 0.4)):
@@ -134,7 +129,7 @@ def test_M_stands_over_T_of_the_settings_that_were_measured(drawn, tmp_path):
         ("Verify_Theory_M.csv", ["Verify_Theory.csv", "Verify_Theory.md"]),
     ],
 )
-def test_either_file_of_a_measurement_may_be_missing(missing, written, drawn, tmp_path):
+def test_either_file_of_a_theory_run_may_be_missing(missing, written, drawn, tmp_path):
     drawn("theory_curves"), drawn("heat_maps")
     write_verify(tmp_path / "digits/sym/0.5", "sym", 0.5)
     (tmp_path / "digits/sym/0.5" / missing).unlink()
@@ -144,7 +139,7 @@ def test_either_file_of_a_measurement_may_be_missing(missing, written, drawn, tm
 # ---------------------------------------------------------------------------------------- summaries
 
 
-def test_shortened_logs_are_left_out_of_curves_and_selections_are_held(tmp_path):
+def test_shortened_logs_are_left_out_of_curves(tmp_path):
     folder = tmp_path / "digits/sym/0.5"
     for seed, accuracy in ((0, 0.8), (1, 0.6)):
         write_run(folder / f"seed{seed}" if seed else folder, "standard", accuracy, seed=seed)
@@ -165,7 +160,7 @@ def test_shortened_logs_are_left_out_of_curves_and_selections_are_held(tmp_path)
     assert found.recipe == "digits" and found.doubtful == set()
 
 
-def test_settings_whose_test_labels_may_be_wrong_are_known(drawn, tmp_path):
+def test_settings_with_noisy_test_labels_are_marked(drawn, tmp_path):
     calls = drawn("test_accuracy")
     write_training(tmp_path / "pets/sym/0.5", "standard", [0.5, 0.6])
     write_training(tmp_path / "pets/given", "standard", [0.5, 0.6])
@@ -176,8 +171,8 @@ def test_settings_whose_test_labels_may_be_wrong_are_known(drawn, tmp_path):
     assert list(curves) == [SYM, GIVEN] and doubtful == {GIVEN}
 
 
-def test_trees_are_compared_line_by_line(drawn, tmp_path):
-    """A line, a row or a selection says of which tree it is, then in what it differs."""
+def test_results_folders_are_compared_line_by_line(drawn, tmp_path):
+    """Each line, row or selection names its folder and its differing settings."""
     curves, selections = drawn("test_accuracy"), drawn("selection")
     A, B = (tmp_path / tree for tree in "AB")
     for tree in (A, B):
@@ -201,7 +196,7 @@ def test_trees_are_compared_line_by_line(drawn, tmp_path):
     assert table.n.to_dict() == {f"{A}": 1, f"{B}": 1, f"{B}, 6 epochs": 1}
 
 
-def test_only_what_several_trees_have_is_compared(call, monkeypatch, tmp_path):
+def test_only_common_data_sets_are_compared(call, monkeypatch, tmp_path):
     for folder in ("A/digits", "A/pets", "B/digits"):
         (tmp_path / folder / "given").mkdir(parents=True)
     drawn, roots = [], [tmp_path / "A", tmp_path / "B"]

@@ -1,6 +1,4 @@
-"""Files that a person edits between two scripts: what is written is read back as it was, also from
-a spreadsheet.
-"""
+"""Files that people edit between two scripts are read back unchanged."""
 
 import json
 import os
@@ -33,7 +31,7 @@ ODD = {
 
 @pytest.fixture
 def selected(tmp_path):
-    """A data set of odd names, and the folder with the files of a selection of two thirds of it."""
+    """Return a data set with odd names and a folder with a selection of two thirds of it."""
     for k, (name, files) in enumerate(ODD.items()):
         for j, file in enumerate([*files, *(f"more{n}.png" for n in range(8))]):
             picture(tmp_path / "own" / name / file, 20 * k + j)
@@ -61,9 +59,7 @@ def read_own(path, **options):
 
 
 def spreadsheet(path, encoding="utf-8-sig"):
-    """Saves a CSV as Excel does: byte order mark, CRLF, truth values in capitals, empty columns and
-    rows.
-    """
+    """Save a CSV as Excel does: BOM, CRLF, upper-case booleans, empty columns and rows."""
     text = (
         pd.read_csv(path, dtype=str, keep_default_na=False)
         .replace({"True": "TRUE", "False": "FALSE"})
@@ -73,8 +69,8 @@ def spreadsheet(path, encoding="utf-8-sig"):
     path.write_bytes(text.encode(encoding))
 
 
-def test_cleaned_csv_in_the_place_of_the_data_set(selected, tmp_path):
-    """The same images with the same labels, whatever their names."""
+def test_cleaned_csv_loads_as_a_data_set(selected, tmp_path):
+    """The images and labels are the same, for any names."""
     dataset, select, folder = selected
     assert {path.name for path in issues.files(folder, dataset)} >= {"cleaned.csv", "review.html"}
     os.replace(folder / "cleaned.csv", tmp_path / "own/cleaned.csv")
@@ -93,7 +89,7 @@ def test_cleaned_csv_in_the_place_of_the_data_set(selected, tmp_path):
 
 
 @pytest.mark.parametrize("edit", [None, spreadsheet])
-def test_label_issues_are_read_as_they_were_written(edit, selected):
+def test_label_issues_are_read_as_written(edit, selected):
     dataset, select, folder = selected
     if edit:
         edit(folder / "label_issues.csv")
@@ -106,7 +102,7 @@ def test_label_issues_are_read_as_they_were_written(edit, selected):
 
 
 @pytest.mark.parametrize("value", ["yes", "", "WAHR", "2"])
-def test_a_label_issue_that_is_neither_true_nor_false_is_refused(value, selected, capsys):
+def test_invalid_is_label_issue_value_is_refused(value, selected, capsys):
     _, _, folder = selected
     frame = pd.read_csv(folder / "label_issues.csv", dtype=str, keep_default_na=False)
     frame.loc[5, "is_label_issue"] = value
@@ -121,7 +117,7 @@ def test_a_label_issue_that_is_neither_true_nor_false_is_refused(value, selected
 
 
 @pytest.mark.parametrize("edit", [None, spreadsheet])
-def test_decisions_are_read_as_they_were_written(edit, selected):
+def test_decisions_are_read_as_written(edit, selected):
     dataset, _, folder = selected
     frame = read_issues.read_issues(folder).frame
     new = [dataset.classes[(k + 2) % dataset.n_classes] for k in dataset.given]

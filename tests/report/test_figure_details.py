@@ -15,14 +15,14 @@ ONE = band([0.5, 0.8, 0.7])
 
 
 def accuracy(*keys, frame=ONE):
-    """The figure of test accuracy of one setting, with these lines."""
+    """Return the test accuracy figure of one setting with these lines."""
     return figures.test_accuracy({SYM: {key: frame for key in keys}})
 
 
 # -------------------------------------------------------------------------------------------- looks
 
 
-def test_the_other_settings_of_each_method_are_numbered_by_themselves():
+def test_other_settings_are_numbered_per_method():
     figure = accuracy(
         ("sce", "B"),
         ("incv", ""),
@@ -54,8 +54,8 @@ def test_many_settings_of_a_selection_can_be_told_apart():
 # ---------------------------------------------------------------------------------------- what fits
 
 
-def test_a_title_is_broken_where_the_figure_is_too_narrow_for_it():
-    """Ten letters an inch: 38 in 3.8 inches."""
+def test_long_title_is_wrapped():
+    """Ten characters per inch: 38 in 3.8 inches."""
     frame = pd.DataFrame({"lid": [1, 2]}, index=[1, 2])
     for length, lines in ((38, 1), (39, 2)):
         title = "x" * 20 + " " + "y" * (length - 21)
@@ -78,15 +78,13 @@ def test_a_title_is_broken_where_the_figure_is_too_narrow_for_it():
         ("test_agreement_1", "agreement with noisy test\nlabels"),
     ],
 )
-def test_a_quantity_of_more_than_thirty_letters_has_two_lines(name, label):
+def test_long_quantity_has_two_lines(name, label):
     frame = pd.DataFrame({name: [1, 2]}, index=[1, 2])
     assert figures.training(frame, "incv", "").axes[0].get_ylabel() == label
 
 
-def test_a_legend_has_as_many_columns_as_fit_and_one_at_least():
-    """Of one panel two, of more four; twelve letters an inch, but for the line beside them, then
-    another line.
-    """
+def test_legend_has_as_many_columns_as_fit():
+    """Names wrap at twelve characters per inch."""
     few = accuracy(("standard", ""), ("incv", "")).legends[0]
     assert few._ncols == 2
     for length, lines in ((41, 1), (42, 2)):
@@ -99,17 +97,17 @@ def test_a_legend_has_as_many_columns_as_fit_and_one_at_least():
 
 
 @pytest.mark.parametrize("n, first", [(19, 1), (20, 2)])
-def test_only_the_first_tenth_of_the_epochs_may_begin_below_the_panel(n, first):
+def test_only_the_first_tenth_may_start_below_the_panel(n, first):
     (axes,) = accuracy(("incv", ""), frame=band(np.linspace(0.1, 0.9, n))).axes
     assert axes.get_ylim()[0] == pytest.approx(np.linspace(0.1, 0.9, n)[first] - 0.03)
 
 
-def test_no_accuracy_above_one_is_on_the_axis():
+def test_accuracy_axis_ends_at_one():
     (axes,) = accuracy(("incv", ""), frame=band([0.8] * 20, [1.0] * 20)).axes
     assert axes.get_ylim() == (pytest.approx(0.9 - 0.03), 1.01)
 
 
-def test_of_a_log_that_leaves_epochs_out_the_first_tenth_is_one_of_epochs():
+def test_first_tenth_counts_epochs_not_rows():
     (axes,) = accuracy(
         ("incv", ""), frame=band([0.1, *np.linspace(0.5, 0.9, 10)]).set_axis([4, *range(21, 31)])
     ).axes
@@ -119,7 +117,7 @@ def test_of_a_log_that_leaves_epochs_out_the_first_tenth_is_one_of_epochs():
 # --------------------------------------------------------------------------------- what is left out
 
 
-def test_iterations_of_which_the_truth_is_not_known_are_counts_alone():
+def test_iterations_without_true_labels_show_counts():
     frame = pd.DataFrame(
         {"LP": np.nan, "LR": np.nan, "selected": [5, 7], "candidate": [3, 1], "removed": [2, 2]},
         index=[1, 2],
@@ -129,7 +127,7 @@ def test_iterations_of_which_the_truth_is_not_known_are_counts_alone():
     assert axes.get_ylabel() == "samples" and len(axes.patches) == 6
 
 
-def test_a_title_says_of_how_many_seeds_its_lines_are():
+def test_title_has_the_number_of_seeds():
     lines = {
         ("incv", ""): band([0.5, 0.6], [0.7, 0.8], [0.6, 0.7]),
         ("standard", ""): band([0.5, 0.6]),
@@ -149,7 +147,7 @@ PUBLISHED = {SYM: {"LP": (0.1, 0.2, 0.3, 0.4), "LR": (0.5, 0.6, 0.7, 0.8)}}
     "setting, last, names",
     [(SYM, 4.5, ["sym 0.5 (n = 1)", "published"]), (ASYM, 3.5, ["asym 0.4 (n = 1)"])],
 )
-def test_published_iterations_are_four_and_named_only_where_they_are_drawn(setting, last, names):
+def test_published_iterations_are_named_only_if_drawn(setting, last, names):
     figure = figures.selection({(setting, ""): {"LP": ONE, "LR": ONE}}, PUBLISHED)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == names
     for axes, score in zip(figure.axes, ("LP", "LR")):
@@ -162,7 +160,7 @@ def test_published_iterations_are_four_and_named_only_where_they_are_drawn(setti
 # --------------------------------------------------------------------------------------------- maps
 
 
-def test_maps_of_more_than_ten_classes_have_a_bar_in_the_place_of_numbers():
+def test_large_matrix_has_a_colour_bar_instead_of_numbers():
     T = transition_matrix("sym", 0.3, 11)
     figure = figures.heat_maps([[("M", T), ("T", T)]], ["noisy label"])
     left, right, bar = figure.axes
@@ -171,8 +169,8 @@ def test_maps_of_more_than_ten_classes_have_a_bar_in_the_place_of_numbers():
     assert (left.get_ylabel(), right.get_ylabel()) == ("true class", "")
 
 
-def test_maps_show_per_cent_in_one_scale_with_the_classes_at_the_left_alone():
-    """Numbers are white on what is darker than half of the largest."""
+def test_matrices_share_one_scale_and_class_labels():
+    """Numbers are white on cells darker than half of the largest."""
     M, T = np.array([[0.7, 0.3], [0.65, 0.35]]), np.array([[0.2, 0.8], [0.4, 0.6]])
     for matrix, colors in (
         (M, ["white", "black", "white", "black"]),
@@ -188,7 +186,7 @@ def test_maps_show_per_cent_in_one_scale_with_the_classes_at_the_left_alone():
             assert {tick.label1.get_visible() for tick in ticks} == {axes is left}
 
 
-def test_each_row_of_maps_has_a_label_and_as_many_maps():
+def test_each_row_of_matrices_needs_label_and_equal_length():
     T = transition_matrix("sym", 0.3, 3)
     for rows, labels in (
         ([[("M", T)]], ["a", "b"]),

@@ -130,7 +130,7 @@ def test_theory_figure_has_curves_runs_and_published_points():
     assert list(asym.lines[1].get_xdata()) == [0.4]
 
 
-def test_lines_of_other_settings_keep_the_colour_with_hollow_markers():
+def test_other_settings_have_equal_colour_and_hollow_markers():
     usual, other, newest = DRAWN["accuracy"]().axes[0].lines
     assert usual.get_color() == other.get_color() != newest.get_color()
     assert usual.get_fillstyle() == newest.get_fillstyle() == "full" != other.get_fillstyle()
@@ -155,7 +155,7 @@ def test_epochs_iterations_and_classes_are_whole_numbers(name):
 
 
 def ticks(axes):
-    """The ticks of the x axis that are seen."""
+    """Return the visible ticks of the x axis."""
     low, high = axes.get_xlim()
     return [tick for tick in axes.get_xticks() if low <= tick <= high]
 
@@ -173,7 +173,7 @@ def test_epochs_are_counted_from_1(n, expected):
         assert ticks(figure.axes[0]) == expected and figure.axes[0].get_xlim() == (0.5, n + 0.5)
 
 
-def test_an_axis_that_does_not_start_at_0_says_so():
+def test_axis_that_does_not_start_at_0_says_so():
     share = figures.training(
         pd.DataFrame({"alpha": [0.5, 0.9], "kept": [0, 1], "lid": [3, 9]}, index=[1, 2]), "incv", ""
     )
@@ -209,7 +209,7 @@ def test_long_names_are_not_clipped():
         assert_nothing_is_clipped(figure)
 
 
-def test_asym5_has_a_panel_where_there_are_runs_of_it():
+def test_asym5_has_a_panel_if_there_are_runs():
     points = POINTS.replace({"pattern": {"asym": "asym5"}})
     figure = figures.theory_curves(
         points, 10, {pattern: published(pattern) for pattern in ASSUMABLE_PATTERNS}
@@ -219,7 +219,7 @@ def test_asym5_has_a_panel_where_there_are_runs_of_it():
     assert TA[0].get_ydata()[80] == pytest.approx(0.76) and list(TA[1].get_xdata()) == [0.4]
 
 
-def test_a_band_is_one_deviation_on_each_side():
+def test_band_is_one_standard_deviation_on_each_side():
     for axes in DRAWN["accuracy"]().axes[:2]:
         edges = axes.collections[0].get_paths()[0].vertices
         for x, low, high in [
@@ -232,7 +232,7 @@ def test_a_band_is_one_deviation_on_each_side():
         assert list(axes.lines[0].get_ydata()) == pytest.approx([0.5, 0.7, 0.8])
 
 
-def test_the_first_tenth_of_the_epochs_may_begin_below_the_panel():
+def test_first_tenth_of_the_epochs_may_be_below_the_panel():
     low = band([0.1, 0.2, *np.linspace(0.5, 0.9, 18)])
     axes = figures.test_accuracy(
         {SYM: {("incv", ""): low, ("standard", ""): band([0.7] * 20)}}
@@ -240,7 +240,7 @@ def test_the_first_tenth_of_the_epochs_may_begin_below_the_panel():
     assert axes.get_ylim()[0] == pytest.approx(0.5 - 0.03)
 
 
-def test_the_sets_of_an_iteration_stand_on_each_other():
+def test_sets_of_an_iteration_are_stacked():
     scores, counts = DRAWN["iterations"]().axes
     bars = [
         (bar.get_x() + bar.get_width() / 2, bar.get_y(), bar.get_height()) for bar in counts.patches
@@ -261,8 +261,8 @@ def test_the_sets_of_an_iteration_stand_on_each_other():
     assert ticks(scores) == ticks(counts) == [1, 2]
 
 
-def test_shares_are_written_into_small_maps():
-    """In per cent, white on dark and black on light; up to half a per cent nothing."""
+def test_small_matrix_shows_percentages():
+    """White on dark, black on light; nothing up to 0.5 %."""
     texts = DRAWN["maps"]().axes[0].texts
     assert [(text.get_position(), text.get_text(), text.get_color()) for text in texts[:2]] == [
         ((0, 0), "70", "white"),
@@ -276,7 +276,7 @@ def test_shares_are_written_into_small_maps():
 
 
 @pytest.mark.parametrize("c, most", [(10, 10), (100, 11)])
-def test_a_map_of_many_classes_has_few_ticks(c, most):
+def test_matrix_of_many_classes_has_few_ticks(c, most):
     figure = figures.heat_maps([[("M", transition_matrix("sym", 0.3, c))]], [""])
     figure.draw_without_rendering()
     for ticks in (figure.axes[0].get_xticks(), figure.axes[0].get_yticks()):

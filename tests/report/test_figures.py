@@ -1,4 +1,4 @@
-"""Figures from small results folders made here: what they show, and that each is a picture."""
+"""Figures from small results folders: their content, and that each is a picture."""
 
 import io
 import re
@@ -26,7 +26,7 @@ def assert_is_picture(path):
         assert len(image.convert("RGB").getcolors(2**20)) > 50
 
 
-def test_test_accuracy_figure_is_of_finished_runs(digits):
+def test_accuracy_figure_uses_finished_runs(digits):
     written = ["runs.csv", "runs.md", "table.csv", "table.md", "TestAcc.png"]
     assert names(draw.summary(digits, "digits")) == written
     assert_is_picture(digits / "digits/TestAcc.png")
@@ -36,7 +36,7 @@ def test_test_accuracy_figure_is_of_finished_runs(digits):
     )
 
 
-def test_test_accuracy_figure_has_a_panel_a_setting_and_a_line_a_method():
+def test_accuracy_figure_has_panel_per_setting_line_per_method():
     curve = aggregate.over_seeds([pd.Series([0.5, 0.8]), pd.Series([0.5, 0.6])])
     figure = figures.test_accuracy(
         {setting: {("incv", ""): curve, ("standard", ""): curve} for setting in SETTINGS}
@@ -49,7 +49,7 @@ def test_test_accuracy_figure_has_a_panel_a_setting_and_a_line_a_method():
 
 
 @pytest.mark.parametrize("n", [1, 2, 4])
-def test_the_legend_of_all_methods_is_not_clipped(n):
+def test_legend_of_all_methods_is_not_clipped(n):
     curve = aggregate.over_seeds([pd.Series([0.5, 0.8])])
     lines = {(method, ""): curve for method in METHODS}
     figure = figures.test_accuracy(dict.fromkeys(SETTINGS[:n], lines))
@@ -58,7 +58,7 @@ def test_the_legend_of_all_methods_is_not_clipped(n):
     assert page.x0 <= legend.x0 < legend.x1 <= page.x1 and page.y0 <= legend.y0
 
 
-def test_methods_can_be_told_apart_in_grey():
+def test_methods_are_distinguishable_in_grey():
     found = [styles.line_style(method) for method in styles.STYLES]
     for field in ("name", "color", "dash", "marker"):
         assert len({getattr(look, field) for look in found}) == len(found)
@@ -66,7 +66,7 @@ def test_methods_can_be_told_apart_in_grey():
     assert min(np.diff(np.sort(rgb @ [0.299, 0.587, 0.114]))) > 10
 
 
-def test_methods_of_one_s_own_can_be_told_apart(monkeypatch):
+def test_custom_methods_are_distinguishable(monkeypatch):
     for name in ("one", "two"):
         monkeypatch.setitem(METHODS, name, MethodEntry("One", name))
     one, two, unknown = (styles.line_style(name) for name in ("one", "two", "nowhere"))
@@ -96,7 +96,7 @@ BLIND = [
 
 
 def lab(linear):
-    """Linear RGB as CIE L*a*b*, in which 2.3 is a difference just seen."""
+    """Return linear RGB as CIE L*a*b*, in which 2.3 is a just noticeable difference."""
     matrix = np.array(
         [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
     )
@@ -105,7 +105,7 @@ def lab(linear):
 
 
 @pytest.mark.parametrize("cones", BLIND, ids=["protan", "deutan", "tritan"])
-def test_methods_can_be_told_apart_by_the_colour_blind(cones):
+def test_methods_are_distinguishable_for_the_colour_blind(cones):
     seen = [
         lab(
             np.array(cones)
@@ -129,7 +129,7 @@ def test_training_figures(digits):
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_epochs_are_drawn_from_1_also_of_files_of_before(first, tmp_path):
+def test_epochs_start_at_1_for_old_files_too(first, tmp_path):
     write_training(tmp_path / "digits/sym/0.5", "incv", [0.5, 0.6, 0.7])
     path = tmp_path / "digits/sym/0.5/incv_training.csv"
     pd.read_csv(path).assign(epoch=range(first, first + 3)).to_csv(path, index=False)
@@ -153,7 +153,7 @@ def test_own_columns_become_panels_by_quantity():
     assert list(figure.axes[1].lines[1].get_ydata()) == [0.8, 0.8]
 
 
-def test_estimated_T_beside_the_true_one(tmp_path):
+def test_estimated_T_is_drawn_next_to_the_true_T(tmp_path):
     folder = tmp_path / "digits/asym/0.4"
     write_training(folder, "f_correction", [0.5, 0.6])
     pd.DataFrame(transition_matrix("asym", 0.35, 10)).to_csv(folder / "f_correction_T.csv")
@@ -189,7 +189,7 @@ def test_verify_figures(tmp_path):
 
 
 def test_theory_figure_has_curves_and_points():
-    """A run without noise in both panels."""
+    """Draw a run without noise in both panels."""
     points = pd.DataFrame(
         {
             "pattern": "sym",
@@ -225,7 +225,7 @@ def test_theory_figure_has_curves_and_points():
         ),
     ],
 )
-def test_columns_of_the_confusion_figure(found, chosen):
+def test_confusion_figure_shows_representative_settings(found, chosen):
     assert draw.representative(found) == chosen
 
 
@@ -249,7 +249,7 @@ def test_selection_figures(tmp_path):
     assert draw.incv_figures(tmp_path / "cifar10/sym/0.7") == []
 
 
-def test_a_figure_drawn_twice_is_the_same_file(digits):
+def test_figure_drawn_twice_is_the_same_file(digits):
     (path,) = draw.training_figures(digits / "digits/sym/0.5", "incv")
     first = path.read_bytes()
     draw.training_figures(digits / "digits/sym/0.5", "incv")
@@ -258,7 +258,7 @@ def test_a_figure_drawn_twice_is_the_same_file(digits):
 
 
 @pytest.mark.parametrize("name, starts", [("pdf", b"%PDF-"), ("svg", b"<?xml")])
-def test_a_figure_of_another_format_is_also_the_same_file_each_time(name, starts, digits, call):
+def test_pdf_and_svg_are_reproducible(name, starts, digits, call):
     found = []
     for _ in range(2):
         with rc_context():

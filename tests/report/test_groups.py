@@ -1,4 +1,4 @@
-"""What is averaged over seeds, what is not, and how a row says in what it differs."""
+"""How runs are grouped for averaging, and how rows name their differences."""
 
 import json
 
@@ -58,7 +58,7 @@ def test_only_the_seed_may_differ(tmp_path):
         ),
     ],
 )
-def test_a_run_of_other_arguments_has_a_row_that_says_so(tmp_path, changes, differs):
+def test_row_names_differing_arguments(tmp_path, changes, differs):
     folder = tmp_path / "digits/sym/0.5"
     for seed in (0, 1):
         write_run(folder / f"seed{seed}" if seed else folder, "standard", 0.8, seed=seed)
@@ -77,7 +77,7 @@ def test_a_run_of_other_arguments_has_a_row_that_says_so(tmp_path, changes, diff
     "pattern, assumed, differs",
     [("asym5", "asym", ""), ("asym5", "sym", "told sym"), ("asym", "asym", "")],
 )
-def test_what_is_told_by_default_makes_no_difference(tmp_path, pattern, assumed, differs):
+def test_default_assumed_pattern_makes_no_difference(tmp_path, pattern, assumed, differs):
     write_run(
         tmp_path / f"digits/{pattern}/0.4",
         "standard",
@@ -89,7 +89,7 @@ def test_what_is_told_by_default_makes_no_difference(tmp_path, pattern, assumed,
     assert table_of(tmp_path) == {("standard", differs): (0.8, 1)}
 
 
-def test_a_method_s_own_options_count(tmp_path):
+def test_method_options_make_separate_rows(tmp_path):
     folder = tmp_path / "digits/sym/0.5"
     write_run(folder, "f_correction", 0.8, f_correction_T="estimated")
     write_run(folder / "seed1", "f_correction", 0.9, seed=1, f_correction_T="true")
@@ -99,7 +99,7 @@ def test_a_method_s_own_options_count(tmp_path):
     }
 
 
-def test_a_selection_of_incv_counts_by_its_settings_not_by_its_digest(tmp_path):
+def test_selections_are_grouped_by_settings_not_digest(tmp_path):
     folder = tmp_path / "digits/sym/0.5"
     write_run(folder, "incv", 0.8, selection={"digest": "a", "LP": 0.9, "LR": 0.9, **INCV})
     write_run(
@@ -124,7 +124,7 @@ def test_a_selection_of_incv_counts_by_its_settings_not_by_its_digest(tmp_path):
     }
 
 
-def test_a_selection_of_another_recipe_says_so(tmp_path):
+def test_selection_of_another_recipe_is_named(tmp_path):
     fast = {
         **RECIPES["fast"]["INCV"].values,
         "recipe": "fast",
@@ -146,7 +146,7 @@ def test_a_selection_of_another_recipe_says_so(tmp_path):
     }
 
 
-def test_selections_of_before_are_known_by_the_record_beside_them(tmp_path):
+def test_old_selection_uses_the_record_next_to_it(tmp_path):
     folder = tmp_path / "digits/sym/0.5"
     write_run(folder, "incv", 0.8, selection="a")
     write_record(folder, "INCV", INCV | {"seed": 0})
@@ -156,7 +156,7 @@ def test_selections_of_before_are_known_by_the_record_beside_them(tmp_path):
     assert rows[rows.run == "incv_training"].selection_digest.tolist() == ["a", "b"]
 
 
-def test_an_option_that_a_record_is_too_old_to_know_is_unknown_but_for_those_without_a_default(
+def test_option_missing_in_an_old_record_is_unknown(
     tmp_path,
 ):
     folder = tmp_path / "digits/sym/0.5"
@@ -177,7 +177,7 @@ def test_an_option_that_a_record_is_too_old_to_know_is_unknown_but_for_those_wit
     }
 
 
-def test_rows_of_a_method_begin_with_the_recipe_as_it_stands(tmp_path):
+def test_rows_begin_with_the_unchanged_recipe(tmp_path):
     folder = tmp_path / "digits/sym/0.5"
     for seed, changes in enumerate([{"architecture": "MLP"}, {"epochs": 6}, {}, {}]):
         write_run(folder / f"seed{seed}" if seed else folder, "standard", 0.8, seed=seed, **changes)
@@ -187,8 +187,8 @@ def test_rows_of_a_method_begin_with_the_recipe_as_it_stands(tmp_path):
     assert found == ["| Standard", "| Standard, 6 epochs", "| Standard, MLP"]
 
 
-def test_runs_that_differ_in_what_has_no_words_are_told_apart():
-    """The later one says in what it is not the earlier, by the names of a record."""
+def test_runs_differing_in_unnamed_settings_are_separate():
+    """Name the record keys in which the later run differs."""
     changes = {
         "a": {"x": 1},
         "b": {"x": 2},
@@ -211,7 +211,7 @@ def test_runs_that_differ_in_what_has_no_words_are_told_apart():
     ]
 
 
-def test_the_usual_recipe_and_data_are_those_of_most():
+def test_usual_recipe_and_data_are_the_most_frequent():
     identities = [
         {"recipe": "fast", "data": "a"},
         {"recipe": "digits", "data": "b"},
@@ -226,7 +226,7 @@ def test_the_usual_recipe_and_data_are_those_of_most():
     )
 
 
-def test_a_name_is_a_difference_and_a_recipe_s_own_folder_is_none(tmp_path):
+def test_name_is_a_difference_and_a_recipe_folder_is_not(tmp_path):
     folder = tmp_path / "cifar10/sym/0.5"
     fast = {"recipe": "fast", **RECIPES["fast"]["main"].values, "dataset": "cifar10"}
     for name, seed in (("fast", 0), ("fast/seed1", 1), ("again", 0)):
@@ -237,7 +237,7 @@ def test_a_name_is_a_difference_and_a_recipe_s_own_folder_is_none(tmp_path):
     }
 
 
-def test_unlike_runs_have_lines_of_their_own(tmp_path, monkeypatch):
+def test_differing_runs_have_separate_lines(tmp_path, monkeypatch):
     drawn = {}
     monkeypatch.setattr(
         "noisylabels.report.draw.figures.test_accuracy", lambda curves, _: drawn.update(curves)
@@ -259,16 +259,14 @@ def test_unlike_runs_have_lines_of_their_own(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("hold, expected", [(False, [[0.7, 2]]), (True, [[0.7, 2], [0.8, 2]])])
-def test_no_run_drops_out_of_a_band(hold, expected):
-    """A training's curve is cut to what all have; a selection that ended early stays at its last
-    value.
-    """
+def test_every_run_stays_in_the_band(hold, expected):
+    """Cut curves to common epochs; a selection that ended early keeps its last value."""
     band = aggregate.over_seeds([pd.Series([0.8, 1.0]), pd.Series([0.6])], hold)
     np.testing.assert_allclose(band[["mean", "count"]], expected)
 
 
-def test_runs_csv_is_a_flat_row_a_record(tmp_path):
-    """Of finished and unfinished ones; the seconds are those of all sessions."""
+def test_runs_csv_has_a_flat_row_per_record(tmp_path):
+    """Include unfinished runs; seconds are those of all sessions."""
     folder = tmp_path / "digits/sym/0.5"
     write_run(folder, "standard", 0.8)
     write_run(folder / "name/seed1", "incv", 0.9, seed=1, selection={"digest": "b", **INCV})
@@ -302,7 +300,7 @@ def test_runs_csv_is_a_flat_row_a_record(tmp_path):
     ].tolist() == ["sym", 0.5, "name", 1, 40, 25, "b", 0.9, "abc", 3, "CPU", 2]
 
 
-def test_a_row_of_runs_csv_is_of_the_last_session_if_there_was_one(tmp_path):
+def test_runs_csv_uses_the_last_session(tmp_path):
     folder = tmp_path / "digits/sym/0.5"
     write_record(folder, "INCV", INCV, seconds=[1, 2, 3])
     path = folder / "INCV.json"
@@ -320,7 +318,7 @@ def test_a_row_of_runs_csv_is_of_the_last_session_if_there_was_one(tmp_path):
     )
 
 
-def test_trees_are_compared_in_the_first(tmp_path):
+def test_comparison_is_written_to_the_first_folder(tmp_path):
     for tree, accuracy in (("A", 0.8), ("B", 0.6)):
         write_run(tmp_path / tree / "digits/sym/0.5", "standard", accuracy)
     done = run_command("report.py", "--results_dir", tmp_path / "A", tmp_path / "B")

@@ -8,7 +8,7 @@ from noisylabels.report import issue_figures
 
 
 @pytest.mark.parametrize("height, width", [(8, 16), (16, 8), (8, 8)])
-def test_pictures_of_any_shape_keep_it_in_a_square_of_their_own(height, width):
+def test_pictures_keep_their_proportions(height, width):
     figure = issue_figures.pictures(
         np.zeros((10, height, width, 3), np.uint8), [("cat", "dog")] * 10
     )
@@ -21,7 +21,7 @@ def test_pictures_of_any_shape_keep_it_in_a_square_of_their_own(height, width):
     assert_nothing_is_clipped(figure)
 
 
-def test_a_caption_stands_beneath_its_picture_in_one_line_or_two_as_it_is():
+def test_captions_are_short_and_literal():
     labels = [
         ("abcdef", "ghijk"),
         ("abcdef", "ghijkl"),
@@ -42,8 +42,8 @@ def test_a_caption_stands_beneath_its_picture_in_one_line_or_two_as_it_is():
 
 
 @pytest.mark.parametrize("c", [3, 20, 21, 40, 41])
-def test_the_map_of_given_and_predicted_labels(c):
-    """Up to 20 classes with their numbers, white where it is dark; up to 40 with their names."""
+def test_matrix_of_given_and_predicted_labels(c):
+    """Show numbers for up to 20 classes, and names for up to 40."""
     counts = 10 * np.arange(c) + np.arange(c)[:, None]  # row 1: 1, 11, 21
     figure = issue_figures.matrix(counts, [f"class {k}" for k in range(c)])
     figure.draw_without_rendering()
@@ -78,10 +78,8 @@ def test_the_map_of_given_and_predicted_labels(c):
         ([[90, 10], [6, 7]], 10, ["black", "white", "black", "black"]),
     ],
 )
-def test_the_map_is_coloured_only_where_the_labels_differ(counts, highest, colors):
-    """The darkest colour is the most frequent difference, however often the labels agree; numbers
-    can be read.
-    """
+def test_matrix_is_coloured_only_off_the_diagonal(counts, highest, colors):
+    """The darkest cell is the most frequent difference."""
     figure = issue_figures.matrix(np.array(counts), ["a", "b"])
     image, texts = figure.axes[0].images[0], figure.axes[0].texts
     figure.draw_without_rendering()
@@ -93,7 +91,7 @@ def test_the_map_is_coloured_only_where_the_labels_differ(counts, highest, color
 
 
 @pytest.mark.parametrize("names, rotation", [(["0", "10"], 0), (["a", "$b$"], 90)])
-def test_names_beside_the_map_are_as_they_are_and_long_ones_upright(names, rotation):
+def test_matrix_class_names_are_literal(names, rotation):
     figure = issue_figures.matrix(np.array([[1, 2], [3, 4]]), names)
     figure.draw_without_rendering()
     axes, bar = figure.axes
@@ -105,7 +103,7 @@ def test_names_beside_the_map_are_as_they_are_and_long_ones_upright(names, rotat
     assert all(tick == round(tick) for tick in bar.get_yticks())
 
 
-def test_the_histogram_of_label_scores():
+def test_histogram_of_label_scores():
     figure = issue_figures.histogram(
         np.array([0.01, 0.02, 0.5, 0.99]), np.array([True, True, False, False])
     )
@@ -128,7 +126,7 @@ def test_the_histogram_of_label_scores():
     assert_nothing_is_clipped(figure)
 
 
-def test_the_histogram_where_no_label_is_an_issue():
+def test_histogram_without_label_issues():
     figure = issue_figures.histogram(np.array([0.5, 0.99]), np.array([False, False]))
     assert [text.get_text() for text in figure.legends[0].texts] == ["label issues: 0", "others: 2"]
     assert not figure.axes[0].lines

@@ -1,6 +1,4 @@
-"""No run is lost behind another's name: rows and lines of runs that look alike, of older ones, and
-of those unknown.
-"""
+"""Rows and lines of runs that look alike, are old, or have unknown settings."""
 
 import json
 
@@ -25,7 +23,7 @@ def folder(tmp_path):
 
 
 def rows_of(tmp_path, dataset="digits"):
-    """{(method, differs): (last, n)} of the table; as many in its text, and in the figure."""
+    """Return {(method, differs): (last, n)} of the table; its text and figure have as many."""
     found = aggregate.summarise(tmp_path, dataset)
     draw.summary(tmp_path, dataset)
     text = (tmp_path / dataset / "table.md").read_text(encoding="utf-8")
@@ -34,7 +32,7 @@ def rows_of(tmp_path, dataset="digits"):
 
 
 def without(folder, name, *arguments):
-    """Takes arguments out of a record, as a version of before had them not."""
+    """Remove arguments from a record, as in older versions."""
     record = json.loads((folder / f"{name}.json").read_text())
     for argument in arguments:
         del record["arguments"][argument]
@@ -42,7 +40,7 @@ def without(folder, name, *arguments):
 
 
 def test_runs_without_a_record_are_not_averaged(folder, tmp_path):
-    """Their recipe, from their results, and their epochs, from their log, are all that is known."""
+    """Only the recipe of their results and the epochs of their log are known."""
     write_run(folder, "standard", 0.9)
     for seed, accuracy, epochs, recipe in [
         (1, 0.8, 40, "digits"),
@@ -60,7 +58,7 @@ def test_runs_without_a_record_are_not_averaged(folder, tmp_path):
     }
 
 
-def test_a_result_that_does_not_name_its_recipe_has_a_row_too(folder, tmp_path):
+def test_result_without_a_recipe_has_a_row(folder, tmp_path):
     write_run(folder, "standard", 0.9)
     write_training(folder / "seed1", "standard", [0.8] * 40)
     path = folder / "seed1/standard_result.csv"
@@ -68,7 +66,7 @@ def test_a_result_that_does_not_name_its_recipe_has_a_row_too(folder, tmp_path):
     assert rows_of(tmp_path) == {("standard", ""): (0.9, 1), ("standard", "no record"): (0.8, 1)}
 
 
-def test_what_no_word_is_known_for_is_named_as_it_is(folder, tmp_path):
+def test_unknown_setting_is_named_by_its_key(folder, tmp_path):
     write_run(folder, "standard", 0.9)
     write_run(folder / "seed1", "standard", 0.8, seed=1, newest=3)
     write_run(folder / "seed2", "standard", 0.7, seed=2, newest=4)
@@ -88,10 +86,8 @@ def test_what_no_word_is_known_for_is_named_as_it_is(folder, tmp_path):
         ("digits", "fast", {"augmentation": "flip"}, "augmentation flip"),
     ],
 )
-def test_what_a_recipe_is_depends_on_whether_images_may_be_mirrored(
-    dataset, recipe, changes, differs, tmp_path
-):
-    """On digits it is without augmentation: so that is no difference there, and one elsewhere."""
+def test_recipe_depends_on_whether_flips_are_allowed(dataset, recipe, changes, differs, tmp_path):
+    """Digits use no augmentation, so that is no difference there."""
     folder, usual = (
         tmp_path / dataset / "sym/0.5",
         resolve(recipe, "main", dataset != "digits").values,
@@ -111,15 +107,14 @@ def test_what_a_recipe_is_depends_on_whether_images_may_be_mirrored(
     }
 
 
-def test_records_of_before_lack_what_was_the_same_for_all(folder, tmp_path):
+def test_old_record_has_the_defaults_of_its_time(folder, tmp_path):
     write_run(folder, "standard", 0.9)
     write_run(folder / "seed1", "standard", 0.7, seed=1)
     without(folder / "seed1", "standard_training", "validation_split", "mirror", "precision")
     assert rows_of(tmp_path) == {("standard", ""): (pytest.approx(0.8), 2)}
 
 
-def test_a_digest_alone_is_looked_up_beside_it(folder, tmp_path):
-    """As it was recorded before; the selection's own record says how it was made."""
+def test_digest_alone_uses_the_selection_s_record(folder, tmp_path):
     write_run(folder, "incv", 0.9, selection={"digest": "a", **INCV})
     write_run(folder / "seed1", "incv", 0.7, seed=1, selection="b")
     write_selection(folder / "seed1", [0.9], [0.8], seed=1)
@@ -132,7 +127,7 @@ def test_a_digest_alone_is_looked_up_beside_it(folder, tmp_path):
     assert rows.selection_digest["incv_training", 1] == "b"
 
 
-def test_a_selection_of_another_recipe_is_named(folder, tmp_path):
+def test_selection_of_another_recipe_is_named(folder, tmp_path):
     fast = {**INCV, "recipe": "fast", **resolve("fast", "INCV", False).values}
     write_run(folder, "incv", 0.9, selection={"digest": "a", **INCV})
     write_run(folder / "seed1", "incv", 0.7, seed=1, selection={"digest": "b", **fast})
@@ -150,7 +145,7 @@ def test_a_selection_of_another_recipe_is_named(folder, tmp_path):
     }
 
 
-def test_unfinished_runs_are_in_no_row_and_no_line(folder, tmp_path):
+def test_unfinished_runs_are_left_out(folder, tmp_path):
     write_run(folder, "standard", 0.9)
     write_run(folder / "seed1", "standard", 0.1, seed=1)
     (folder / "seed1/standard_result.csv").unlink()
@@ -159,8 +154,8 @@ def test_unfinished_runs_are_in_no_row_and_no_line(folder, tmp_path):
     assert rows_of(tmp_path) == {("standard", ""): (0.9, 1)}
 
 
-def test_rows_are_by_method_then_by_what_they_differ_in(folder, tmp_path):
-    """And the text shows what the method arrives at, where that is not the last epoch."""
+def test_rows_are_sorted_by_method_then_difference(folder, tmp_path):
+    """Show the result of the chosen epoch if that is not the last."""
     write_run(folder, "f_correction", 0.5, final=(0.8, 0.7, 480), f_correction_T="estimated")
     for seed, changes in enumerate([{"epochs": 6}, {"architecture": "MLP"}, {}]):
         write_run(folder / f"seed{seed + 1}", "standard", 0.5, seed=seed + 1, **changes)
@@ -180,7 +175,7 @@ def test_rows_are_by_method_then_by_what_they_differ_in(folder, tmp_path):
 # ------------------------------------------------------------------------------------------ figures
 
 
-def test_a_figure_s_title_has_the_n_of_its_lines():
+def test_figure_title_has_the_number_of_runs():
     one, two = (
         aggregate.over_seeds([pd.Series([0.5, 0.8])]),
         aggregate.over_seeds([pd.Series([0.5, 0.8]), pd.Series([0.5, 0.6])]),
@@ -191,8 +186,7 @@ def test_a_figure_s_title_has_the_n_of_its_lines():
     assert [axes.get_title() for axes in figure.axes] == ["sym 0.5 (n = 1–2)", "asym 0.4 (n = 2)"]
 
 
-def test_selections_that_end_early_stay_in_the_mean(folder, tmp_path):
-    """And those of other settings have lines of their own."""
+def test_early_ended_selections_stay_in_the_mean(folder, tmp_path):
     write_selection(folder, [0.9, 0.8], [0.5, 0.7], seed=0)
     write_selection(folder / "seed1", [0.7], [0.9], seed=1)
     write_selection(folder / "seed2", [0.2], [0.2], seed=2, epochs=5)
@@ -209,7 +203,7 @@ def test_selections_that_end_early_stay_in_the_mean(folder, tmp_path):
     ]
 
 
-def test_published_selections_stand_beside_those_of_their_settings():
+def test_published_selections_match_their_settings():
     lines = {score: aggregate.over_seeds([pd.Series([0.5, 0.6], [1, 2])]) for score in ("LP", "LR")}
     found = {(SYM, ""): lines, (Noise("sym", 0.3), ""): lines}
     scores = {SYM: {"LP": (0.1, 0.2, 0.3, 0.4), "LR": (0.5, 0.6, 0.7, 0.8)}}
@@ -221,7 +215,7 @@ def test_published_selections_stand_beside_those_of_their_settings():
         ]
 
 
-def test_published_selections_are_drawn_once_and_cut_off_no_longer_one():
+def test_published_selections_are_drawn_once():
     lines = {
         score: aggregate.over_seeds([pd.Series([0.5] * 6, range(1, 7))]) for score in ("LP", "LR")
     }
@@ -231,7 +225,7 @@ def test_published_selections_are_drawn_once_and_cut_off_no_longer_one():
     assert axes.lines[2].get_marker() == axes.lines[0].get_marker() != axes.lines[1].get_marker()
 
 
-def test_the_recipe_s_own_selection_comes_first_wherever_others_are(tmp_path):
+def test_unchanged_recipe_comes_first(tmp_path):
     fast = {"recipe": "fast", **resolve("fast", "INCV", False).values}
     write_selection(tmp_path / "digits/sym/0.5/a", [0.8], [0.7], seed=0)
     for ratio in (0.2, 0.5):
@@ -245,7 +239,7 @@ def test_the_recipe_s_own_selection_comes_first_wherever_others_are(tmp_path):
     ] == ["", "a, digits"]
 
 
-def test_selections_of_trees_are_compared(tmp_path, monkeypatch):
+def test_selections_of_several_folders_are_compared(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(draw.figures, "selection", lambda found, _: drawn.append(found))
     for tree, LP in (("A", 0.9), ("B", 0.8)):
@@ -256,8 +250,8 @@ def test_selections_of_trees_are_compared(tmp_path, monkeypatch):
     } == {f"{tmp_path}/A": [0.9], f"{tmp_path}/B": [0.8]}
 
 
-def test_runs_of_the_theory_that_differ_say_so(tmp_path):
-    """In the table, and as hollow markers of their own."""
+def test_differing_theory_runs_are_marked(tmp_path):
+    """In the table, and as hollow markers."""
     for name, ratio, more in [
         ("", 0.2, {}),
         ("", 0.5, {"epochs": 6}),
@@ -290,8 +284,7 @@ def test_runs_of_the_theory_that_differ_say_so(tmp_path):
     assert unlike.get_markerfacecolor() == "white" != alike.get_markerfacecolor()
 
 
-def test_the_recipe_is_that_of_most_runs(folder, tmp_path):
-    """It stands at the head of the table, and the rows of others are those that say so."""
+def test_recipe_is_that_of_most_runs(folder, tmp_path):
     fast = {"recipe": "fast", **resolve("fast", "main", False).values}
     write_run(folder / "fast", "standard", 0.9, **fast)
     write_run(folder / "fast/seed1", "standard", 0.8, seed=1, **fast)

@@ -1,4 +1,4 @@
-"""What is read of the files of runs, and from which value on it is not believed any more."""
+"""Reading the files of runs, and which values are refused."""
 
 import json
 from types import SimpleNamespace
@@ -25,7 +25,7 @@ HEADER = (
         ("-1000000000000000.5", False),
     ],
 )
-def test_a_number_beyond_all_reason_is_left_out(value, believed, tmp_path, capsys):
+def test_implausible_number_is_refused(value, believed, tmp_path, capsys):
     path = tmp_path / "a.csv"
     path.write_text(f"epoch,x\n1,{value}\n")
     frame = read.read_csv(path, "epoch", ["x"])
@@ -44,7 +44,7 @@ def test_a_number_beyond_all_reason_is_left_out(value, believed, tmp_path, capsy
         ("epoch,x\n1,a\n", [("x", "y")], None),
     ],
 )
-def test_a_frame_has_a_row_for_each_index(text, columns, found, tmp_path):
+def test_frame_has_a_row_for_each_index(text, columns, found, tmp_path):
     (tmp_path / "a.csv").write_text(text)
     frame = read.read_csv(tmp_path / "a.csv", "epoch", columns)
     if found is None:
@@ -68,7 +68,7 @@ def test_a_frame_has_a_row_for_each_index(text, columns, found, tmp_path):
         ([[0, 0], [0, 0]], False),
     ],
 )
-def test_a_matrix_is_square_and_of_shares(rows, believed, tmp_path):
+def test_matrix_must_be_square_with_rows_of_shares(rows, believed, tmp_path):
     pd.DataFrame(rows).to_csv(tmp_path / "a.csv")
     found = read.read_matrix(tmp_path / "a.csv")
     if believed:
@@ -77,7 +77,7 @@ def test_a_matrix_is_square_and_of_shares(rows, believed, tmp_path):
         assert found is None
 
 
-def test_a_result_is_the_mean_of_its_networks_and_without_it_left_out(tmp_path, capsys):
+def test_result_without_a_mean_row_is_left_out(tmp_path, capsys):
     run = SimpleNamespace(folder=tmp_path)
     networks = "network,last,last10,best,recipe\n1,.5,.6,.7,a\n2,.7,.8,1,a\n"
     (tmp_path / "elr_result.csv").write_text(networks)
@@ -96,7 +96,7 @@ def test_a_result_is_the_mean_of_its_networks_and_without_it_left_out(tmp_path, 
     )
 
 
-def test_the_accuracy_is_the_mean_of_the_networks_in_the_epochs_that_have_one(tmp_path):
+def test_accuracy_is_the_mean_of_the_networks(tmp_path):
     write_training(tmp_path, "incv", [0.5, np.nan, 0.7], [0.7, np.nan, 1])
     found = read.read_accuracy(SimpleNamespace(folder=tmp_path), "incv")
     assert found.to_dict() == pytest.approx({1: 0.6, 3: 0.85})
@@ -109,11 +109,10 @@ def test_the_accuracy_is_the_mean_of_the_networks_in_the_epochs_that_have_one(tm
 
 @pytest.fixture
 def folder(tmp_path):
-    """Writes label issues of two classes, rows of (index, given, predicted, score, whether it is
-    one); the folder.
-    """
+    """Write label issues of two classes, rows of (index, given, predicted, score, is_issue)."""
 
     def folder(*rows):
+        """Write label issues of two classes, rows of (index, given, predicted, score, is_issue)."""
         lines = [
             f"{k},{k} "
             f"b#.png,{given},{predicted},{score},{issue},{'removed' if issue else 'selected'},1,"
@@ -129,19 +128,19 @@ def folder(tmp_path):
 @pytest.mark.parametrize(
     "score, believed", [(0, True), (1, True), (1.0005, True), (1.5, False), (-0.5, False)]
 )
-def test_a_label_score_is_a_probability(score, believed, folder):
+def test_label_score_must_be_a_probability(score, believed, folder):
     found = read_issues.read_issues(folder((0, "cat", "dog", score, False)))
     assert found.frame.label_score.tolist() == [score] if believed else found is None
 
 
-def test_a_file_without_issues_is_left_out(folder, capsys):
+def test_file_without_issues_is_left_out(folder, capsys):
     assert read_issues.read_issues(folder()) is None
     assert capsys.readouterr().err.endswith(
         "label_issues.csv: left out, not one row for each of 1 indices\n"
     )
 
 
-def test_a_task_of_label_studio_to_the_last_digit(folder):
+def test_label_studio_task_exactly(folder):
     found = read_issues.read_issues(
         folder((1, "cat", "dog", 0.1234564, True), (0, "dog", "dog", 0.5, False))
     )
@@ -170,8 +169,8 @@ def test_a_task_of_label_studio_to_the_last_digit(folder):
     ]
 
 
-def test_the_pictures_are_of_the_worst_and_the_map_of_all(folder, monkeypatch):
-    """Of sixty issues the first 48, worst first."""
+def test_pictures_show_the_worst_and_the_matrix_all(folder, monkeypatch):
+    """Of sixty issues show the first 48, worst first."""
     drawn = {}
     for name in ("pictures", "matrix", "histogram"):
         monkeypatch.setattr(

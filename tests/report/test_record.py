@@ -1,4 +1,4 @@
-"""The record of runs in results/record: whole, small, and drawn from its own CSVs."""
+"""The runs in results/record: finished, small, and drawn from their own CSVs."""
 
 import importlib
 import io
@@ -27,9 +27,7 @@ def is_figure(path):
 
 @pytest.fixture(scope="module")
 def recorded():
-    """{path relative to RECORD: content} of its files, without those that git ignores, such as
-    networks.
-    """
+    """Return {path: content} of the files in RECORD, without those that git ignores."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=RECORD,
@@ -55,7 +53,7 @@ def drawn(recorded, tmp_path_factory):
     return files_in(folder)
 
 
-def test_report_draws_the_record_from_its_csvs(recorded, drawn):
+def test_report_repeats_the_record_from_its_csvs(recorded, drawn):
     assert drawn.keys() == recorded.keys()
     assert [path for path in drawn if not is_figure(path) and drawn[path] != recorded[path]] == []
 

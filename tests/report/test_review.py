@@ -1,6 +1,4 @@
-"""review.html in a real browser: Chromium, as Debian has it (apt-get install chromium
-chromium-driver).
-"""
+"""review.html in Chromium, from Debian's chromium and chromium-driver."""
 
 import csv
 import time
@@ -55,11 +53,10 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def opened(browser, tmp_path):
-    """The page of some issues, opened for the first time: opened(given, suggested, classes, more),
-    all its parts.
-    """
+    """Return a function that opens the page of some issues for the first time."""
 
     def opened(given=GIVEN, suggested=SUGGESTED, classes=CLASSES, shown=5000, side=8):
+        """Return a function that opens the page of some issues for the first time."""
         n, names = len(given), np.array(classes, dtype=object)
         frame = pd.DataFrame(
             {
@@ -88,9 +85,7 @@ def opened(browser, tmp_path):
 
 
 def kept_from_before(browser):
-    """Loads a page anew until it has what pages before it stored: on a busy machine Chromium now
-    and then gives one a storage that is empty, and keeps nothing.
-    """
+    """Reload a page until it has what earlier pages stored, since a busy Chromium may lose it."""
     deadline, url = time.monotonic() + 20, browser.current_url
     while browser.execute_script("return localStorage.getItem('kept')") is None:
         assert time.monotonic() < deadline, "Chromium keeps nothing"
@@ -110,7 +105,7 @@ def press(browser, *keys, held=None):
 
 
 def marks(browser):
-    """What stands on each card."""
+    """Return the mark on each card."""
     return browser.execute_script(
         "return [...document.querySelectorAll('.mark')].map(mark => mark.textContent)"
     )
@@ -121,7 +116,7 @@ def text(browser, name):
 
 
 def decisions(browser, folder):
-    """The rows of the CSV that the button gives."""
+    """Return the rows of the CSV that the button saves."""
     browser.execute_cdp_cmd(
         "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)}
     )
@@ -136,7 +131,7 @@ def decisions(browser, folder):
     return rows[1:]
 
 
-def test_names_are_text_and_nothing_comes_from_elsewhere(opened):
+def test_names_are_text_and_nothing_is_loaded(opened):
     browser = opened()
     assert browser.title == "Review of labels: a & b"
     cards = browser.find_elements(By.CLASS_NAME, "card")
@@ -161,7 +156,7 @@ def test_names_are_text_and_nothing_comes_from_elsewhere(opened):
 
 
 def test_every_key(opened, tmp_path):
-    """Each goes on to the next image; Z takes back one after the other, and goes back there."""
+    """Each key moves to the next image; Z undoes one after the other."""
     browser = opened()
     press(browser, "k", "d", "u", Keys.ENTER, "5", Keys.ARROW_RIGHT, Keys.ARROW_LEFT, "1")
     assert marks(browser) == [
@@ -206,7 +201,7 @@ def test_progress_survives_closing_the_page(opened):
     )
 
 
-def test_progress_on_a_longer_page_survives_a_shorter_one(opened):
+def test_progress_survives_a_shorter_page(opened):
     browser = opened()
     press(browser, Keys.END, "k")
     browser.get("about:blank")
@@ -219,8 +214,8 @@ def test_progress_on_a_longer_page_survives_a_shorter_one(opened):
     assert marks(browser) == ["drop", "", "", "", "", "", "", "keep"]
 
 
-def test_another_tab_of_the_page_loses_nothing(opened):
-    """Here what another tab has stored, and the event by which a browser tells the others."""
+def test_two_tabs_lose_no_decision(opened):
+    """Simulate what another tab stored, and the browser's event."""
     browser = opened()
     press(browser, "k")
     browser.execute_script("""
@@ -235,7 +230,7 @@ def test_another_tab_of_the_page_loses_nothing(opened):
     assert text(browser, "count") == "3 of 8 decided; 1 decision of a longer page not in the file"
 
 
-def test_chosen_cards_look_so_when_they_are_drawn_later(opened):
+def test_chosen_cards_are_marked_when_drawn_later(opened):
     browser = opened(*np.random.default_rng(0).integers(0, 5, (2, 500)))
     drawn = len(marks(browser))
     press(browser, "a", held=Keys.CONTROL)
@@ -249,7 +244,7 @@ def test_chosen_cards_look_so_when_they_are_drawn_later(opened):
     } == {"true"}
 
 
-def test_a_large_screen_is_filled_after_a_filter_too(opened):
+def test_large_screen_is_filled_after_a_filter(opened):
     browser = opened(*np.random.default_rng(0).integers(0, 5, (2, 1500)))
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
@@ -269,7 +264,7 @@ def test_a_large_screen_is_filled_after_a_filter_too(opened):
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_the_keys_act_on_several(opened):
+def test_keys_act_on_several_chosen_cards(opened):
     browser = opened()
     press(browser, Keys.ARROW_RIGHT)
     press(browser, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, held=Keys.SHIFT)
@@ -298,8 +293,8 @@ def test_the_keys_act_on_several(opened):
     assert marks(browser) == ["drop", "", "unsure", "", "", "unsure", "", ""]
 
 
-def test_a_cell_of_the_map_filters(opened, tmp_path):
-    """A second click shows all again. Decisions are of the filtered images."""
+def test_click_on_a_matrix_cell_filters(opened, tmp_path):
+    """A second click shows all again; decisions apply to the filtered images."""
     browser = opened()
     cell = browser.find_element(By.CSS_SELECTOR, "[data-pair='2 0']")
     assert cell.get_property("textContent") == "2"
@@ -318,8 +313,8 @@ def test_a_cell_of_the_map_filters(opened, tmp_path):
     assert len(marks(browser)) == 7
 
 
-def test_the_map_is_coloured_only_where_label_and_suggestion_differ(opened):
-    """However often they agree: the most frequent difference has the full colour."""
+def test_matrix_is_coloured_only_off_the_diagonal(opened):
+    """The most frequent difference has the full colour."""
     browser = opened([0] * 50 + [2, 2, 0], [0] * 50 + [0, 0, 1])
     colors = [
         browser.find_element(By.CSS_SELECTOR, f"[data-pair='{pair}']").value_of_css_property(
@@ -344,7 +339,7 @@ def test_the_map_is_coloured_only_where_label_and_suggestion_differ(opened):
         ([5, 6], [5, 6], "No suggestion differs from its label", []),
     ],
 )
-def test_of_many_classes_the_pairs_that_differ_are_listed(given, suggested, title, pairs, opened):
+def test_many_classes_are_listed_as_pairs(given, suggested, title, pairs, opened):
     browser = opened(given, suggested, [f"class {k}" for k in range(31)])
     buttons = browser.find_elements(By.CSS_SELECTOR, "#pairs button")
     assert (
@@ -353,7 +348,7 @@ def test_of_many_classes_the_pairs_that_differ_are_listed(given, suggested, titl
     )
 
 
-def test_after_a_click_on_a_button_the_keys_are_those_of_the_images(opened, tmp_path):
+def test_keys_act_on_images_after_a_button_click(opened, tmp_path):
     browser = opened()
     browser.find_element(By.ID, "clear").click()
     press(browser, Keys.ENTER)
@@ -363,8 +358,8 @@ def test_after_a_click_on_a_button_the_keys_are_those_of_the_images(opened, tmp_
     assert [mark != "" for mark in marks(browser)] == [True] * 2 + [False] * 6
 
 
-def test_everything_can_be_reached_and_has_a_name(opened):
-    """By Tab alone; what has the focus is outlined."""
+def test_everything_is_reachable_by_tab_and_named(opened):
+    """The focused element is outlined."""
     browser = opened()
     reached = []
     for _ in range(80):
@@ -385,15 +380,15 @@ def test_everything_can_be_reached_and_has_a_name(opened):
     assert [name for name in [*names, 'data-pair="2 0"'] if name not in found] == []
 
 
-def test_digits_are_called_by_their_names(opened):
-    """Not by their place: the third class of digits is 2."""
+def test_digit_keys_use_class_names(opened):
+    """The third class of digits is 2, not 3."""
     browser = opened([0, 1], [1, 0], list("0123456789"))
     press(browser, "3", "0")
     assert marks(browser) == ["→ 3", "→ 0"]
 
 
-def test_five_thousand(opened):
-    """Some are drawn, others when they are come to; how many are not there is said."""
+def test_five_thousand_images(opened):
+    """Draw some at first and others on scrolling; show how many are missing."""
     rng = np.random.default_rng(0)
     browser = opened(*rng.integers(0, 300, (2, 6000)), [f"class {k}" for k in range(300)], side=32)
     assert text(browser, "more").startswith(

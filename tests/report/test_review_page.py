@@ -1,4 +1,4 @@
-"""review.html without a browser: what is in it, and its thumbnails."""
+"""review.html without a browser: its content and thumbnails."""
 
 import base64
 import io
@@ -15,7 +15,7 @@ from noisylabels.report.read_issues import Issues
 from noisylabels.report.review import page, thumbnail
 
 
-def test_what_is_in_the_page():
+def test_page_has_issues_images_and_classes():
     frame = pd.DataFrame(
         {
             "index": [1, 0],
@@ -54,7 +54,7 @@ def test_what_is_in_the_page():
         ((16, 17, 3), "jpeg", (17, 16)),
     ],
 )
-def test_thumbnails(shape, kind, size):
+def test_thumbnails_have_expected_size_mode_and_brightness(shape, kind, size):
     image = np.full(shape, 200, np.uint8)
     start, content = thumbnail(image).split(",")
     picture = Image.open(io.BytesIO(base64.b64decode(content)))
@@ -72,11 +72,11 @@ def test_thumbnails(shape, kind, size):
 @pytest.mark.parametrize(
     "size, small", [((64, 64), True), ((64, 8), True), ((65, 8), False), ((8, 65), False)]
 )
-def test_images_of_up_to_64_pixels_are_enlarged_as_they_are(size, small):
+def test_small_images_are_enlarged_without_smoothing(size, small):
     assert data_of(np.zeros((70, *size, 1), np.uint8))["small"] is small
 
 
-def test_the_page_has_five_thousand_at_most_and_says_how_many_more_there_are(monkeypatch):
+def test_page_has_at_most_five_thousand_images(monkeypatch):
     monkeypatch.setattr("noisylabels.report.review.thumbnail", lambda image: "")
     for n, shown, more in ((4, 4, 0), (5000, 5000, 0), (5002, 5000, 2)):
         data = data_of(np.zeros((n, 1, 1, 1), np.uint8))
@@ -85,9 +85,7 @@ def test_the_page_has_five_thousand_at_most_and_says_how_many_more_there_are(mon
 
 
 def data_of(images):
-    """What is in the page of these images, of which the first and every second other have a wrong
-    label.
-    """
+    """Return the data in the page; every second image has a wrong label."""
     n = min(len(images), 5002)
     frame = pd.DataFrame(
         {

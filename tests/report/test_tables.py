@@ -1,6 +1,4 @@
-"""Tables, and the report as a command, from small results folders made here: whole, half finished,
-damaged, foreign.
-"""
+"""Tables and the report command on small results: whole, unfinished, damaged, foreign."""
 
 import numpy as np
 import pandas as pd
@@ -54,7 +52,7 @@ def test_table_as_text(digits):
     assert "last epoch" in text and "published" not in text.lower()
 
 
-def test_later_methods_stand_below_the_paper_s(digits):
+def test_later_methods_are_below_the_paper_s(digits):
     for method in ("elr", "gce"):
         write_training(digits / "digits/sym/0.5", method, [0.5, 0.8])
     draw.summary(digits, "digits")
@@ -67,7 +65,7 @@ def test_later_methods_stand_below_the_paper_s(digits):
 
 
 def cifar10(**changes):
-    """What a record says of a training of two epochs on CIFAR-10 by the paper's recipe."""
+    """Return the record of a training of two epochs on CIFAR-10 with the paper's recipe."""
     return {
         "dataset": "cifar10",
         "recipe": "paper",
@@ -77,7 +75,7 @@ def cifar10(**changes):
     }
 
 
-def test_published_values_stand_next_to_the_methods_that_have_run(tmp_path):
+def test_published_values_are_next_to_methods_that_have_run(tmp_path):
     for pattern, ratio in [("asym", 0.4), ("sym", 0.3), ("sym", 0.8)]:
         write_run(tmp_path / f"cifar10/{pattern}/{ratio}", "d2l", 0.2, **cifar10())
     write_run(tmp_path / "cifar10/sym/0.3", "standard", 0.1, **cifar10())
@@ -105,8 +103,8 @@ def test_published_values_stand_next_to_the_methods_that_have_run(tmp_path):
 @pytest.mark.parametrize(
     "changes", [{"image": "32×32×3", "data": "0" * 16}, {"dataset": "cifar100"}, None]
 )
-def test_no_published_values_next_to_other_images(changes, tmp_path):
-    """Custom images in a folder of that name, another data set, and runs without a record."""
+def test_no_published_values_for_other_images(changes, tmp_path):
+    """Custom images of that name, another data set, and runs without a record."""
     folder = tmp_path / "cifar10/sym/0.5"
     if changes:
         write_run(folder, "incv", 0.9, **cifar10(**changes))
@@ -124,8 +122,8 @@ def test_no_published_values_next_to_other_images(changes, tmp_path):
     )
 
 
-def test_published_values_stand_next_to_cifar10_alone(tmp_path):
-    """In a folder where earlier versions also wrote results of custom images."""
+def test_published_values_are_for_cifar10_alone(tmp_path):
+    """Older versions also wrote custom results to this folder."""
     for name, more in (("", {}), ("own", {"image": "8×8×1"})):
         folder = tmp_path / "cifar10/sym/0.5" / name
         write_run(folder, "incv", 0.9, **cifar10(**more))
@@ -146,16 +144,14 @@ def test_published_values_stand_next_to_cifar10_alone(tmp_path):
 
 
 def turn_into_cifar100(folder):
-    """Makes the results on cifar10 in a folder ones on cifar100."""
+    """Turn the results on cifar10 in a folder into results on cifar100."""
     (folder / "cifar10").rename(folder / "cifar100")
     for path in folder.rglob("*.json"):
         path.write_text(path.read_text().replace('"cifar10"', '"cifar100"'))
 
 
-def test_selections_beside_the_published_ones(tmp_path):
-    """By hand: F = 2 LP LR / (LP + LR) of the means over the seeds; seed 1 stays at its only
-    iteration.
-    """
+def test_selections_are_next_to_published_values(tmp_path):
+    """F = 2 LP LR / (LP + LR) of the means; seed 1 keeps its only iteration."""
     fast = {"dataset": "cifar10", "recipe": "fast", **RECIPES["fast"]["INCV"].values}
     write_selection(
         tmp_path / "cifar10/sym/0.5",
@@ -189,7 +185,7 @@ def test_selections_beside_the_published_ones(tmp_path):
     assert "published" not in (tmp_path / "cifar100/INCV.md").read_text(encoding="utf-8").lower()
 
 
-def test_the_theory_beside_what_was_measured(tmp_path):
+def test_theory_is_next_to_measured_values(tmp_path):
     for pattern, ratio, seed in [("asym", 0.4, 0), ("sym", 0.5, 1), ("sym", 0.25, 0)]:
         folder = tmp_path / f"cifar10/{pattern}/{ratio}" / (f"seed{seed}" if seed else "")
         write_verify(
@@ -223,8 +219,8 @@ def test_the_theory_beside_what_was_measured(tmp_path):
     assert lines[-3] == "| mean distance, sym |  | 0.174 (2) |  | – (0) |  | 0.000 (2) |  |"
 
 
-def test_what_is_published_nowhere_is_at_a_distance_from_the_theory_all_the_same(tmp_path):
-    """And the patterns stand in their order."""
+def test_unpublished_settings_have_a_theory_distance(tmp_path):
+    """The patterns keep their order."""
     for pattern, ratio in (("asym5", 0.5), ("asym", 0.4), ("sym", 0.25)):
         write_verify(tmp_path / f"cifar10/{pattern}/{ratio}", pattern, ratio, dataset="cifar10")
     draw.verify_figures(tmp_path, "cifar10")
@@ -238,10 +234,8 @@ def test_what_is_published_nowhere_is_at_a_distance_from_the_theory_all_the_same
     assert [alone in line for line in means] == [True, False, True]
 
 
-def test_the_mean_distance_from_the_theory_is_of_like_runs(tmp_path, monkeypatch):
-    """And the M of a setting that of a run of the recipe as it stands, not of the trial that comes
-    before it.
-    """
+def test_mean_theory_distance_is_of_equal_runs(tmp_path, monkeypatch):
+    """M is that of a run with the unchanged recipe."""
     for name, ratio, epochs, TA in (
         ("a", 0.5, 2, 0.178),
         ("fast", 0.5, 30, 0.268),
@@ -274,7 +268,7 @@ def test_the_mean_distance_from_the_theory_is_of_like_runs(tmp_path, monkeypatch
     ]
 
 
-def test_a_new_method_needs_nothing_here(digits):
+def test_new_method_needs_no_change_in_the_report(digits):
     write_training(digits / "digits/sym/0.5", "newest", [0.5, 0.99])
     written = names(draw.everything(digits, "digits"))
     assert (
@@ -301,7 +295,7 @@ def test_a_new_method_needs_nothing_here(digits):
         b"network,last,last10,best\nmean,1e4004617017605276,1,1\n",
     ],
 )
-def test_a_damaged_file_is_named_once_and_left_out(digits, capsys, content):
+def test_damaged_file_is_named_once_and_left_out(digits, capsys, content):
     damaged = digits / "digits/sym/0.5/seed1/incv_result.csv"
     damaged.write_bytes(content)
     for _ in range(2):
@@ -332,7 +326,7 @@ def test_a_damaged_file_is_named_once_and_left_out(digits, capsys, content):
         ("f_correction_T.csv", b",0,1\n0,.5,.5\n1,x,.5\n"),
     ],
 )
-def test_any_damaged_file_leaves_the_rest(digits, capsys, name, content):
+def test_damaged_file_does_not_affect_others(digits, capsys, name, content):
     damaged = digits / "digits/sym/0.5" / name
     damaged.write_bytes(content)
     assert {"table.csv", "table.md", "TestAcc.png"} <= set(names(draw.everything(digits, "digits")))
@@ -340,7 +334,7 @@ def test_any_damaged_file_leaves_the_rest(digits, capsys, name, content):
     assert error.count("\n") == 1 and str(damaged) in error
 
 
-def test_what_is_not_a_run_is_not_looked_at(digits):
+def test_other_folders_are_not_runs(digits):
     for name in (
         "digits/sym/0.5/checkpoints",
         "digits/sym/2.5",
@@ -359,7 +353,7 @@ def test_what_is_not_a_run_is_not_looked_at(digits):
         draw.incv_figures(digits / "digits/pair/0.5")
 
 
-def test_nothing_found_is_nothing_drawn(tmp_path):
+def test_nothing_is_drawn_without_results(tmp_path):
     (tmp_path / "digits/sym/0.5").mkdir(parents=True)
     assert draw.everything(tmp_path, "digits") == [] and draw.everything(tmp_path, "cifar10") == []
     assert list((tmp_path / "digits").iterdir()) == [tmp_path / "digits/sym"]
@@ -368,8 +362,8 @@ def test_nothing_found_is_nothing_drawn(tmp_path):
 # -------------------------------------------------------------------------------------- the command
 
 
-def test_command_draws_and_says_what_to_open(digits, call):
-    """Of what there is; hidden files are not counted."""
+def test_command_draws_and_lists_what_to_open(digits, call):
+    """Hidden files are not counted."""
     (digits / "digits/.hidden").touch()
     done = run_command("report.py", "--results_dir", digits)
     assert done.returncode == 0 and done.stderr == ""

@@ -1,4 +1,4 @@
-"""How an error says in what a recorded run is not the one that a call asks for."""
+"""How an error names the difference between a recorded and a requested run."""
 
 from pathlib import Path
 
@@ -72,12 +72,12 @@ DIGESTS = {
         ),
     ],
 )
-def test_a_digest_that_differs_is_named_in_words(changes, said):
+def test_differing_digest_is_named_in_words(changes, said):
     with pytest.raises(UserError) as error:
         compare(Path("r.json"), DIGESTS, DIGESTS | changes, "R")
     assert str(error.value) == said
 
 
-def test_a_setting_of_a_selection_that_an_older_record_lacks_is_no_difference():
+def test_missing_setting_in_an_old_record_is_no_difference():
     now = {"selection": {**SELECTION, "computed_in": "float32"}}
     assert compare(Path("r.json"), DIGESTS, DIGESTS | now, "R") is None

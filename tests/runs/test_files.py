@@ -1,7 +1,4 @@
-"""The files of a run: whole or not there, whenever its process is killed.
-
-A damaged checkpoint is set aside.
-"""
+"""The files of a run are whole or absent, and a damaged checkpoint is set aside."""
 
 import json
 import os
@@ -22,7 +19,7 @@ from noisylabels.runs.atomic_io import atomic, load_arrays, save_arrays, write_c
 
 
 def python(code, *arguments):
-    """Runs code, in a process that can import the modules here. It prints "ready" when it is."""
+    """Run code in a process that can import the modules here; it prints "ready"."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         cwd=ROOT,
@@ -80,7 +77,7 @@ def test_atomic_write_removes_leftovers_but_nothing_in_progress(
     }
 
 
-def test_csv_brings_floats_back_exactly(tmp_path):
+def test_csv_restores_floats_exactly(tmp_path):
     frame = pd.DataFrame(
         {
             "x": np.random.default_rng(0).normal(size=100) * 10.0 ** np.arange(-50, 50),
@@ -92,7 +89,7 @@ def test_csv_brings_floats_back_exactly(tmp_path):
     assert b"\r" not in (tmp_path / "a.csv").read_bytes()
 
 
-def test_json_is_for_people_to_read(tmp_path):
+def test_json_is_indented(tmp_path):
     write_json(tmp_path / "a.json", {"x": [1]})
     assert (tmp_path / "a.json").read_text() == '{\n  "x": [\n    1\n  ]\n}\n'
 
@@ -118,10 +115,8 @@ except UserError as error:
 
 
 @pytest.mark.parametrize("kind", ["csv", "json", "npz"])
-def test_a_full_disk_leaves_the_old_file(kind, tmp_path):
-    """The limit of a file's size stands for the disk's: to the writer both are an OSError in the
-    middle of a write.
-    """
+def test_full_disk_leaves_the_old_file(kind, tmp_path):
+    """A limit on the file size stands for a full disk: both are an OSError during a write."""
     (tmp_path / f"old.{kind}").write_text("old")
     out, err = python(FULL, tmp_path, kind).communicate(timeout=60)
     assert err == "" and re.fullmatch(
@@ -130,7 +125,7 @@ def test_a_full_disk_leaves_the_old_file(kind, tmp_path):
     assert files_in(tmp_path) == {f"old.{kind}": b"old"}
 
 
-def test_a_folder_that_is_gone_or_a_file(tmp_path):
+def test_missing_folder_or_file_in_its_place_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "gone", tmp_path / "file"):
         with pytest.raises(UserError, match=f"{folder}/a.json: .*; fix that or write elsewhere"):
@@ -140,7 +135,7 @@ def test_a_folder_that_is_gone_or_a_file(tmp_path):
         write_json(tmp_path / "a.json", {})
 
 
-def test_a_device_is_not_replaced_by_a_file(tmp_path):
+def test_device_is_not_replaced_by_a_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "pipe")
     for name in ("pipe", "link"):
@@ -170,8 +165,8 @@ while True:
 """
 
 
-def test_killed_at_any_moment_files_are_whole(tmp_path):
-    """SIGKILL into a process that does nothing but write."""
+def test_files_are_whole_after_sigkill(tmp_path):
+    """Kill a process that only writes."""
     for pause in np.random.default_rng(0).uniform(0.01, 0.1, 5):
         writer = python(WRITER, tmp_path)
         assert writer.stdout.readline() == "ready\n"
@@ -197,7 +192,7 @@ def test_killed_at_any_moment_files_are_whole(tmp_path):
 
 
 class Malicious:
-    """Its pickle creates a file when it is loaded."""
+    """Create a file when the pickle of this is loaded."""
 
     def __init__(self, path):
         self.path = path
@@ -206,7 +201,7 @@ class Malicious:
         return open, (str(self.path), "w")
 
 
-def test_arrays_come_back(tmp_path):
+def test_arrays_are_restored(tmp_path):
     save_arrays(tmp_path / "a.npz", ARRAYS)
     found = load_arrays(tmp_path / "a.npz")
     assert found.keys() == ARRAYS.keys() and all(
@@ -216,7 +211,7 @@ def test_arrays_come_back(tmp_path):
 
 
 def damaged(kind, path, witness):
-    """Writes a file that is no checkpoint."""
+    """Write a file that is no checkpoint."""
     save_arrays(path, ARRAYS)
     good = path.read_bytes()
     if kind == "pickle within":
@@ -267,7 +262,7 @@ def flipped(content, position):
         "claims a terabyte",
     ],
 )
-def test_what_is_no_checkpoint_is_named_and_set_aside(kind, tmp_path, capsys):
+def test_invalid_checkpoint_is_named_and_set_aside(kind, tmp_path, capsys):
     path, witness = tmp_path / "INCV_1a.npz", tmp_path / "witness"
     damaged(kind, path, witness)
     content = path.read_bytes()
@@ -282,8 +277,7 @@ def test_what_is_no_checkpoint_is_named_and_set_aside(kind, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("cases", [300, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_mutated_checkpoints_are_whole_or_set_aside(cases, tmp_path):
-    """A few bytes changed, inserted or lost: what is read is what was written, or nothing is."""
+def test_mutated_checkpoint_is_whole_or_set_aside(cases, tmp_path):
     path, aside = tmp_path / "a.npz", tmp_path / "a.npz.unusable"
     save_arrays(path, ARRAYS)
     good, rng = path.read_bytes(), np.random.default_rng(0)
@@ -296,7 +290,7 @@ def test_mutated_checkpoints_are_whole_or_set_aside(cases, tmp_path):
         aside.unlink(missing_ok=True)
 
 
-def test_a_checkpoint_that_cannot_be_opened_is_no_riddle(tmp_path):
+def test_unreadable_checkpoint_is_one_clear_error(tmp_path):
     (tmp_path / "a.npz").mkdir()
     with pytest.raises(UserError, match="a.npz: Is a directory; fix that"):
         load_arrays(tmp_path / "a.npz")

@@ -36,24 +36,20 @@ NONE = [
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_paths(path, tmp_path):
-    """A run's path says all that the folder is of."""
+def test_path_identifies_the_run(path, tmp_path):
     dataset, noise, seed, name = PATHS[path]
     assert run_folder("results", dataset, noise, seed, name).as_posix() == f"results/{path}"
     assert run_at(tmp_path / path) == (dataset, noise, name, seed, tmp_path / path)
 
 
 @pytest.mark.parametrize("path", NONE)
-def test_other_paths(path, tmp_path):
+def test_other_paths_are_not_runs(path, tmp_path):
     with pytest.raises(ValueError, match="not a run folder"):
         run_at(tmp_path / path)
 
 
-def test_all_of_a_data_set_are_found(tmp_path):
-    """By pattern, ratio, name and seed: of the default recipe first.
-
-    Other data sets may lie beneath.
-    """
+def test_all_runs_of_a_data_set_are_found(tmp_path):
+    """Sort by pattern, ratio, name and seed; other data sets may be in subfolders."""
     for path in [
         *PATHS,
         *NONE,
@@ -100,5 +96,5 @@ def test_all_of_a_data_set_are_found(tmp_path):
 @pytest.mark.parametrize(
     "name, title", [(None, "digits, sym 0.5, seed 2"), ("fast", "digits, sym 0.5, fast, seed 2")]
 )
-def test_titles(name, title, tmp_path):
+def test_titles_name_the_run(name, title, tmp_path):
     assert run_at(run_folder(tmp_path, "digits", Noise("sym", 0.5), 2, name)).title == title

@@ -1,6 +1,4 @@
-"""The data in a run's identity: what the fingerprint covers, and that a run on other data is
-refused.
-"""
+"""The fingerprint of the data in a run's identity; runs on other data are refused."""
 
 import json
 from dataclasses import replace
@@ -83,10 +81,10 @@ def leave(script, run_of, flags, finished=True):
 
 @pytest.mark.parametrize("finished", [True, False])
 @pytest.mark.parametrize("script, run_of, flags", RUNS)
-def test_a_run_on_other_images_of_the_same_name_is_refused(
+def test_run_on_other_images_is_refused(
     script, run_of, flags, finished, write_cifar, call, tmp_path, no_tensorflow
 ):
-    """Neither the first run's result is printed, nor its checkpoint resumed."""
+    """Neither print the first run's result, nor resume its checkpoint."""
     leave(script, run_of, write_cifar("first") + flags, finished)
     before = files_in(tmp_path / "results")
     ended = call(script.__name__, *write_cifar("second", change_a_pixel), *flags)
@@ -102,7 +100,7 @@ def test_a_run_on_other_images_of_the_same_name_is_refused(
 
 
 @pytest.mark.parametrize("script, run_of, flags", RUNS)
-def test_a_run_whose_data_are_not_recorded_is_refused(
+def test_run_without_recorded_data_is_refused(
     script, run_of, flags, write_cifar, call, no_tensorflow
 ):
     flags = write_cifar("first") + flags
@@ -117,9 +115,7 @@ def test_a_run_whose_data_are_not_recorded_is_refused(
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_a_selection_from_other_images_of_the_same_name_is_refused(
-    named, write_cifar, call, no_tensorflow
-):
+def test_selection_from_other_images_is_refused(named, write_cifar, call, no_tensorflow):
     path = leave(INCV, selection_of, write_cifar("first"))
     csv = path.with_name("cifar10_sym0.5_INCV_results.csv")
     ended = call("INCV_main", *write_cifar("second", change_a_pixel), *["--selection", csv] * named)
@@ -139,7 +135,7 @@ def test_a_selection_from_other_images_of_the_same_name_is_refused(
         ("batches.meta", b"label_names", b"ship"),
     ],
 )
-def test_the_fingerprint_is_of_all_images_labels_and_class_names(file, key, to, write_cifar):
+def test_fingerprint_covers_images_labels_and_class_names(file, key, to, write_cifar):
     def change(files):
         values = files[file][key]
         if to is None:
@@ -158,7 +154,7 @@ def test_the_fingerprint_is_of_all_images_labels_and_class_names(file, key, to, 
     assert len(first) == 16 and first == again != second
 
 
-def test_arrays_are_hashed_once_and_only_when_asked_for(monkeypatch):
+def test_arrays_are_hashed_once_and_on_demand(monkeypatch):
     hashed = []
     monkeypatch.setattr(
         "noisylabels.data.dataset.digest_of", lambda *parts: hashed.append(parts) or "a"
@@ -176,7 +172,7 @@ def test_named_data_sets_are_not_custom_data():
 
 
 @pytest.mark.parametrize("part", ["x", "y", "x_test", "y_test"])
-def test_the_fingerprint_of_custom_data_is_of_test_images_and_labels_too(part, tmp_path):
+def test_fingerprint_of_custom_data_covers_the_test_set(part, tmp_path):
     rng = np.random.default_rng(0)
     arrays = {
         "x_train": rng.integers(0, 256, (8, 8, 8), np.uint8),
@@ -197,8 +193,8 @@ def test_the_fingerprint_of_custom_data_is_of_test_images_and_labels_too(part, t
 
 
 @pytest.mark.parametrize("options", [{"trust_labels": True}, {"noisy_labels": "labels.npy"}])
-def test_the_fingerprint_is_of_the_data_as_loaded(options, tmp_path, monkeypatch):
-    """Labels that a flag puts in the place of others have a digest of their own in the identity."""
+def test_fingerprint_is_of_the_data_as_loaded(options, tmp_path, monkeypatch):
+    """Observed labels from a file have a digest of their own in the identity."""
     monkeypatch.chdir(tmp_path)
     np.savez("pets.npz", x=np.arange(640, dtype=np.uint8).reshape(10, 8, 8), y=np.arange(10) % 2)
     np.save("labels.npy", np.arange(10) % 2)

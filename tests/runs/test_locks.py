@@ -1,6 +1,4 @@
-"""One process a run: a second one says who is at it, or waits; and two runs of one folder go side
-by side.
-"""
+"""One process per run: others name the holder or wait; runs of one folder are independent."""
 
 import errno
 import os
@@ -25,17 +23,17 @@ def never():
 
 
 def lock(folder, name="INCV"):
-    """Who holds a run, or held it: behind the byte that is locked."""
+    """Return the holder's name, which follows the locked byte."""
     return (folder / f".{name}.lock").read_text()[1:]
 
 
 def soon(action):
-    """Does it in half a second, while this thread waits for something."""
+    """Do something in half a second, while this thread waits."""
     threading.Timer(0.5, action).start()
 
 
-def test_a_run_held_by_another_process(tmp_path):
-    """The second says who holds it and stops; when the holder is killed the run is free at once."""
+def test_second_process_names_the_holder_and_stops(tmp_path):
+    """When the holder is killed, the run is free at once."""
     with held(tmp_path) as holder:
         before, run = files_in(tmp_path), Run(tmp_path, "INCV", {})
         with pytest.raises(UserError) as error, run.session(never):
@@ -50,7 +48,7 @@ def test_a_run_held_by_another_process(tmp_path):
         assert lock(tmp_path) == f"{HERE}\n"
 
 
-def test_another_run_of_the_same_folder_is_free(tmp_path):
+def test_another_run_in_the_folder_is_free(tmp_path):
     with held(tmp_path) as holder:
         before = files_in(tmp_path)
         with Run(tmp_path, "incv_training", {}).session(lambda: CPU):
@@ -61,7 +59,7 @@ def test_another_run_of_the_same_folder_is_free(tmp_path):
         assert {path: found[path] for path in before} == before
 
 
-def test_a_run_is_free_after_a_session_and_after_an_error(tmp_path):
+def test_run_is_free_after_a_session_or_an_error(tmp_path):
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), Run(tmp_path, "INCV", {}).session(lambda: CPU):
             raise ZeroDivisionError
@@ -69,8 +67,8 @@ def test_a_run_is_free_after_a_session_and_after_an_error(tmp_path):
         pass
 
 
-def test_the_name_of_the_holder_is_behind_the_locked_byte_and_goes_with_it(tmp_path):
-    """On Windows nobody can read a byte that another has locked."""
+def test_holder_name_follows_the_locked_byte(tmp_path):
+    """On Windows no other process can read a locked byte."""
     with Run(tmp_path, "INCV", {}).session(lambda: CPU):
         assert (tmp_path / ".INCV.lock").read_text() == f"\n{HERE}\n"
     assert (tmp_path / ".INCV.lock").read_text() == ""
@@ -86,10 +84,8 @@ def test_the_name_of_the_holder_is_behind_the_locked_byte_and_goes_with_it(tmp_p
     ],
     ids=["nobody", "this", "another", "alike"],
 )
-def test_a_holder_on_another_machine_that_has_gone_is_named(left, said, tmp_path, capsys):
-    """Of this machine the system knows that it has died; of another it does only if the file system
-    shares locks.
-    """
+def test_lost_holder_on_another_machine_is_named(left, said, tmp_path, capsys):
+    """The system notices the death of a local process only."""
     (tmp_path / ".INCV.lock").write_text(left)
     with Run(tmp_path, "INCV", {}).session(lambda: CPU):
         assert lock(tmp_path) == f"{HERE}\n"
@@ -101,7 +97,7 @@ def test_a_holder_on_another_machine_that_has_gone_is_named(left, said, tmp_path
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK])
-def test_a_file_system_without_locks_is_an_error_of_one_line(number, tmp_path, monkeypatch):
+def test_file_system_without_locks_is_one_error(number, tmp_path, monkeypatch):
     def lock_descriptor(*_, **__):
         raise OSError(number, os.strerror(number))
 
@@ -114,8 +110,7 @@ def test_a_file_system_without_locks_is_an_error_of_one_line(number, tmp_path, m
     assert files_in(tmp_path) == {".INCV.lock": b""}
 
 
-def test_a_full_disk_at_the_lock_is_said_of_the_lock(tmp_path, monkeypatch):
-    """Not of what is closed after it."""
+def test_full_disk_error_names_the_lock(tmp_path, monkeypatch):
 
     def write(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -144,8 +139,8 @@ with run.session(dict, wait=True):
 """
 
 
-def test_of_processes_that_want_the_same_run_one_does_it(tmp_path):
-    """They begin together; the others wait for it and find it done."""
+def test_one_of_several_processes_does_the_run(tmp_path):
+    """The others wait and find it finished."""
     workers = [
         subprocess.Popen(
             [sys.executable, "-c", WORKER, tmp_path, f"ready{k}"],
@@ -164,7 +159,7 @@ def test_of_processes_that_want_the_same_run_one_does_it(tmp_path):
     assert len(read_record(tmp_path / "run/INCV.json")["sessions"]) == 1
 
 
-def test_start_is_called_once_the_run_is_held(tmp_path):
+def test_start_is_called_while_the_run_is_held(tmp_path):
     seen = []
     with Run(tmp_path, "INCV", {}).session(lambda: seen.append(lock(tmp_path)) or CPU):
         pass
@@ -175,8 +170,8 @@ def test_start_is_called_once_the_run_is_held(tmp_path):
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_what_another_process_has_finished_is_not_done_again(overwrite, tmp_path, capsys):
-    """Even if it is to be made again: that is what the other has done."""
+def test_run_finished_by_another_process_is_not_repeated(overwrite, tmp_path, capsys):
+    """Even with overwrite, since the other process has just done that."""
     with held(tmp_path, arguments={"epochs": 2}) as holder:
         run = Run(tmp_path, "INCV", {"epochs": 2}, overwrite=overwrite)
         soon(lambda: print("finish", file=holder.stdin, flush=True))
@@ -190,7 +185,7 @@ def test_what_another_process_has_finished_is_not_done_again(overwrite, tmp_path
         )
 
 
-def test_what_another_process_has_left_unfinished_is_done(tmp_path):
+def test_run_left_unfinished_by_another_process_is_done(tmp_path):
     with held(tmp_path) as holder:
         soon(holder.kill)
         run, begun = Run(tmp_path, "INCV", {}), []
@@ -200,8 +195,7 @@ def test_what_another_process_has_left_unfinished_is_done(tmp_path):
 
 
 @pytest.mark.parametrize("finished", [False, True])
-def test_what_another_process_has_made_of_other_arguments_is_an_error(finished, tmp_path):
-    """It began while this one looked."""
+def test_run_with_other_arguments_meanwhile_is_an_error(finished, tmp_path):
     run = Run(tmp_path, "INCV", {"epochs": 3})
     with held(tmp_path, arguments={"epochs": 2}) as holder:
         soon((lambda: print("finish", file=holder.stdin, flush=True)) if finished else holder.kill)
@@ -219,10 +213,8 @@ def test_what_another_process_has_made_of_other_arguments_is_an_error(finished, 
 
 
 @pytest.mark.parametrize("wait", [False, True])
-def test_a_run_that_nobody_holds_is_not_waited_for(wait, tmp_path, capsys):
-    """What another has finished since this one looked is not done again, what is to be overwritten
-    is.
-    """
+def test_free_run_is_not_waited_for(wait, tmp_path, capsys):
+    """A run finished since is not repeated, except with overwrite."""
     run, late = Run(tmp_path, "INCV", {}), Run(tmp_path, "INCV", {})
     with run.session(lambda: CPU, wait):
         assert not run.finished

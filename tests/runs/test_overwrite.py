@@ -1,6 +1,4 @@
-"""--overwrite: a finished result stays until the new one is complete, wherever the process is
-killed.
-"""
+"""--overwrite keeps the finished result until the new one is complete."""
 
 import json
 import shutil
@@ -26,9 +24,7 @@ def run_of(folder, arguments, overwrite=True):
 
 
 def work(folder, arguments=OLD, until=None, overwrite=True):
-    """Do a run up to one of STAGES, whose beginning kills the process; the outputs hold the number
-    of epochs.
-    """
+    """Do a run up to one of STAGES, where it is killed; outputs are the number of epochs."""
 
     def reach(stage):
         if stage == until:
@@ -56,11 +52,10 @@ def work(folder, arguments=OLD, until=None, overwrite=True):
 
 @pytest.fixture
 def killed(tmp_path):
-    """A finished run of two epochs, and one of other arguments or the same that was killed as it
-    replaced it.
-    """
+    """Return a folder with a finished run of two epochs whose replacement was killed."""
 
     def killed(until, arguments=NEW):
+        """Return a folder with a finished run of two epochs whose replacement was killed."""
         work(tmp_path)
         (tmp_path / "INCV_checkpoints").mkdir(exist_ok=True)
         (tmp_path / "INCV_checkpoints/left.npz").touch()  # of the finished one, killed as it ended
@@ -90,7 +85,7 @@ def checkpoints(folder):
 
 @pytest.mark.parametrize("until", ["start", "training", "trained"])
 @pytest.mark.parametrize("arguments", [OLD, NEW])
-def test_killed_before_its_outputs_it_leaves_the_finished_result(until, arguments, killed):
+def test_kill_before_the_outputs_keeps_the_old_result(until, arguments, killed):
     folder = killed(until, arguments)
     assert outputs(folder) == {"a.csv": "2", "b.csv": "2"} and record(folder)["finished"]
     assert (record(folder)["arguments"], record(folder)["results"]) == (OLD, {"LP": 2})
@@ -103,7 +98,7 @@ def test_killed_before_its_outputs_it_leaves_the_finished_result(until, argument
 
 @pytest.mark.parametrize("until", ["removing", "writing", "finishing"])
 @pytest.mark.parametrize("arguments", [OLD, NEW])
-def test_killed_at_its_outputs_it_leaves_no_old_one_next_to_a_new_one(until, arguments, killed):
+def test_kill_at_the_outputs_never_mixes_old_and_new(until, arguments, killed):
     folder = killed(until, arguments)
     assert outputs(folder) == ({"a.csv": str(arguments["epochs"])} if until == "finishing" else {})
     assert not run_of(folder, arguments).finished and checkpoints(folder) == [
@@ -115,7 +110,7 @@ def test_killed_at_its_outputs_it_leaves_no_old_one_next_to_a_new_one(until, arg
 
 @pytest.mark.parametrize("until", STAGES[1:])
 @pytest.mark.parametrize("arguments", [OLD, NEW])
-def test_the_same_command_goes_on(until, arguments, killed, monkeypatch):
+def test_same_command_resumes(until, arguments, killed, monkeypatch):
     folder = killed(until, arguments)
     run = run_of(folder, arguments)
     with run.session(lambda: CPU):
@@ -131,7 +126,7 @@ def test_the_same_command_goes_on(until, arguments, killed, monkeypatch):
 
 
 @pytest.mark.parametrize("until", ["removing", "writing", "finishing"])
-def test_without_the_flag_it_goes_on_where_the_old_result_is_gone(until, killed):
+def test_without_the_flag_it_resumes_once_old_outputs_are_gone(until, killed):
     folder = killed(until, OLD)
     run = run_of(folder, OLD, overwrite=False)
     with run.session(lambda: CPU):
@@ -143,9 +138,7 @@ def test_without_the_flag_it_goes_on_where_the_old_result_is_gone(until, killed)
 @pytest.mark.parametrize("until", STAGES)
 @pytest.mark.parametrize("first", [OLD, NEW])
 def test_other_arguments_begin_anew(until, first, killed):
-    """Neither goes one run on from the checkpoint of another, nor is anything lost before the third
-    is complete.
-    """
+    """Never mix checkpoints of two runs, and keep results until the third is complete."""
     folder = killed(until, first)
     kept = outputs(folder) if until in STAGES[:3] else {}
     with pytest.raises(Killed):
@@ -155,14 +148,14 @@ def test_other_arguments_begin_anew(until, first, killed):
     assert outputs(folder) == {"a.csv": "4", "b.csv": "4"} and len(record(folder)["sessions"]) == 2
 
 
-def test_the_old_arguments_do_not_go_on_from_the_new_one_s_checkpoints(killed):
+def test_old_arguments_do_not_use_new_checkpoints(killed):
     folder = killed("removing", NEW)
     run = run_of(folder, OLD, overwrite=False)
     with run.session(lambda: CPU):
         assert checkpoints(folder) == [] and run.record["arguments"] == OLD
 
 
-def test_a_damaged_record_of_the_new_one_is_set_aside(killed, capsys):
+def test_damaged_record_of_the_new_run_is_set_aside(killed, capsys):
     folder = killed("training")
     (folder / "INCV_checkpoints/INCV.json").write_text("{")
     work(folder, NEW)
@@ -173,7 +166,7 @@ def test_a_damaged_record_of_the_new_one_is_set_aside(killed, capsys):
     assert outputs(folder) == {"a.csv": "3", "b.csv": "3"} and len(record(folder)["sessions"]) == 1
 
 
-def test_what_another_process_made_again_meanwhile_is_not_made_again(tmp_path, monkeypatch):
+def test_overwrite_by_another_process_is_not_repeated(tmp_path, monkeypatch):
     work(tmp_path)
     second = run_of(tmp_path, OLD)
     monkeypatch.setattr("noisylabels.runs.record.time.strftime", lambda *_: "2030-01-01T00:00:00Z")
@@ -182,7 +175,7 @@ def test_what_another_process_made_again_meanwhile_is_not_made_again(tmp_path, m
         assert second.finished
 
 
-def test_what_another_process_failed_to_make_again_is_made_again(tmp_path):
+def test_failed_overwrite_by_another_process_is_repeated(tmp_path):
     work(tmp_path)
     second = run_of(tmp_path, OLD)
     with pytest.raises(Killed):
@@ -203,7 +196,7 @@ def test_what_another_process_failed_to_make_again_is_made_again(tmp_path):
         ("Verify_Theory", ["--overwrite"], "noisylabels.training.trainer.Trainer.fit"),
     ],
 )
-def test_a_script_that_fails_leaves_the_finished_result(
+def test_failing_script_keeps_the_finished_result(
     script, flags, during, finished, call, unstarted, undrawn, tmp_path, monkeypatch
 ):
     shutil.copytree(finished(script)[0], tmp_path, dirs_exist_ok=True)
@@ -223,10 +216,8 @@ def test_a_script_that_fails_leaves_the_finished_result(
     assert again.code == 0 and " epoch 1/" not in again.out
 
 
-def test_a_damaged_network_of_the_teacher_costs_no_student(
-    finished, call, unstarted, undrawn, tmp_path
-):
-    """Whether half of the file is gone or one bit differs."""
+def test_damaged_teacher_keeps_the_finished_student(finished, call, unstarted, undrawn, tmp_path):
+    """Damage half of the file, and one bit."""
     shutil.copytree(finished("INCV_main")[0], tmp_path, dirs_exist_ok=True)
     flags = [*QUICK["INCV_main"], "--method", "incv_student", "--results_dir", tmp_path]
     assert call("INCV_main", *flags).code == 0

@@ -1,6 +1,4 @@
-"""The three scripts where something has been done before, where another process is at work, and on
-real images.
-"""
+"""The scripts on finished, damaged, held or differing runs, and on real images."""
 
 import json
 import os
@@ -43,8 +41,8 @@ REAL = ROOT.parent / "shared" / "cifar10" / "unpack.py"
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_finished_run_is_recognised(script, finished, call, no_tensorflow):
-    """Without TensorFlow, so within seconds: the same summary, and nothing changes."""
+def test_finished_run_is_not_repeated(script, finished, call, no_tensorflow):
+    """Print the same summary without TensorFlow, and change no file."""
     folder, first = finished(script)
     before = files_in(folder)
     ended = call(script, *QUICK[script], "--results_dir", folder)
@@ -121,7 +119,7 @@ def test_differing_arguments_are_named(script, arguments, differ, finished, call
     ],
 )
 @pytest.mark.parametrize("content", [b"", b"iteration,LP,LR,e", b"ratio\n0.2\n"])
-def test_a_damaged_result_is_one_line_and_can_be_made_again(
+def test_damaged_result_is_one_error_and_can_be_repeated(
     script, name, content, finished, call, no_tensorflow, undrawn, tmp_path
 ):
     shutil.copytree(finished(script)[0], tmp_path, dirs_exist_ok=True)
@@ -140,17 +138,14 @@ def test_a_damaged_result_is_one_line_and_can_be_made_again(
         call(script, *QUICK[script], "--results_dir", tmp_path)
 
 
-def test_the_selection_s_flags_need_not_be_given_again(finished, call, no_tensorflow):
-    """What INCV_main is not told of the selection is as it is recorded."""
+def test_selection_flags_need_not_be_repeated(finished, call, no_tensorflow):
     ended = call("INCV_main", *SMALL, "--epochs", 12, "--results_dir", finished("INCV_main")[0])
     assert (ended.code, ended.err) == (0, "")
 
 
 @pytest.fixture
 def begins(finished, tmp_path, call, monkeypatch):
-    """With what INCV_main begins after these flags, in a copy of the finished run: "selection" or
-    "training".
-    """
+    """Return what INCV_main begins with these flags: "selection" or "training"."""
     shutil.copytree(finished("INCV_main")[0], tmp_path, dirs_exist_ok=True)
 
     def begin(what):
@@ -160,6 +155,7 @@ def begins(finished, tmp_path, call, monkeypatch):
         return end
 
     def begins(*flags):
+        """Return what INCV_main begins with these flags: "selection" or "training"."""
         monkeypatch.setattr("noisylabels.pipeline.execute.select", begin("selection"))
         monkeypatch.setattr("noisylabels.training.device.start_tensorflow", begin("training"))
         ended = call("INCV_main", *QUICK["INCV_main"], *flags, "--results_dir", tmp_path)
@@ -168,8 +164,8 @@ def begins(finished, tmp_path, call, monkeypatch):
     return begins
 
 
-def test_what_is_made_again(begins, tmp_path):
-    """--overwrite makes the training again, and leaves an hour of selection beneath it alone."""
+def test_overwrite_flags_choose_what_is_repeated(begins, tmp_path):
+    """--overwrite repeats the training and keeps the selection."""
     record = tmp_path / "digits/sym/0.5/INCV.json"
     assert begins() == ""  # all is done
     assert begins("--overwrite") == begins("--overwrite", "--INCV_epochs", 5) == "training"
@@ -204,8 +200,8 @@ def test_what_is_made_again(begins, tmp_path):
         (["--overwrite"], True),
     ],
 )
-def test_what_trains_on_a_selection_is_made_again_with_it(flags, again, tmp_path, monkeypatch):
-    """It would else refuse to, after the hours that the selection takes."""
+def test_overwritten_selection_repeats_its_training(flags, again, tmp_path, monkeypatch):
+    """The training would otherwise be refused after hours of selection."""
     monkeypatch.setattr(plan, "find_selection", lambda *_: None)
     args = INCV_main.arguments().parse_args([*flags, "--results_dir", str(tmp_path)])
     assert (
@@ -213,9 +209,7 @@ def test_what_trains_on_a_selection_is_made_again_with_it(flags, again, tmp_path
     )
 
 
-def test_a_training_that_another_process_is_at_is_waited_for_if_asked(
-    finished, call, unstarted, undrawn, tmp_path
-):
+def test_wait_flag_waits_for_another_process(finished, call, unstarted, undrawn, tmp_path):
     shutil.copytree(finished("INCV_main")[0], tmp_path, dirs_exist_ok=True)
     path = tmp_path / "digits/sym/0.5/incv_training.json"
     record = json.loads(path.read_text())
@@ -228,8 +222,8 @@ def test_a_training_that_another_process_is_at_is_waited_for_if_asked(
     assert ended.code == 0 and "waiting for process" in ended.out and " epoch 1/" not in ended.out
 
 
-def test_overwrite_repeats_a_finished_run_on_a_terminal(finished, tmp_path):
-    """With the same result; and with one line of progress, which is gone in the end."""
+def test_overwrite_on_a_terminal_shows_one_progress_line(finished, tmp_path):
+    """The result is the same, and the progress is gone in the end."""
     shutil.copytree(finished("Verify_Theory")[0], tmp_path, dirs_exist_ok=True)
     before = record_of(tmp_path, "Verify_Theory")["sessions"]
     main, terminal = pty.openpty()
@@ -272,7 +266,7 @@ def test_overwrite_repeats_a_finished_run_on_a_terminal(finished, tmp_path):
         ("Verify_Theory", "Verify_Theory", []),
     ],
 )
-def test_a_second_process_says_who_is_at_it(script, name, flags, tmp_path, call, unstarted):
+def test_second_process_names_the_holder(script, name, flags, tmp_path, call, unstarted):
     folder = run_folder(tmp_path, "digits", Noise("sym", 0.5), 0)
     with held(folder, name) as holder:
         (folder / f"{name}.json").unlink()  # of other arguments, which would be noticed first
@@ -284,10 +278,8 @@ def test_a_second_process_says_who_is_at_it(script, name, flags, tmp_path, call,
 @pytest.mark.parametrize(
     "output, reason", [("full disk", "No space left on device"), ("closed pipe", "Broken pipe")]
 )
-def test_output_that_cannot_be_written(output, reason, tmp_path):
-    """A full disk behind `>`, or a `| head` that has seen enough: one line, and no traceback at
-    exit.
-    """
+def test_unwritable_standard_output_is_one_error(output, reason, tmp_path):
+    """Use a full disk and a closed pipe."""
     if output == "full disk" and not Path("/dev/full").is_char_device():
         pytest.skip("there is no /dev/full here")
     reader, writer = os.pipe()
@@ -304,7 +296,7 @@ def test_output_that_cannot_be_written(output, reason, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not REAL.exists(), reason="no CIFAR-10 in ../shared/cifar10")
 def test_real_cifar10(tmp_path):
-    """One epoch of everything with a small network: the big data set's path, not its accuracy."""
+    """Run one epoch of everything with a small network."""
     subprocess.run([sys.executable, REAL, tmp_path / "data"], check=True)
     common = [
         "--dataset",

@@ -1,10 +1,9 @@
-"""Killed at any moment, a run goes on when the same command is given again, and ends as if nothing
-had happened.
+"""A killed run resumes with the same command and ends with the same result.
 
     python -m pytest -m slow tests/runs/test_resume.py  # 26 kills each: an hour
 
-The moments are drawn over the length of the run, counted from the first epoch that a process
-finishes; others wait for a file that is being written, an import, or the building of a network.
+Kills happen at random times after the first epoch, during a write, an import or the building of a
+network.
 """
 
 import contextlib
@@ -49,7 +48,7 @@ LONGER = {
 
 
 def after_progress(seconds):
-    """So long after the process has finished its first epoch."""
+    """Return a wait of so many seconds after the first epoch."""
 
     def wait(process, folder):
         while (line := process.stdout.readline()) and " epoch " not in line:
@@ -62,7 +61,7 @@ def after_progress(seconds):
 
 
 def when(condition):
-    """When the condition, of the process and the folder, holds."""
+    """Return a wait until the condition, of the process and the folder, is true."""
 
     def wait(process, folder):
         while process.poll() is None:
@@ -81,7 +80,7 @@ def is_importing(process, folder):
 
 
 def is_building(process, folder):
-    """It holds the run: networks are built and traced before its first epoch."""
+    """Return whether it has the run's lock: networks are built before the first epoch."""
     return any(f"process {process.pid} " in path.read_text() for path in folder.rglob(".*.lock"))
 
 
@@ -97,7 +96,7 @@ def is_writing(name):
 
 
 def interrupted(script, arguments, folder, moment, by=signal.SIGKILL):
-    """Starts a script, interrupts it at the moment, and returns how it ended."""
+    """Start a script, interrupt it at the moment, and return how it ended."""
     process = start(script, *arguments, "--results_dir", folder)
     moment(process, folder)
     process.send_signal(by)
@@ -112,7 +111,7 @@ def assert_is_interrupted(ended, by):
 
 
 def assert_is_whole(folder):
-    """Whatever was being written, every file that has its name is whole."""
+    """Assert that every file under its final name is whole."""
     for path in folder.rglob("*.csv"):
         assert path.name.startswith(".") or len(pd.read_csv(path))
     for path in folder.rglob("*.npz"):
@@ -127,15 +126,13 @@ def assert_same(found, expected):
 
 
 def let_an_hour_pass(folder):
-    """As far as the temporary files of processes that were killed are concerned."""
+    """Make the temporary files of killed processes an hour old."""
     for path in folder.rglob(".*.part.*"):
         os.utime(path, 2 * (time.time() - 3700,))
 
 
 def length(folder):
-    """Seconds of training that are recorded in a results folder, but for the first epoch, which
-    includes tracing.
-    """
+    """Return the recorded seconds of training, without first epochs, which include tracing."""
     logs = [*folder.rglob("*history.csv"), *folder.rglob("*training.csv")]
     return sum(pd.read_csv(path).seconds[1:].sum() for path in logs)
 
@@ -147,10 +144,9 @@ def limit_files(hard=100_000):
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path_factory, monkeypatch):
-    """However a process ends, nothing of it stays in the temporary folder.
+    """Assert that no process leaves files in the temporary folder.
 
-    But for what Python itself leaves where it is killed while it tries whether it may write there:
-    4 bytes at most.
+    Python itself leaves at most 4 bytes if killed while it checks that the folder is writable.
     """
     folder = tmp_path_factory.mktemp("temporary")
     monkeypatch.setenv("TMPDIR", str(folder))
@@ -164,10 +160,8 @@ def temporary(tmp_path_factory, monkeypatch):
 
 
 @pytest.mark.slow
-def test_all_that_can_happen_to_INCV(tmp_path, tmp_path_factory):
-    """A full disk, SIGTERM and Ctrl-C at awkward moments, SIGKILL, a damaged checkpoint; then it
-    ends as it should.
-    """
+def test_interrupted_and_damaged_incv_ends_in_the_same_result(tmp_path, tmp_path_factory):
+    """Full disk, SIGTERM, Ctrl-C, SIGKILL and a damaged checkpoint."""
     script, expected = "INCV", tmp_path_factory.mktemp("expected")
     arguments = [*SMALL, "--INCV_epochs", 20, "--INCV_iter", 2, "--parallel_halves", "off"]
     shell(script, *arguments, "--results_dir", expected)
@@ -247,7 +241,7 @@ def test_a_killed_training_resumes_to_the_same_result(finished, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", ["INCV_main", "Verify_Theory"])
-def test_kills(script, finished, tmp_path):
+def test_repeated_kills_do_not_change_the_result(script, finished, tmp_path):
     expected = finished(script)[0]
     for seconds in np.random.default_rng(1).uniform(0, length(expected) / 2, 3):
         ended = interrupted(script, QUICK[script], tmp_path, after_progress(seconds))
@@ -260,10 +254,8 @@ def test_kills(script, finished, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LONGER)
-def test_many_kills(name, tmp_path):
-    """20 over the whole run and 6 while something is written; a run that ends in between is
-    compared and begun anew.
-    """
+def test_many_kills_do_not_change_the_result(name, tmp_path):
+    """Kill 20 times over the whole run and 6 times during a write."""
     script, arguments = LONGER[name]
     expected, folder = tmp_path / "expected", tmp_path / "killed"
     ended = shell(script, *arguments, "--results_dir", expected)
@@ -296,7 +288,7 @@ def test_many_kills(name, tmp_path):
 # -------------------------------------------------------------------------- numbers and checkpoints
 
 
-def test_a_loss_that_becomes_infinite(tmp_path, call, unstarted):
+def test_infinite_loss_is_one_error(tmp_path, call, unstarted):
     ended = call("INCV", *QUICK["INCV"], "--learning_rate", "1e30", "--results_dir", tmp_path)
     assert ended.code == 2 and ended.err.count("\n") == 1
     message = (
@@ -309,9 +301,7 @@ def test_a_loss_that_becomes_infinite(tmp_path, call, unstarted):
 
 @pytest.fixture
 def fit(tmp_path):
-    """Trains a small network for four epochs of two steps: fit(rate, stage), with the learning rate
-    of a step.
-    """
+    """Return a function that trains a small network for four epochs of two steps."""
     from noisylabels.methods import method_class
     from noisylabels.methods.inputs import MethodInputs
     from noisylabels.recipes import Settings
@@ -323,6 +313,7 @@ def fit(tmp_path):
     )
 
     def fit(rate=lambda epoch, epochs: 0.01, stage="1a", change=lambda trainer: None):
+        """Return a function that trains a small network for four epochs of two steps."""
         method = build(
             method_class("standard"), given, Settings("MLP", 4, None, augmentation="none"), 0, ""
         )
@@ -351,10 +342,8 @@ def epochs_in(path):
         ),
     ],
 )
-def test_the_last_good_checkpoint_is_kept(diverges, message, fit, tmp_path):
-    """A step's loss is that before the step: what the last step of an epoch does is seen in the
-    weights.
-    """
+def test_last_good_checkpoint_is_kept(diverges, message, fit, tmp_path):
+    """The weights show what the last step of an epoch did; its loss is that before the step."""
     with pytest.raises(UserError, match=message):
         fit(lambda time, epochs: diverges(time))
     assert epochs_in(tmp_path / "1a.npz") == 3
@@ -364,7 +353,7 @@ def test_the_last_good_checkpoint_is_kept(diverges, message, fit, tmp_path):
     assert losses == expected_losses and all((a == b).all() for a, b in zip(state, expected))
 
 
-def test_too_little_memory_is_no_riddle(fit):
+def test_too_little_memory_is_one_clear_error(fit):
     import tensorflow as tf
 
     def steps(*_):
@@ -376,7 +365,7 @@ def test_too_little_memory_is_no_riddle(fit):
         fit(change=lambda trainer: setattr(trainer, "steps", steps))
 
 
-def test_the_checkpoint_of_another_stage_is_set_aside(fit, tmp_path, capsys):
+def test_checkpoint_of_another_stage_is_set_aside(fit, tmp_path, capsys):
     expected, _ = fit(stage="1b")
     (tmp_path / "1a.npz").unlink()
     assert fit(stage="1a")[0] != expected

@@ -1,4 +1,4 @@
-"""Runs: one process each, interrupted ones resume, and records that do not fit are refused."""
+"""Runs: one process each; interrupted runs resume; records that do not fit are refused."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ def start(folder, arguments=ARGUMENTS, **keywords):
 
 
 def finish(folder, arguments=ARGUMENTS, **keywords):
-    """A run from begin to end."""
+    """Do a run from beginning to end."""
     run = start(folder, arguments, **keywords)
     with run.session(lambda: CPU):
         save_arrays(run.checkpoint("1a"), ARRAYS)
@@ -40,7 +40,7 @@ def finish(folder, arguments=ARGUMENTS, **keywords):
 
 
 def interrupt(folder, arguments=ARGUMENTS, **keywords):
-    """A run that ends after its first checkpoint."""
+    """Do a run that ends after its first checkpoint."""
     run = start(folder, arguments, **keywords)
     with pytest.raises(KeyboardInterrupt), run.session(lambda: CPU):
         save_arrays(run.checkpoint("1a"), ARRAYS)
@@ -55,7 +55,7 @@ def record(folder):
     return json.loads((folder / "INCV.json").read_text())
 
 
-def test_to_look_at_a_run_writes_nothing(tmp_path):
+def test_creating_a_run_writes_nothing(tmp_path):
     assert (
         not start(tmp_path / "new").finished
         and files_in(tmp_path) == {}
@@ -63,15 +63,14 @@ def test_to_look_at_a_run_writes_nothing(tmp_path):
     )
 
 
-def test_what_a_run_left_that_was_killed_as_it_ended_is_removed(tmp_path):
+def test_leftovers_of_a_run_killed_at_its_end_are_removed(tmp_path):
     finish(tmp_path)
     checkpoint(tmp_path).parent.mkdir(exist_ok=True)
     checkpoint(tmp_path).touch()
     assert start(tmp_path).finished and not checkpoint(tmp_path).exists()
 
 
-def test_a_finished_run(tmp_path):
-    """Whose folder was not there."""
+def test_finished_run_has_record_and_outputs(tmp_path):
     tmp_path = tmp_path / "digits/sym"
     finish(tmp_path)
     assert start(tmp_path).finished
@@ -97,13 +96,13 @@ def test_a_finished_run(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.csv", "b.csv"])
-def test_a_run_without_one_of_its_outputs_is_not_finished(name, tmp_path):
+def test_run_without_one_of_its_outputs_is_not_finished(name, tmp_path):
     finish(tmp_path)
     (tmp_path / name).unlink()
     assert not start(tmp_path).finished
 
 
-def test_an_interrupted_run_goes_on(tmp_path):
+def test_interrupted_run_resumes(tmp_path):
     interrupt(tmp_path)
     assert not start(tmp_path).finished and not record(tmp_path)["finished"]
     interrupt(tmp_path)
@@ -116,8 +115,7 @@ def test_an_interrupted_run_goes_on(tmp_path):
     ]
 
 
-def test_a_session_has_its_own_time_and_place(tmp_path, monkeypatch):
-    """Here the second of a run, which computes on something else."""
+def test_each_session_records_time_and_hardware(tmp_path, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr("noisylabels.runs.run.time.time", lambda: now[0])
     interrupt(tmp_path)
@@ -154,8 +152,7 @@ def test_a_session_has_its_own_time_and_place(tmp_path, monkeypatch):
     ],
     ids=str,
 )
-def test_what_is_no_record_is_none(change, tmp_path):
-    """So that a report of all runs passes over it."""
+def test_invalid_record_is_none(change, tmp_path):
     finish(tmp_path)
     known = record(tmp_path)
     assert read_record(tmp_path / "INCV.json") == known
@@ -165,8 +162,8 @@ def test_what_is_no_record_is_none(change, tmp_path):
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError("git"), subprocess.TimeoutExpired("git", 10)])
-def test_what_cannot_be_found_out_of_a_session_is_blank(error, tmp_path, monkeypatch):
-    """Where there is no git, and where a package has another name."""
+def test_unknown_session_facts_are_blank(error, tmp_path, monkeypatch):
+    """For example without git, or if a package has another name."""
 
     def run(*_, **__):
         raise error
@@ -181,8 +178,8 @@ def test_what_cannot_be_found_out_of_a_session_is_blank(error, tmp_path, monkeyp
     }
 
 
-def test_results_make_a_revision_no_other_and_code_does(tmp_path, monkeypatch):
-    """The record of results lies among the code, and each run changes its tables."""
+def test_only_changed_code_marks_the_revision(tmp_path, monkeypatch):
+    """Each run changes the tables in results, which are in the repository."""
 
     def git(*arguments):
         subprocess.run(
@@ -221,14 +218,14 @@ def test_differing_arguments_are_named(tmp_path):
     assert files_in(tmp_path) == before
 
 
-def test_a_setting_that_a_record_is_too_old_to_know_had_its_default(tmp_path):
+def test_setting_missing_in_an_old_record_is_its_default(tmp_path):
     finish(tmp_path)
     assert start(tmp_path, {**ARGUMENTS, "evaluate_every": 1, "mirror": False}).finished
     with pytest.raises(UserError, match=r"arguments: evaluate_every \(found 1, given 5\);"):
         start(tmp_path, {**ARGUMENTS, "evaluate_every": 5})
 
 
-def test_they_are_compared_again_when_the_folder_is_held(tmp_path):
+def test_arguments_are_compared_again_under_the_lock(tmp_path):
     """Another process may have begun in the meantime."""
     run = start(tmp_path, {**ARGUMENTS, "epochs": 3})
     interrupt(tmp_path)
@@ -236,7 +233,7 @@ def test_they_are_compared_again_when_the_folder_is_held(tmp_path):
         raise AssertionError
 
 
-def test_overwrite_forgets_a_finished_run(tmp_path):
+def test_overwrite_replaces_a_finished_run(tmp_path):
     finish(tmp_path)
     run = start(tmp_path, overwrite=True)
     assert not run.finished
@@ -245,7 +242,7 @@ def test_overwrite_forgets_a_finished_run(tmp_path):
         assert not (tmp_path / "a.csv").exists() and len(record(tmp_path)["sessions"]) == 1
 
 
-def test_overwrite_forgets_a_run_with_other_arguments(tmp_path):
+def test_overwrite_replaces_a_run_with_other_arguments(tmp_path):
     interrupt(tmp_path)
     (tmp_path / "a.csv").write_text("of the other")
     with start(tmp_path, {**ARGUMENTS, "epochs": 3}, overwrite=True).session(lambda: CPU):
@@ -253,16 +250,14 @@ def test_overwrite_forgets_a_run_with_other_arguments(tmp_path):
         assert record(tmp_path)["arguments"]["epochs"] == 3
 
 
-def test_overwrite_goes_on_with_its_own_interrupted_run(tmp_path):
-    """So that the same command goes on where it was killed, whatever it is."""
+def test_overwrite_resumes_its_own_interrupted_run(tmp_path):
     finish(tmp_path)
     interrupt(tmp_path, overwrite=True)
     with start(tmp_path, overwrite=True).session(lambda: CPU):
         assert checkpoint(tmp_path).exists()
 
 
-def test_an_error_at_the_start_forgets_nothing(tmp_path):
-    """Of a GPU, say, that does not exist."""
+def test_error_at_the_start_removes_nothing(tmp_path):
 
     def fails():
         raise UserError("no GPU 7")
@@ -275,8 +270,7 @@ def test_an_error_at_the_start_forgets_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("other", ["standard_training", "INCV_training", "INC", "INCV2"])
-def test_other_runs_in_the_folder_are_left_alone(other, tmp_path):
-    """Begun anew, finished, or removing leftovers, a run touches its own files alone."""
+def test_other_runs_in_the_folder_are_not_changed(other, tmp_path):
     interrupt(tmp_path)
     (tmp_path / ".a.1.part.csv").write_text("half")  # it may be at work
     (checkpoint(tmp_path).with_name(".1a.1.part.npz")).write_text("half")
@@ -315,8 +309,7 @@ def test_other_runs_in_the_folder_are_left_alone(other, tmp_path):
         b'{"arguments": {}, "sessions": 1, "finished": true}',
     ],
 )
-def test_a_foreign_record_is_set_aside_and_checkpoints_with_it(content, tmp_path, capsys):
-    """Without a record nobody knows of what arguments a checkpoint is."""
+def test_foreign_record_is_set_aside_with_its_checkpoints(content, tmp_path, capsys):
     interrupt(tmp_path)
     (tmp_path / "INCV.json").write_bytes(content)
     run = start(tmp_path)
@@ -328,7 +321,7 @@ def test_a_foreign_record_is_set_aside_and_checkpoints_with_it(content, tmp_path
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_what_a_killed_process_was_writing_is_removed(tmp_path):
+def test_temporary_files_of_a_killed_process_are_removed(tmp_path):
     interrupt(tmp_path)
     leftovers = [
         tmp_path / ".a.1.part.csv",

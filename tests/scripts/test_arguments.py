@@ -1,6 +1,4 @@
-"""Bad calls: each ends with exit code 2 and one line that names the argument or the file, and
-nothing is written.
-"""
+"""Invalid calls: exit code 2, one line that names the argument or file, no output."""
 
 import os
 import re
@@ -207,9 +205,7 @@ TABLE = (
 
 @pytest.fixture(autouse=True)
 def early(request):
-    """Whatever is wrong is found before TensorFlow is imported; what only the disk can tell, before
-    it is used.
-    """
+    """Fail if TensorFlow is imported before the error."""
     by_the_disk = "--results_dir" in getattr(
         getattr(request.node, "callspec", None), "params", {}
     ).get("arguments", [])
@@ -218,10 +214,7 @@ def early(request):
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
-    """DATA: a folder with data sets of all bad kinds.
-
-    Another is the current one, where --results_dir is by default.
-    """
+    """Return DATA, with invalid data sets of all kinds, and the current folder."""
     data, results = tmp_path / "data", tmp_path / "results"
     for folder in (
         data / "folders/cifar-10-batches-py/data_batch_1",
@@ -240,7 +233,7 @@ def folders(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "script, arguments, pattern", TABLE, ids=[" ".join([row[0], *row[1]])[:50] for row in TABLE]
 )
-def test_bad_call(script, arguments, pattern, call, folders):
+def test_bad_call_is_one_error(script, arguments, pattern, call, folders):
     data, results = folders
     arguments = [argument.replace("DATA", str(data)) for argument in arguments]
     assert_is_one_line(call(script, *arguments), pattern.replace("DATA", re.escape(str(data))))
@@ -250,7 +243,7 @@ def test_bad_call(script, arguments, pattern, call, folders):
 @pytest.mark.parametrize("script", ["INCV", "INCV_main"])
 @pytest.mark.parametrize("mode", [0o000, 0o555])
 @pytest.mark.parametrize("flags", [["--results_dir"], ["--dataset", "cifar10", "--data_dir"]])
-def test_a_folder_without_permission(script, flags, mode, call, tmp_path):
+def test_folder_without_permission_is_an_error(script, flags, mode, call, tmp_path):
     folder = tmp_path / "locked"
     folder.mkdir(mode)
     if os.access(folder, os.W_OK):
@@ -262,7 +255,7 @@ def test_a_folder_without_permission(script, flags, mode, call, tmp_path):
     assert not list(folder.iterdir())
 
 
-def test_the_table_is_long_enough():
+def test_table_of_bad_calls_is_long():
     assert len(FLAGS + SELECTION + TRAINING + THEORY) >= 60
 
 
@@ -281,7 +274,7 @@ def test_the_table_is_long_enough():
         ),
     ],
 )
-def test_bad_call_from_the_shell(script, arguments, pattern, tmp_path):
+def test_bad_call_from_the_shell_is_one_error(script, arguments, pattern, tmp_path):
     assert_is_one_line(
         shell(script, *arguments, "--results_dir", tmp_path / "results", cwd=tmp_path), pattern
     )
@@ -298,11 +291,7 @@ def test_bad_call_from_the_shell(script, arguments, pattern, tmp_path):
     ],
 )
 def test_help_and_argument_errors_are_quick(script, arguments, code):
-    """At most four times what pandas takes to be imported, within a second on a quiet machine;
-    TensorFlow takes more.
-
-    Of the processor's time, for others may be busy on this machine; and the least of several times.
-    """
+    """Use at most four times the processor time of importing pandas, the least of several tries."""
 
     def spent():
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -319,7 +308,7 @@ def test_help_and_argument_errors_are_quick(script, arguments, code):
     assert min(times) < 4 * min(yardsticks)
 
 
-def test_every_script_says_what_it_is_for_and_every_flag_has_a_help_text():
+def test_every_flag_and_script_has_a_help_text():
     for script in SCRIPTS:
         module = __import__(script)
         for action in module.arguments()._actions:
@@ -332,7 +321,7 @@ def test_every_script_says_what_it_is_for_and_every_flag_has_a_help_text():
 
 @pytest.fixture
 def tiny(folders, monkeypatch):
-    """Writes a CIFAR-10 of 12 training samples with these labels, and its folder's name."""
+    """Return a function that writes a CIFAR-10 of 12 samples with these labels."""
     data, _ = folders
     layout = replace(TINY["cifar10"], train={"data_batch_1": 12}, test={"test_batch": 5})
     monkeypatch.setattr(cifar, "LAYOUTS", {"cifar10": layout})
@@ -364,13 +353,13 @@ def tiny(folders, monkeypatch):
         ),
     ],
 )
-def test_bad_labels(script, labels, pattern, call, folders, tiny):
+def test_invalid_labels_are_an_error(script, labels, pattern, call, folders, tiny):
     assert_is_one_line(call(script, *tiny(labels)), pattern)
     assert not list(folders[1].iterdir())
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_fewer_samples_than_classes(script, call, folders, monkeypatch):
+def test_fewer_samples_than_classes_are_an_error(script, call, folders, monkeypatch):
     monkeypatch.setattr(cifar, "LAYOUTS", TINY)
     write_tiny(folders[0] / "tiny", "cifar10")
     ended = call(
@@ -382,7 +371,7 @@ def test_fewer_samples_than_classes(script, call, folders, monkeypatch):
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_batch_larger_than_the_data(script, call, folders, tiny):
+def test_batch_larger_than_the_data_is_an_error(script, call, folders, tiny):
     arguments = tiny([*range(10), 0, 1])
     ended = call(script, *arguments[:-1], 13)
     assert_is_one_line(ended, "--batch_size: 13 is more than the (12|6) samples")
@@ -417,7 +406,7 @@ def test_a_batch_larger_than_the_data(script, call, folders, tiny):
         ),
     ],
 )
-def test_ctrl_c_says_what_is_left_of_this_script(script, arguments, words, call, monkeypatch):
+def test_ctrl_c_line_says_what_is_saved(script, arguments, words, call, monkeypatch):
     lines = []
     monkeypatch.setattr(cli, "leave_on_signals", lines.append)
     assert call(script, *arguments).code == 2

@@ -1,6 +1,4 @@
-"""What is wrong with a person's own images, or with the flags for them, told by the scripts in one
-line.
-"""
+"""Errors of custom images and their flags, as the scripts print them."""
 
 import os
 import warnings
@@ -17,9 +15,7 @@ SCRIPTS = ("INCV", "INCV_main", "Verify_Theory", "sweep")
 
 
 def broken(root):
-    """Folders, CSVs and arrays of all bad kinds, and what the line says of each: {path or flags:
-    pattern}.
-    """
+    """Write invalid folders, CSVs and arrays; return {path or flags: pattern of the error}."""
 
     def own(name, **classes):
         return class_folders(root / name, **classes)
@@ -70,8 +66,8 @@ def broken(root):
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_bad_images(script, call, no_tensorflow, tmp_path):
-    """One line, exit code 2, and nothing but the list of what cannot be read."""
+def test_invalid_images_are_one_error(script, call, no_tensorflow, tmp_path):
+    """Write nothing but the list of unreadable files."""
     for k, (path, pattern) in enumerate(broken(tmp_path / "own").items()):
         results = tmp_path / str(k)
         ended = call(script, "--dataset", path, "--results_dir", results)
@@ -123,7 +119,7 @@ TRAINING = [
     + [("INCV_main", "--dataset OWN".split() + flags, pattern) for flags, pattern in TRAINING]
     + [("Verify_Theory", ["--dataset", "OWN"], "added to true labels, and those of pets")],
 )
-def test_bad_flags(script, flags, pattern, call, no_tensorflow, tmp_path):
+def test_invalid_flags_are_one_error(script, flags, pattern, call, no_tensorflow, tmp_path):
     np.save(tmp_path / "short.npy", np.zeros(5, int))
     np.save(tmp_path / "long.npy", np.arange(1437) % 10)
     places = {
@@ -142,7 +138,7 @@ def test_bad_flags(script, flags, pattern, call, no_tensorflow, tmp_path):
 @pytest.mark.parametrize(
     "images, results", [("pets", "pets/results"), ("pets", "."), (".", "results")]
 )
-def test_results_among_the_images_would_be_images_of_a_class(
+def test_results_folder_inside_the_images_is_refused(
     images, results, script, call, no_tensorflow, tmp_path, monkeypatch
 ):
     pets = shades(tmp_path / "pets")
@@ -154,7 +150,7 @@ def test_results_among_the_images_would_be_images_of_a_class(
     assert {path.name for path in tmp_path.rglob("*") if path.is_dir()} == {"pets", "cat", "dog"}
 
 
-def test_what_cannot_be_read_is_listed_and_left_out(tmp_path):
+def test_unreadable_images_are_listed_and_left_out(tmp_path):
     (shades(tmp_path / "pets", n=40) / "cat" / "0.png").write_text("no image")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

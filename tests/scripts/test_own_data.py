@@ -1,6 +1,4 @@
-"""A person's own images through the scripts: from a folder to networks, and what is not known of
-them.
-"""
+"""Custom images through the scripts: from a folder to networks, with unknown truth."""
 
 import json
 import re
@@ -37,7 +35,7 @@ FEW = [
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A folder of images, the results of INCV_main.py on it, and how the call ended."""
+    """Return a folder of images, INCV_main.py's results on it, and how the call ended."""
     root = tmp_path_factory.mktemp("own")
     shades(root / "pets")
     return (
@@ -51,7 +49,7 @@ def trained(tmp_path_factory):
 
 
 @pytest.mark.runs
-def test_a_folder_becomes_a_selection_and_networks(trained):
+def test_folder_becomes_a_selection_and_networks(trained):
     folder, results, ended = trained
     assert ended.code == 0, ended.err
     run = results / "pets" / "given"
@@ -69,7 +67,7 @@ def test_a_folder_becomes_a_selection_and_networks(trained):
 
 
 @pytest.mark.runs
-def test_nothing_looks_as_if_the_truth_were_known(trained):
+def test_unknown_true_labels_give_no_accuracy(trained):
     _, results, ended = trained
     run = results / "pets" / "given"
     iterations = pd.read_csv(run / "INCV_iterations.csv")
@@ -97,7 +95,7 @@ def test_nothing_looks_as_if_the_truth_were_known(trained):
 
 
 @pytest.mark.runs
-def test_the_network_predicts_a_folder(trained, call, unstarted, tmp_path):
+def test_network_predicts_a_folder(trained, call, unstarted, tmp_path):
     folder, results, _ = trained
     ended = call(
         "predict", results / "pets/given/incv_1.keras", folder, "--output", tmp_path / "p.csv"
@@ -106,7 +104,7 @@ def test_the_network_predicts_a_folder(trained, call, unstarted, tmp_path):
 
 
 @pytest.mark.runs
-def test_the_saved_network_predicts_the_mean_over_an_image_and_its_mirror_image(trained):
+def test_saved_network_averages_over_the_flip(trained):
     import keras
 
     _, results, _ = trained
@@ -120,7 +118,7 @@ def test_the_saved_network_predicts_the_mean_over_an_image_and_its_mirror_image(
 
 
 @pytest.mark.runs
-def test_the_report_is_drawn_anew(trained, call):
+def test_report_is_drawn_again(trained, call):
     _, results, _ = trained
     (results / "pets/table.md").unlink()
     assert (
@@ -129,7 +127,7 @@ def test_the_report_is_drawn_anew(trained, call):
 
 
 @pytest.mark.runs
-def test_other_images_of_the_same_name_are_another_data_set(trained, call, no_tensorflow, tmp_path):
+def test_other_images_of_the_same_name_are_refused(trained, call, no_tensorflow, tmp_path):
     folder, results, _ = trained
     again = call("INCV", "--dataset", folder, *FEW[:-2], "--results_dir", results)
     assert again.code == 0 and "selected" in again.out
@@ -142,8 +140,8 @@ def test_other_images_of_the_same_name_are_another_data_set(trained, call, no_te
 
 
 @pytest.mark.runs
-def test_a_selection_from_other_images_is_refused(trained, call, no_tensorflow, tmp_path):
-    """Of the same labels, too: the training would be repeated, the selection would not."""
+def test_selection_from_other_images_is_refused(trained, call, no_tensorflow, tmp_path):
+    """Even with equal labels and --overwrite, which repeats only the training."""
     _, results, _ = trained
     Image.new("L", (8, 6), 7).save(shades(tmp_path / "pets") / "cat" / "020.png")
     ended = call(
@@ -158,7 +156,7 @@ def test_a_selection_from_other_images_is_refused(trained, call, no_tensorflow, 
 # ------------------------------------------------------------------------------------ what a run is
 
 
-def test_a_path_is_what_has_a_separator_or_is_no_data_set(tmp_path, monkeypatch):
+def test_path_has_a_separator_or_is_no_data_set_name(tmp_path, monkeypatch):
     monkeypatch.chdir(shades(tmp_path / "digits").parent)
     assert load_dataset("digits").n_classes == 10
     with pytest.raises(
@@ -170,8 +168,7 @@ def test_a_path_is_what_has_a_separator_or_is_no_data_set(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("change", ["label", "pixel", "file", "split", "size"])
-def test_the_identity_is_that_of_the_content(change, tmp_path):
-    """A record of labels as given says which they are, and of which images."""
+def test_identity_depends_on_images_and_labels(change, tmp_path):
     first = experiment("--dataset", shades(tmp_path / "a" / "pets"), "--results_dir", tmp_path)
     flags, root = [], shades(tmp_path / "b" / "pets")
     assert experiment("--dataset", root, "--results_dir", tmp_path).identity == first.identity
@@ -190,7 +187,6 @@ def test_the_identity_is_that_of_the_content(change, tmp_path):
 
 
 def test_seeds_share_the_test_set(tmp_path):
-    """So that they are of the same images, as those of other data sets are."""
     first, second = (
         experiment(
             "--dataset",
@@ -209,7 +205,7 @@ def test_seeds_share_the_test_set(tmp_path):
     assert second.folder == tmp_path / "results/pets/given/seed1"
 
 
-def test_where_the_truth_is_known_the_noise_is_measured(tmp_path):
+def test_noise_is_measured_if_true_labels_are_known(tmp_path):
     shades(tmp_path / "pets")
     rows = [
         (
@@ -244,14 +240,14 @@ def test_where_the_truth_is_known_the_noise_is_measured(tmp_path):
 
 
 @pytest.mark.parametrize("flags, told", [([], "asym"), (["--assumed_pattern", "sym"], "sym")])
-def test_what_the_algorithm_is_told_of_labels_as_given(flags, told, tmp_path):
+def test_assumed_pattern_of_labels_as_provided(flags, told, tmp_path):
     selecting = experiment(
         "--dataset", shades(tmp_path / "pets"), "--results_dir", tmp_path / "results", *flags
     )
     assert selecting.assumed_pattern == selecting.identity["assumed_pattern"] == told
 
 
-def test_labels_that_are_trusted_can_be_flipped(tmp_path):
+def test_trusted_labels_can_be_corrupted(tmp_path):
     flags = [
         "--dataset",
         shades(tmp_path / "pets"),
@@ -270,8 +266,8 @@ def test_labels_that_are_trusted_can_be_flipped(tmp_path):
 @pytest.mark.parametrize(
     "n, batch, rate", [(30, 2, 2 / 128), (100, 8, 8 / 128), (330, 32, 32 / 128)]
 )
-def test_batches_of_few_images_are_small(n, batch, rate, tmp_path):
-    """Of a half of 24, 80 and 264 training images; eight steps an epoch, or a batch of two."""
+def test_few_images_make_small_batches(n, batch, rate, tmp_path):
+    """Half of 24, 80 and 264 training images: eight steps per epoch, or batches of two."""
     x = np.zeros((2 * n, 4, 4), np.uint8)
     np.savez(tmp_path / "few.npz", x=x, y=np.arange(2 * n) % 2)
     few = experiment("--dataset", tmp_path / "few.npz", "--results_dir", tmp_path).settings
@@ -292,7 +288,7 @@ def test_muon_updates_eight_times_per_epoch_of_digits(tmp_path):
     assert made.identity["samples"] == 718
 
 
-def test_letters_are_shifted_but_not_mirrored(tmp_path):
+def test_no_mirror_shifts_but_does_not_flip(tmp_path):
     flags = [
         "--dataset",
         class_folders(tmp_path / "abc", a=8, b=8),
@@ -311,7 +307,7 @@ def test_letters_are_shifted_but_not_mirrored(tmp_path):
 # ---------------------------------------------------------------------------- labels for a data set
 
 
-def test_labels_from_a_file_are_given_and_those_of_the_data_set_the_truth(tmp_path):
+def test_label_file_is_observed_and_data_set_labels_true(tmp_path):
     y = load_dataset("digits").y_train
     noisy = np.where(np.arange(len(y)) % 4 == 0, (y + 1) % 10, y)
     np.savez(tmp_path / "labels.npz", worse=noisy, clean_label=y)
@@ -332,8 +328,8 @@ def test_labels_from_a_file_are_given_and_those_of_the_data_set_the_truth(tmp_pa
     assert other.identity["labels"] != given.identity["labels"]
 
 
-def test_labels_from_a_file_are_for_all_images_where_the_test_set_is_set_aside(tmp_path):
-    """In the order of the files' paths; those of the folders are the truth then."""
+def test_label_file_covers_training_and_test_images(tmp_path):
+    """In the order of the paths; folder names are the true labels."""
     root = shades(tmp_path / "pets")
     (root / "cat").rename(root / "dog-wolf")  # whose paths sort before those of dog/
     files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
@@ -371,7 +367,7 @@ def test_labels_from_a_file_are_for_all_images_where_the_test_set_is_set_aside(t
         (["--settings", "sym:0.2", "--trust_labels"], "sym --noise_ratio 0.2"),
     ],
 )
-def test_a_sweep_over_own_images(flags, noise, call, no_tensorflow, tmp_path):
+def test_sweep_over_custom_images(flags, noise, call, no_tensorflow, tmp_path):
     own = ["--dataset", shades(tmp_path / "pets"), "--results_dir", tmp_path / "results"]
     ended = call(
         "sweep", *own, "--methods", "standard", "incv", "--seeds", "0", "--dry_run", *flags
@@ -384,8 +380,8 @@ def test_a_sweep_over_own_images(flags, noise, call, no_tensorflow, tmp_path):
     )
 
 
-def test_runs_of_both_kinds_stand_side_by_side(tmp_path):
-    """Against true labels, and against noisy ones: a mark says which, in each cell."""
+def test_clean_and_noisy_test_labels_are_marked(tmp_path):
+    """A mark in each cell shows agreement with noisy labels."""
     write_training(tmp_path / "pets/sym/0.5", "standard", [0.5, 0.75])
     given = tmp_path / "pets/given"
     write_training(given, "standard", [0.5, 0.625])

@@ -1,4 +1,4 @@
-"""predict.py: what it makes of a folder, an npz and a data set, and of every bad input."""
+"""predict.py on folders, arrays and data sets, and its errors."""
 
 import json
 import os
@@ -23,9 +23,7 @@ DIGITS = list("0123456789")
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """The path of a network of digits, which gets most of them right; beside it raw.keras, as it
-    was trained.
-    """
+    """Return the path of a network of digits, next to raw.keras, the network as trained."""
     data, path = load_dataset("digits", None), tmp_path_factory.mktemp("trained") / "incv_1.keras"
     keras.utils.set_random_seed(0)
     network = create_model("SmallCNN", (8, 8, 1), 10)
@@ -39,21 +37,19 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def expected(trained):
-    """Its probabilities of the data set's test images."""
+    """Return its probabilities of the data set's test images."""
     return load_inference_model(trained).predict(load_dataset("digits", None).x_test, verbose=0)
 
 
 @pytest.fixture
 def run(call, unstarted, trained, tmp_path, monkeypatch):
-    """Calls predict.py in an empty folder: run(IMAGES, flags).
-
-    Returns how it ended, and the CSV or None.
-    """
+    """Call predict.py in an empty folder; return how it ended, and the CSV or None."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setattr(download, "RETRIES", 0)  # each waits for seconds
 
     def run(*arguments, model=trained):
+        """Call predict.py in an empty folder; return how it ended, and the CSV or None."""
         ended = call("predict", model, *arguments)
         written = files_in(".")
         assert set(written) <= {"predictions.csv", "data/.cifar10.lock"}
@@ -68,8 +64,8 @@ def run(call, unstarted, trained, tmp_path, monkeypatch):
 
 
 @pytest.mark.runs
-def test_as_a_person_calls_it(trained, expected, tmp_path):
-    """On a data set, in a process of its own, with nothing on standard error."""
+def test_predict_from_the_shell(trained, expected, tmp_path):
+    """Predict a data set, with nothing on standard error."""
     ended = shell("predict", trained, "digits", cwd=tmp_path)
     assert (ended.code, ended.err) == (0, "")
     data, frame = load_dataset("digits", None), pd.read_csv(tmp_path / "predictions.csv")
@@ -84,9 +80,7 @@ def test_as_a_person_calls_it(trained, expected, tmp_path):
 
 
 def pictures(folder, n=20):
-    """The first n of the digits to test on as files, in folders of their classes; their labels and
-    paths.
-    """
+    """Write the first n test digits as files in class folders; return labels and paths."""
     data, files = load_dataset("digits", None), []
     for k, (image, label) in enumerate(zip(data.x_test[:n], data.y_test)):
         files.append(f"{label}/{k:02}.png")
@@ -95,7 +89,7 @@ def pictures(folder, n=20):
     return data.y_test[:n], files
 
 
-def test_a_folder(run, expected, tmp_path):
+def test_folder_is_predicted(run, expected, tmp_path):
     y, files = pictures(tmp_path / "shots")
     ended, frame = run(tmp_path / "shots")
     expected = expected[:20]
@@ -111,10 +105,8 @@ def test_a_folder(run, expected, tmp_path):
     assert ended.out.endswith("wrote predictions.csv\n")
 
 
-def test_what_in_a_folder_is_read(run, tmp_path):
-    """Images at its top and far beneath, of any kind and size; no dot files; a label where a folder
-    is called so.
-    """
+def test_folder_is_read_with_subfolders(run, tmp_path):
+    """Read all formats and sizes, no dot files; a folder named like a class is a label."""
     folder = tmp_path / "shots"
     _, (first,) = pictures(folder, 1)
     (folder / "new/deep").mkdir(parents=True)
@@ -130,7 +122,7 @@ def test_what_in_a_folder_is_read(run, tmp_path):
     assert "against the labels of 1 images" in ended.out
 
 
-def test_files_that_cannot_be_read_are_named_and_left_out(run, tmp_path):
+def test_unreadable_files_are_named_and_left_out(run, tmp_path):
     folder = tmp_path / "shots"
     _, files = pictures(folder, 6)
     (folder / files[2]).write_text("no image")
@@ -159,7 +151,7 @@ def test_files_that_cannot_be_read_are_named_and_left_out(run, tmp_path):
         ("x", None),
     ],
 )
-def test_an_npz(images, labels, run, expected, tmp_path):
+def test_npz_is_predicted(images, labels, run, expected, tmp_path):
     data = load_dataset("digits", None)
     arrays = {
         images: data.x_test[..., 0] if images == "x" else data.x_test,
@@ -181,8 +173,8 @@ def test_an_npz(images, labels, run, expected, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.int64, str])
-def test_labels_of_an_npz_are_names_or_indices(dtype, run, expected, tmp_path):
-    """Indices, where the classes are not called by numbers."""
+def test_npz_labels_are_names_or_indices(dtype, run, expected, tmp_path):
+    """Indices only if no class has a numeric name."""
     data, names = load_dataset("digits", None), [f"class {k}" for k in range(10)]
     labels = data.y_test if dtype is np.int64 else np.array(names)[data.y_test]
     np.savez(tmp_path / "digits.npz", x=data.x_test, y=labels)
@@ -192,8 +184,8 @@ def test_labels_of_an_npz_are_names_or_indices(dtype, run, expected, tmp_path):
     assert f"accuracy {accuracy:.4f}" in ended.out and set(frame.label) <= set(names)
 
 
-def test_the_labels_of_other_classes_are_not_known(run, tmp_path):
-    """No accuracy is shown, rather than a wrong one."""
+def test_labels_of_other_classes_are_unknown(run, tmp_path):
+    """Show no accuracy instead of a wrong one."""
     (tmp_path / "names.json").write_text(json.dumps(list("abcdefghij")))
     ended, _ = run("digits", "--classes", tmp_path / "names.json")
     assert re.fullmatch(
@@ -201,7 +193,7 @@ def test_the_labels_of_other_classes_are_not_known(run, tmp_path):
     )
 
 
-def test_unknown_labels_of_an_npz_are_counted_and_predicted(run, tmp_path):
+def test_unknown_npz_labels_are_counted(run, tmp_path):
     data = load_dataset("digits", None)
     labels = data.y_test.copy()
     labels[:3] = 10
@@ -220,7 +212,7 @@ def test_single_files_and_patterns_are_predicted(run, tmp_path):
     assert_is_one_line(run(tmp_path / "shots/*.jpg")[0], r"IMAGES: .*\*.jpg is no image file")
 
 
-def test_a_csv_of_files_and_labels_is_predicted(run, expected, tmp_path):
+def test_csv_of_files_and_labels_is_predicted(run, expected, tmp_path):
     y, files = pictures(tmp_path / "shots", 20)
     pd.DataFrame({"file": files, "label": y}).to_csv(tmp_path / "shots/a.csv", index=False)
     ended, frame = run(tmp_path / "shots/a.csv")
@@ -241,14 +233,14 @@ def test_bad_images_are_refused_before_tensorflow_starts(
     assert call("predict", trained, tmp_path / images).code == 2
 
 
-def test_another_output(run, tmp_path):
+def test_output_flag_chooses_the_file(run, tmp_path):
     (tmp_path / "other.csv").write_text("that of before")
     ended, frame = run("digits", "--output", tmp_path / "other.csv")
     assert ended.code == 0 and frame is None and len(pd.read_csv(tmp_path / "other.csv")) == 360
 
 
-def test_images_of_another_kind_are_made_to_fit():
-    """Resized as a whole; grey becomes equal channels, colour its brightness."""
+def test_images_of_another_kind_are_converted():
+    """Resize the whole image; repeat grey channels, average colour."""
     grey = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), np.uint8)
     assert fit_images(grey, (8, 8, 1)) is grey
     np.testing.assert_array_equal(fit_images(grey, (8, 8, 3)), np.repeat(grey, 3, axis=3))
@@ -265,12 +257,12 @@ def test_images_of_another_kind_are_made_to_fit():
 
 @pytest.fixture
 def oblong(tmp_path):
-    """The path of a network of images in colour that are not square."""
+    """Return the path of a network of colour images that are not square."""
     save_inference_model(create_model("MLP", (6, 9, 3), 2), tmp_path / "oblong.keras", "ab", False)
     return tmp_path / "oblong.keras"
 
 
-def test_a_network_of_images_that_are_not_square(oblong, run, tmp_path):
+def test_network_of_non_square_images(oblong, run, tmp_path):
     Image.new("L", (40, 30), 200).save(tmp_path / "a.png")
     ended, frame = run(tmp_path, model=oblong)
     assert (ended.code, ended.err) == (0, "") and list(frame.file) == ["a.png"]
@@ -295,7 +287,7 @@ MODELS = {  # what is in the file, and what the line must say
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_bad_networks(kind, run, trained, tmp_path):
+def test_invalid_network_is_an_error(kind, run, trained, tmp_path):
     content, pattern = MODELS[kind]
     path = tmp_path / "model.keras"
     (tmp_path / "classes.json").write_text(json.dumps(DIGITS))
@@ -313,7 +305,7 @@ def test_bad_networks(kind, run, trained, tmp_path):
     assert frame is None
 
 
-def test_a_network_that_would_run_code_is_not_loaded(run, tmp_path):
+def test_network_with_code_is_not_loaded(run, tmp_path):
     inputs = keras.Input((8, 8, 1))
     keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs)).save(tmp_path / "a.keras")
     (tmp_path / "classes.json").write_text(json.dumps(DIGITS))
@@ -335,7 +327,7 @@ def test_a_network_that_would_run_code_is_not_loaded(run, tmp_path):
         ),
     ],
 )
-def test_bad_classes(content, pattern, run, tmp_path):
+def test_invalid_classes_are_an_error(content, pattern, run, tmp_path):
     if content:
         (tmp_path / "names.json").write_text(content)
     ended, frame = run("digits", "--classes", tmp_path / "names.json")
@@ -343,7 +335,7 @@ def test_bad_classes(content, pattern, run, tmp_path):
     assert frame is None
 
 
-def test_a_network_without_its_classes(run, trained, tmp_path):
+def test_network_without_classes_is_an_error(run, trained, tmp_path):
     (tmp_path / "a.keras").write_bytes(trained.read_bytes())
     assert_is_one_line(
         run("digits", model=tmp_path / "a.keras")[0],
@@ -371,7 +363,7 @@ ARRAYS = {
 
 
 @pytest.mark.parametrize("kind", ARRAYS)
-def test_bad_arrays(kind, run, tmp_path):
+def test_unusable_array_is_an_error(kind, run, tmp_path):
     arrays, pattern = ARRAYS[kind]
     np.savez(tmp_path / "images.npz", **arrays)
     ended, frame = run(tmp_path / "images.npz")
@@ -379,12 +371,12 @@ def test_bad_arrays(kind, run, tmp_path):
     assert frame is None
 
 
-def test_an_npz_that_is_none(run, tmp_path):
+def test_damaged_npz_is_an_error(run, tmp_path):
     (tmp_path / "images.npz").write_bytes(b"PK and so on")
     assert_is_one_line(run(tmp_path / "images.npz")[0], "images.npz is damaged or no npz")
 
 
-def test_images_that_are_not_there(run, tmp_path):
+def test_missing_images_are_an_error(run, tmp_path):
     (tmp_path / "empty/.hidden").mkdir(parents=True)
     (tmp_path / "empty/notes.txt").write_text("")
     (tmp_path / "bad").mkdir()
@@ -407,7 +399,7 @@ def test_images_that_are_not_there(run, tmp_path):
     )
 
 
-def test_an_output_that_cannot_be(run, tmp_path):
+def test_unwritable_output_is_an_error(run, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for output in (tmp_path, tmp_path / "pipe", tmp_path / "nowhere" / "a.csv"):
         assert_is_one_line(

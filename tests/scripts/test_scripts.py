@@ -1,6 +1,4 @@
-"""The three scripts through the command line, on digits with small settings: what they write and
-print.
-"""
+"""The three scripts from the command line on digits: files and output."""
 
 import re
 import shutil
@@ -111,7 +109,7 @@ def digits():
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_files_and_terminal(script, finished):
+def test_files_and_terminal_output(script, finished):
     folder, ended = finished(script)
     assert (ended.code, ended.err) == (0, "")
     assert files_in(folder).keys() == FILES[script]
@@ -137,10 +135,8 @@ def test_files_and_terminal(script, finished):
             assert image.format == "PNG" and min(image.size) > 300
 
 
-def test_selection_csv(finished, digits):
-    """The documented path, name, columns, order and types: one row a training sample, in data set
-    order.
-    """
+def test_selection_csv_has_the_documented_format(finished, digits):
+    """One row per training sample in data set order."""
     path = finished("INCV")[0] / SELECTION
     assert path.read_text().splitlines()[0] == "y,y_noisy,select,candidate,eval_ratio"
     frame = pd.read_csv(path)
@@ -256,8 +252,8 @@ def test_training_csvs_and_summary(finished):
         assert re.search(rf"^{title} +{shown}$", ended.out, re.MULTILINE)
 
 
-def test_the_networks_can_be_loaded(finished, digits):
-    """In Keras' safe mode, with the recorded test accuracy."""
+def test_saved_networks_load_in_safe_mode(finished, digits):
+    """They have the recorded test accuracy."""
     import keras
 
     folder = finished("INCV_main")[0] / "digits/sym/0.5"
@@ -332,7 +328,7 @@ def test_theory_csvs_and_summary(finished):
         ("Verify_Theory", "Verify_Theory", {"epochs": 8, "noise_ratio": 0.5}),
     ],
 )
-def test_records(script, name, arguments, finished):
+def test_records_have_arguments_and_session(script, name, arguments, finished):
     record = record_of(finished(script)[0], name)
     expected = {
         "dataset": "digits",
@@ -368,8 +364,7 @@ def test_records(script, name, arguments, finished):
 @pytest.mark.parametrize(
     "script, names", [("INCV", ["INCV"]), ("INCV_main", ["INCV", "incv_training"])]
 )
-def test_runs_csv(script, names, finished):
-    """A flat row a record: what was run, on what selection, what came of it, and with what."""
+def test_runs_csv_has_a_row_per_record(script, names, finished):
     folder = finished(script)[0]
     rows = pd.read_csv(folder / "digits/runs.csv").set_index("run")
     assert list(rows.index) == names and rows.finished.all() and (rows.seconds > 0).all()
@@ -391,8 +386,8 @@ def test_runs_csv(script, names, finished):
 # -------------------------------------------------------------------------------------------- seeds
 
 
-def test_the_same_seed_gives_the_same_selection(finished):
-    """INCV alone, and INCV as INCV_main calls it, to the last byte."""
+def test_incv_main_makes_the_same_selection_as_incv(finished):
+    """INCV trains its halves in parallel, INCV_main one after the other."""
     alone, called = finished("INCV")[0], finished("INCV_main")[0]
     assert (alone / SELECTION).read_bytes() == (called / SELECTION).read_bytes()
     alone, called = results_in(alone), results_in(called)
@@ -402,10 +397,8 @@ def test_the_same_seed_gives_the_same_selection(finished):
     )
 
 
-def test_a_selection_made_beforehand_is_used_and_the_same_seed_gives_the_same_networks(
-    finished, call, unstarted, tmp_path
-):
-    """The CSV without INCV's other files, as somebody else may have made it."""
+def test_existing_selection_csv_gives_the_same_networks(finished, call, unstarted, tmp_path):
+    """Use the CSV without INCV's other files."""
     (tmp_path / SELECTION).parent.mkdir(parents=True)
     shutil.copy(finished("INCV")[0] / SELECTION, tmp_path / SELECTION)
     ended = call("INCV_main", *QUICK["INCV_main"], "--results_dir", tmp_path)
@@ -431,7 +424,7 @@ def test_a_selection_made_beforehand_is_used_and_the_same_seed_gives_the_same_ne
 
 
 @pytest.mark.slow
-def test_another_seed_gives_other_results_in_its_own_folder(finished, tmp_path):
+def test_another_seed_has_other_results_and_folder(finished, tmp_path):
     ended = shell("INCV_main", *QUICK["INCV_main"], "--seed", 1, "--results_dir", tmp_path)
     assert (ended.code, ended.err) == (0, "")
     first = finished("INCV_main")[0] / "digits/sym/0.5"

@@ -1,6 +1,4 @@
-"""INCV.py from its flags to its files, with a script in the place of the networks: what the
-algorithm is told.
-"""
+"""INCV.py from flags to files, with scripted networks."""
 
 import subprocess
 import sys
@@ -20,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 class Scripted(InThisProcess):
-    """Finds four tenths of the held-out samples in each training, and keeps what it is told."""
+    """Find four tenths of the held-out samples in each training, and record the calls."""
 
     made = []
 
@@ -48,11 +46,12 @@ class Scripted(InThisProcess):
 
 @pytest.fixture
 def selected(call, tmp_path, monkeypatch):
-    """Calls INCV.py with these flags: what its trainings were told, its CSV, its iterations."""
+    """Call INCV.py with these flags; return the calls, the CSV and the iterations."""
     monkeypatch.setattr(Scripted, "made", [])
     monkeypatch.setattr("noisylabels.selection.processes.Trainers", Scripted)
 
     def selected(*flags):
+        """Call INCV.py with these flags; return the calls, the CSV and the iterations."""
         ended = call("INCV", *flags, "--results_dir", tmp_path)
         assert (ended.code, ended.err) == (0, "")
         (script,) = Scripted.made
@@ -73,10 +72,7 @@ def selected(call, tmp_path, monkeypatch):
         (["--assumed_pattern", "asym"], "asym", 4, 1),
     ],
 )
-def test_the_algorithm_is_told_what_the_flags_say(
-    flags, pattern, iterations, top_k, selected, tmp_path
-):
-    """As if it were called by hand, on the observed labels."""
+def test_flags_reach_the_algorithm(flags, pattern, iterations, top_k, selected, tmp_path):
     script, csv, eps = selected(*flags)
     y = load_dataset("digits", "").y_train
     y_noisy = corrupt_labels(y, "sym", 0.5, 10, 0)
@@ -108,7 +104,7 @@ def test_the_algorithm_is_told_what_the_flags_say(
     ]
 
 
-def test_the_seed_draws_noise_and_halves(selected, tmp_path, call):
+def test_seed_draws_noise_and_halves(selected, tmp_path, call):
     script, _, _ = selected()
     Scripted.made.clear()
     assert call("INCV", "--seed", 1, "--results_dir", tmp_path).code == 0
@@ -126,8 +122,8 @@ def test_the_seed_draws_noise_and_halves(selected, tmp_path, call):
         ([], 2, 4),
     ],
 )
-def test_the_halves_share_the_machine(flags, processes, threads, selected, tmp_path, monkeypatch):
-    """Of eight cores and much memory. How many threads a training had stands in the record."""
+def test_halves_share_the_cores(flags, processes, threads, selected, tmp_path, monkeypatch):
+    """Use eight cores and much memory; the record has the threads of a training."""
     monkeypatch.setattr("noisylabels.system.hardware.cores", lambda: 8)
     monkeypatch.setattr("noisylabels.system.hardware.gpus", lambda: 0)
     monkeypatch.setattr("noisylabels.system.hardware.free_memory", lambda: 1e10)
@@ -143,7 +139,7 @@ def test_the_halves_share_the_machine(flags, processes, threads, selected, tmp_p
     "script, smaller, task",
     [("INCV", 718, []), ("Verify_Theory", 718, []), ("INCV_main", 1437, ["--method", "standard"])],
 )
-def test_a_batch_of_all_that_there_is(script, smaller, task, call, tmp_path, monkeypatch):
+def test_largest_possible_batch(script, smaller, task, call, tmp_path, monkeypatch):
     """One more is refused."""
 
     def begins(*_, **__):
@@ -191,7 +187,7 @@ print([process.exitcode for process in trainers.processes])
 
 
 def test_each_half_trains_on_its_own_gpus():
-    """In a process that is gone afterwards."""
+    """In a process that has ended afterwards."""
     done = subprocess.run(
         [sys.executable, "-c", TWO_GPUS], cwd=ROOT, capture_output=True, text=True
     )
@@ -207,8 +203,8 @@ def test_each_half_trains_on_its_own_gpus():
     "platform, imported, method",
     [("linux", False, "fork"), ("linux", True, "spawn"), ("darwin", False, "spawn")],
 )
-def test_processes_are_forked_where_they_can_be(platform, imported, method, monkeypatch):
-    """So that they share the images; TensorFlow does not live on in a fork."""
+def test_processes_are_forked_if_possible(platform, imported, method, monkeypatch):
+    """Forks share the images; TensorFlow does not work in a fork."""
 
     def get_context(how):
         raise UserError(how)

@@ -1,6 +1,4 @@
-"""Verify_Theory.py with a script in the place of the network: what it is trained and tested on, its
-scores by hand.
-"""
+"""Verify_Theory.py with a scripted network: its training and test sets, and its scores."""
 
 import functools
 import json
@@ -29,10 +27,7 @@ TOLD = [
 
 
 class Script:
-    """Predicts the next class for every fourth sample, in the last epoch; before, class 0.
-
-    Keeps what it is told.
-    """
+    """Predict the next class for every fourth sample in the last epoch, class 0 before."""
 
     images = "the images"
 
@@ -99,7 +94,7 @@ def script(monkeypatch):
 
 @pytest.fixture
 def verify(script, call, undrawn, tmp_path):
-    """Calls Verify_Theory.py with these ratios, seed 3, and more flags; how it ended."""
+    """Call Verify_Theory.py with these ratios, seed 3, and more flags; return how it ended."""
     return lambda *ratios, flags=(): call(
         "Verify_Theory",
         "--noise_ratio",
@@ -119,16 +114,14 @@ def verify(script, call, undrawn, tmp_path):
 
 @pytest.fixture
 def ran(script, verify, tmp_path):
-    """The script, and the results folder, after a call with two ratios."""
+    """Return the script and the results folder after a call with two ratios."""
     ended = verify(*RATIOS)
     assert (ended.code, ended.err) == (0, "")
     return script, tmp_path / "digits/sym"
 
 
-def test_one_half_is_trained_on_and_the_other_tested(ran):
-    """From the initial weights for each ratio, on the observed labels of that ratio, and on the
-    same halves.
-    """
+def test_trains_on_one_half_and_tests_the_other(ran):
+    """Each ratio has the same halves and initial weights, and its own observed labels."""
     script, _ = ran
     trained, held_out = script.restarts[0], script.tested[0]
     assert (
@@ -151,7 +144,7 @@ def test_one_half_is_trained_on_and_the_other_tested(ran):
     assert script.stage == (3, "verify") and (script.inputs.images == script.dataset.x_train).all()
 
 
-def test_the_scores_are_those_of_the_last_epoch_by_hand(ran):
+def test_scores_of_the_last_epoch_by_hand(ran):
     script, folder = ran
     held = script.tested[0]
     y, predicted = script.dataset.y_train[held], script.predictions[held]
@@ -172,8 +165,8 @@ def test_the_scores_are_those_of_the_last_epoch_by_hand(ran):
         np.testing.assert_allclose(found, [3 * [np.nan]] * 2 + [first] * 10 + [last])
 
 
-def test_M_has_the_true_classes_in_its_rows(ran):
-    """A quarter of each class is taken for the next one."""
+def test_rows_of_M_are_true_classes(ran):
+    """A quarter of each class is predicted as the next one."""
     script, folder = ran
     held = script.tested[0]
     M = pd.read_csv(folder / "0.5/seed3/Verify_Theory_M.csv", index_col=0).to_numpy()
@@ -185,14 +178,14 @@ def test_M_has_the_true_classes_in_its_rows(ran):
         assert M[c] == pytest.approx(expected) and 0.1 < share < 0.4
 
 
-def test_a_ratio_that_another_process_has_finished_meanwhile_is_not_done_again(script, verify):
+def test_ratio_finished_by_another_process_is_not_repeated(script, verify):
     script.meanwhile.append(lambda: verify(0.5))  # while the first one is trained
     assert verify(*RATIOS).code == 0 and len(script.restarts) == 2
 
 
 @pytest.mark.parametrize("finishes", [False, True])
-def test_a_run_that_another_process_is_at_is_waited_for_if_asked(finishes, ran, verify, tmp_path):
-    """It goes on with what that process leaves, or finds it done."""
+def test_wait_flag_waits_for_another_process(finishes, ran, verify, tmp_path):
+    """Then resume what that process leaves, or find it finished."""
     script, folder = ran
     folder = folder / "0.5/seed3"
     record = json.loads((folder / "Verify_Theory.json").read_text())

@@ -1,6 +1,4 @@
-"""INCV_main.py --decisions: what a person decided on the labels is trained on; decisions on others
-are refused.
-"""
+"""INCV_main.py --decisions: a person's decisions are applied; those on other labels refused."""
 
 import csv
 import json
@@ -25,7 +23,7 @@ HEADER = ["index", "file", "given_label", "decision", "new_label"]
 
 @pytest.fixture
 def selected(call, tmp_path, monkeypatch):
-    """A selection, as INCV.py wrote it: its frame."""
+    """Return the frame of a selection as INCV.py wrote it."""
     monkeypatch.setattr("noisylabels.selection.processes.Trainers", Halves)
     assert call("INCV", "--results_dir", tmp_path).code == 0
     return pd.read_csv(tmp_path / SELECTION)
@@ -33,9 +31,7 @@ def selected(call, tmp_path, monkeypatch):
 
 @pytest.fixture
 def train(call, tmp_path, monkeypatch):
-    """Calls INCV_main.py until it would train: how it ended, what the method is given, and what is
-    held out of it.
-    """
+    """Call INCV_main.py until it would train; return how it ended, inputs and held-out samples."""
     from noisylabels.training import device, trainer
 
     class Method:
@@ -52,6 +48,7 @@ def train(call, tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "build", Method)
 
     def train(*flags):
+        """Call INCV_main.py until it would train; return its end, inputs and held-out samples."""
         Method.begun = []
         return call("INCV_main", "--results_dir", tmp_path, *flags), *(Method.begun or [None, None])
 
@@ -69,9 +66,7 @@ def row(frame, index, decision, new_label=""):
 
 
 def some(frame):
-    """A sample of each set, and one more, for each decision: {decision: indices}; and rows of a
-    CSV.
-    """
+    """Return {decision: indices}, a sample of each set and one more, and rows of a CSV."""
     sets = [
         np.flatnonzero(mask)
         for mask in (frame.select, frame.candidate, ~frame.select & ~frame.candidate)
@@ -84,10 +79,8 @@ def some(frame):
     ]
 
 
-def test_what_is_trained_on(selected, train, tmp_path):
-    """Dropped ones are in no set, nor held out to choose an epoch; all but what is decided stays as
-    it was.
-    """
+def test_decisions_change_what_is_trained_on(selected, train, tmp_path):
+    """Dropped samples are in no set, nor held out; everything else stays."""
     from noisylabels.training.sampling import stratified_holdout
 
     chosen, rows = some(selected)
@@ -108,11 +101,8 @@ def test_what_is_trained_on(selected, train, tmp_path):
     assert f"{(inputs.labels != selected.y).sum():,} mislabelled" in ended.out
 
 
-def test_they_are_part_of_what_a_run_is(selected, train, tmp_path):
-    """Other decisions are another run; so is none.
-
-    In tables such a run is called reviewed, whatever the decisions.
-    """
+def test_decisions_are_part_of_the_identity(selected, train, tmp_path):
+    """Tables call such a run reviewed, for any decisions."""
     path = write(tmp_path / "decisions.csv", some(selected)[1])
     train("--decisions", path)
     record = record_of(tmp_path, "incv_training")["arguments"]
@@ -131,7 +121,7 @@ def test_they_are_part_of_what_a_run_is(selected, train, tmp_path):
     )
 
 
-def test_they_wait_for_a_selection_that_is_yet_to_be_made(selected, train, tmp_path, monkeypatch):
+def test_decisions_apply_to_a_new_selection(selected, train, tmp_path, monkeypatch):
     chosen, rows = some(selected)
     path = write(tmp_path / "decisions.csv", rows)
     (tmp_path / SELECTION).unlink()
@@ -140,10 +130,8 @@ def test_they_wait_for_a_selection_that_is_yet_to_be_made(selected, train, tmp_p
     assert inputs.select[chosen["keep"]].all() and not inputs.select[chosen["drop"]].any()
 
 
-def test_no_decisions_change_nothing(selected, train, tmp_path):
-    """A header alone, and that of a spreadsheet: with a byte order mark, CRLF, columns in another
-    order.
-    """
+def test_empty_decisions_change_nothing(selected, train, tmp_path):
+    """Use a header alone, and a spreadsheet's with BOM, CRLF and other column order."""
     path = tmp_path / "decisions.csv"
     path.write_bytes(b"\xef\xbb\xbf" + ",".join(HEADER[::-1]).encode() + b"\r\n")
     _, inputs, _ = train("--decisions", path)
@@ -199,7 +187,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_decisions_that_cannot_be_meant(kind, selected, train, tmp_path):
+def test_decisions_that_do_not_fit_are_refused(kind, selected, train, tmp_path):
     make, message = BAD[kind]
     path, before = write(tmp_path / "decisions.csv", make(selected)), files_in(tmp_path)
     ended, inputs, _ = train("--decisions", path)
@@ -217,7 +205,7 @@ def test_decisions_that_cannot_be_meant(kind, selected, train, tmp_path):
         (b'index\n"', "cannot|lacks"),
     ],
 )
-def test_what_are_no_decisions(content, message, selected, train, tmp_path):
+def test_invalid_decision_files_are_refused(content, message, selected, train, tmp_path):
     path = tmp_path / "decisions.csv"
     if content is not None:
         path.write_bytes(content)
@@ -227,7 +215,7 @@ def test_what_are_no_decisions(content, message, selected, train, tmp_path):
     )
 
 
-def test_a_disk_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
+def test_unreadable_disk_is_one_error(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise OSError(5, "Input/output error")
 
@@ -237,7 +225,7 @@ def test_a_disk_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
         read_decisions(path, load_dataset("digits", ""), np.zeros(1437, int))
 
 
-def test_of_another_seed_or_method(selected, train, tmp_path):
+def test_decisions_on_another_seed_or_method_are_refused(selected, train, tmp_path):
     path = write(tmp_path / "decisions.csv", [row(selected, i, "keep") for i in range(9)])
     assert_is_one_line(
         train("--decisions", path, "--seed", 1)[0], "is of another data set or of other labels"
@@ -249,7 +237,7 @@ def test_of_another_seed_or_method(selected, train, tmp_path):
 
 
 def test_names_with_comma_quote_and_line_break(tmp_path):
-    """Of classes and files."""
+    """Use such names of classes and files."""
     classes, files = ("<script>", 'a,"b"\nc', "z"), ("1,\n.png", '"2".png', "3.png")
     dataset = replace(load_dataset("digits", ""), classes=classes, files=files)
     rows = [
@@ -266,8 +254,8 @@ def test_names_with_comma_quote_and_line_break(tmp_path):
     )
 
 
-def test_decisions_on_files_outlast_those_that_come_and_go(tmp_path):
-    """They are known by their names; what is no longer there is passed over, but not all of it."""
+def test_decisions_follow_file_names(tmp_path):
+    """Skip decisions on missing files, but not if all are missing."""
     path = write(
         tmp_path / "decisions.csv",
         [

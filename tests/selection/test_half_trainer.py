@@ -1,6 +1,4 @@
-"""One network of the selection: scripted predictions tell which epoch selects, small real networks
-what they see.
-"""
+"""One network of the selection: the selecting epoch, scripted and with real networks."""
 
 import hashlib
 from dataclasses import replace
@@ -41,7 +39,7 @@ P = [
 
 
 class Script:
-    """A standard method and its trainer, that do nothing but write down what they are told."""
+    """Record the calls of a standard method and its trainer."""
 
     images = "the images"
 
@@ -77,7 +75,7 @@ class Script:
 
 
 def with_data(experiment, y_noisy=None, **changes):
-    """The experiment with these changes of its data set, and other observed labels."""
+    """Return the experiment with changes of its data set, and other observed labels."""
     y_noisy = experiment.y_noisy if y_noisy is None else y_noisy
     data = replace(experiment.data, dataset=replace(experiment.dataset, **changes), y_noisy=y_noisy)
     return replace(experiment, data=data)
@@ -85,7 +83,7 @@ def with_data(experiment, y_noisy=None, **changes):
 
 @pytest.fixture
 def script(monkeypatch, tmp_path):
-    """The script, and how a half is trained by it: script, train(use_best, top_k)."""
+    """Return the script, and a function train(use_best, top_k) that trains a half with it."""
     from noisylabels.selection import half_trainer
 
     script = Script()
@@ -109,10 +107,8 @@ def script(monkeypatch, tmp_path):
     return script, train, experiment
 
 
-def test_the_first_of_the_best_epochs_selects(script):
-    """By the held-out observed labels, among all epochs; the losses are of the same epoch as the
-    hits.
-    """
+def test_first_best_epoch_selects(script):
+    """Best by held-out observed labels; the losses are of the same epoch."""
     (hit, loss, predicted, label_score, probabilities), rows = script[1](use_best=True)
     assert hit.tolist() == [True, True, True, False]
     assert loss == pytest.approx(-np.log([1, 0.7, 0.9, 0.2]), abs=1e-6)
@@ -127,8 +123,8 @@ def test_the_first_of_the_best_epochs_selects(script):
     assert {(row["iteration"], row["half"]) for row in rows} == {(2, "b")}
 
 
-def test_the_last_epoch_selects_where_it_shall(script):
-    """And only there is predicted."""
+def test_last_epoch_selects_if_requested(script):
+    """Predict in that epoch only."""
     (hit, loss, *_), rows = script[1](use_best=False)
     assert hit.tolist() == [False, True, False, True] and loss == pytest.approx(
         -np.log([0.1, 0.6, 0.4, 0.7]), abs=1e-6
@@ -138,20 +134,20 @@ def test_the_last_epoch_selects_where_it_shall(script):
     ].predicted == 1
 
 
-def test_a_half_in_which_nothing_is_found_is_answered_by_its_first_epoch(script):
+def test_first_epoch_selects_if_nothing_agrees(script):
     script[0].said = [[[0.3, 0.4, 0.3]] * 4, *[[[0.1, 0.8, 0.1]] * 4] * 3]
     (hit, loss, *_), rows = script[1](use_best=True)
     assert not hit.any() and loss == pytest.approx(-np.log([0.3] * 4), abs=1e-6)
     assert [row["heldout_accuracy"] for row in rows] == [0] * 4
 
 
-def test_top_k_selects_what_is_among_the_k_most_likely(script):
+def test_top_k_selects_among_the_k_most_likely(script):
     """The epoch is still that of the best accuracy."""
     assert script[1](use_best=False, top_k=2)[0].agrees.tolist() == [True, True, True, True]
     assert script[1](use_best=True, top_k=2)[0].agrees.tolist() == [True, True, True, False]
 
 
-def test_a_half_is_trained_from_the_initial_weights_on_its_own_samples(script):
+def test_half_starts_from_initial_weights_on_its_samples(script):
     script, train, experiment = script
     for _ in range(2):
         train(use_best=True)
@@ -173,10 +169,11 @@ def test_a_half_is_trained_from_the_initial_weights_on_its_own_samples(script):
 
 @pytest.fixture
 def real(tmp_path):
-    """A HalfTrainer on digits, of two epochs: real(folder, y_train)."""
+    """Return a function real(folder, y_train) that makes a HalfTrainer on digits of two epochs."""
     from noisylabels.selection.half_trainer import HalfTrainer
 
     def real(folder, truth=None):
+        """Return real(folder, y_train), which makes a HalfTrainer on digits of two epochs."""
         experiment = selecting(tmp_path / folder, "--INCV_epochs", 2)
         if truth is not None:
             experiment = with_data(experiment, y_train=truth)
@@ -187,8 +184,8 @@ def real(tmp_path):
     return real
 
 
-def test_nothing_of_a_half_goes_into_the_other(real):
-    """The same answers whether the other half was trained before, by the same network, or not."""
+def test_halves_do_not_influence_each_other(real):
+    """Give equal answers whether the other half was trained before or not."""
     a, b = np.split(np.random.default_rng(0).permutation(1436), 2)
     both, alone = real("both"), real("alone")
     probabilities = both.train(Stage(1, "a"), a, b, True)[
@@ -201,10 +198,8 @@ def test_nothing_of_a_half_goes_into_the_other(real):
         assert (found == expected).all()
 
 
-def test_no_selection_changes_with_the_true_labels(tmp_path, unstarted, monkeypatch):
-    """They are for the scores alone: garbage in their place, the same observed labels, and the same
-    is selected.
-    """
+def test_selection_does_not_depend_on_true_labels(tmp_path, unstarted, monkeypatch):
+    """Replace them by random labels."""
     from noisylabels.selection import processes
     from noisylabels.selection.selection_csv import csv_path, selection_run
     from noisylabels.system.progress import Progress

@@ -1,4 +1,4 @@
-"""Which labels are wrong: INCV's answer by hand, its files, and what cleanlab makes of them."""
+"""Label issues by hand, their files, and cleanlab on these files."""
 
 import functools
 import json
@@ -54,7 +54,7 @@ class Random(InThisProcess):
 
 @pytest.fixture
 def select(call, tmp_path, monkeypatch):
-    """Calls INCV.py with these flags, without networks."""
+    """Call INCV.py with these flags, without networks."""
     monkeypatch.setattr("noisylabels.selection.processes.Trainers", Random)
     monkeypatch.setattr("noisylabels.report.draw.summary", lambda *_: [])
     monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: Path(path).touch())
@@ -69,8 +69,8 @@ def table(path):
 
 
 @pytest.mark.filterwarnings("ignore:test accuracy 0 is below")
-def test_what_the_networks_say_by_hand():
-    """Sample 0 is found at once; 1 and 2 in the second iteration, or never.
+def test_label_issues_by_hand():
+    """Sample 0 is selected at once; 1 and 2 in the second iteration, or never.
 
     Scores are means over the iterations.
     """
@@ -124,7 +124,7 @@ def test_what_the_networks_say_by_hand():
     assert frame.selected_iteration.tolist() == [pd.NA, 2, 1, 1] and frame.y_true.isna().all()
 
 
-def test_a_removed_one_is_called_so():
+def test_removed_sample_has_status_removed():
     labels = np.zeros(8, int)
     scores = Scores(np.array([1, 1, 0, 0], bool), np.arange(4.0), 1, 0.5, 0.5)
     result = incv(lambda halves, _: [scores] * 2, None, labels, 2, "sym", iterations=1)
@@ -133,7 +133,7 @@ def test_a_removed_one_is_called_so():
     assert frame.is_label_issue.tolist() == (frame.status == "removed").tolist()
 
 
-def test_scores_by_hand_and_as_scikit_learn_has_them():
+def test_issue_scores_equal_scikit_learn():
     issue, wrong = np.array([1, 1, 1, 0, 0], bool), np.array([1, 0, 1, 0, 1], bool)
     scores = issue_scores(issue, wrong)
     assert scores == pytest.approx(
@@ -153,8 +153,8 @@ def test_scores_by_hand_and_as_scikit_learn_has_them():
 # ---------------------------------------------------------------------------------------- the files
 
 
-def test_the_files_of_a_selection(select, tmp_path):
-    """They agree with each other, with the CSV of 2019, and with what is printed and recorded."""
+def test_files_of_a_selection_agree(select, tmp_path):
+    """With each other, with the CSV of 2019, and with output and record."""
     ended = select("--noise_ratio", 0.5)
     assert (ended.code, ended.err) == (0, "") and MADE <= {
         path.name for path in (tmp_path / FOLDER).iterdir()
@@ -208,7 +208,7 @@ def test_the_files_of_a_selection(select, tmp_path):
     ) in ended.out
 
 
-def test_class_names_that_somebody_has_removed_are_written_again(select, tmp_path):
+def test_removed_class_names_are_written_again(select, tmp_path):
     select()
     folder = tmp_path / FOLDER
     before = files_in(folder)
@@ -217,8 +217,8 @@ def test_class_names_that_somebody_has_removed_are_written_again(select, tmp_pat
     assert select().code == 0 and files_in(folder) == before
 
 
-def test_the_tasks_for_label_studio(select, tmp_path):
-    """The issues, worst first; the names in the tasks are those of the labelling interface."""
+def test_label_studio_tasks_match_the_interface(select, tmp_path):
+    """List the issues, worst first."""
     from xml.etree import ElementTree
 
     select()
@@ -249,7 +249,7 @@ def test_the_tasks_for_label_studio(select, tmp_path):
     assert [choice.get("value") for choice in choices] == list("0123456789")
 
 
-def test_report_makes_again_what_needs_no_images(select, tmp_path):
+def test_report_repeats_files_without_images(select, tmp_path):
     select()
     folder = tmp_path / FOLDER
     before = files_in(folder)
@@ -259,8 +259,8 @@ def test_report_makes_again_what_needs_no_images(select, tmp_path):
     assert files_in(folder) == before
 
 
-def test_killed_between_two_files_the_same_command_mends_it(select, tmp_path, monkeypatch):
-    """Before the first, the middle and the last of its files."""
+def test_same_command_completes_files_after_a_kill(select, tmp_path, monkeypatch):
+    """Kill before the first, a middle and the last file."""
     from noisylabels.runs import atomic_io
 
     def results():
@@ -286,7 +286,7 @@ def test_killed_between_two_files_the_same_command_mends_it(select, tmp_path, mo
         assert select().code == 0 and results() == expected
 
 
-def test_a_damaged_file_is_named_and_left_out(select, tmp_path, capsys):
+def test_damaged_file_is_named_and_left_out(select, tmp_path, capsys):
     select()
     found = tmp_path / FOLDER / "label_issues.csv"
     for name, change, reason in [
@@ -334,7 +334,7 @@ def test_a_damaged_file_is_named_and_left_out(select, tmp_path, capsys):
 
 
 def cleanlab_on(folder, monkeypatch):
-    """What the lines of docs/data.md find there: a Datalab, and its frame of label issues."""
+    """Return a Datalab and its frame of label issues, with the code of docs/data.md."""
     import datasets
     from cleanlab import Datalab
 
@@ -352,8 +352,8 @@ def cleanlab_on(folder, monkeypatch):
     return names["lab"], names["lab"].get_issues("label")
 
 
-def test_cleanlab_takes_them_as_they_are(select, tmp_path, monkeypatch):
-    """By the lines of docs/data.md, and find_label_issues; both find mostly what INCV finds."""
+def test_cleanlab_reads_the_files_as_documented(select, tmp_path, monkeypatch):
+    """Both of its ways find mostly what INCV finds."""
     from cleanlab.filter import find_label_issues
 
     select()
@@ -377,11 +377,8 @@ def test_cleanlab_takes_them_as_they_are(select, tmp_path, monkeypatch):
         assert wrong[flagged].mean() > wrong.mean() + 0.2 and flagged[wrong].mean() > 0.5
 
 
-def test_cleanlab_takes_classes_in_their_order(tmp_path, monkeypatch):
-    """Numbers, in another order as text; one of them is not given to any image.
-
-    Every tenth label is wrong.
-    """
+def test_cleanlab_gets_classes_in_the_right_order(tmp_path, monkeypatch):
+    """Numeric names sort differently as text; one class is absent. Every tenth label is wrong."""
     true = np.arange(600) % 12
     true[true == 5] = 4
     given = np.where(np.arange(600) % 10 == 0, np.where(true == 10, 11, 10), true)

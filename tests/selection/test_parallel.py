@@ -1,4 +1,4 @@
-"""The selection's two halves in processes of their own, and scripts run at the same time."""
+"""The selection's two halves in child processes, and scripts that run at the same time."""
 
 import json
 import multiprocessing
@@ -69,7 +69,7 @@ INCV.main(sys.argv[1:])
 
 
 def begun(process):
-    """What a process prints until it has finished its first epoch, line by line."""
+    """Return the lines that a process prints until its first finished epoch."""
     lines = []
     while " epoch " not in "".join(lines[-1:]):
         lines.append(process.stdout.readline())
@@ -79,10 +79,8 @@ def begun(process):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how, threads, children", [("off", 1, 1), ("on", 1, 2), ("off", 2, 1)])
-def test_side_by_side_or_one_after_the_other(how, threads, children, finished, tmp_path):
-    """The same number of threads gives the same files, to the last byte; and it stands in the
-    record.
-    """
+def test_parallel_halves_change_no_file(how, threads, children, finished, tmp_path):
+    """The same number of threads gives equal bytes, and is recorded."""
     process = start(
         "INCV", *FLAGS, "--parallel_halves", how, "--threads", threads, "--results_dir", tmp_path
     )
@@ -99,7 +97,7 @@ def test_side_by_side_or_one_after_the_other(how, threads, children, finished, t
 
 
 def waiting(folder):
-    """A selection whose two children wait instead of importing TensorFlow; and the children."""
+    """Start a selection whose children wait instead of importing TensorFlow; return both."""
     process = subprocess.Popen(
         selection_with("time.sleep(60)", folder),
         cwd=ROOT,
@@ -117,7 +115,7 @@ def waiting(folder):
 
 
 def wait_until_it_ignores_ctrl_c(pid):
-    """The child has then set up its signals, and its end with its parent follows at once."""
+    """Wait until a child has set up its signals; its end with its parent follows at once."""
     deadline = time.monotonic() + 60
     while True:
         status = Path(f"/proc/{pid}/status").read_text()
@@ -131,8 +129,8 @@ def wait_until_it_ignores_ctrl_c(pid):
 @pytest.mark.parametrize(
     "by, code", [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
 )
-def test_no_process_is_left_when_the_first_one_ends(by, code, tmp_path):
-    """Even if the children do not answer: here they are stopped."""
+def test_no_process_is_left_when_the_parent_ends(by, code, tmp_path):
+    """Stop the children first, so that they cannot answer."""
     process, children = waiting(tmp_path)
     for pid in children:
         os.kill(pid, signal.SIGSTOP)
@@ -145,7 +143,7 @@ def test_no_process_is_left_when_the_first_one_ends(by, code, tmp_path):
             os.kill(pid, signal.SIGKILL)
 
 
-def test_a_child_that_dies_ends_all_in_one_line(tmp_path):
+def test_dying_child_ends_all_with_one_error(tmp_path):
     process, children = waiting(tmp_path)
     os.kill(max(children), signal.SIGKILL)
     ended = end(process, timeout=60)
@@ -155,7 +153,7 @@ def test_a_child_that_dies_ends_all_in_one_line(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
-def test_after_a_child_died_in_training_the_run_resumes(by, finished, tmp_path):
+def test_run_resumes_after_a_child_died(by, finished, tmp_path):
     process = start("INCV", *FLAGS, "--results_dir", tmp_path)
     begun(process)
     children = [pid for pid in processes(tmp_path) if pid != process.pid]
@@ -171,7 +169,7 @@ def test_after_a_child_died_in_training_the_run_resumes(by, finished, tmp_path):
 
 
 @pytest.mark.parametrize("script", ["INCV", "INCV_main"])
-def test_a_selection_in_another_process_is_waited_for(
+def test_selection_in_another_process_is_waited_for(
     script, finished, call, unstarted, undrawn, tmp_path
 ):
     shutil.copytree(finished("INCV_main")[0], tmp_path, dirs_exist_ok=True)
@@ -187,11 +185,8 @@ def test_a_selection_in_another_process_is_waited_for(
 
 
 @pytest.mark.slow
-def test_a_selection_that_several_need_is_made_by_one(finished, tmp_path):
-    """The others wait for it, and say so; all end as if they were alone.
-
-    The first stands still until they wait.
-    """
+def test_selection_that_several_need_is_made_once(finished, tmp_path):
+    """Stop the first until the others wait."""
     first = start("INCV", *FLAGS, "--results_dir", tmp_path)
     begun(first)
     first.send_signal(signal.SIGSTOP)
@@ -215,10 +210,8 @@ def test_a_selection_that_several_need_is_made_by_one(finished, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_methods_of_one_setting_side_by_side(finished, tmp_path):
-    """INCV_main on a selection that another INCV_main makes, and Standard in the same folder
-    meanwhile.
-    """
+def test_two_methods_of_one_setting_at_the_same_time(finished, tmp_path):
+    """Standard trains while INCV_main waits for a selection."""
     incv = start("INCV_main", *QUICK["INCV_main"], "--results_dir", tmp_path)
     begun(incv)
     late = start(
@@ -239,24 +232,24 @@ def test_two_methods_of_one_setting_side_by_side(finished, tmp_path):
     ]
 
 
-def test_a_child_s_error_is_one_line(tmp_path):
+def test_error_of_a_child_is_one_line(tmp_path):
     done = failed("raise UserError('argument --gpu_id: no GPU 7')", tmp_path)
     assert (done.returncode, done.stderr) == (2, "-c: error: argument --gpu_id: no GPU 7\n")
     assert_all_have_ended(tmp_path)
 
 
 def selection_with(first, folder):
-    """The command of a selection whose children do this first, instead of importing TensorFlow."""
+    """Return the command of a selection whose children do this instead of importing TensorFlow."""
     flags = ["--parallel_halves", "on", "--results_dir", folder]
     return [sys.executable, "-c", FIRST.format(first), *flags]
 
 
 def failed(how, folder):
-    """A selection whose children fail as soon as they begin."""
+    """Run a selection whose children fail as soon as they begin."""
     return subprocess.run(selection_with(how, folder), cwd=ROOT, capture_output=True, text=True)
 
 
-def test_a_bug_in_a_child_is_not_hidden(tmp_path):
+def test_traceback_of_a_child_is_shown(tmp_path):
     done = failed("1 / 0", tmp_path)
     assert done.returncode == 2 and "ZeroDivisionError: division by zero\n" in done.stderr
     assert done.stderr.splitlines()[-1].startswith(
@@ -265,10 +258,8 @@ def test_a_bug_in_a_child_is_not_hidden(tmp_path):
     assert_all_have_ended(tmp_path)
 
 
-def test_a_training_loads_no_library_that_it_does_not_need_and_has_its_number_of_threads():
-    """Keras would load those for drawings and for scikit-learn's users; what needs them later finds
-    them.
-    """
+def test_training_loads_few_libraries_and_sets_threads():
+    """Keras would import plotting and scikit-learn; later imports of them work."""
     done = subprocess.run([sys.executable, "-c", LOADED], cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("[]\nabsent\n3 3\n", "")
 
@@ -278,7 +269,7 @@ def test_a_training_loads_no_library_that_it_does_not_need_and_has_its_number_of
 
 @pytest.fixture
 def pipes():
-    """Trainers of two processes, shown what comes; and the processes' ends of the pipes."""
+    """Return Trainers of two processes, and the processes' ends of the pipes."""
     trainers = Trainers(None, None, SimpleNamespace(show=lambda event: shown.append(event)))
     shown = trainers.shown = []
     ends = [multiprocessing.Pipe() for _ in range(2)]
@@ -287,7 +278,7 @@ def pipes():
 
 
 def test_answers_are_in_the_order_of_the_halves(pipes):
-    """Whatever order they come in; events of a training are shown, and are no answer."""
+    """Show events of a training, which are no answers."""
     trainers, (first, second) = pipes
     event = Event("INCV 1b", 5, 0)
     second.send(event)
@@ -300,7 +291,7 @@ def test_answers_are_in_the_order_of_the_halves(pipes):
     assert (first.recv(), second.recv()) == (("1a", 1, 2, True), ("1b", 3, 4, True))
 
 
-def test_one_process_trains_one_half_after_the_other(pipes):
+def test_one_process_trains_both_halves(pipes):
     trainers, (only, _) = pipes
     trainers.connections = trainers.connections[:1]
     for answer in ("first", "second"):
@@ -309,8 +300,7 @@ def test_one_process_trains_one_half_after_the_other(pipes):
     assert (only.recv(), only.recv()) == (("1a", 1, 2, False), ("1b", 3, 4, False))
 
 
-def test_what_a_process_said_before_it_died_is_heard(pipes):
-    """Though it could not be told its half any more."""
+def test_last_message_of_a_dead_process_is_read(pipes):
     trainers, (first, second) = pipes
     first.send(UserError("too little memory"))
     first.close(), second.close()
@@ -321,7 +311,7 @@ def test_what_a_process_said_before_it_died_is_heard(pipes):
     assert error.value.code == 2
 
 
-def test_an_error_of_one_does_not_wait_for_the_other(pipes):
+def test_error_of_one_half_does_not_wait_for_the_other(pipes):
     trainers, (_, second) = pipes
     second.send(UserError("no GPU 7"))
     with pytest.raises(UserError, match="^no GPU 7$"):

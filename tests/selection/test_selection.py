@@ -1,4 +1,4 @@
-"""The selection: its bookkeeping by hand, and the whole of it with nearest neighbours."""
+"""INCV's algorithm: bookkeeping by hand, and with nearest neighbours."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ class Recorder:
 
 
 def sets(result):
-    """S, C, R as lists of indices."""
+    """Return S, C, R as lists of indices."""
     return [
         np.flatnonzero(mask).tolist()
         for mask in (result.select, result.candidate, ~result.select & ~result.candidate)
@@ -37,11 +37,10 @@ def sets(result):
 
 
 def test_bookkeeping_by_hand():
-    """8 samples, 4 classes, label 0: three of each half of four are found, the fourth has the
-    largest loss.
+    """8 samples, 4 classes: each half finds three of four, the fourth has the largest loss.
 
-    TA = 3/4 gives (1-e)^2 + e^2/3 = 3/4, so e = (3 - sqrt 6)/4 = .138 and r = .160: int(.160 * 3) =
-    0 are removed. In iteration 2 the two that are left are found: S is everything.
+    TA = 3/4 gives (1-e)^2 + e^2/3 = 3/4, so e = (3 - sqrt 6)/4 = 0.138 and r = 0.160: int(0.160 *
+    3) = 0 are removed. Iteration 2 finds the two that are left.
     """
     labels = np.zeros(8, int)
     train = Recorder(
@@ -73,10 +72,8 @@ def test_bookkeeping_by_hand():
     ] == [(6, 2, 1, 0.75), (8, 0, 1, 1)]
 
 
-def test_the_largest_losses_are_removed():
-    """TA = 1/2 of 2 classes is the curve's minimum: e = 1/2, r = 1; of two found one half's two
-    largest losses go.
-    """
+def test_largest_losses_are_removed():
+    """TA = 1/2 of 2 classes is the minimum: e = 1/2, r = 1; half of the found ones are removed."""
     labels = np.zeros(8, int)
     train = Recorder(lambda stage, held: ([True, True, False, False], [0, 1, 2, 3]))
     result = incv(train, labels, labels, 2, "sym", iterations=1)
@@ -88,7 +85,7 @@ def test_the_largest_losses_are_removed():
     ]
 
 
-def test_what_is_found_is_selected_even_if_its_loss_is_large():
+def test_agreeing_sample_is_selected_despite_a_large_loss():
     labels = np.zeros(8, int)
     train = Recorder(lambda stage, held: ([False, False, True, True], [0, 1, 2, 3]))
     S, C, R = sets(incv(train, labels, labels, 2, "sym", iterations=1))
@@ -96,7 +93,7 @@ def test_what_is_found_is_selected_even_if_its_loss_is_large():
 
 
 @pytest.mark.parametrize("pattern", ["asym", None])
-def test_nothing_is_removed_unless_the_noise_is_called_symmetric(pattern):
+def test_nothing_is_removed_unless_sym_is_assumed(pattern):
     labels = np.zeros(20, int)
     result = incv(
         Recorder(lambda stage, held: (held % 2 == 0, held)),
@@ -118,8 +115,8 @@ def test_nothing_is_removed_unless_the_noise_is_called_symmetric(pattern):
         ("asym", 0.9, [True, False, False, False, False]),
     ],
 )
-def test_which_epoch_selects(pattern, TA, used):
-    """Only 1a finds anything, so that candidates are left for five iterations."""
+def test_best_epoch_selects_in_early_iterations(pattern, TA, used):
+    """Only 1a finds anything, so candidates are left for five iterations."""
     labels = np.zeros(400, int)
     train = Recorder(
         lambda stage, held: (
@@ -132,7 +129,7 @@ def test_which_epoch_selects(pattern, TA, used):
     assert [best[f"{i}a"] for i in range(1, 6)] == [best[f"{i}b"] for i in range(1, 6)] == used
 
 
-def test_accuracy_below_the_curve_warns_and_goes_on():
+def test_accuracy_below_the_curve_warns():
     labels = np.zeros(40, int)
     train = Recorder(
         lambda stage, held: (held == held.min(), held)
@@ -146,7 +143,7 @@ def test_accuracy_below_the_curve_warns_and_goes_on():
     ]  # r is at most 2
 
 
-def test_nothing_selected_in_an_iteration_trains_the_next_on_the_half_alone():
+def test_empty_selection_trains_on_the_half_alone():
     labels = np.zeros(10, int)
     train = Recorder(lambda stage, held: (np.full(len(held), stage[0] == "2"), held))
     with pytest.warns(UserWarning):
@@ -157,14 +154,14 @@ def test_nothing_selected_in_an_iteration_trains_the_next_on_the_half_alone():
     assert sets(result) == [list(range(10)), [], []]
 
 
-def test_nothing_is_ever_selected():
+def test_selection_may_stay_empty():
     labels = np.zeros(10, int)
     with pytest.warns(UserWarning):
         result = incv(Recorder(lambda stage, held: (held < 0, held)), labels, labels, 3, "sym")
     assert sets(result) == [[], list(range(10)), []] and len(result.iterations) == 4  # the paper's
 
 
-def test_everything_is_found_at_once_and_the_selection_ends_early():
+def test_selection_ends_early_if_everything_is_found():
     labels = np.zeros(10, int)
     train = Recorder(lambda stage, held: (held >= 0, held))
     result = incv(train, labels, labels, 3, "sym", iterations=4)
@@ -172,10 +169,8 @@ def test_everything_is_found_at_once_and_the_selection_ends_early():
     assert sets(result) == [list(range(10)), [], []] and result.eval_ratio == 0
 
 
-def test_everything_else_is_removed_and_the_selection_ends_early():
-    """A third is found, which three classes give by chance: e = 2/3, r = 2, and C is empty after
-    one iteration.
-    """
+def test_selection_ends_early_if_all_others_are_removed():
+    """Three classes give a third by chance: e = 2/3, r = 2, and C is empty."""
     labels = np.zeros(12, int)
     train = Recorder(lambda stage, held: (np.arange(6) < 2, np.arange(6)))
     result = incv(train, labels, labels, 3, "sym", iterations=4)
@@ -183,7 +178,7 @@ def test_everything_else_is_removed_and_the_selection_ends_early():
     assert (len(S), len(C), len(R)) == (4, 0, 8) and train.stages() == ["1a", "1b"]
 
 
-def test_one_candidate_left_cannot_be_halved():
+def test_single_candidate_ends_the_selection():
     labels = np.zeros(9, int)
     train = Recorder(lambda stage, held: (held != 8, held))
     result = incv(train, labels, labels, 2, "asym", iterations=4)
@@ -191,7 +186,7 @@ def test_one_candidate_left_cannot_be_halved():
 
 
 @pytest.mark.parametrize("n", [0, 1])
-def test_fewer_than_two_samples_leave_nothing_to_do(n):
+def test_fewer_than_two_samples_end_the_selection(n):
     result = incv(None, np.zeros(n, int), np.zeros(n, int), 10, "sym")
     assert (
         sets(result) == [[], list(range(n)), []]
@@ -200,7 +195,7 @@ def test_fewer_than_two_samples_leave_nothing_to_do(n):
     )
 
 
-def test_an_odd_number_of_samples_and_unknown_true_labels():
+def test_odd_number_of_samples_and_unknown_true_labels():
     labels = np.zeros(7, int)
     train = Recorder(lambda stage, held: (held % 2 == 0, held))
     result = incv(train, None, labels, 2, "asym", iterations=1)
@@ -208,9 +203,10 @@ def test_an_odd_number_of_samples_and_unknown_true_labels():
     assert np.isnan(result.iterations[0]["LP"]) and np.isnan(result.iterations[0]["LR"])
 
 
-def test_top_k_is_told_to_the_estimate():
-    """TA = 3/4 of 4 classes with k = 2 is that of 2 classes with k = 1: (1-e)^2 + e^2 = 3/4, e = (1
-    - sqrt .5)/2.
+def test_top_k_enters_the_estimate():
+    """TA = 3/4 of 4 classes with k = 2 equals that of 2 classes with k = 1.
+
+    (1-e)^2 + e^2 = 3/4, so e = (1 - sqrt 0.5)/2.
     """
     labels = np.zeros(8, int)
     train = Recorder(lambda stage, held: (held != held.max(), held))
@@ -218,7 +214,7 @@ def test_top_k_is_told_to_the_estimate():
     assert result.eval_ratio == pytest.approx((1 - 0.5**0.5) / 2)
 
 
-def test_the_seed_draws_the_halves():
+def test_seed_draws_the_halves():
     def halves(**seed):
         train = Recorder(lambda stage, held: (held < 0, held))
         with pytest.warns(UserWarning):
@@ -240,7 +236,7 @@ def digits():
 
 
 def nearest_neighbours(dataset, y_noisy):
-    """A `train` of scikit-learn's nearest neighbours: shares of labels among 15."""
+    """Return a `train` of scikit-learn's nearest neighbours: shares of labels among 15."""
     from sklearn.neighbors import KNeighborsClassifier
 
     x = dataset.x_train.reshape(len(y_noisy), -1) / 255.0
@@ -256,9 +252,7 @@ def nearest_neighbours(dataset, y_noisy):
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_nearest_neighbours_clean_the_digits(digits, seed):
-    """They hardly err as the noise does, so that they find more than the theory says, and e comes
-    out too small.
-    """
+    """They make few of the noise's errors, so e is underestimated."""
     from utils import corrupt_labels
 
     y = digits.y_train
@@ -271,10 +265,8 @@ def test_nearest_neighbours_clean_the_digits(digits, seed):
     )
 
 
-def test_a_class_that_is_missing_is_not_missed(digits):
-    """No sample of class 3: some are labelled 3 all the same, and none of those that are clean
-    suffers.
-    """
+def test_absent_class_does_not_harm_others(digits):
+    """Some samples are labelled 3, but none is of class 3."""
     from dataclasses import replace
 
     from utils import corrupt_labels

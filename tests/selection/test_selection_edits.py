@@ -1,6 +1,4 @@
-"""A selection whose CSV was edited since INCV wrote it, or whose record has not finished: it is not
-INCV's.
-"""
+"""A selection edited since INCV wrote it, or with an unfinished record."""
 
 import json
 
@@ -12,13 +10,13 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def select_all(path):
-    """Edit a selection's CSV so that it selects the samples whose labels are true."""
+    """Edit a selection's CSV so that it selects the samples with true labels."""
     frame = pd.read_csv(path)
     frame["select"], frame["candidate"] = frame.y == frame.y_noisy, False
     frame.to_csv(path, index=False)
 
 
-def test_an_edited_selection_in_the_usual_place_is_refused(select, train, tmp_path):
+def test_edited_selection_in_the_usual_place_is_refused(select, train, tmp_path):
     select("--INCV_iter", 1)
     assert train()[1][0] == "training"
     select_all(tmp_path / SELECTION)
@@ -30,7 +28,7 @@ def test_an_edited_selection_in_the_usual_place_is_refused(select, train, tmp_pa
     assert begun is None and files_in(tmp_path) == before
 
 
-def test_an_edited_selection_that_is_named_counts_as_foreign(select, train, tmp_path):
+def test_named_edited_selection_counts_as_foreign(select, train, tmp_path):
     select("--INCV_iter", 1)
     select_all(tmp_path / SELECTION)
     ended, (what, _) = train("--selection", tmp_path / SELECTION)
@@ -42,8 +40,8 @@ def test_an_edited_selection_that_is_named_counts_as_foreign(select, train, tmp_
     ]
 
 
-def test_a_named_selection_of_an_unfinished_record_counts_as_foreign(select, train, tmp_path):
-    """The CSV is of before: the run that is unfinished has not written it."""
+def test_named_selection_of_an_unfinished_record_is_foreign(select, train, tmp_path):
+    """The unfinished run has not written this CSV."""
     select("--INCV_iter", 1)
     path = tmp_path / "digits/sym/0.5/INCV.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"finished": False}))
@@ -51,7 +49,7 @@ def test_a_named_selection_of_an_unfinished_record_counts_as_foreign(select, tra
     assert what == "training" and "INCV_results.csv: how it was made is unknown; " in ended.out
 
 
-def test_an_older_record_without_digests_is_accepted(select, train, tmp_path):
+def test_old_record_without_digests_is_accepted(select, train, tmp_path):
     select("--INCV_iter", 1)
     path = tmp_path / "digits/sym/0.5/INCV.json"
     record = json.loads(path.read_text())

@@ -1,6 +1,4 @@
-"""INCV's results CSV as INCV_main finds it: whatever does not fit the call is refused, in one line
-that names it.
-"""
+"""INCV's results CSV as INCV_main reads it: one that does not fit is refused."""
 
 import os
 from types import SimpleNamespace
@@ -32,9 +30,7 @@ def noisy(y, pattern, seed):
 
 
 def selection(labels):
-    """A selection as INCV writes it: the clean ones of even index selected, of the others every
-    third removed.
-    """
+    """Write a selection: clean ones of even index selected, every third of the others removed."""
     y, y_noisy = labels
     select = (y == y_noisy) & (np.arange(len(y)) % 2 == 0)
     return pd.DataFrame(
@@ -53,7 +49,7 @@ def text(frame):
 
 
 def changed(column, row, value):
-    """The CSV with one other entry."""
+    """Change one entry of the CSV."""
 
     def change(frame):
         frame = frame.astype({column: object})
@@ -162,7 +158,7 @@ def csv(tmp_path):
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_bad_selection(kind, call, tmp_path, csv, labels):
+def test_invalid_selection_is_refused(kind, call, tmp_path, csv, labels):
     change, pattern = BAD[kind]
     csv.write_bytes(change(selection(labels)))
     before = files_in(tmp_path)
@@ -172,8 +168,8 @@ def test_bad_selection(kind, call, tmp_path, csv, labels):
     assert files_in(tmp_path) == before
 
 
-def test_a_selection_of_other_arguments(call, tmp_path, csv, labels):
-    """The CSV is whole, and the call is another: other noise gives other labels."""
+def test_selection_of_other_noise_is_refused(call, tmp_path, csv, labels):
+    """The CSV is whole, but other noise gives other labels."""
     for pattern, ratio in (("asym", 0.5), ("sym", 0.25)):
         path = (
             tmp_path
@@ -198,14 +194,14 @@ def test_a_selection_of_other_arguments(call, tmp_path, csv, labels):
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe"])
-def test_what_is_no_file_is_not_read(kind, call, tmp_path, csv):
+def test_folder_or_device_is_no_selection(kind, call, tmp_path, csv):
     csv.mkdir() if kind == "folder" else os.mkfifo(csv)
     assert_is_one_line(
         call("INCV_main", "--results_dir", tmp_path / "results"), f"{csv} is no file: remove it"
     )
 
 
-def test_a_disk_that_cannot_be_read_is_one_line(csv, labels, monkeypatch):
+def test_unreadable_disk_is_one_error(csv, labels, monkeypatch):
     def fail(*_, **__):
         raise OSError(5, "Input/output error")
 
@@ -223,7 +219,7 @@ def test_a_disk_that_cannot_be_read_is_one_line(csv, labels, monkeypatch):
         ({"y_noisy": "cat"}, "has 'cat' as y_noisy: give a number"),
     ],
 )
-def test_where_the_truth_is_not_known_it_is_blank(change, problem, csv, labels):
+def test_unknown_true_labels_are_blank(change, problem, csv, labels):
     csv.write_bytes(text(selection(labels).assign(**{"y": None} | change)))
     if problem:
         with pytest.raises(UserError, match=f"^{csv}, line 2 {problem}; or "):
@@ -234,7 +230,7 @@ def test_where_the_truth_is_not_known_it_is_blank(change, problem, csv, labels):
 
 
 @pytest.mark.parametrize("kind", HARMLESS)
-def test_harmless_selection(kind, csv, labels):
+def test_harmless_differences_are_accepted(kind, csv, labels):
     csv.write_bytes(HARMLESS[kind](selection(labels)))
     frame, expected = read_selection(csv, *labels), selection(labels)
     assert (frame == expected).all(axis=None) and list(frame) == list(expected)
@@ -242,8 +238,7 @@ def test_harmless_selection(kind, csv, labels):
 
 
 @pytest.mark.parametrize("cases", [300, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_mutated_selections_are_refused_or_of_the_same_labels(cases, csv, labels):
-    """A few bytes changed, inserted or lost: no other error than the one of a line."""
+def test_mutated_selection_is_refused_or_has_equal_labels(cases, csv, labels):
     rng, good, read = np.random.default_rng(0), text(selection(labels)), 0
     for _ in range(cases):
         csv.write_bytes(mutated(good, rng))
@@ -265,8 +260,8 @@ def test_mutated_selections_are_refused_or_of_the_same_labels(cases, csv, labels
         ([0, 1, 1, 0], [0.75, 1, 0.75]),
     ],
 )
-def test_scores_of_what_a_method_believes(believed, scores, tmp_path):
-    """Also of one that has come to say nothing, as ELR with a momentum of 1."""
+def test_scores_of_corrected_labels(believed, scores, tmp_path):
+    """Include a method without corrected labels, as ELR with a momentum of 1."""
     y = np.array([0, 1, 1, 1])
     experiment = SimpleNamespace(dataset=SimpleNamespace(y_train=y), y_noisy=np.array([0, 1, 1, 0]))
     labels = write_labels(tmp_path / "labels.csv", experiment, np.array(believed))

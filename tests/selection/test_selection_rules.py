@@ -1,4 +1,4 @@
-"""The rules of the selection, over tables of cases."""
+"""The rules of the selection on tables of cases."""
 
 import numpy as np
 import pytest
@@ -88,7 +88,7 @@ def test_is_removed(n_selected, ratio, removed):
     assert np.flatnonzero(is_removed(loss, n_selected, ratio)).tolist() == removed
 
 
-def test_is_removed_of_nothing_and_of_equal_losses():
+def test_is_removed_with_no_samples_or_equal_losses():
     assert is_removed(np.array([]), 5, 2).tolist() == []
     assert is_removed(np.zeros(4), 2, 1).sum() == 2
     assert np.flatnonzero(is_removed(np.arange(1000) % 2, 300, 1)).tolist() == [

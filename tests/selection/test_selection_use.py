@@ -1,6 +1,4 @@
-"""The selection that INCV_main trains on: found, named, refused where it is not what was asked for,
-and recorded.
-"""
+"""The selection that INCV_main trains on: found, named, refused and recorded."""
 
 import hashlib
 import json
@@ -19,8 +17,8 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 FOLDER = "digits/sym/0.5"
 
 
-def test_what_it_is_stands_in_the_output_and_in_the_record(select, train, tmp_path):
-    """All its settings and a digest of what it holds: so that another one is another run."""
+def test_selection_is_printed_and_recorded(select, train, tmp_path):
+    """With all its settings and its digest."""
     select("--INCV_iter", 2, "--architecture", "MLP")
     ended, (what, _) = train("--epochs", 3)
     csv = pd.read_csv(tmp_path / SELECTION)
@@ -63,12 +61,8 @@ def test_what_it_is_stands_in_the_output_and_in_the_record(select, train, tmp_pa
     )
 
 
-def test_what_a_call_left_undone_that_was_killed_after_its_selection_is_done(
-    select, train, tmp_path, monkeypatch
-):
-    """Its pictures, the page to review it, the last, and the checkpoints that it had not removed
-    yet.
-    """
+def test_interrupted_selection_files_are_completed(select, train, tmp_path, monkeypatch):
+    """Draw its figures and review page, and remove its checkpoints."""
     drawn, folder = [], tmp_path / FOLDER
     select("--INCV_iter", 1)
     monkeypatch.setattr(
@@ -93,10 +87,8 @@ def test_what_a_call_left_undone_that_was_killed_after_its_selection_is_done(
     assert drawn == []
 
 
-def test_the_method_is_given_what_it_holds(select, train, tmp_path):
-    """S, C and the estimated noise ratio, and the observed labels: not the true ones, nor the true
-    ratio.
-    """
+def test_method_gets_the_selection_as_inputs(select, train, tmp_path):
+    """S, C, the estimated noise ratio and observed labels, but no true labels or ratio."""
     select("--INCV_iter", 1)
     csv = pd.read_csv(tmp_path / SELECTION)
     _, (_, inputs) = train()
@@ -114,8 +106,8 @@ def test_the_method_is_given_what_it_holds(select, train, tmp_path):
     )
 
 
-def test_the_flags_reach_the_device_and_the_loop(train):
-    """Devices share batches, whose size they have to know, where the method's can be shared."""
+def test_flags_reach_the_device_and_the_loop(train):
+    """Several devices need the batch size if the method can share batches."""
     train(
         "--method",
         "standard",
@@ -148,7 +140,7 @@ def test_the_flags_reach_the_device_and_the_loop(train):
         (["--noisy_labels"], 360 / 1437),
     ],
 )
-def test_a_method_is_told_the_share_of_wrong_labels(flags, ratio, train, tmp_path):
+def test_method_gets_the_noise_rate(flags, ratio, train, tmp_path):
     y = load_dataset("digits", "").y_train
     np.save(tmp_path / "labels.npy", np.where(np.arange(len(y)) % 4 == 0, 9 - y, y))
     flags = [*flags, tmp_path / "labels.npy"] if "--noisy_labels" in flags else flags
@@ -176,8 +168,8 @@ def test_a_method_is_told_the_share_of_wrong_labels(flags, ratio, train, tmp_pat
         (["--assumed_pattern", "asym"], r"assumed_pattern \(found sym, given asym\)"),
     ],
 )
-def test_one_that_contradicts_a_flag_is_refused(flags, differs, select, train, tmp_path):
-    """And not those that were not given."""
+def test_selection_that_contradicts_a_flag_is_refused(flags, differs, select, train, tmp_path):
+    """Flags that were not given do not count."""
     name = flags[flags.index("--name") :] if "--name" in flags else []
     select("--INCV_iter", 3, *name)
     before = files_in(tmp_path)
@@ -211,14 +203,14 @@ def test_one_that_contradicts_a_flag_is_refused(flags, differs, select, train, t
         ["--epochs", 7, "--validation_split", 0.1],
     ],
 )
-def test_one_that_contradicts_no_flag_is_trained_on(flags, select, train):
+def test_selection_that_contradicts_no_flag_is_used(flags, select, train):
     select("--INCV_iter", 3)
     _, (what, _) = train(*flags)
     assert what == "training"
 
 
-def test_one_that_was_told_another_pattern_is_refused(select, train):
-    """Whether the flag is given or not: the training would be told another."""
+def test_selection_with_another_assumed_pattern_is_refused(select, train):
+    """Whether the flag is given or not."""
     select("--assumed_pattern", "asym")
     assert_is_one_line(train()[0], r"assumed_pattern \(found asym, given sym\)")
     _, (_, inputs) = train("--assumed_pattern", "asym")
@@ -227,8 +219,7 @@ def test_one_that_was_told_another_pattern_is_refused(select, train):
     )
 
 
-def test_one_is_made_as_the_flags_say(train):
-    """With the settings of the selection, and the names of its own."""
+def test_missing_selection_is_made_with_the_flags(train):
     _, (what, experiment) = train(
         "--INCV_epochs",
         7,
@@ -255,8 +246,8 @@ def test_one_is_made_as_the_flags_say(train):
     assert experiment.overwrite and experiment.arguments["INCV_iter"] == 4
 
 
-def test_an_unfinished_one_must_agree_in_everything(select, train, tmp_path):
-    """It goes on, and so would end as what it began as; all else is named."""
+def test_unfinished_selection_must_agree_in_everything(select, train, tmp_path):
+    """It would be resumed with its old settings."""
     select("--INCV_iter", 3)
     record = tmp_path / FOLDER / "INCV.json"
     record.write_text(record.read_text().replace('"finished": true', '"finished": false'))
@@ -270,8 +261,8 @@ def test_an_unfinished_one_must_agree_in_everything(select, train, tmp_path):
 # ------------------------------------------------------------------------------- one from elsewhere
 
 
-def test_one_may_be_named_however_it_was_made(select, train, tmp_path):
-    """It stays as it is, whatever is overwritten; the settings in its record count."""
+def test_named_selection_may_have_any_settings(select, train, tmp_path):
+    """It is never overwritten, and its recorded settings count."""
     elsewhere = tmp_path / "elsewhere"
     select("--INCV_iter", 1, "--architecture", "MLP", results_dir=elsewhere)
     select("--INCV_iter", 2)
@@ -287,8 +278,7 @@ def test_one_may_be_named_however_it_was_made(select, train, tmp_path):
 
 
 @pytest.mark.parametrize("beside_a_record", [False, True])
-def test_one_without_a_record_may_be_of_anything(beside_a_record, select, train, tmp_path):
-    """As is one that somebody has put beside the record of a selection."""
+def test_selection_without_a_record_is_accepted(beside_a_record, select, train, tmp_path):
     select()
     named = tmp_path / FOLDER / "some.csv" if beside_a_record else tmp_path / "some.csv"
     shutil.move(tmp_path / SELECTION, named)
@@ -303,8 +293,7 @@ def test_one_without_a_record_may_be_of_anything(beside_a_record, select, train,
     ]
 
 
-def test_one_whose_record_lacks_something_is_trained_on_all_the_same(select, train, tmp_path):
-    """As that of an earlier version may."""
+def test_selection_with_an_old_record_is_accepted(select, train, tmp_path):
     select()
     path = tmp_path / FOLDER / "INCV.json"
     record = json.loads(path.read_text())
@@ -314,7 +303,7 @@ def test_one_whose_record_lacks_something_is_trained_on_all_the_same(select, tra
     assert what == "training" and "how it was made is unknown; " in ended.out
 
 
-def test_a_named_one_must_fit_the_data_and_what_the_training_is_told(select, train, tmp_path):
+def test_named_selection_must_fit_data_and_assumed_pattern(select, train, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     select("--assumed_pattern", "asym", results_dir=elsewhere)
     select("--seed", 1, results_dir=elsewhere)
@@ -353,10 +342,8 @@ def test_a_named_one_must_fit_the_data_and_what_the_training_is_told(select, tra
         (["--seed", 2], "seed2"),
     ],
 )
-def test_each_recipe_and_name_has_a_folder_of_its_own(flags, folder, select, train, tmp_path):
-    """The selection and what is trained on it; beside those of the default recipe, which stay as
-    they are.
-    """
+def test_each_recipe_and_name_has_its_own_folder(flags, folder, select, train, tmp_path):
+    """The selection and its training; those of the default recipe stay."""
     (tmp_path / FOLDER).mkdir(parents=True)
     (tmp_path / FOLDER / "notes.txt").write_text("of others")
     select("--INCV_iter", 1, *flags)
@@ -375,7 +362,7 @@ def test_each_recipe_and_name_has_a_folder_of_its_own(flags, folder, select, tra
     assert (tmp_path / FOLDER / "notes.txt").read_text() == "of others"
 
 
-def test_verify_theory_has_them_too(call, tmp_path, monkeypatch):
+def test_verify_theory_has_these_folders_too(call, tmp_path, monkeypatch):
     def verify(plans, *_):
         raise UserError(
             " ".join(str(plan.experiment.folder.relative_to(tmp_path)) for plan in plans)

@@ -1,6 +1,4 @@
-"""A Dask scheduler with workers in processes of their own, on loopback addresses, as on several
-machines.
-"""
+"""A Dask scheduler with workers in subprocesses on loopback addresses, like several machines."""
 
 import contextlib
 import os
@@ -21,14 +19,14 @@ print(json.dumps({"the code": os.environ.get("CODE", "1"), "the data set": "2"})
 
 
 def write_scripts(root):
-    """A folder of scripts, code.py and sweep.py; what executors.at_scheduler has to know of it."""
+    """Write code.py and sweep.py; return the arguments of executors.at_scheduler for them."""
     (root / "code.py").write_text(FAKE)
     (root / "sweep.py").write_text(SEES)
     return {"root": root, "flags": [], "fingerprint": {"the code": "1", "the data set": "2"}}
 
 
 def soon(question):
-    """What it answers, as soon as that is true."""
+    """Return the answer of a function as soon as it is true."""
     deadline = time.monotonic() + 60
     while not (answer := question()):
         assert time.monotonic() < deadline
@@ -37,7 +35,7 @@ def soon(question):
 
 
 def line_with(stream, pattern):
-    """The match in the first line of a stream that has one."""
+    """Return the match in the first line of a stream that has one."""
     for line in stream:
         if found := re.search(pattern, line):
             return found
@@ -45,7 +43,7 @@ def line_with(stream, pattern):
 
 
 class Scheduler(contextlib.ExitStack):
-    """The processes: ended with the block, however it ends."""
+    """Start the processes, and end them with the block."""
 
     def __init__(self, folder):
         super().__init__()
@@ -59,7 +57,7 @@ class Scheduler(contextlib.ExitStack):
         return self
 
     def add(self, host, *flags, **environment):
-        """Adds a worker at a loopback address; its process."""
+        """Add a worker at a loopback address; return its process."""
         worker = self._process(
             "distributed.cli.dask_worker",
             self.address,

@@ -1,6 +1,4 @@
-"""A sweep on Dask workers, here of small scripts: lost, refused, left behind; test_sweep_runs.py
-has real runs.
-"""
+"""A sweep of small scripts on Dask workers: lost, refused or left over."""
 
 import contextlib
 import os
@@ -52,7 +50,7 @@ def scripts(tmp_path):
 
 @pytest.fixture
 def dask(tmp_path):
-    """A scheduler without workers."""
+    """Start a scheduler without workers."""
     with Scheduler(tmp_path) as scheduler:
         yield scheduler
 
@@ -62,16 +60,14 @@ def coded(folder, title, code, needs=None):
 
 
 def steps(folder, k, needs=None, gate="."):
-    """A task that writes a file in four steps, the third not before a file `gate`, and goes on
-    where it was stopped.
-    """
+    """Return a task that writes a file in four steps, the third after `gate`, and resumes."""
     return coded(
         folder, f"steps{k}", STEPS.format(path=str(folder / f"{k}.txt"), gate=str(gate)), needs
     )
 
 
 def carried_out(tasks, executor, meanwhile=None):
-    """The Status of tasks that an executor has done. meanwhile(status): called in a thread."""
+    """Return the Status of tasks that an executor has done; call meanwhile(status) in a thread."""
     with executor as runs, Status(tasks, runs) as status:
         if meanwhile:
             threading.Thread(target=meanwhile, args=[status], daemon=True).start()
@@ -80,7 +76,7 @@ def carried_out(tasks, executor, meanwhile=None):
 
 
 def at_work(folder):
-    """{title: process id} of the tasks of a folder."""
+    """Return {title: process id} of the tasks of a folder."""
     found = {}
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
@@ -91,10 +87,8 @@ def at_work(folder):
     return found
 
 
-def test_what_is_killed_is_done_elsewhere(dask, scripts, tmp_path, capsys):
-    """Three workers, twelve tasks, the last ten after the first two; a worker is killed, and a
-    task's process.
-    """
+def test_killed_tasks_are_done_elsewhere(dask, scripts, tmp_path, capsys):
+    """Three workers, twelve tasks; kill a worker and a task's process."""
     together = tmp_path / "together"
     together.mkdir()
     for k in (1, 2, 3):
@@ -135,8 +129,8 @@ def test_what_is_killed_is_done_elsewhere(dask, scripts, tmp_path, capsys):
 # -------------------------------------------------------------------------------- who may take part
 
 
-def test_a_worker_that_differs_is_refused_and_the_others_go_on(dask, scripts, tmp_path, recwarn):
-    """In one line each; also one that comes while the sweep is at work."""
+def test_differing_worker_is_refused(dask, scripts, tmp_path, recwarn):
+    """Also one that joins during the sweep; the others continue."""
     dask.add("127.0.0.1")
     dask.add("127.0.0.2", CODE="9")
 
@@ -162,7 +156,7 @@ def test_a_worker_that_differs_is_refused_and_the_others_go_on(dask, scripts, tm
     )
 
 
-def test_where_all_workers_are_refused_the_sweep_ends(dask, scripts, tmp_path, recwarn):
+def test_sweep_ends_if_all_workers_are_refused(dask, scripts, tmp_path, recwarn):
     dask.add("127.0.0.1")
     with pytest.raises(UserError, match="^argument --scheduler: .*refused"):
         cluster = executors.at_scheduler(
@@ -179,8 +173,8 @@ def test_where_all_workers_are_refused_the_sweep_ends(dask, scripts, tmp_path, r
 # ------------------------------------------------------------------------------- what a run is told
 
 
-def test_runs_are_told_their_gpu_and_their_threads(dask, scripts, tmp_path):
-    """Two GPUs, four runs at a time, a half of one each."""
+def test_runs_get_gpu_and_threads(dask, scripts, tmp_path):
+    """Two GPUs, four runs at a time, half of a GPU each."""
     dask.add("127.0.0.1", "--nthreads", "4", "--resources", "GPU=2")
     runs = executors.at_scheduler(dask.address, None, 0.5, **scripts)
     assert runs.places == 4
@@ -217,8 +211,8 @@ def test_own_flags(gpus, place, script, flags):
     )
 
 
-def test_workers_of_this_machine_share_its_cores(scripts, tmp_path, monkeypatch):
-    """Each is told its part of them, and nobody else can reach them."""
+def test_local_workers_share_the_cores(scripts, tmp_path, monkeypatch):
+    """Nobody else can reach them."""
     monkeypatch.setattr(hardware, "cores", lambda: 7)
     monkeypatch.setattr(hardware, "gpus", lambda: 0)
     runs = executors.on_this_machine(tmp_path, 2, None)
@@ -228,8 +222,8 @@ def test_workers_of_this_machine_share_its_cores(scripts, tmp_path, monkeypatch)
     assert [task.log.read_text() for task in tasks] == ["--threads 3\n"] * 3
 
 
-def test_gpus_of_this_machine_are_shared(scripts, tmp_path, monkeypatch):
-    """By default each run has one; the places of all workers are numbered through."""
+def test_local_workers_share_the_gpus(scripts, tmp_path, monkeypatch):
+    """Each run has one by default."""
     monkeypatch.setattr(hardware, "gpus", lambda: 2)
     with pytest.raises(
         UserError, match="3 runs with 1 GPU each need more than the 2 of this machine"
@@ -251,9 +245,7 @@ def test_gpus_of_this_machine_are_shared(scripts, tmp_path, monkeypatch):
 
 
 def sweep_of_long_tasks(folder, address):
-    """What a process does that is interrupted: two tasks that take a minute, at an address or on
-    this machine.
-    """
+    """Run two tasks that take minutes, at an address or on this machine."""
 
     def run(_):
         root = Path(folder)
@@ -282,7 +274,6 @@ def sweep_of_long_tasks(folder, address):
     ],
 )
 def test_no_run_is_left_when_the_sweep_ends(here, by, code, tmp_path, request):
-    """However it ends, and wherever the runs are."""
     address = None
     if not here:
         dask = request.getfixturevalue("dask")
@@ -310,7 +301,7 @@ def test_no_run_is_left_when_the_sweep_ends(here, by, code, tmp_path, request):
         assert not [name for name in plugins if name.startswith("noisylabels-")]
 
 
-def test_a_task_whose_worker_is_lost_four_times_has_failed(scripts, tmp_path):
+def test_task_fails_after_losing_four_workers(scripts, tmp_path):
     status = carried_out(
         [coded(tmp_path, "deadly", "import os; os.kill(os.getppid(), 9)")],
         executors.on_this_machine(tmp_path, 1, 0),
@@ -321,7 +312,7 @@ def test_a_task_whose_worker_is_lost_four_times_has_failed(scripts, tmp_path):
     )
 
 
-def test_a_scheduler_that_is_lost_ends_the_sweep_in_one_line(dask, scripts, tmp_path):
+def test_lost_scheduler_ends_the_sweep_with_one_error(dask, scripts, tmp_path):
     dask.add("127.0.0.1")
     with pytest.raises(UserError, match="^the scheduler is gone: .* the same command continues"):
         carried_out(
@@ -333,7 +324,7 @@ def test_a_scheduler_that_is_lost_ends_the_sweep_in_one_line(dask, scripts, tmp_
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere", "ftp://x"])
-def test_an_address_without_a_scheduler(address, monkeypatch, tmp_path):
+def test_address_without_a_scheduler_is_an_error(address, monkeypatch, tmp_path):
     monkeypatch.setattr("noisylabels.sweep.cluster.ANSWER", 0.5)
     with pytest.raises(
         UserError, match=f"^argument --scheduler: no scheduler answers at {address} "
@@ -353,7 +344,7 @@ def test_an_address_without_a_scheduler(address, monkeypatch, tmp_path):
         ("jobqueue: {slurm: {memory: 1GB}}", "cores"),
     ],
 )
-def test_a_configuration_that_is_none(text, problem, tmp_path):
+def test_invalid_configuration_is_an_error(text, problem, tmp_path):
     path = tmp_path / "slurm.yaml"
     if text:
         path.write_text(text)

@@ -18,7 +18,7 @@ from noisylabels.system import hardware
 
 @pytest.fixture
 def made(monkeypatch):
-    """What Dask clusters and our own are made of, in the place of them; nothing of Dask is set."""
+    """Record how Dask clusters and ours are made, instead of making them."""
     made = SimpleNamespace(dask=None, ours=None)
     monkeypatch.setattr(
         executors, "LocalCluster", lambda **given: setattr(made, "dask", given) or "local"
@@ -44,12 +44,10 @@ def made(monkeypatch):
         (8, 2, 5, 0, 0, 1),
     ],
 )
-def test_a_run_of_this_machine_has_its_share_of_cores_and_gpus(
+def test_local_run_has_its_share_of_cores_and_gpus(
     cores, found, jobs, asked, gpus, threads, made, monkeypatch
 ):
-    """A worker for each of the runs at a time, which has no more memory to lose than the machine
-    has.
-    """
+    """One worker per concurrent run, with the machine's memory as limit."""
     monkeypatch.setattr(hardware, "cores", lambda: cores)
     monkeypatch.setattr(hardware, "gpus", lambda: found)
     executors.on_this_machine("root", jobs, asked)
@@ -75,7 +73,7 @@ def test_a_run_of_this_machine_has_its_share_of_cores_and_gpus(
         (3, 2, 2, "2 runs with 2 GPU each"),
     ],
 )
-def test_there_are_not_more_gpus_than_there_are(found, jobs, asked, words, made, monkeypatch):
+def test_more_gpus_than_available_are_refused(found, jobs, asked, words, made, monkeypatch):
     monkeypatch.setattr(hardware, "gpus", lambda: found)
     with pytest.raises(
         UserError, match=f"^argument --{'jobs' if jobs > 1 else 'gpus_per_run'}: {words}"
@@ -93,7 +91,7 @@ def test_there_are_not_more_gpus_than_there_are(found, jobs, asked, words, made,
         ("b/a.yml", 4, 2, ("cluster", 2, 4, "problems"), 4),
     ],
 )
-def test_a_scheduler_is_an_address_or_a_configuration(
+def test_scheduler_is_an_address_or_a_configuration(
     scheduler, jobs, gpus, expected, submitted, made, monkeypatch
 ):
     asked = []
@@ -108,9 +106,10 @@ def test_a_scheduler_is_an_address_or_a_configuration(
 
 @pytest.fixture
 def configured(monkeypatch, tmp_path):
-    """Reads a configuration of Slurm with these options, on a machine that has sbatch or not."""
+    """Read a configuration of Slurm with these options, with or without sbatch."""
 
     def configured(options, sbatch=True):
+        """Read a configuration of Slurm with these options, with or without sbatch."""
         monkeypatch.setattr(executors.shutil, "which", lambda command: command if sbatch else None)
         monkeypatch.setattr(executors, "silence_dask", lambda: None)
         (tmp_path / "slurm.yaml").write_text(f"jobqueue: {{slurm: {{{options}}}}}")
@@ -143,12 +142,12 @@ def configured(monkeypatch, tmp_path):
         ("cores: 1, memory: 1GB", False, "this machine has no sbatch, which submits jobs to slurm"),
     ],
 )
-def test_a_configuration_is_checked_before_anything_starts(options, sbatch, problem, configured):
+def test_configuration_is_checked_first(options, sbatch, problem, configured):
     with pytest.raises(UserError, match=f"^argument --scheduler: .*slurm.yaml: .*{problem}"):
         configured(options, sbatch)
 
 
-def test_a_sound_configuration_gives_its_kind_of_cluster(configured):
+def test_valid_configuration_makes_its_cluster(configured):
     assert configured("cores: 1, memory: 1GB, interface: lo").__name__ == "SLURMCluster"
 
 
@@ -157,7 +156,7 @@ def test_a_sound_configuration_gives_its_kind_of_cluster(configured):
 
 @pytest.fixture
 def cluster():
-    """A Cluster that is connected to nothing."""
+    """Return a Cluster without connections."""
     cluster = Cluster.__new__(Cluster)
     cluster.name, cluster.problems, cluster.expected = "sweep", [], 1
     cluster.tasks, cluster.refused, cluster.workers = {}, {}, {}.keys()
@@ -177,9 +176,7 @@ def cluster():
         (1, "b", "ab", False),
     ],
 )
-def test_there_is_hope_while_a_worker_may_come_or_may_take_part(
-    expected, workers, refused, hope, cluster
-):
+def test_sweep_waits_while_a_worker_may_join(expected, workers, refused, hope, cluster):
     cluster.expected, cluster.workers, cluster.refused = (
         expected,
         dict.fromkeys(workers).keys(),
@@ -219,7 +216,7 @@ LOST = KilledWorker("t", SimpleNamespace(address="tcp://w"), 3)
         ),
     ],
 )
-def test_how_a_task_has_ended(ended, outcome, cluster):
+def test_end_of_a_task(ended, outcome, cluster):
     cluster.tasks["t"] = "task", None
     assert cluster.result(ended) == ("task", outcome) and not cluster.tasks
 
@@ -232,14 +229,14 @@ def test_how_a_task_has_ended(ended, outcome, cluster):
         (future("cancelled"), UserError, "the scheduler is gone"),
     ],
 )
-def test_what_is_no_end_of_a_task(ended, error, words, cluster):
+def test_other_events_are_no_end_of_a_task(ended, error, words, cluster):
     cluster.tasks["t"] = "task", None
     with pytest.raises(error, match=words):
         cluster.result(ended)
 
 
-def test_what_workers_say(cluster):
-    """Of tasks that are still waited for; a refusal is a warning of the sweep's."""
+def test_messages_of_workers(cluster):
+    """Only for tasks that are waited for; a refusal is a warning."""
     begun = []
     status = SimpleNamespace(where=lambda *given: begun.append(given))
     cluster.tasks["t"] = "task", None
@@ -251,7 +248,7 @@ def test_what_workers_say(cluster):
     assert cluster.refused == {"tcp://x": "no folder"} and warned[0].filename == __file__
 
 
-def test_how_many_places_there_are(cluster):
+def test_number_of_places(cluster):
     workers = {
         "a": {"resources": {"sweep": 2.0, "GPU": 1}},
         "b": {"resources": {}},
@@ -265,7 +262,7 @@ def test_how_many_places_there_are(cluster):
     assert cluster.about == "3 at a time, dashboard http://x"
 
 
-def test_what_is_in_a_queue_is_taken_at_once_or_waited_for():
+def test_queue_is_read_at_once_or_waited_for():
     items = queue.SimpleQueue()
     assert [*drain(items)] == [*drain(items, 0.01)] == []
     for item in "abc":

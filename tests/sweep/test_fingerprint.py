@@ -1,6 +1,4 @@
-"""What machines compare before they take part in one sweep: the code, its packages, the data, the
-results folder.
-"""
+"""What machines compare before a sweep: code, packages, data, results folder."""
 
 import json
 from dataclasses import replace
@@ -12,7 +10,7 @@ from noisylabels.sweep.fingerprint import digest_of_code, mark, state_of
 from utils import load_dataset
 
 
-def test_a_worker_says_what_it_sees(call, tmp_path):
+def test_worker_reports_its_fingerprint(call, tmp_path):
     mark(tmp_path)
     first, second = (call("sweep", "--fingerprint", "--results_dir", tmp_path) for _ in range(2))
     seen = json.loads(first.out)
@@ -21,7 +19,7 @@ def test_a_worker_says_what_it_sees(call, tmp_path):
     assert all(seen[what] for what in ("the code", "numpy", "the data set", "the results folder"))
 
 
-def test_what_is_said_of_own_images_is_not_what_is_seen(call, tmp_path):
+def test_messages_on_custom_images_are_not_the_fingerprint(call, tmp_path):
     shades(tmp_path / "pets")
     seen = call(
         "sweep",
@@ -34,7 +32,7 @@ def test_what_is_said_of_own_images_is_not_what_is_seen(call, tmp_path):
     assert json.loads(seen.out)["the data set"] and "60 images of 32×32 need up to" in seen.err
 
 
-def test_the_results_folder_is_known_by_its_mark(tmp_path):
+def test_results_folder_is_identified_by_its_mark(tmp_path):
     assert state_of(tmp_path / "none") == "No such file or directory"
     assert (
         state_of(tmp_path) == "No such file or directory"

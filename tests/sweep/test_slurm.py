@@ -1,4 +1,4 @@
-"""A sweep in the jobs of a real Slurm: Debian's, one node on this machine, set up by slurm.sh."""
+"""A sweep in jobs of a real Slurm of one node, which slurm.sh starts here."""
 
 import os
 import re
@@ -46,7 +46,7 @@ jobqueue:
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory):
-    """A Slurm of one node; its folder."""
+    """Start a Slurm of one node; return its folder."""
     folder = tmp_path_factory.mktemp("slurm")
     process = subprocess.Popen(
         ["bash", ROOT / "tests/sweep/slurm.sh", folder],
@@ -73,15 +73,15 @@ def configuration(tmp_path):
 
 
 def queue():
-    """The states of all jobs, by id."""
+    """Return the states of all jobs, by id."""
     lines = subprocess.run(
         ["squeue", "--noheader", "--format", "%i %T"], capture_output=True, text=True, check=True
     )
     return dict(line.split() for line in lines.stdout.splitlines())
 
 
-def test_a_sweep_in_two_jobs_one_of_which_is_cancelled(slurm, configuration, tmp_path):
-    """What it was at goes on in another, a new one takes its place, and none is left in the end."""
+def test_cancelled_job_is_replaced(slurm, configuration, tmp_path):
+    """Its task continues in another job, and no job is left in the end."""
     code = (
         "import os, time; print(os.environ['SLURM_JOB_ID']); time.sleep(.5); "
         f"[time.sleep(.1) for _ in range(300) if not os.path.exists('{tmp_path}/go')]"
@@ -111,7 +111,7 @@ def test_a_sweep_in_two_jobs_one_of_which_is_cancelled(slurm, configuration, tmp
 
 
 @pytest.mark.slow
-def test_an_interrupted_sweep_leaves_no_job(slurm, configuration, tmp_path):
+def test_interrupted_sweep_leaves_no_job(slurm, configuration, tmp_path):
     flags = [
         "--settings",
         "sym:0.5",
@@ -130,7 +130,7 @@ def test_an_interrupted_sweep_leaves_no_job(slurm, configuration, tmp_path):
     soon(lambda: not queue())
 
 
-def test_what_slurm_says_against_a_job_ends_the_sweep_in_one_line(slurm, configuration, tmp_path):
+def test_refused_job_ends_the_sweep_with_one_error(slurm, configuration, tmp_path):
     configuration.write_text(configuration.read_text().replace("queue: tests", "queue: nosuch"))
     tasks = [Task("t", "code", [""], tmp_path / "t.json")]
     with pytest.raises(

@@ -1,6 +1,4 @@
-"""sweep.py: its plan, the order of what it does, how far it is, and what it says of failures;
-without TensorFlow.
-"""
+"""sweep.py: plan, order, progress and failures, without TensorFlow."""
 
 import io
 import itertools
@@ -43,17 +41,18 @@ def planned(*argv):
 
 @pytest.fixture
 def task(tmp_path):
-    """Makes a task that runs Python code, as a script of tmp_path."""
+    """Return a function that makes a task which runs Python code as a script."""
     (tmp_path / "code.py").write_text("import sys; exec(sys.argv[-1])")
 
     def task(title, code="", work=1.0, needs=None):
+        """Return a function that makes a task which runs Python code as a script."""
         return Task(title, "code", [code], tmp_path / f"{title}.json", work=work, needs=needs)
 
     return task
 
 
 def done(tasks, root):
-    """The Status of tasks that were carried out, one at a time."""
+    """Return the Status of tasks that were carried out, one at a time."""
     status = Status(tasks, SerialExecutor(root))
     with status:
         run_tasks(tasks, status.executor, status)
@@ -63,10 +62,8 @@ def done(tasks, root):
 # ----------------------------------------------------------------------------------------- the plan
 
 
-def test_the_plan_is_that_of_the_paper(tmp_path):
-    """Four settings, seven methods, three seeds; each training of INCV needs its own selection,
-    nothing else does.
-    """
+def test_plan_is_the_paper_s_table(tmp_path):
+    """Four settings, seven methods, three seeds; each INCV training needs its own selection."""
     tasks = planned("--results_dir", tmp_path)
     selections, trainings = tasks[:12], tasks[12:]
     assert {task.script for task in selections} == {"INCV"} and len(trainings) == 4 * 3 * 7
@@ -83,10 +80,8 @@ def test_the_plan_is_that_of_the_paper(tmp_path):
     assert trainings[0].log == tmp_path / "digits/sym/0.2/standard_training.log"
 
 
-def test_work_is_by_the_cost_of_the_methods(tmp_path):
-    """In samples: digits' 1,437 times 60 epochs times the cost; F-correction trains a standard
-    network before.
-    """
+def test_work_depends_on_the_method(tmp_path):
+    """Digits: 1,437 times 60 epochs times the cost; F-correction trains a standard network too."""
     tasks = planned(
         "--settings",
         "sym:0.2",
@@ -114,7 +109,7 @@ def test_work_is_by_the_cost_of_the_methods(tmp_path):
     )
 
 
-def test_what_is_done_is_known(finished, call):
+def test_finished_tasks_are_recognised(finished, call):
     flags = [*TINY, *QUICK["INCV_main"], "--results_dir", finished("INCV_main")[0]]
     ended = call("sweep", "--dry_run", *flags)
     lines = re.findall(
@@ -160,7 +155,7 @@ def test_what_is_done_is_known(finished, call):
         ),
     ],
 )
-def test_mistakes_are_one_line(flags, pattern, call, tmp_path, monkeypatch):
+def test_mistakes_are_one_error(flags, pattern, call, tmp_path, monkeypatch):
     monkeypatch.setattr(hardware, "gpus", lambda: 0)
     assert_is_one_line(call("sweep", *TINY, *flags, "--results_dir", tmp_path), f".*{pattern}")
     assert list(tmp_path.iterdir()) == []
@@ -193,9 +188,7 @@ def test_mistakes_are_one_line(flags, pattern, call, tmp_path, monkeypatch):
         (["--results_dir", "/proc/results"], "/proc: "),
     ],
 )
-def test_a_dry_run_fails_where_the_sweep_fails(
-    flags, pattern, dry_run, call, tmp_path, monkeypatch
-):
+def test_dry_run_has_the_errors_of_the_sweep(flags, pattern, dry_run, call, tmp_path, monkeypatch):
     monkeypatch.setattr(hardware, "gpus", lambda: 0)
     monkeypatch.setattr("noisylabels.sweep.cluster.ANSWER", 0.5)
     monkeypatch.chdir(tmp_path)
@@ -206,7 +199,7 @@ def test_a_dry_run_fails_where_the_sweep_fails(
     )
 
 
-def test_a_dry_run_with_nothing_to_do_needs_no_cluster(call, monkeypatch, tmp_path):
+def test_dry_run_with_nothing_to_do_needs_no_cluster(call, monkeypatch, tmp_path):
     monkeypatch.setattr(sweep, "plan", lambda *_: [])
     ended = call(
         "sweep",
@@ -226,7 +219,7 @@ def test_a_dry_run_with_nothing_to_do_needs_no_cluster(call, monkeypatch, tmp_pa
 # ---------------------------------------------------------------------------------------- the order
 
 
-def test_what_others_need_comes_first_then_the_longest(task):
+def test_order_is_by_dependency_then_length(task):
     long, short = task("long", work=3), task("short", work=1)
     selection, other = task("selection"), task("other", work=2)
     after = task("after", work=2, needs=selection)
@@ -244,7 +237,7 @@ def test_what_others_need_comes_first_then_the_longest(task):
 # -------------------------------------------------------------------------------- one after another
 
 
-def test_a_sweep_says_what_it_does(task, tmp_path, capsys):
+def test_sweep_prints_its_progress(task, tmp_path, capsys):
     first = task("first", "print('of first')")
     status = done([first, task("second", needs=first)], tmp_path)
     assert not status.failed and (tmp_path / "first.log").read_text() == "of first\n"
@@ -258,7 +251,7 @@ def test_a_sweep_says_what_it_does(task, tmp_path, capsys):
     ]
 
 
-def test_a_failure_is_told_and_what_needs_it_is_not_begun(task, tmp_path, capsys):
+def test_tasks_that_need_a_failed_one_are_skipped(task, tmp_path, capsys):
     bad = task("bad", FAIL)
     after = task("after", "print(1)", needs=bad)
     status = done([bad, after, task("last", needs=after), task("other")], tmp_path)
@@ -274,7 +267,7 @@ def test_a_failure_is_told_and_what_needs_it_is_not_begun(task, tmp_path, capsys
     assert capsys.readouterr().out.count("begin   bad") == 1
 
 
-def test_where_all_fail_the_sweep_says_with_what_and_ends_with_1(task, call, tmp_path, monkeypatch):
+def test_failed_sweep_lists_errors_and_exits_with_1(task, call, tmp_path, monkeypatch):
     bad = task("bad", FAIL), task("worse", "1 / 0")
     monkeypatch.setattr(sweep, "plan", lambda *_: bad)
     monkeypatch.setattr(sweep, "ROOT", tmp_path)
@@ -289,7 +282,7 @@ def test_where_all_fail_the_sweep_says_with_what_and_ends_with_1(task, call, tmp
 
 @pytest.mark.runs
 @pytest.mark.slow
-def test_ctrl_c_stops_a_sweep_and_its_run_and_the_same_command_goes_on(tmp_path):
+def test_ctrl_c_stops_a_sweep_that_can_resume(tmp_path):
     command = [
         "sweep",
         "--settings",
@@ -324,7 +317,7 @@ def test_ctrl_c_stops_a_sweep_and_its_run_and_the_same_command_goes_on(tmp_path)
 
 
 @pytest.mark.parametrize("kills, problem", [(3, None), (4, "killed by SIGKILL, 4 times")])
-def test_a_run_that_is_killed_is_tried_three_times_more(kills, problem, task, tmp_path):
+def test_killed_run_is_retried_three_times(kills, problem, task, tmp_path):
     code = (
         f"f = open('{tmp_path}/tries', 'a'); f.write('x'); f.close(); import os; "
         f"os.path.getsize('{tmp_path}/tries') > {kills} or os.kill(os.getpid(), 9)"
@@ -334,8 +327,8 @@ def test_a_run_that_is_killed_is_tried_three_times_more(kills, problem, task, tm
     assert [outcome.problem for outcome in status.failed.values()] == [problem] * bool(problem)
 
 
-def test_a_script_that_was_interrupted_is_tried_again(task, tmp_path):
-    """It catches the signal, and ends with 128 and its number."""
+def test_interrupted_script_is_retried(task, tmp_path):
+    """It catches the signal, and exits with 128 plus its number."""
     code = (
         f"import os, sys; new = not os.path.exists('{tmp_path}/x'); open('{tmp_path}/x', 'w'); "
         "new and sys.exit(143)"
@@ -343,8 +336,8 @@ def test_a_script_that_was_interrupted_is_tried_again(task, tmp_path):
     assert not done([task("interrupted", code)], tmp_path).failed
 
 
-def test_two_that_write_to_one_log_leave_no_hole_in_it(tmp_path, task):
-    """As two sweeps of one run."""
+def test_two_writers_leave_no_hole_in_a_log(tmp_path, task):
+    """Two sweeps of one run do that."""
     code = (
         f"import os, time; print('one', flush=True); open('{tmp_path}/up', 'w')\n"
         f"while not os.path.exists('{tmp_path}/go'): time.sleep(.02)\nprint('two')"
@@ -360,7 +353,7 @@ def test_two_that_write_to_one_log_leave_no_hole_in_it(tmp_path, task):
     assert first.log.read_text() == "another\ntwo\n"
 
 
-def test_a_run_that_is_not_wanted_any_more_is_killed(tmp_path, task):
+def test_unwanted_run_is_killed(tmp_path, task):
     asked, start = itertools.count(), time.monotonic()
     task = task("long", "import time; time.sleep(60)")
     assert call(tmp_path, "code", task.flags, task.log, None, lambda: next(asked) < 1) is None
@@ -370,10 +363,8 @@ def test_a_run_that_is_not_wanted_any_more_is_killed(tmp_path, task):
 # ------------------------------------------------------------------------------------------ how far
 
 
-def test_the_time_that_is_left(task, tmp_path, monkeypatch):
-    """By what tasks took for their work, and by what running ones say; at least as long as the
-    longest of those.
-    """
+def test_remaining_time(task, tmp_path, monkeypatch):
+    """Estimate from finished and running tasks; at least that of the longest."""
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(time, "time", lambda: 0.0)
@@ -403,7 +394,7 @@ def test_the_time_that_is_left(task, tmp_path, monkeypatch):
         ("", None),
     ],
 )
-def test_a_log_says_how_long_its_run_still_takes(text, left, tmp_path):
+def test_remaining_time_of_a_run_is_read_from_its_log(text, left, tmp_path):
     log = tmp_path / "x.log"
     log.write_text(text)
     found = time_left(log)
@@ -411,8 +402,8 @@ def test_a_log_says_how_long_its_run_still_takes(text, left, tmp_path):
     assert time_left(tmp_path / "none") is None
 
 
-def test_on_a_terminal_the_last_lines_say_what_runs(task, tmp_path, monkeypatch):
-    """Those above stay: a line for each ended task, whatever brackets are in it."""
+def test_terminal_shows_running_tasks_in_its_last_lines(task, tmp_path, monkeypatch):
+    """Lines of ended tasks stay above, with any brackets."""
     shown = io.StringIO()
     monkeypatch.setattr(
         "noisylabels.sweep.status.terminal",

@@ -1,6 +1,4 @@
-"""The parts of a sweep by themselves: what its flags allow, what it hands on, how it calls a
-script, what it shows.
-"""
+"""Parts of a sweep: flags, hand-over, calls of scripts, display."""
 
 import io
 import os
@@ -37,7 +35,7 @@ from utils import load_dataset
         ("given", Noise("given")),
     ],
 )
-def test_settings(text, expected):
+def test_settings_are_parsed(text, expected):
     assert sweep.setting(text.encode().decode()) == expected
 
 
@@ -53,12 +51,12 @@ def test_settings(text, expected):
         ("sym:1.1", "'1.1' is not"),
     ],
 )
-def test_what_is_no_setting(text, words):
+def test_invalid_setting_is_an_error(text, words):
     with pytest.raises(ArgumentTypeError, match=words):
         sweep.setting(text)
 
 
-def test_a_run_may_have_a_share_of_a_gpu_or_several():
+def test_run_may_use_a_share_of_a_gpu_or_several():
     assert [
         sweep.gpus_per_run(text) for text in ("1", "2", "8", "0.5", "0.25", "0.2", "0.3333333")
     ] == [1, 2, 8, 0.5, 0.25, 0.2, 0.3333333]
@@ -67,7 +65,7 @@ def test_a_run_may_have_a_share_of_a_gpu_or_several():
             sweep.gpus_per_run(text)
 
 
-def test_by_default_seeds_0_to_2_of_the_paper_s_settings(tmp_path):
+def test_default_is_seeds_0_to_2_of_the_paper_s_settings(tmp_path):
     args = sweep.arguments().parse_args(["--methods", "standard", "--results_dir", str(tmp_path)])
     plan = sweep.plan(args, load_dataset("digits", ""))
     assert [task.title for task in plan] == [
@@ -93,7 +91,7 @@ def test_by_default_seeds_0_to_2_of_the_paper_s_settings(tmp_path):
         ("", ""),
     ],
 )
-def test_a_selection_gets_the_flags_of_incv(flags, expected, tmp_path):
+def test_selection_gets_the_flags_of_incv(flags, expected, tmp_path):
     argv = ["--settings", "sym:0.5", "--seeds", "4", "--results_dir", str(tmp_path), *flags.split()]
     selection = sweep.plan(sweep.arguments().parse_args(argv), load_dataset("digits", ""))[0]
     axes = "--noise_pattern sym --noise_ratio 0.5 --seed 4".split()
@@ -118,8 +116,8 @@ def test_a_selection_gets_the_flags_of_incv(flags, expected, tmp_path):
         (["incv_student"], [("incv_student", "--overwrite_selection")]),
     ],
 )
-def test_a_selection_that_is_made_again_is_made_once(methods, expected, tmp_path):
-    """What trains on it does not repeat it; a student whose teacher is no task makes all three."""
+def test_overwritten_selection_is_made_once(methods, expected, tmp_path):
+    """Its trainings do not repeat it; a student without teacher task makes all three."""
     args = sweep.arguments().parse_args(
         [
             "--settings",
@@ -155,8 +153,8 @@ def test_a_selection_that_is_made_again_is_made_once(methods, expected, tmp_path
         (["--gpus_per_run", "2"], (1, 2)),
     ],
 )
-def test_what_does_the_tasks(flags, expected, monkeypatch, tmp_path):
-    """One process after the other; more at a time on this machine; a scheduler in any case."""
+def test_executor_depends_on_jobs_and_scheduler(flags, expected, monkeypatch, tmp_path):
+    """One process, several on this machine, or a scheduler."""
     runs, leaving = SimpleNamespace(leave="leave"), []
     asked = []
     monkeypatch.setattr(executors, "on_this_machine", lambda root, *given: asked.append(given))
@@ -172,7 +170,7 @@ def test_what_does_the_tasks(flags, expected, monkeypatch, tmp_path):
     assert leaving == ["leave"] * elsewhere and (tmp_path / ".sweep").exists() == elsewhere
 
 
-def test_a_sweep_ends_with_its_table_and_what_to_open(call, monkeypatch, tmp_path):
+def test_sweep_ends_with_its_table(call, monkeypatch, tmp_path):
     folder = tmp_path / "digits"
     folder.mkdir()
     for name in ("table.csv", "table.md", "runs.csv"):
@@ -190,7 +188,7 @@ def test_a_sweep_ends_with_its_table_and_what_to_open(call, monkeypatch, tmp_pat
     )
 
 
-def test_a_training_that_another_sweep_is_at_is_waited_for(monkeypatch):
+def test_training_in_another_sweep_is_waited_for(monkeypatch):
     called = []
     monkeypatch.setattr(
         "noisylabels.sweep.run_tasks.call",
@@ -203,19 +201,19 @@ def test_a_training_that_another_sweep_is_at_is_waited_for(monkeypatch):
     assert called == [["--seed", "0"], ["--wait", "--seed", "0"]]
 
 
-def test_a_command_can_be_given_to_a_shell():
+def test_printed_command_works_in_a_shell():
     assert (
         Task("a", "INCV", ["--results_dir", "my results"], Path("a")).command
         == "INCV.py --results_dir 'my results'"
     )
 
 
-def test_a_scheduler_that_is_lost_while_nothing_runs_is_one_line():
+def test_scheduler_lost_while_idle_is_one_error():
     with pytest.raises(UserError, match="^the scheduler is gone: "):
         Cluster.count_places(SimpleNamespace(client=SimpleNamespace(scheduler_info=dict)))
 
 
-def test_what_is_seen_is_short_and_a_mark_makes_its_folder(tmp_path):
+def test_fingerprint_is_short_and_mark_creates_its_folder(tmp_path):
     mark(tmp_path / "a/b")
     assert len(state_of(tmp_path / "a/b")) == 32
     assert [len(digest_of_code(tmp_path)), len(load_dataset("digits", "").fingerprint)] == [12, 16]
@@ -234,10 +232,8 @@ def test_what_is_seen_is_short_and_a_mark_makes_its_folder(tmp_path):
         ("signal.signal(1, signal.SIG_DFL); os.kill(os.getpid(), 1)", None, -1),
     ],
 )
-def test_the_exit_code_of_a_call(code, returned, raised, tmp_path):
-    """A signal that ended it is an error, also where the script caught it; its log may lie in a new
-    folder.
-    """
+def test_exit_code_of_a_call(code, returned, raised, tmp_path):
+    """A signal is an error even if the script caught it; the log's folder may be new."""
     (tmp_path / "code.py").write_text(f"import os, signal, sys; print('said', flush=True); {code}")
     log = tmp_path / "new/er/x.log"
     if raised:
@@ -249,7 +245,7 @@ def test_the_exit_code_of_a_call(code, returned, raised, tmp_path):
     assert log.read_text() == "said\n"
 
 
-def test_a_run_that_ends_well_is_made_once(tmp_path):
+def test_successful_run_is_not_repeated(tmp_path):
     (tmp_path / "code.py").write_text(f"open('{tmp_path}/tries', 'a').write('x')")
     task = Task("once", "code", [], tmp_path / "once.json")
     runs = SerialExecutor(tmp_path)
@@ -263,7 +259,7 @@ def test_a_run_that_ends_well_is_made_once(tmp_path):
 
 @pytest.fixture
 def now(monkeypatch):
-    """A clock that the test moves."""
+    """Return a clock that the test moves."""
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(time, "time", lambda: now[0])
@@ -280,7 +276,7 @@ def write_log(task, text, at):
     os.utime(task.log, (at, at))
 
 
-def test_what_is_left_is_shared_by_the_places_and_is_none_of_what_is_overdue(now, task):
+def test_remaining_time_is_shared_by_the_places(now, task):
     a, b, c, d = (task(name, work) for name, work in (("a", 2), ("b", 2), ("c", 4), ("d", 10)))
     runs = SimpleNamespace(places=1, about="")
     status = Status([a, b, c, d], runs)
@@ -303,7 +299,7 @@ def test_what_is_left_is_shared_by_the_places_and_is_none_of_what_is_overdue(now
     assert status.remaining() == pytest.approx(70)  # what failed is no measure
 
 
-def test_it_is_estimated_anew_every_five_seconds_and_when_a_task_ends(now, task):
+def test_estimate_is_renewed_every_five_seconds(now, task):
     a, b = task("a"), task("b")
     status = Status([a, b], SimpleNamespace(places=1, about=""))
     assert str(status) == "0 done, 0 running, 2 waiting, 0 failed, ETA ?"
@@ -314,7 +310,7 @@ def test_it_is_estimated_anew_every_five_seconds_and_when_a_task_ends(now, task)
         assert str(status) == f"1 done, 1 running, 0 waiting, 0 failed, ETA {left}"
 
 
-def test_the_end_of_a_log_is_five_hundred_letters(tmp_path):
+def test_log_excerpt_is_limited(tmp_path):
     text = "".join(map(str, range(300)))
     for n in (3, 500, 501, 600):
         (tmp_path / "x.log").write_text(text[:n])
@@ -323,7 +319,7 @@ def test_the_end_of_a_log_is_five_hundred_letters(tmp_path):
 
 
 @pytest.mark.parametrize("n, more", [(8, None), (9, "  and 1 more"), (11, "  and 3 more")])
-def test_a_terminal_shows_eight_running_tasks(n, more, now, task, monkeypatch):
+def test_terminal_shows_eight_running_tasks(n, more, now, task, monkeypatch):
     shown = io.StringIO()
     monkeypatch.setattr(
         "noisylabels.sweep.status.terminal",
@@ -345,7 +341,7 @@ def test_a_terminal_shows_eight_running_tasks(n, more, now, task, monkeypatch):
     assert "  1:01  t0  tcp://s…" in printed.file.getvalue().splitlines()
 
 
-def test_a_line_of_what_has_ended_goes_on_to_the_terminal_s_end_as_it_is(now, task, monkeypatch):
+def test_lines_of_ended_tasks_are_literal(now, task, monkeypatch):
     shown = io.StringIO()
     monkeypatch.setattr(
         "noisylabels.sweep.status.terminal",
@@ -357,7 +353,7 @@ def test_a_line_of_what_has_ended_goes_on_to_the_terminal_s_end_as_it_is(now, ta
     assert shown.getvalue() == f"failed  {long.title}: exit code 1 on tcp://w, after 1:01\n"
 
 
-def test_where_all_is_done_nothing_is_said(tmp_path, capsys):
+def test_finished_sweep_shows_no_progress(tmp_path, capsys):
     task = Task("a", "code", [], tmp_path / "a.json", done=True)
     with Status([task], SimpleNamespace(places=1, about="x")) as status:
         pass
@@ -367,7 +363,7 @@ def test_where_all_is_done_nothing_is_said(tmp_path, capsys):
     )
 
 
-def test_each_line_of_a_sweep_is_in_its_file_at_once(now, task, monkeypatch):
+def test_lines_are_flushed_at_once(now, task, monkeypatch):
     file, a = io.BytesIO(), task("a")
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(file, encoding="utf-8"))
     with Status([a], SimpleNamespace(places=1, about="one at a time")) as status:
@@ -380,7 +376,7 @@ def test_each_line_of_a_sweep_is_in_its_file_at_once(now, task, monkeypatch):
         )
 
 
-def test_a_task_that_begins_again_says_where_it_was_ended(now, task, capsys):
+def test_restarted_task_says_where_it_was_ended(now, task, capsys):
     a = task("a")
     status = Status([a], SimpleNamespace(places=1, about=""))
     status.begin(a)

@@ -1,6 +1,4 @@
-"""Twelve runs of a sweep on three Dask workers, with accidents: the same files as one after
-another.
-"""
+"""Twelve runs on three Dask workers with accidents give the files of a serial sweep."""
 
 import os
 import re
@@ -38,7 +36,7 @@ SWEEP = [
 
 
 def begun(folder, script):
-    """The ids of a script's processes that have saved an epoch."""
+    """Return the process ids of a script that have saved an epoch."""
     return [
         pid
         for pid in processes(folder)
@@ -47,8 +45,8 @@ def begun(folder, script):
 
 
 @pytest.mark.slow
-def test_twelve_runs_as_if_one_after_another(tmp_path):
-    """Four selections and eight trainings; one worker and one run's process are killed."""
+def test_twelve_runs_equal_a_serial_sweep(tmp_path):
+    """Four selections and eight trainings; kill one worker and one run's process."""
     apart, together = tmp_path / "apart", tmp_path / "together"
     with Scheduler(tmp_path) as dask:
         workers = [dask.add(f"127.0.0.{k}") for k in (1, 2, 3)]

@@ -1,6 +1,4 @@
-"""A Dask worker's part in a sweep, with a worker that only notes what it is told: places, refusals,
-a task.
-"""
+"""A Dask worker's part in a sweep, with a recording worker: places, refusals, a task."""
 
 import asyncio
 import subprocess
@@ -16,7 +14,7 @@ SEEN = {"the code": "1", "proxy": "http://127.0.0.1:9"}
 
 
 class Worker:
-    """Notes what it says, what resources it has, and which status it comes to."""
+    """Record messages, resources and status."""
 
     address, name = "tcp://w", "3"
 
@@ -49,11 +47,12 @@ class Worker:
 
 @pytest.fixture
 def set_up(tmp_path, monkeypatch):
-    """A Runs on a worker, on a machine of eight cores; its scripts are in tmp_path."""
+    """Return a function that sets up the plug-in on a worker with eight cores."""
     monkeypatch.setattr("noisylabels.sweep.worker.cores", lambda: 8)
     (tmp_path / "code.py").write_text("import os, sys; exec(sys.argv[-1])")
 
     def set_up(worker, **about):
+        """Return a function that sets up the plug-in on a worker with eight cores."""
         runs = SweepWorkerPlugin("sweep", **{"root": tmp_path, "folder": tmp_path, **about})
         asyncio.run(runs.setup(worker))
         return runs
@@ -74,9 +73,7 @@ def set_up(tmp_path, monkeypatch):
         (99, 1, 1 / 49, 49, 1),
     ],
 )
-def test_a_worker_has_as_many_places_as_threads_and_shares_of_gpus(
-    threads, gpus, share, places, cores, set_up
-):
+def test_places_are_threads_or_shares_of_gpus(threads, gpus, share, places, cores, set_up):
     worker = Worker(threads, gpus)
     runs = set_up(worker, gpus=share)
     assert (
@@ -92,7 +89,7 @@ def test_a_worker_has_as_many_places_as_threads_and_shares_of_gpus(
 @pytest.mark.parametrize(
     "gpus, share, flag", [(None, 0.5, "GPU=1"), (1, 2, "GPU=2"), (0, 1, "GPU=1")]
 )
-def test_a_worker_without_gpus_for_a_run_is_refused(gpus, share, flag, set_up):
+def test_worker_with_too_few_gpus_is_refused(gpus, share, flag, set_up):
     worker = Worker(8, gpus)
     runs = set_up(worker, gpus=share)
     assert worker.said == [
@@ -101,7 +98,7 @@ def test_a_worker_without_gpus_for_a_run_is_refused(gpus, share, flag, set_up):
     assert worker.resources == [{"sweep": 0}] and runs.free == set() and worker.statuses == []
 
 
-def test_a_worker_that_pauses_is_left_so_and_one_of_a_machine_has_the_place_of_its_number(set_up):
+def test_paused_worker_stays_paused_and_places_are_numbered(set_up):
     worker = Worker(1, status=Status.paused)
     assert set_up(worker, numbered=True).free == {3} and worker.statuses == []
 
@@ -126,7 +123,7 @@ def test_a_worker_that_pauses_is_left_so_and_one_of_a_machine_has_the_place_of_i
         ),
     ],
 )
-def test_why_a_worker_may_not_take_part(script, sight, problem, set_up, tmp_path):
+def test_reasons_to_refuse_a_worker(script, sight, problem, set_up, tmp_path):
     (tmp_path / "sweep.py").write_text(script)
     worker = Worker()
     set_up(worker, fingerprint=sight)
@@ -137,14 +134,14 @@ def test_why_a_worker_may_not_take_part(script, sight, problem, set_up, tmp_path
 
 
 @pytest.mark.parametrize("missing", ["root", "folder"])
-def test_a_worker_has_to_have_both_folders(missing, set_up, tmp_path):
+def test_worker_needs_both_folders(missing, set_up, tmp_path):
     (tmp_path / "sweep.py").write_text(SEES)
     worker = Worker()
     set_up(worker, fingerprint=SEEN, **{missing: tmp_path / "none"})
     assert worker.said[0][1]["problem"] == f"it has no folder {tmp_path / 'none'}"
 
 
-def test_what_sweep_is_asked_for_is_called_with_its_flags_in_its_folder(set_up, tmp_path):
+def test_fingerprint_call_has_flags_and_folder(set_up, tmp_path):
     (tmp_path / "sweep.py").write_text(
         "import json, os, sys; print(json.dumps({'x': [os.getcwd(), *sys.argv[1:]]}))"
     )
@@ -165,7 +162,7 @@ def test_what_sweep_is_asked_for_is_called_with_its_flags_in_its_folder(set_up, 
 @pytest.mark.parametrize(
     "code, problem", [("print(*sys.argv[1:-1])", None), ("sys.exit(3)", "exit code 3")]
 )
-def test_a_task_is_told_its_share_and_gives_its_place_back(code, problem, set_up, tmp_path):
+def test_task_gets_its_share_and_returns_its_place(code, problem, set_up, tmp_path):
     worker = Worker(2)
     runs = set_up(worker)
     found, seconds, where = runs.run_task("code", [code], str(tmp_path / "t.log"))
@@ -181,14 +178,14 @@ def test_two_tasks_have_different_places(set_up, tmp_path):
     assert (tmp_path / "t.log").read_text() == "--threads 5 --gpu_id 1\n" and runs.free == {1}
 
 
-def test_a_log_that_cannot_be_written_is_the_task_s_problem(set_up, tmp_path):
+def test_unwritable_log_fails_the_task(set_up, tmp_path):
     runs = set_up(Worker())
     problem, *_ = runs.run_task("code", [""], str(tmp_path / "code.py/t.log"))
     assert "code.py" in problem and runs.free == {0, 1}
 
 
 @pytest.mark.parametrize("state", ["cancelled", None])
-def test_a_task_that_nobody_waits_for_is_killed(state, set_up, tmp_path):
+def test_task_nobody_waits_for_is_killed(state, set_up, tmp_path):
     worker = Worker()
     runs = set_up(worker)
     assert runs.is_wanted("t")
@@ -200,7 +197,7 @@ def test_a_task_that_nobody_waits_for_is_killed(state, set_up, tmp_path):
     assert error.value.returncode == -9 and runs.free == {0, 1} and not runs.is_wanted("t")
 
 
-def test_a_task_that_was_killed_is_an_error_so_that_it_is_tried_again(set_up, tmp_path):
+def test_killed_task_raises_so_that_it_is_retried(set_up, tmp_path):
     runs = set_up(Worker())
     with pytest.raises(subprocess.CalledProcessError) as error:
         runs.run_task("code", ["os.kill(os.getpid(), 15)"], str(tmp_path / "t.log"))

@@ -1,6 +1,4 @@
-"""Which GPUs are taken, and the one line that a person reads where one does not work: with faked
-cards.
-"""
+"""The choice of GPUs, and the one line for a GPU that does not work, with fake cards."""
 
 import pytest
 
@@ -12,11 +10,10 @@ BUILT = ["sm_60", "sm_70", "sm_80", "sm_89", "compute_90"]  # of TensorFlow 2.21
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """machine(cards, driver): so many cards, whose driver says so of itself; None where it says
-    nothing.
-    """
+    """Return machine(cards, driver), which fakes so many cards and the driver's version text."""
 
     def machine(cards, driver=None):
+        """Return machine(cards, driver), which fakes so many cards and the driver version."""
         monkeypatch.setattr(gpu, "gpus", lambda: cards)
         monkeypatch.setattr(gpu, "VERSION", tmp_path / "version")
         if driver:
@@ -42,7 +39,7 @@ def machine(monkeypatch, tmp_path):
         ("0,1,2", "abc", 33, "abc"),
     ],
 )
-def test_which_are_chosen(gpu_id, found, batch_size, chosen, machine, recwarn):
+def test_chosen_gpus(gpu_id, found, batch_size, chosen, machine, recwarn):
     machine(len(found))
     asked = gpu_id and gpu_id.encode().decode()  # another object, as a command line brings it
     assert "".join(gpu.choose(asked, found, batch_size)) == chosen
@@ -80,14 +77,14 @@ def test_which_are_chosen(gpu_id, found, batch_size, chosen, machine, recwarn):
         ),
     ],
 )
-def test_what_cannot_be_chosen(gpu_id, found, batch_size, message, machine):
+def test_missing_gpu_is_an_error(gpu_id, found, batch_size, message, machine):
     machine(len(found))
     with pytest.raises(UserError) as error:
         gpu.choose(gpu_id, found, batch_size)
     assert str(error.value) == message
 
 
-def test_a_training_that_needs_whole_batches_takes_the_first_of_several_and_says_so(machine):
+def test_whole_batches_use_the_first_gpu_and_warn(machine):
     machine(3)
     with pytest.warns(
         UserWarning, match="cannot share its batches: of the GPUs 1,2 it uses 1 "
@@ -129,8 +126,8 @@ NEW = (
         ),
     ],
 )
-def test_cards_that_tensorflow_does_not_find(driver, problem, machine):
-    """An error where one was asked for; else the CPU computes, with a warning."""
+def test_gpus_that_tensorflow_does_not_find(driver, problem, machine):
+    """An error if one was requested; else the CPU computes, with a warning."""
     machine(2, driver)
     with pytest.raises(UserError) as error:
         gpu.choose("0", "")
@@ -149,11 +146,11 @@ def test_cards_that_tensorflow_does_not_find(driver, problem, machine):
 @pytest.mark.parametrize(
     "capability", [(6, 0), (6, 1), (7, 0), (7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0), (11, 9)]
 )
-def test_cards_that_run_the_kernels(capability):
+def test_supported_compute_capabilities(capability):
     gpu.check_kernels("card", capability, BUILT)
 
 
-def test_kernels_of_a_card_of_two_digits():
+def test_two_digit_compute_capability():
     gpu.check_kernels("card", (10, 3), ["sm_89", "sm_103"])
     with pytest.raises(UserError, match="compute capability 10.2"):
         gpu.check_kernels("card", (10, 2), ["sm_89", "sm_103"])
@@ -170,7 +167,7 @@ def test_kernels_of_a_card_of_two_digits():
         ((8, 0), ["sm_86"]),
     ],
 )
-def test_cards_that_do_not(capability, built):
+def test_unsupported_compute_capabilities(capability, built):
     with pytest.raises(UserError) as error:
         gpu.check_kernels("NVIDIA X", capability, built)
     number = ".".join(map(str, capability))
@@ -196,7 +193,7 @@ def test_cards_that_do_not(capability, built):
         (RuntimeError("x" * 199 + "yz"), "x" * 199 + "y; "),
     ],
 )
-def test_a_card_that_does_not_compute(error, said):
+def test_gpu_that_does_not_compute_is_an_error(error, said):
     assert str(gpu.failed("NVIDIA X", error)) == (
         f"argument --gpu_id: NVIDIA X does not compute: {said}give another one, or -1 for the CPU "
         "(docs/running.md)"

@@ -1,6 +1,4 @@
-"""Signals and standard streams: what ends a script, and what it does without a terminal or a
-reader.
-"""
+"""Signals and standard streams: what ends a script, and missing terminals or readers."""
 
 import io
 import os
@@ -30,9 +28,7 @@ LINE = "-c: interrupted; finished epochs are saved, the same command goes on fro
 
 
 def begun(path, seconds, prepare=None, stdout=subprocess.PIPE, **environment):
-    """A script that works for so many seconds, as soon as it does; prepare: called in its process
-    before it begins.
-    """
+    """Start a script that works for so many seconds; `prepare` is called in its process first."""
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, path, str(seconds)],
         cwd=ROOT,
@@ -58,7 +54,7 @@ def wait_for(path, process):
     ["INCV", "INCV_main", "Verify_Theory", "apply_decisions", "predict", "report", "sweep"],
 )
 def test_ctrl_c_during_the_imports_is_one_line(script, tmp_path):
-    """Here of a NumPy that takes a minute."""
+    """Use a NumPy whose import takes a minute."""
     (tmp_path / "numpy.py").write_text(
         f"import pathlib, time; pathlib.Path('{tmp_path}/up').touch(); time.sleep(60)"
     )
@@ -82,7 +78,7 @@ def test_ctrl_c_during_the_imports_is_one_line(script, tmp_path):
 @pytest.mark.parametrize(
     "name, closed", [("SIGTERM", None), ("SIGHUP", None), ("SIGTERM", 1), ("SIGTERM", 2)], ids=str
 )
-def test_a_signal_ends_a_script_with_a_line_whatever_is_closed(name, closed, tmp_path):
+def test_signal_ends_a_script_with_one_line(name, closed, tmp_path):
     def prepare():
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # where nohup runs the tests
         if closed:
@@ -96,8 +92,8 @@ def test_a_signal_ends_a_script_with_a_line_whatever_is_closed(name, closed, tmp
 
 
 @pytest.mark.parametrize("term, shown", [("xterm", b"\x1b[?25h\r\n"), ("dumb", b"")])
-def test_a_signal_shows_the_cursor_of_a_terminal_again(term, shown, tmp_path):
-    """On standard output, wherever the line goes, if the terminal can hide it."""
+def test_signal_shows_the_cursor_again(term, shown, tmp_path):
+    """On standard output, if the terminal can hide it."""
     ours, theirs = os.openpty()
     process = begun(tmp_path / "up", 60, stdout=theirs, TERM=term)
     process.terminate()
@@ -111,21 +107,21 @@ def test_a_signal_shows_the_cursor_of_a_terminal_again(term, shown, tmp_path):
     assert found == shown
 
 
-def test_a_signal_ends_a_script_whose_reader_has_gone(tmp_path):
+def test_signal_ends_a_script_without_readers(tmp_path):
     process = begun(tmp_path / "up", 60)
     process.stdout.close(), process.stderr.close()
     process.terminate()
     assert process.wait(20) == 143
 
 
-def test_what_nohup_began_survives_the_end_of_its_terminal(tmp_path):
+def test_nohup_survives_the_end_of_the_terminal(tmp_path):
     process = begun(tmp_path / "up", 1, lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     process.send_signal(signal.SIGHUP)
     assert process.communicate(timeout=20) == ("done\n", "") and process.returncode == 0
 
 
 @pytest.mark.parametrize("closed", [0, 1, 2])
-def test_a_script_needs_no_standard_streams(closed, tmp_path):
+def test_script_needs_no_standard_streams(closed, tmp_path):
     process = begun(tmp_path / "up", 0, lambda: os.close(closed))
     assert (
         process.communicate(timeout=20) == ("done\n" * (closed != 1), "")
@@ -134,8 +130,8 @@ def test_a_script_needs_no_standard_streams(closed, tmp_path):
 
 
 @pytest.mark.parametrize("errors, shown", [("strict", "?"), ("backslashreplace", "\\u2013")])
-def test_what_the_encoding_of_a_terminal_lacks_is_no_error(errors, shown, monkeypatch):
-    """As the environment has it, or a question mark."""
+def test_unencodable_character_is_no_error(errors, shown, monkeypatch):
+    """Follow the environment, or print a question mark."""
     written = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="latin-1", errors=errors))
     monkeypatch.setattr(cli, "leave_on_signals", lambda line: None)

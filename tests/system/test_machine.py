@@ -58,7 +58,7 @@ from noisylabels.system import hardware, sharing
         (8, 4, 9e9, ("auto", "-1", None), (("-1", "-1"), 4)),
     ],
 )
-def test_shares(cores, gpus, memory, flags, expected, monkeypatch):
+def test_trainings_share_cores_memory_and_gpus(cores, gpus, memory, flags, expected, monkeypatch):
     monkeypatch.setattr(hardware, "cores", lambda: cores)
     monkeypatch.setattr(hardware, "gpus", lambda: gpus)
     monkeypatch.setattr(hardware, "free_memory", lambda: memory)
@@ -67,15 +67,14 @@ def test_shares(cores, gpus, memory, flags, expected, monkeypatch):
 
 
 def fresh(text):
-    """The same text, but another object, as a command line brings it."""
+    """Return an equal text that is another object, like one from a command line."""
     return text.encode().decode()
 
 
 @pytest.mark.parametrize(
     "visible, found", [(None, 3), ("", 0), ("-1", 0), ("1", 1), ("0,2", 2), ("0,1,2,3", 3)]
 )
-def test_gpus(visible, found, monkeypatch, tmp_path):
-    """What the driver lists, and of that what the environment lets a process see."""
+def test_gpus_of_driver_and_environment(visible, found, monkeypatch, tmp_path):
     for k in range(3):
         (tmp_path / f"proc/driver/nvidia/gpus/000{k}").mkdir(parents=True)
     monkeypatch.setattr(hardware, "Path", lambda path: tmp_path / path.lstrip("/"))
@@ -89,8 +88,8 @@ def test_gpus(visible, found, monkeypatch, tmp_path):
     "listed, found",
     [("GPU 0: a (UUID: b)\nGPU 1: a (UUID: c)", 2), ("No devices found.", 0), (None, 0)],
 )
-def test_gpus_of_windows_in_its_linux(listed, found, monkeypatch, tmp_path):
-    """Where /proc says nothing of them: what its nvidia-smi lists, if that is there."""
+def test_gpus_in_wsl(listed, found, monkeypatch, tmp_path):
+    """/proc does not list them; nvidia-smi may."""
     smi = tmp_path / "usr/lib/wsl/lib/nvidia-smi"
     smi.parent.mkdir(parents=True)
     if listed:
@@ -112,8 +111,8 @@ def test_gpus_of_windows_in_its_linux(listed, found, monkeypatch, tmp_path):
         (None, "B"),
     ],
 )
-def test_processor(text, found, monkeypatch, tmp_path):
-    """As /proc has it, or else as Python does, or its kind."""
+def test_processor_name(text, found, monkeypatch, tmp_path):
+    """From /proc, or from Python."""
     (tmp_path / "proc").mkdir()
     if text:
         (tmp_path / "proc/cpuinfo").write_text(text)
@@ -143,9 +142,7 @@ MEMORY = "MemTotal: 9 kB\nMemAvailable:    2048 kB\n"
     ],
 )
 def test_free_memory(text, limit, found, version, monkeypatch, tmp_path):
-    """Of the machine, and of a container's limit, where there is one, what is used and could not be
-    given up.
-    """
+    """Respect the limit of a container, and count memory that can be reclaimed."""
     group = tmp_path / "sys/fs/cgroup" / ("memory" if version == 1 else "")
     names = (
         ("max", "current", "stat") if version == 2 else ("limit_in_bytes", "usage_in_bytes", "stat")
@@ -165,7 +162,7 @@ def test_free_memory(text, limit, found, version, monkeypatch, tmp_path):
     "allowed, quota, count, found", [({0, 3, 5}, 8, 8, 3), ({0, 3, 5}, 2, 8, 2), ({0}, 1, None, 1)]
 )
 def test_cores(allowed, quota, count, found, monkeypatch):
-    """Those that this process may use, at most as many as the quota of its container is worth."""
+    """Count those that this process may use, at most the container's quota."""
     monkeypatch.setattr(os, "sched_getaffinity", {0: allowed}.__getitem__, raising=False)
     monkeypatch.setattr(
         "joblib.externals.loky.backend.context._cpu_count_cgroup", lambda count: quota
@@ -187,7 +184,7 @@ time.sleep(300)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone can do it")
-def test_a_process_ends_with_the_one_that_started_it_even_if_that_is_killed():
+def test_child_ends_with_its_killed_parent():
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
@@ -203,7 +200,7 @@ def test_a_process_ends_with_the_one_that_started_it_even_if_that_is_killed():
 
 
 def at_work(process):
-    """Whether a process is there, and not only what is left of one that nobody has asked about."""
+    """Return whether a process exists and is no zombie."""
     try:
         with open(f"/proc/{process}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
@@ -224,6 +221,6 @@ if not os.fork():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone can do it")
-def test_a_process_ends_even_if_the_one_that_started_it_was_killed_before_it_could_ask_for_that():
+def test_child_ends_if_its_parent_was_killed_before():
     ended = subprocess.run([sys.executable, "-c", ORPHAN], cwd=ROOT, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

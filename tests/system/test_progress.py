@@ -1,6 +1,4 @@
-"""How far a command is: what a terminal of any width shows, what a file gets, and the time that is
-left.
-"""
+"""Progress: terminals of any width, files, and the remaining time."""
 
 import io
 import re
@@ -29,7 +27,7 @@ def line(width, event, plan=("INCV 1a", "INCV 1b", "standard network")):
 @pytest.mark.parametrize("name", ["INCV 1b", "standard network"])
 @pytest.mark.parametrize("row", [None, ROW])
 @pytest.mark.parametrize("width", [38, 78, 198])
-def test_a_line_fits_a_terminal_of_any_width_and_says_the_most_important(width, row, name):
+def test_line_fits_any_width_most_important_first(width, row, name):
     text = line(width, Event(name, 200, 198, 150, 390, 2.3456, row))
     number = {"INCV 1b": 2, "standard network": 3}[name]
     assert len(text) <= width and re.match(
@@ -41,14 +39,14 @@ def test_a_line_fits_a_terminal_of_any_width_and_says_the_most_important(width, 
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that the test moves: clock[0], in seconds."""
+    """Return a clock that the test moves: clock[0], in seconds."""
     now = [0.0]
     monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
     return now
 
 
-def test_the_time_that_is_left_is_at_the_pace_after_the_first_epoch(clock, capsys):
-    """The first one takes twenty seconds, as steps are compiled, and the others two."""
+def test_remaining_time_ignores_the_first_epoch(clock, capsys):
+    """It takes twenty seconds, as steps are compiled, and the others two."""
     shown = Progress({"a": 1, "b": 1})
     shown.show(Event("a", 10, 0))
     for epoch, clock[0] in enumerate([20.0, 22.0, 24.0]):
@@ -60,8 +58,8 @@ def test_the_time_that_is_left_is_at_the_pace_after_the_first_epoch(clock, capsy
     ]
 
 
-def test_a_training_that_nobody_planned(clock, capsys):
-    """Of a method that is not ours: it is shown, and the rest is counted without it."""
+def test_unplanned_training_is_shown(clock, capsys):
+    """The rest is counted without it."""
     shown = Progress({"a": 1, "b": 1})
     shown.show(Event("its own", 10, 0, row=ROW))
     for epoch, clock[0] in enumerate([20.0, 22.0]):
@@ -70,10 +68,8 @@ def test_a_training_that_nobody_planned(clock, capsys):
     assert lines[0].startswith("its own  epoch 1/10") and lines[2].split()[0] == "(1/2)"
 
 
-def test_two_halves_that_end_their_first_epoch_at_once(clock, capsys):
-    """The last step of an epoch has been told before its end: between the two ends nothing is
-    worked.
-    """
+def test_two_halves_ending_their_first_epoch_together(clock, capsys):
+    """The last step is reported before the epoch's end; nothing is done in between."""
     shown = Progress({"a": 1, "b": 1})
     for half in "ab":
         shown.show(Event(half, 10, 0))
@@ -85,7 +81,7 @@ def test_two_halves_that_end_their_first_epoch_at_once(clock, capsys):
     assert [text.split()[-1] for text in capsys.readouterr().out.splitlines()] == ["3:00", "3:04"]
 
 
-def test_what_an_earlier_call_has_done_is_not_the_pace_of_this_one(clock, capsys):
+def test_resumed_epochs_do_not_count_for_the_pace(clock, capsys):
     shown = Progress({"a": 1, "b": 1})
     shown.show(Event("a", 10, 10))
     shown.show(Event("b", 10, 5))
@@ -94,7 +90,7 @@ def test_what_an_earlier_call_has_done_is_not_the_pace_of_this_one(clock, capsys
     assert [text.split()[-1] for text in capsys.readouterr().out.splitlines()] == ["0:12", "0:06"]
 
 
-def test_a_file_gets_a_line_an_epoch_and_quiet_nothing(capsys):
+def test_file_gets_a_line_per_epoch_and_quiet_nothing(capsys):
     for quiet in (False, True):
         with Progress({"a": 1}, quiet) as shown:
             shown.show(Event("a", 2, 0, 1, 4, 2.0))
@@ -105,7 +101,7 @@ def test_a_file_gets_a_line_an_epoch_and_quiet_nothing(capsys):
     )
 
 
-def test_a_line_of_a_file_has_what_is_known_of_what_is_shown(clock, capsys):
+def test_line_of_a_file_has_the_known_values(clock, capsys):
     shown = Progress({"a": 1})
     shown.show(Event("a", 2, 0))
     clock[0] = 3.0
@@ -132,8 +128,7 @@ def test_a_line_of_a_file_has_what_is_known_of_what_is_shown(clock, capsys):
     )
 
 
-def test_each_line_is_in_the_file_at_once(monkeypatch):
-    """So that whoever follows it knows how far the command is."""
+def test_lines_are_flushed_at_once(monkeypatch):
     file = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(file, encoding="utf-8"))
     print_wrapped("seed 0")
@@ -144,10 +139,11 @@ def test_each_line_is_in_the_file_at_once(monkeypatch):
 
 @pytest.fixture
 def terminal(monkeypatch):
-    """Makes a Progress on a terminal of a width."""
+    """Return a function that makes a Progress on a terminal of a width."""
     made = []
 
     def terminal(width, plan, quiet=False):
+        """Return a function that makes a Progress on a terminal of a width."""
         monkeypatch.setattr(
             progress,
             "terminal",
@@ -162,16 +158,13 @@ def terminal(monkeypatch):
 
 
 def seen(shown, *event, **more):
-    """The line on the terminal after an event."""
+    """Return the line on the terminal after an event."""
     shown.show(Event(*event, **more))
     return str(shown.live.get_renderable().text)
 
 
-def test_what_a_terminal_shows_of_trainings_of_unlike_work(clock, terminal):
-    """The second takes half as much again; of it a half was done before.
-
-    The clock starts with the first event.
-    """
+def test_terminal_weighs_trainings_by_work(clock, terminal):
+    """The second takes half as much again, and half of it was done before."""
     clock[0] = 5.0
     shown = terminal(85, {"a": 2, "b": 3})
     clock[0] = 10.0
@@ -202,14 +195,14 @@ def test_what_a_terminal_shows_of_trainings_of_unlike_work(clock, terminal):
         (15, "  epoch 1/10 "),
     ],
 )
-def test_what_does_not_fit_a_terminal_is_left_out(width, line, clock, terminal):
+def test_values_that_do_not_fit_are_left_out(width, line, clock, terminal):
     shown = terminal(width, {"a": 2, "b": 3})
     shown.show(Event("a", 10, 0))
     clock[0] = 20.0
     assert seen(shown, "a", 10, 0, row=ROW) == line
 
 
-def test_one_training_has_no_number_and_a_quiet_one_is_not_shown(clock, terminal):
+def test_single_training_has_no_number_and_quiet_is_silent(clock, terminal):
     assert (
         seen(terminal(30, {"standard network": 1}), "standard network", 10, 0)
         == "standard   epoch 1/10  ETA ?"
@@ -222,8 +215,8 @@ def test_one_training_has_no_number_and_a_quiet_one_is_not_shown(clock, terminal
 @pytest.mark.parametrize(
     "isatty, TERM, able", [(True, "xterm", True), (True, "dumb", False), (False, "xterm", False)]
 )
-def test_where_lines_can_be_drawn_anew(isatty, TERM, able, monkeypatch):
-    """Not in a file, whatever FORCE_COLOR says, nor in a shell within an editor."""
+def test_live_terminals_are_recognised(isatty, TERM, able, monkeypatch):
+    """Not a file, whatever FORCE_COLOR says, nor a shell within an editor."""
     monkeypatch.setenv("FORCE_COLOR", "1"), monkeypatch.setenv("TERM", TERM)
     monkeypatch.setattr("sys.stdout.isatty", lambda: isatty)
     assert progress.terminal().is_terminal == able
@@ -240,12 +233,12 @@ def test_where_lines_can_be_drawn_anew(isatty, TERM, able, monkeypatch):
         (36061, "10:01:01"),
     ],
 )
-def test_seconds_as_minutes_and_hours(seconds, text):
+def test_durations_are_printed_as_minutes_and_hours(seconds, text):
     assert progress.clock(seconds) == text and progress.seconds_of(text) == round(seconds)
 
 
 def test_columns_0_means_a_width_of_80(monkeypatch, capsys):
-    """As some shells set it where the width is unknown."""
+    """Some shells set it if the width is unknown."""
     monkeypatch.setenv("COLUMNS", "0")
     monkeypatch.setattr(progress, "is_live_terminal", lambda: True)
     print_wrapped("word " * 17)
@@ -259,7 +252,7 @@ def test_columns_0_means_a_width_of_80(monkeypatch, capsys):
         (True, "noise sym 0.5, 717 labels\n  wrong (0.499), seed 0\non CPU\n"),
     ],
 )
-def test_the_first_lines_are_broken_between_words(on_terminal, expected, monkeypatch, capsys):
+def test_first_lines_wrap_between_words(on_terminal, expected, monkeypatch, capsys):
     monkeypatch.setattr(
         progress,
         "terminal",

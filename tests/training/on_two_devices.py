@@ -1,11 +1,10 @@
-"""Trains on one device and on two, which are this machine's CPU twice, and saves what came of it.
+"""Train on one device and on two, which are this machine's CPU twice, and save the results.
 
     python tests/training/on_two_devices.py FOLDER METHOD ...
 
-The METHODs `normalised` and `muon` are standard with a network of batch normalisation, trained by
-Adam and by Muon: half by half and interrupted, too. <name>_<devices>.npz: the losses of a
-training's epochs, its state, and what it predicts. Needs a process of its own: devices can be made
-before TensorFlow's first operation alone.
+The METHOD `normalised` is standard with a network of batch normalisation, also half by half and
+interrupted. <name>_<devices>.npz has the losses, the state and the predictions. This needs a
+process of its own, since devices can be made only before TensorFlow's first operation.
 """
 
 import contextlib
@@ -41,7 +40,7 @@ NORMALISED = {
 
 
 class Halves(Standard):
-    """One device that does as two do: each half of a batch has batch statistics of its own."""
+    """Use separate batch statistics for each half of a batch, as two devices do."""
 
     def train_step(self, batch):
         network = self.networks[0]
@@ -57,7 +56,7 @@ class Halves(Standard):
 
 
 def normalised(kind, method_inputs, create_optimizer):
-    """A method with a network of batch normalisation and penalties."""
+    """Return a method with a network of batch normalisation and penalties."""
     keras.utils.set_random_seed(0)
     layers = Layers()
     inputs = x = keras.Input(method_inputs.images.shape[1:])
@@ -70,7 +69,7 @@ def normalised(kind, method_inputs, create_optimizer):
 
 
 def train(folder, name, devices, make, stop_in=EPOCHS):
-    """Trains what make() makes, or goes on, and saves what came of it; or stops within an epoch.
+    """Train what make() returns, or resume it, and save the results; or stop within an epoch.
 
     Returns the method.
     """

@@ -1,6 +1,4 @@
-"""What is measured after each epoch, labels held out to choose one by, and the accuracies that are
-reported.
-"""
+"""Measurements after each epoch, held-out labels, and the reported accuracies."""
 
 import keras
 import numpy as np
@@ -17,10 +15,8 @@ from noisylabels.training.sampling import stratified_holdout
 from noisylabels.training.training_log import training_log
 
 
-def test_dead_classes_are_those_of_a_recall_below_a_twentieth():
-    """Of 20 samples of class 0 none, of class 1 one, of class 2 all; of 21 of class 4 one; class 3
-    does not occur.
-    """
+def test_dead_classes_have_recall_below_a_twentieth():
+    """Recalls: 0 of 20, 1 of 20, 20 of 20, and 1 of 21; class 3 does not occur."""
     y = np.repeat([0, 1, 2, 4], [20, 20, 20, 21])
     predicted = np.where(y == 2, 2, 3)
     predicted[[20, 60]] = [1, 4]
@@ -34,8 +30,8 @@ def test_dead_classes_are_those_of_a_recall_below_a_twentieth():
 @pytest.mark.parametrize(
     "share, expected", [(0.1, [6, 3, 1]), (0.5, [30, 15, 5]), (0.004, [0, 1, 0]), (0, [0, 0, 0])]
 )
-def test_a_share_of_each_observed_class_is_held_out(share, expected):
-    """Of 100 samples, 60, 30 and 10 of the classes 0, 2 and 1; the odd indices of a data set."""
+def test_share_of_each_observed_class_is_held_out(share, expected):
+    """Of 100 samples, 60, 30 and 10 of the classes 0, 2 and 1; odd indices of a data set."""
     labels = np.random.default_rng(0).permutation(np.repeat([0, 2, 1], [60, 30, 10])).repeat(2)
     drawn = [
         stratified_holdout(np.arange(1, 200, 2), labels, share, np.random.default_rng(seed))
@@ -49,10 +45,8 @@ def test_a_share_of_each_observed_class_is_held_out(share, expected):
     assert share == 0 or drawn[0].tolist() != drawn[2].tolist()
 
 
-def test_every_sample_of_a_class_is_held_out_as_often():
-    """A half of 8 samples of two classes in each of 400 draws: each 200 times, within five
-    deviations.
-    """
+def test_samples_are_held_out_equally_often():
+    """Half of 8 samples of two classes in 400 draws: each 200 times, within five deviations."""
     labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
     counts = sum(
         np.bincount(
@@ -64,9 +58,7 @@ def test_every_sample_of_a_class_is_held_out_as_often():
 
 
 def scripted(method, p):
-    """The method predicts p[epoch][k] by network k in each epoch, and its weights are the epoch's
-    number.
-    """
+    """Return a method that predicts p[epoch][k]; its weights are the epoch's number."""
 
     def predict(images, samples, k):
         np.testing.assert_array_equal(samples, [2, 5])
@@ -82,10 +74,8 @@ def scripted(method, p):
     return validation, evaluate
 
 
-def test_the_first_epoch_of_the_lowest_loss_on_held_out_labels_is_chosen():
-    """Labels 1 and 0 with probabilities .5 and .2, .8 and .5, .5 and .8, and .4 and .9: losses of
-    their product.
-    """
+def test_first_epoch_of_lowest_held_out_loss_is_chosen():
+    """Labels 1 and 0 with probabilities 0.5 and 0.2, 0.8 and 0.5, 0.5 and 0.8, 0.4 and 0.9."""
     method = toy("standard", labels=np.where(np.arange(N) == 2, 1, 0))
     p = [
         [[[0.5, 0.5, 0], [0.2, 0.8, 0]]],
@@ -104,7 +94,7 @@ def test_the_first_epoch_of_the_lowest_loss_on_held_out_labels_is_chosen():
     assert all((weights == 1).all() for weights in method.networks[0].get_weights())
 
 
-def test_the_loss_that_chooses_is_the_method_s_own_and_the_mean_of_its_networks():
+def test_choosing_loss_is_the_method_s_mean_over_networks():
     method = toy("decoupling", labels=np.zeros(N, int))
     method.observed_probabilities = lambda p: p @ np.array([[0.5, 0.5, 0], [0, 1, 0], [1, 0, 0]])
     p = [
@@ -121,14 +111,14 @@ def test_the_loss_that_chooses_is_the_method_s_own_and_the_mean_of_its_networks(
     )  # -log .08 is below -log .04
 
 
-def test_agreement_with_held_out_labels_is_logged_and_chooses_nothing():
+def test_held_out_agreement_is_logged_only():
     method, memory = toy("co_teaching", labels=np.array([0, 1, 2] * 4)), {}
     method.probabilities = lambda images, samples, k: np.eye(3)[[[0, 1, 1, 1], [1, 1, 1, 2]][k]]
     row = HeldOutEvaluation(method, None, np.array([0, 3, 4, 7]), "accuracy")(0, memory)
     assert row == {"heldout_accuracy_1": 0.75, "heldout_accuracy_2": 0.25} and memory == {}
 
 
-def test_without_samples_nothing_is_logged_and_the_last_weights_stay():
+def test_without_held_out_samples_the_last_weights_stay():
     method, memory = toy("standard"), {}
     validation = HeldOutEvaluation(method, None, method.held_out, "loss")
     before = method.get_state()
@@ -138,8 +128,8 @@ def test_without_samples_nothing_is_logged_and_the_last_weights_stay():
         np.testing.assert_array_equal(now, then)
 
 
-def test_a_killed_training_still_knows_its_best_epoch(tmp_path):
-    """Chosen before it is killed: the weights come from the checkpoint."""
+def test_killed_training_keeps_its_best_epoch(tmp_path):
+    """Its weights are in the checkpoint."""
 
     def build():
         method = toy("standard", optimizer=keras.optimizers.Adam)
@@ -211,13 +201,13 @@ def test_test_accuracies_by_hand():
         assert result.loc[network].tolist() == pytest.approx(values, nan_ok=True)
 
 
-def test_the_mean_of_the_last_ten_of_a_short_training_says_of_how_many():
+def test_last10_of_a_short_training_states_its_epochs():
     history = history_of(test_accuracy_1=FIRST).head(4)
     (row, _) = result_table.test_accuracies(history, 1).itertuples()
     assert (row.last10, row.last10_epochs, row.steps) == (pytest.approx(0.4), 4, 8)
 
 
-def test_validated_is_at_the_first_epoch_of_most_agreement_of_each_network_and_of_their_mean():
+def test_validated_is_at_the_first_epoch_of_most_agreement():
     agreement = (
         [0.1, 0.3, 0.2, 0.3, 0.2] + [0.1] * 7,
         [0.2, 0.1, 0.4, 0.3, 0.3] + [0.1] * 7,
@@ -234,13 +224,13 @@ def test_validated_is_at_the_first_epoch_of_most_agreement_of_each_network_and_o
     ) and result.final.tolist() == pytest.approx([0.5, 0.5, 0.5])
 
 
-def test_final_is_at_the_first_epoch_of_the_lowest_held_out_loss():
+def test_final_is_at_the_epoch_of_lowest_held_out_loss():
     history = history_of(test_accuracy_1=FIRST, heldout_loss_1=[3, 2, 2.5, 1, 1, 2] + [4] * 6)
     result = result_table.test_accuracies(history, 1)
     assert result[["final", "last", "best"]].to_numpy().tolist() == [[0.4, 0.5, 0.9]] * 2
 
 
-def test_the_log_begins_with_what_all_methods_have():
+def test_log_begins_with_the_common_columns():
     row = {
         "epoch": 0,
         "learning_rate": 0.1,

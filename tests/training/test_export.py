@@ -1,6 +1,4 @@
-"""Networks as they are saved for others: what they need, and that they compute what the trained
-ones do.
-"""
+"""Saved networks: their requirements, and that they compute what the trained ones do."""
 
 import json
 import subprocess
@@ -45,16 +43,14 @@ assert not {"models", "noisylabels"} & {name.split(".")[0] for name in sys.modul
 
 
 def random_images(n, *shape):
-    """uint8 (n, h, w, ch), smooth, so that a whitening has something to do."""
+    """Return smooth images uint8 (n, h, w, ch), so that whitening has an effect."""
     noise = np.random.default_rng(0).normal(size=(n, *shape))
     smooth = sum(np.roll(noise, (i, j), (1, 2)) for i in (0, 1) for j in (0, 1))
     return np.clip(smooth * 30 + 128, 0, 255).astype(np.uint8)
 
 
 def network_for(name, images, precision="float32"):
-    """A network with the statistics of these images, all weights away from their initial values,
-    logits around 1.
-    """
+    """Return a network with these images' statistics and weights away from their initial values."""
     keras.utils.set_random_seed(0)
     network = create_model(name, images.shape[1:], 7, precision=precision)
     rng = np.random.default_rng(1)
@@ -74,7 +70,7 @@ def network_for(name, images, precision="float32"):
 
 
 def predicted(network, images, mirror, shift_tta=False):
-    """The class probabilities as the method has them that trained the network."""
+    """Return the class probabilities as the training method has them."""
     given = MethodInputs(images, np.zeros(len(images), int), 7, batch_size=1, epochs=1)
     method = Method(given, [network], [keras.optimizers.SGD()], mirror, shift_tta)
     return method.probabilities(tf.constant(images))
@@ -84,8 +80,8 @@ def predicted(network, images, mirror, shift_tta=False):
     "name",
     [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in ARCHITECTURES],
 )
-def test_a_usable_network_computes_what_the_trained_one_does(name):
-    """Probabilities within 3e-5; the mean over an image and its mirror image is that of logits."""
+def test_inference_model_computes_what_the_network_does(name):
+    """Probabilities within 3e-5; test-time augmentation averages logits."""
     images = random_images(32, 8, 8, 1)
     network = network_for(name, images)
     x = images / np.float32(255)
@@ -104,7 +100,7 @@ def test_a_usable_network_computes_what_the_trained_one_does(name):
 
 
 def modules(config):
-    """Where the classes in a configuration come from."""
+    """Return the modules of the classes in a configuration."""
     if isinstance(config, dict):
         own = {config["module"]} if config.get("module") else set()
         return own.union(*map(modules, config.values()))
@@ -126,7 +122,9 @@ def modules(config):
         ("SmallCNN", (8, 8, 1), "float32", False, 1e-5),
     ],
 )
-def test_probabilities_are_those_of_the_method(name, shape, precision, mirror, tolerance, tmp_path):
+def test_probabilities_equal_those_of_the_method(
+    name, shape, precision, mirror, tolerance, tmp_path
+):
     images = random_images(64, *shape)
     network = network_for(name, images, precision=precision)
     save_inference_model(network, tmp_path / "a.keras", "abcdefg", mirror)
@@ -153,7 +151,7 @@ def test_the_saved_model_averages_shifted_images(flip_tta, tmp_path):
     assert not np.allclose(found, predicted(network, images, flip_tta), atol=0.003)
 
 
-def test_it_is_in_inference_mode_wherever_it_is_used(tmp_path):
+def test_saved_network_is_always_in_inference_mode(tmp_path):
     images = random_images(8, 8, 8, 1)
     made = inference_model(network_for("FastCNN", images), True)
     before = made.get_weights()
@@ -166,7 +164,7 @@ def test_it_is_in_inference_mode_wherever_it_is_used(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-def test_the_trained_network_stays_as_it_is():
+def test_trained_network_is_not_changed():
     network = network_for("FastCNN", random_images(8, 8, 8, 1))
     before = network.get_weights()
     made = inference_model(network, True)
@@ -175,8 +173,8 @@ def test_the_trained_network_stays_as_it_is():
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_channel_of_one_value_is_borne():
-    """Its deviation is 0, so that whatever rounding does to it is magnified a million times."""
+def test_constant_channel_is_harmless():
+    """Its deviation is 0, which magnifies rounding errors a million times."""
     images = random_images(32, 8, 8, 3)
     images[..., 1] = 77
     network = network_for("FastCNN", images)
@@ -189,10 +187,8 @@ def test_a_channel_of_one_value_is_borne():
 @pytest.mark.parametrize(
     "names", [QUICK, pytest.param(sorted({*ARCHITECTURES} - {*QUICK}), marks=pytest.mark.slow)]
 )
-def test_keras_alone_loads_it(names, tmp_path):
-    """In another process, from another folder, isolated from the environment: the same
-    probabilities within 1e-4.
-    """
+def test_saved_network_needs_only_keras(names, tmp_path):
+    """In another process and folder, with equal probabilities within 1e-4."""
     images, expected = random_images(16, 8, 8, 1), {}
     for k, name in enumerate(names):
         network = network_for(name, images, precision="mixed_bfloat16" if k % 2 else "float32")
@@ -212,7 +208,7 @@ def test_keras_alone_loads_it(names, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["another", "sequential"])
-def test_a_network_of_other_origin_is_refused(name, tmp_path):
+def test_network_of_other_origin_is_refused(name, tmp_path):
     keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()], name=name).save(
         tmp_path / "a.keras"
     )
@@ -223,7 +219,7 @@ def test_a_network_of_other_origin_is_refused(name, tmp_path):
         load_inference_model(tmp_path / "a.keras")
 
 
-def test_the_mean_of_several_is_predicted_without_a_word(tmp_path, capfd):
+def test_ensemble_predicts_the_mean_silently(tmp_path, capfd):
     images, paths, expected = random_images(16, 8, 8, 1), [], []
     for name in ("SmallCNN", "MLP"):
         network = network_for(name, images)
@@ -237,7 +233,7 @@ def test_the_mean_of_several_is_predicted_without_a_word(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_file_is_whole_or_absent(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 

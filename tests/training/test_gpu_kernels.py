@@ -1,8 +1,6 @@
-"""Every operation of a step and of a prediction has a kernel on a GPU, as TensorFlow's list of them
-says.
+"""Every operation of a step and of a prediction has a GPU kernel.
 
-One that has none is done by the CPU, which takes its whole input from the card first, such as all
-images of a data set.
+The CPU does an operation without one, which first copies its whole input from the GPU.
 """
 
 import functools
@@ -31,9 +29,7 @@ def kernels_of(op):
 
 
 def has_kernel(node):
-    """Whether a node's operation has a kernel on GPUs for its types; functions and arguments need
-    none.
-    """
+    """Return whether a node's operation has a GPU kernel for its types; functions need none."""
 
     def fits(kernel):
         return kernel.device_type in ("GPU", "DEFAULT") and all(
@@ -44,7 +40,7 @@ def has_kernel(node):
 
 
 def without_kernel(function):
-    """{operation: its types} of a tf.function's graph, loops and all."""
+    """Return {operation: types} of a tf.function's graph that have no GPU kernel."""
     graph = function.get_concrete_function().graph.as_graph_def()
     nodes = [*graph.node, *(node for part in graph.library.function for node in part.node_def)]
     assert "GatherV2" in {node.op for node in nodes}
@@ -61,7 +57,7 @@ def as_on_a_gpu(monkeypatch):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_of_each_method(name, as_on_a_gpu):
+def test_each_method_has_gpu_kernels(name, as_on_a_gpu):
     method = toy(name)
     method.begin_epoch(0, [], 0)
     schedule = {key: tf.constant(value) for key, value in method.schedule(0).items()}
@@ -70,8 +66,8 @@ def test_of_each_method(name, as_on_a_gpu):
 
 
 @pytest.mark.parametrize("recipe", ["fast", "muon", pytest.param("paper", marks=pytest.mark.slow)])
-def test_of_the_networks_and_augmentations(recipe, as_on_a_gpu, monkeypatch):
-    """With half precision where the recipe has it."""
+def test_networks_and_augmentations_have_gpu_kernels(recipe, as_on_a_gpu, monkeypatch):
+    """Use bfloat16 if the recipe does."""
     monkeypatch.setattr(device, "computes_bfloat16", lambda: True)
     settings = RECIPES[recipe]["INCV"]
     inputs = inputs_for("standard", np.zeros((12, 8, 8, 3), np.uint8))
@@ -80,18 +76,18 @@ def test_of_the_networks_and_augmentations(recipe, as_on_a_gpu, monkeypatch):
     assert without_kernel(method._predict[0]) == {}
 
 
-def test_of_bytes_there_is_none():
-    """Why images are not held as such there; and that the test above would see it."""
+def test_gather_of_bytes_has_no_gpu_kernel():
+    """Images are therefore not stored as bytes; and the check above would notice."""
     assert without_kernel(toy("standard")._predict[0]).keys() == {"GatherV2"}
 
 
-def test_images_are_the_same_as_on_a_cpu(as_on_a_gpu):
+def test_images_on_a_gpu_equal_those_on_a_cpu(as_on_a_gpu):
     method = toy("standard")
     images = method.inputs.images
     assert as_tensor(images).dtype == tf.float16 and (as_tensor(images).numpy() == images).all()
 
 
-def test_too_little_memory_for_the_images_is_said(monkeypatch):
+def test_too_little_memory_for_the_images_is_one_error(monkeypatch):
     def fails():
         raise tf.errors.InternalError(
             None, None, "Failed copying input tensor: Dst tensor is not initialized."

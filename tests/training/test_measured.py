@@ -1,6 +1,4 @@
-"""What is logged of a training beside its loss, computed by hand from the predictions of two
-networks.
-"""
+"""Logged measurements of a training, by hand from the predictions of two networks."""
 
 from types import SimpleNamespace
 
@@ -20,7 +18,7 @@ SURE = np.array(
 
 
 def row_of(p, label, n_classes=3):
-    """Probabilities of which p is that of the label, and the rest goes to the next class."""
+    """Return probabilities p of the label, and the rest for the next class."""
     return p * np.eye(n_classes)[label] + (1 - p) * np.eye(n_classes)[(label + 1) % n_classes]
 
 
@@ -44,10 +42,11 @@ class TwoNetworks:
 
 @pytest.fixture
 def evaluate(monkeypatch):
-    """The row of an epoch: evaluate(tracked, samples, clean known)."""
+    """Return evaluate(tracked, samples, clean_known), which returns the row of an epoch."""
     monkeypatch.setattr(evaluation, "as_tensor", lambda images: images)
 
     def evaluate(tracked=1000, samples=POOL, known=True, seed=0):
+        """Return evaluate(tracked, samples, clean_known), which returns the row of an epoch."""
         monkeypatch.setattr(evaluation, "N_TRACKED", tracked)
         experiment = SimpleNamespace(
             dataset=SimpleNamespace(x_test="test", y_test=Y_TEST, clean_test=True),
@@ -61,11 +60,8 @@ def evaluate(monkeypatch):
     return evaluate
 
 
-def test_each_network_s_measures_by_hand(evaluate):
-    """Of the samples 1, 2, 3, 5, 7 those of a true label are 1 and 2.
-
-    Predicted right is what is surer than a half.
-    """
+def test_measurements_of_each_network_by_hand(evaluate):
+    """Of the samples 1, 2, 3, 5, 7 those of a true label are 1 and 2."""
     row, tracked = evaluate()
     assert tracked.tolist() == POOL.tolist()
     losses = -np.log(SURE + 1e-8)
@@ -90,7 +86,7 @@ def test_each_network_s_measures_by_hand(evaluate):
     assert row == pytest.approx(expected)
 
 
-def test_where_the_truth_is_not_known_only_the_whole_is_measured(evaluate):
+def test_unknown_true_labels_measure_all_samples_only(evaluate):
     row, _ = evaluate(known=False)
     assert [name for name in row if "clean" in name or "noisy" in name] == []
     assert row["accuracy_all_1"] == pytest.approx(0.6) and row["test_accuracy_2"] == 0.25
@@ -99,14 +95,14 @@ def test_where_the_truth_is_not_known_only_the_whole_is_measured(evaluate):
 @pytest.mark.parametrize(
     "samples, blank", [(np.array([1, 2]), "noisy"), (np.array([3, 5]), "clean")]
 )
-def test_what_has_no_samples_is_blank(samples, blank, evaluate):
+def test_measurements_without_samples_are_blank(samples, blank, evaluate):
     row, _ = evaluate(samples=samples)
     assert [name for name, value in row.items() if value is None] == [
         f"{name}_{blank}_{k}" for k in (1, 2) for name in ("loss", "accuracy")
     ]
 
 
-def test_of_many_samples_a_thousand_are_tracked(monkeypatch):
+def test_at_most_a_thousand_samples_are_tracked(monkeypatch):
     monkeypatch.setattr(evaluation, "as_tensor", lambda images: images)
     dataset = SimpleNamespace(x_test=None, y_test=None, clean_test=True)
     experiment = SimpleNamespace(
@@ -116,7 +112,7 @@ def test_of_many_samples_a_thousand_are_tracked(monkeypatch):
     assert len({*made.tracked}) == len(made.y) == 1000
 
 
-def test_the_tracked_samples_are_drawn_by_the_seed_from_those_of_the_training(evaluate):
+def test_tracked_training_samples_depend_on_the_seed(evaluate):
     drawn = {seed: evaluate(tracked=3, seed=seed)[1].tolist() for seed in range(6)}
     assert drawn[0] == evaluate(tracked=3, seed=0)[1].tolist()
     assert len({*map(tuple, drawn.values())}) > 2

@@ -1,6 +1,4 @@
-"""A training on several devices equals that on one, up to batch statistics; and TensorFlow's start
-with faked cards.
-"""
+"""Training on several devices equals that on one; TensorFlow's start with fake GPUs."""
 
 import functools
 import os
@@ -24,7 +22,7 @@ LATER = ("f_correction", "gce", "sce")  # as standard but for the loss
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """What tests/on_two_devices.py saved, by name."""
+    """Return what on_two_devices.py saved, by name."""
 
     @functools.cache
     def run(*methods):
@@ -34,6 +32,7 @@ def trained(tmp_path_factory):
         return folder
 
     def trained(name):
+        """Return what on_two_devices.py saved, by name."""
         return dict(np.load(run(*(LATER if name.startswith(LATER) else QUICK)) / f"{name}.npz"))
 
     return trained
@@ -45,7 +44,7 @@ def assert_close(first, second, tolerance=1e-5):
         np.testing.assert_allclose(first[name], second[name], atol=tolerance, err_msg=name)
 
 
-def test_these_methods_share_batches():
+def test_methods_that_share_batches():
     """The others rank the samples of a batch, or remember them."""
     assert {name for name in METHODS if method_class(name).shares_batches} == {*QUICK, *LATER} - {
         "normalised",
@@ -56,17 +55,14 @@ def test_these_methods_share_batches():
 @pytest.mark.parametrize(
     "method", ["standard", "d2l", *(pytest.param(name, marks=pytest.mark.slow) for name in LATER)]
 )
-def test_two_devices_train_as_one(method, trained):
-    """Losses, weights, optimizer and predictions, of a network without batch normalisation."""
+def test_two_devices_equal_one(method, trained):
+    """Losses, weights, optimizer and predictions, without batch normalisation."""
     assert_close(trained(f"{method}_1"), trained(f"{method}_2"))
 
 
 @pytest.mark.parametrize("name", ["normalised", "muon"])
-def test_with_batch_normalisation_two_devices_train_as_one_that_normalises_halves(name, trained):
-    """Penalties and weight decay count once.
-
-    The moving statistics are those of the first device.
-    """
+def test_two_devices_normalise_halves_of_a_batch(name, trained):
+    """Penalties and weight decay count once; moving statistics are the first device's."""
     one, halves, two = (trained(f"{name}_{end}") for end in ("1", "halves_1", "2"))
     learned = [name for name in two if name.startswith(("state", "loss"))]
     assert_close(
@@ -76,12 +72,12 @@ def test_with_batch_normalisation_two_devices_train_as_one_that_normalises_halve
 
 
 @pytest.mark.parametrize("name", ["normalised", "muon"])
-def test_a_resumed_training_on_two_devices_equals_an_uninterrupted_one(name, trained):
+def test_resumed_training_on_two_devices_is_equal(name, trained):
     assert_close(trained(f"{name}_resumed_2"), trained(f"{name}_2"), 0)
 
 
 @pytest.mark.parametrize("name", ["normalised", "muon"])
-def test_the_devices_copies_stay_equal(name, trained):
+def test_copies_of_the_weights_stay_equal(name, trained):
     copies = trained(f"{name}_copies")
     assert len(copies) == 2 * 8
     for i in range(8):
@@ -93,11 +89,12 @@ def test_the_devices_copies_stay_equal(name, trained):
 
 @pytest.fixture
 def start(monkeypatch):
-    """start(cards, ...): start_tensorflow on a machine of such cards, (name, capability) each, and
-    what it set up.
-    """
+    """Return start(cards, ...), which starts TensorFlow with fake cards and returns what it set."""
 
     def start(cards, *arguments, problem=None):
+        """Return start(cards, ...), which starts TensorFlow with fake cards and returns what it
+        set.
+        """
         done = SimpleNamespace(visible=None, growth=[], strategies=0, deterministic=False)
         details = {
             f"GPU:{k}": {"device_name": name}
@@ -157,11 +154,10 @@ A100, V100 = ("NVIDIA A100", (8, 0)), ("NVIDIA V100", (7, 0))
         ([("Another Maker's", None)], ("0", False, 1, 128), ["GPU:0"], False, "Another Maker's"),
     ],
 )
-def test_start(cards, arguments, visible, shared, name, start, monkeypatch, tmp_path):
-    """Memory grows as it is needed on each; several share the batches.
-
-    XLA alone is not deterministic.
-    """
+def test_start_chooses_devices_and_determinism(
+    cards, arguments, visible, shared, name, start, monkeypatch, tmp_path
+):
+    """Memory grows on demand; several GPUs share batches; XLA alone is not deterministic."""
     monkeypatch.setattr(device, "CPUINFO", tmp_path / "none")
     found, done = start(cards, *arguments)
     assert found == {
@@ -173,12 +169,12 @@ def test_start(cards, arguments, visible, shared, name, start, monkeypatch, tmp_
     assert done.strategies == shared and done.deterministic != arguments[1]
 
 
-def test_nobody_need_ask_for_determinism(start):
+def test_determinism_is_the_default(start):
     assert start([A100], "0")[1].deterministic
 
 
 @pytest.mark.parametrize("arguments", [("0,1", True, 1, 128), ("0,1", False, 1, None)])
-def test_xla_and_whole_batches_take_one(arguments, start):
+def test_xla_and_whole_batches_use_one_gpu(arguments, start):
     with pytest.warns(UserWarning, match="cannot share its batches"):
         _, done = start([A100, A100], *arguments)
     assert done.visible == ["GPU:0"] and not done.strategies
@@ -204,9 +200,7 @@ def test_xla_and_whole_batches_take_one(arguments, start):
         ),
     ],
 )
-def test_a_card_that_does_not_work_is_one_line_before_anything_is_trained(
-    cards, problem, message, start, capfd
-):
+def test_unusable_gpu_is_one_error_before_training(cards, problem, message, start, capfd):
     with pytest.raises(UserError) as error:
         start(cards, "0,1" if len(cards) > 1 else "0", False, 1, 128, problem=problem)
     assert str(error.value).startswith(f"argument --gpu_id: {message}") and "\n" not in str(
@@ -216,8 +210,8 @@ def test_a_card_that_does_not_work_is_one_line_before_anything_is_trained(
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_the_first_operations_tell_whether_a_device_works(jit_compile, monkeypatch):
-    """Compiled as a training is."""
+def test_first_operations_test_the_device(jit_compile, monkeypatch):
+    """Compile them as in training."""
     compiled = []
     monkeypatch.setattr(
         tf.config, "list_logical_devices", lambda kind: [SimpleNamespace(name="CPU:0")]
@@ -233,7 +227,7 @@ def test_the_first_operations_tell_whether_a_device_works(jit_compile, monkeypat
     assert device.try_out([], jit_compile) is None and compiled == [True]
 
 
-def test_what_libraries_say_is_kept_off_the_terminal_unless_something_fails(capfd):
+def test_native_output_is_hidden_unless_something_fails(capfd):
     with device.quiet_stderr():
         os.write(2, b"chatter\n")
     os.write(2, b"after\n")

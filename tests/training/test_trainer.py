@@ -1,6 +1,4 @@
-"""The trainer on toys: what it tells on its way, which checkpoints are its own; and what all
-methods predict.
-"""
+"""The trainer on toys: events, checkpoints and predictions."""
 
 from dataclasses import FrozenInstanceError
 
@@ -17,7 +15,7 @@ from noisylabels.training.trainer import Trainer
 
 
 def trainer_of_forty_steps(loss, on_event=lambda event: None):
-    """Of a method that learns nothing, and whose loss at step i of an epoch is loss(i)."""
+    """Return a trainer whose loss at step i of an epoch is loss(i)."""
     method = toy("standard", images=np.zeros((40, 2, 2, 1), np.uint8), labels=np.zeros(40, int))
     method.batches = lambda epoch, rng: np.arange(40, dtype=np.int32)[:, None]
     method.train_step = lambda batch: {
@@ -27,11 +25,8 @@ def trainer_of_forty_steps(loss, on_event=lambda event: None):
     return Trainer(method, np.ones(40, bool), "none", lambda time, epochs: 0.5, on_event=on_event)
 
 
-def test_what_a_training_tells_on_its_way(tmp_path, monkeypatch):
-    """Where it begins; every few steps the loss of the last one; and an epoch's row.
-
-    Here an epoch takes 2.34567 s.
-    """
+def test_events_of_a_training(tmp_path, monkeypatch):
+    """Begin, the last loss every few steps, and an epoch's row. An epoch takes 2.34567 s."""
     now, told = [0.0], []
     monkeypatch.setattr(trainer.time, "perf_counter", lambda: now[0])
 
@@ -72,14 +67,14 @@ def test_what_a_training_tells_on_its_way(tmp_path, monkeypatch):
     ]
 
 
-def test_the_first_step_whose_loss_is_not_finite_is_named(tmp_path):
+def test_first_step_with_infinite_loss_is_named(tmp_path):
     with pytest.raises(UserError, match="^the loss is no longer finite in epoch 1, step 19: "):
         trainer_of_forty_steps(lambda step: 1 / tf.nn.relu(18 - step)).fit(
             1, 0, "a", tmp_path / "a.npz", None
         )
 
 
-def test_samples_are_learned_by_the_labels_that_they_have_got(tmp_path):
+def test_relabelled_samples_are_learned(tmp_path):
     method = toy("standard")
     method.logged = ("loss", "kept_precision")
     method.train_step = lambda batch: {
@@ -95,7 +90,7 @@ def test_samples_are_learned_by_the_labels_that_they_have_got(tmp_path):
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """The arrays in the checkpoint of a toy's first epoch."""
+    """Return the arrays in the checkpoint of a toy's first epoch."""
     folder = tmp_path_factory.mktemp("trained")
     fit(toy("standard"), folder, 1)
     return load_arrays(folder / "toy.npz")
@@ -116,7 +111,7 @@ def checkpoint(tmp_path_factory):
     ],
     ids=str,
 )
-def test_what_is_no_checkpoint_of_this_training_is_set_aside(change, checkpoint, tmp_path, capsys):
+def test_checkpoint_of_another_training_is_set_aside(change, checkpoint, tmp_path, capsys):
     """It lacks something, or is of another seed or network."""
     save_arrays(tmp_path / "toy.npz", checkpoint)
     assert [row["epoch"] for row in fit(toy("standard"), tmp_path, 0)] == [
@@ -135,8 +130,8 @@ def test_what_is_no_checkpoint_of_this_training_is_set_aside(change, checkpoint,
         np.testing.assert_array_equal(now, then)
 
 
-def test_a_checkpoint_on_other_samples_is_set_aside(tmp_path, capsys):
-    """As where an earlier stage was made again, and came to others."""
+def test_checkpoint_on_other_samples_is_set_aside(tmp_path, capsys):
+    """An earlier stage may have been repeated with another result."""
     made, trained = Trainer(toy("standard"), None, "none", lambda time, epochs: 0.5), []
     for samples in ("a", "a", "b"):
         made.fit(
@@ -154,8 +149,8 @@ def test_a_checkpoint_on_other_samples_is_set_aside(tmp_path, capsys):
 # ----------------------------------------------------------------------------------- of all methods
 
 
-def test_probabilities_are_those_of_the_first_network_unless_another_is_named():
-    """Of 150 samples in an order of their own: more than are predicted at a time."""
+def test_probabilities_are_of_the_first_network_by_default():
+    """Use 150 shuffled samples, more than one prediction batch."""
     method = toy("decoupling")
     images, chosen = tf.constant(method.inputs.images), np.random.default_rng(0).integers(0, N, 150)
     first, second = (
@@ -167,6 +162,6 @@ def test_probabilities_are_those_of_the_first_network_unless_another_is_named():
     assert np.abs(first - second).max() > 0.01
 
 
-def test_what_a_method_is_told_cannot_be_changed():
+def test_method_inputs_cannot_be_changed():
     with pytest.raises(FrozenInstanceError):
         inputs_for("standard").noise_ratio = 0.5

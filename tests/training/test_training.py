@@ -1,6 +1,4 @@
-"""The training loop: augmentation by hand, schedules, one trace for all trainings, XLA, fresh
-optimizers.
-"""
+"""The training loop: augmentation by hand, schedules, tracing, XLA, optimizers."""
 
 import mmap
 from dataclasses import replace
@@ -54,7 +52,7 @@ def test_shift(fill, offset, expected):
     np.testing.assert_allclose(np.ravel(down), expected)
 
 
-def test_mirrored_is_left_to_right_left_to_right_where_it_is_told():
+def test_flips_only_where_requested():
     images = np.concatenate([ROW, ROW])
     flipped = augmentation.flip_where(images, tf.constant([True, False])).numpy()
     np.testing.assert_array_equal(flipped, [ROW[0, :, ::-1], ROW[0]])
@@ -73,10 +71,8 @@ def test_augmentations_follow_their_seed_and_stay_in_range(name):
     assert first.min() >= 0 and first.max() <= 1
 
 
-def test_shifts_of_2019_are_uniform_in_four_pixels():
-    """Read off a ramp from top to bottom, which no flip changes: range, and mean and variance
-    within five errors.
-    """
+def test_shifts_of_2019_are_uniform_within_four_pixels():
+    """A vertical ramp shows each shift; range, mean and variance within five errors."""
     ramp = np.tile(np.arange(32, dtype=np.float32)[None, :, None, None], (4000, 1, 32, 1))
     moved = augmentation.shift_flip(ramp, tf.constant([0, 0])).numpy()[:, 16, 16, 0] - 16
     assert np.abs(moved).max() <= 4
@@ -109,7 +105,7 @@ def test_schedules(factor, epochs, table):
     assert {time: pytest.approx(factor(time, epochs)) for time in table} == table
 
 
-def test_a_schedule_holds_within_an_epoch():
+def test_schedule_changes_within_an_epoch():
     assert ADAM_INCV(20.99, 50) == 1 and ADAM_INCV(21.01, 50) == 0.5
 
 
@@ -132,7 +128,7 @@ def trainer_of(digits, name="standard", jit_compile=False, **changes):
 
 @pytest.mark.parametrize("optimizer", ["adam", "nesterov"])
 @pytest.mark.parametrize("decay, left", [(0.0, 1.0), (0.2, 0.9)])
-def test_weight_decay_shrinks_by_its_share_of_the_learning_rate(digits, optimizer, decay, left):
+def test_weight_decay_is_scaled_by_the_learning_rate(digits, optimizer, decay, left):
     settings = replace(
         RECIPES["digits"]["INCV"], optimizer=optimizer, weight_decay=decay, learning_rate=0.5
     )
@@ -154,7 +150,7 @@ def test_weight_decay_shrinks_by_its_share_of_the_learning_rate(digits, optimize
         ("bfloat16", False, "mixed_bfloat16"),
     ],
 )
-def test_mixed_precision_is_for_machines_that_have_it(
+def test_mixed_precision_needs_support_of_the_machine(
     digits, monkeypatch, precision, able, expected
 ):
     monkeypatch.setattr(device, "computes_bfloat16", lambda: able)
@@ -180,7 +176,7 @@ def test_mixed_precision_is_for_machines_that_have_it(
         ("float32", False, ["a card"], None, "float32"),
     ],
 )
-def test_the_number_format_of_a_precision(precision, able, gpus, override, expected, monkeypatch):
+def test_number_format_of_a_precision(precision, able, gpus, override, expected, monkeypatch):
     monkeypatch.setattr(device, "computes_bfloat16", lambda: able)
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: gpus)
     if override:
@@ -213,7 +209,7 @@ def test_a_measurement_decides_where_the_processor_has_bfloat16(
 @pytest.mark.parametrize(
     "capability, able", [((7, 5), False), ((8, 0), True), ((9, 0), True), (None, False)]
 )
-def test_what_a_gpu_says_of_bfloat16(monkeypatch, capability, able):
+def test_gpu_support_of_bfloat16(monkeypatch, capability, able):
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["GPU:0"])
     monkeypatch.setattr(
         tf.config.experimental,
@@ -235,7 +231,7 @@ def test_batches_hold_all_samples_in_one_shape(n, size, rows):
     assert counts.min() >= 1 and counts.max() - counts.min() <= 1
 
 
-def test_one_trace_serves_trainings_cuts_and_other_labels(digits, tmp_path):
+def test_one_trace_serves_all_trainings(digits, tmp_path):
     method, trainer = trainer_of(digits)
     trainer.fit(4, 0, "a", tmp_path / "a.npz", no_more)  # the rate is cut at 42, 62 and 82 per cent
     method.restart(np.arange(100))
@@ -244,7 +240,7 @@ def test_one_trace_serves_trainings_cuts_and_other_labels(digits, tmp_path):
     assert trainer.steps.experimental_get_tracing_count() == 1
 
 
-def test_one_graph_trains_both_networks_through_ramp_and_cuts(digits, tmp_path):
+def test_one_graph_trains_both_networks(digits, tmp_path):
     method, trainer = trainer_of(
         digits, "co_teaching", options={"variant": "harness", "noise_ratio": 0.4}
     )
@@ -256,7 +252,7 @@ def test_one_graph_trains_both_networks_through_ramp_and_cuts(digits, tmp_path):
     assert history[-1]["accuracy"] > history[0]["accuracy"]
 
 
-def test_every_training_starts_from_the_initial_weights_with_a_fresh_optimizer(digits, tmp_path):
+def test_restart_resets_weights_and_optimizer(digits, tmp_path):
     method, trainer = trainer_of(digits)
     method.restart(np.arange(256))
     initial = method.get_state()
@@ -276,10 +272,8 @@ def test_every_training_starts_from_the_initial_weights_with_a_fresh_optimizer(d
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_adam_in_one_operation_is_that_of_keras(jit_compile):
-    """Ten steps with a cut of the rate, gradients from 1e-9 to 1: weights and moments within
-    rounding.
-    """
+def test_adam_equals_that_of_keras(jit_compile):
+    """Ten steps with a cut of the rate, gradients from 1e-9 to 1: equal within rounding."""
 
     def trained(kind):
         variables = [
@@ -323,7 +317,7 @@ def test_moments_survive_a_cut_of_the_learning_rate(digits, tmp_path):
     assert [rate for _, rate in rates] == pytest.approx([3e-3, 1.5e-3, 7.5e-4, 3e-4])
 
 
-def test_a_network_learns_the_digits(digits, tmp_path):
+def test_network_learns_the_digits(digits, tmp_path):
     _, trainer = trainer_of(digits)
     history, _ = trainer.fit(4, 0, "a", tmp_path / "a.npz", no_more)
     assert history[-1]["loss"] < 0.7 * history[0]["loss"] and history[-1]["accuracy"] > 0.8
@@ -337,12 +331,8 @@ def test_a_network_learns_the_digits(digits, tmp_path):
         pytest.param("ResNet32", "float32", 1e-3, marks=pytest.mark.slow),
     ],
 )
-def test_xla_compiles_a_step_and_changes_nothing(
-    architecture, precision, tolerance, monkeypatch, tmp_path
-):
-    """The loss of the first steps, with the augmentation of 2019, within a thousandth, in bfloat16
-    a hundredth.
-    """
+def test_xla_step_equals_the_plain_step(architecture, precision, tolerance, monkeypatch, tmp_path):
+    """Compare the loss of the first steps with the augmentation of 2019."""
     monkeypatch.setattr(device, "computes_bfloat16", lambda: True)
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (64, 16, 16, 3), np.uint8), rng.integers(0, 10, 64)
@@ -361,7 +351,7 @@ def test_xla_compiles_a_step_and_changes_nothing(
 
 
 @pytest.mark.parametrize("offset", [0, 1])
-def test_images_become_a_tensor_wherever_they_lie(offset):
+def test_images_become_a_tensor_at_any_address(offset):
     memory = np.frombuffer(mmap.mmap(-1, 4096), np.uint8)
     memory[:] = np.arange(4096) % 251
     images = memory[offset : offset + 3 * 4 * 4 * 1].reshape(3, 4, 4, 1)
@@ -373,7 +363,7 @@ def test_images_become_a_tensor_wherever_they_lie(offset):
 
 
 @pytest.mark.parametrize("options", [{"flip_tta": True}, {}])
-def test_prediction_with_the_mirror_is_the_mean_of_both(options, digits):
+def test_flip_tta_is_the_mean_of_both(options, digits):
     network = create_model("SmallCNN", digits.input_shape, 10)
     inputs = MethodInputs(digits.x_train, digits.y_train, 10, 32, 1)
     method = method_class("standard")(inputs, [network], [keras.optimizers.SGD()], **options)
