@@ -1,6 +1,6 @@
 PYTHON ?= python3
 PIP = .venv/bin/python -m pip --quiet --disable-pip-version-check
-PYTEST = .venv/bin/python -m pytest -n 2
+PYTEST = .venv/bin/python -m pytest -n 3
 
 .PHONY: install demo gpu test quick slow lint clean
 
@@ -12,7 +12,7 @@ demo: .venv/installed          ## corrupt half of the labels of digits, select t
 gpu: .venv/installed           ## add CUDA for TensorFlow: Linux with an NVIDIA GPU, see docs/running.md
 	$(PIP) install --require-hashes -r requirements/gpu.txt
 
-test: .venv/tested             ## run the tests, two files at a time
+test: .venv/tested             ## run the tests, three files at a time
 	$(PYTEST) --dist loadfile --no-loadscope-reorder
 
 quick: .venv/tested            ## run the tests that execute no script to its end

@@ -34,14 +34,18 @@ from noisylabels.errors import UserError
 from noisylabels.recipes import RECIPES
 
 LONG = {
+    "test_benchmarks",
     "test_export",
     "test_fuzz_loaders",
+    "test_gpu_kernels",
+    "test_interrupt",
     "test_main_training",
     "test_methods",
     "test_models",
     "test_parallel",
     "test_cluster",
     "test_predict",
+    "test_record",
     "test_resume",
     "test_review",
     "test_several_gpus",
@@ -72,7 +76,7 @@ def without_figures(monkeypatch):
     names = "theory_curves heat_maps iterations training test_accuracy selection".split()
     none = SimpleNamespace(**dict.fromkeys(names, lambda *_: None))
     monkeypatch.setattr("noisylabels.report.draw.figures", none)
-    monkeypatch.setattr("noisylabels.report.draw.save", lambda figure, path: path)
+    monkeypatch.setattr("noisylabels.report.draw.save", lambda figure, path: path.touch() or path)
 
 
 @pytest.fixture
@@ -141,11 +145,6 @@ def train(call, tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "Trainer", stop)
 
     def train(*flags):
-        """Call INCV_main.py until it selects or builds its networks; return how it ended and what
-        begins.
-
-        What begins is ("selection", its Experiment) or ("training", the inputs of the method).
-        """
         begun.clear(), told.clear()
         ended = call("INCV_main", *flags, "--results_dir", tmp_path)
         return ended, *(begun or [None])
@@ -166,10 +165,6 @@ def finished(tmp_path_factory):
 
     @functools.cache
     def finished(script):
-        """Return the results folder of a script's quick run, and how the call ended; read only.
-
-        The first of several test processes that needs it runs the script.
-        """
         folder, how = shared / script, shared / f"{script}.json"
         with FileLock(shared / f"{script}.lock"):
             if not how.exists():

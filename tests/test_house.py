@@ -156,6 +156,7 @@ def test_late_imports_are_one_block_per_module():
         assert block[-1].lineno - block[0].lineno == len(block) - 1, name
 
 
+@pytest.mark.runs
 def test_modules_do_not_import_tensorflow():
     code = (
         "import importlib, sys\nfor name in sys.argv[1:]:\n    importlib.import_module(name)\n"

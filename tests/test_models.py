@@ -50,7 +50,7 @@ def gradients(network, x, y):
     [  # of 2019
         ("ResNet32", 470_602, 468_138, 1_232),
         ("ResNet110", 3_323_210, 3_302_442, 10_832),
-        ("ResNet164", 4_972_682, 4_941_546, 16_016),
+        pytest.param("ResNet164", 4_972_682, 4_941_546, 16_016, marks=pytest.mark.slow),
         ("WRN-28-10", 84_951_722, 84_909_130, 21_296),
     ],
 )
@@ -100,7 +100,13 @@ def test_widths_of_plain_networks(name, filters, parameters):
 
 
 @pytest.mark.runs
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name.startswith("ResNet164") else name
+        for name in ARCHITECTURES
+    ],
+)
 def test_every_network_takes_small_images(name):
     network = small(name)
     assert network(np.zeros((2, 8, 8, 3), np.float32)).shape == (2, 10)
@@ -134,7 +140,12 @@ def test_l2_is_on_all_nine_convolutions_of_CNN9():
 
 
 @pytest.mark.parametrize(
-    "name, deviation", [("ResNet110", 1.0), ("ResNet110-2019", 0.8796), ("ResNet164-2019", 0.8796)]
+    "name, deviation",
+    [
+        ("ResNet110", 1.0),
+        ("ResNet110-2019", 0.8796),
+        pytest.param("ResNet164-2019", 0.8796, marks=pytest.mark.slow),
+    ],
 )
 def test_initial_weights_are_normal_and_truncated(name, deviation):
     """In deviations of He's, sqrt(2 / inputs of a filter), within five errors."""

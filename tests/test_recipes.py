@@ -206,6 +206,7 @@ def images():
     return np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), np.uint8)
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("task, mirror", [("INCV", True), ("verify", False)])
 def test_flip_tta_follows_the_recipe(task, mirror, images):
     inputs = MethodInputs(images, np.zeros(40, int), 3, 8, 1)
@@ -225,6 +226,7 @@ def test_whitening_is_adapted_to_the_images(images):
         np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize(
     "recipe, norm",
     [
@@ -259,6 +261,7 @@ def test_fast_network_divides_its_logits_by_nine(images):
     np.testing.assert_allclose(network(images / 255), before(images / 255) / 9, rtol=1e-6)
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize(
     "name, expected",
     [
@@ -351,6 +354,7 @@ class Flips(Method):
         return {"loss": code, "first": batch.seed[0], "second": batch.seed[1]}
 
 
+@pytest.mark.runs
 def test_every_step_has_its_own_augmentation_seed(tmp_path):
     images = np.repeat(np.arange(8, dtype=np.uint8)[None, None, :, None], 640, 0).repeat(8, 1)
     method = Flips(

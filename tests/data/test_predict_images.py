@@ -40,7 +40,6 @@ def run(call, unstarted, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "here")
 
     def run(*arguments):
-        """Call predict.py with such a network; return how it ended, and the CSV."""
         ended = call("predict", "a.keras", *arguments)
         return ended, pd.read_csv("predictions.csv") if ended.code == 0 else None
 

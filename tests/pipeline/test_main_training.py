@@ -21,12 +21,12 @@ N, EPOCHS = 1437, 5
         (
             "incv",
             {("main", "0"), ("main", "1"), ("INCV", "0")},
-            {"noise", "split", "epoch", "tracked", "validation"},
+            {"noise", "split", "epoch", "flips", "tracked", "validation"},
         ),
         pytest.param(
             "f_correction",
             {("main", "0"), ("standard", "0")},
-            {"noise", "held_out", "epoch", "tracked", "validation"},
+            {"noise", "held_out", "epoch", "flips", "tracked", "validation"},
             marks=pytest.mark.slow,
         ),
     ],
@@ -87,9 +87,6 @@ def trained(call, finished, undrawn, tmp_path, monkeypatch):
     monkeypatch.setattr(device, "start_tensorflow", lambda *_: {"device": "CPU", "threads": 1})
 
     def trained(method, *flags):
-        """Return a function that runs a method and returns log, results, samples per network,
-        output.
-        """
         if method == "incv":
             shutil.copytree(finished("INCV")[0], tmp_path, dirs_exist_ok=True)
         ended = call(

@@ -20,7 +20,6 @@ def drawn(monkeypatch):
     """Return the arguments that the figure functions of this name are called with."""
 
     def drawn(name):
-        """Return the arguments that the figure functions of this name are called with."""
         calls = []
         monkeypatch.setattr(
             f"noisylabels.report.figures.{name}", lambda *arguments: calls.append(arguments)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import names, run_command
+from helpers import names
 from records import INCV, write_record, write_run
 
 from noisylabels.recipes import RECIPES, resolve
@@ -318,14 +318,12 @@ def test_runs_csv_uses_the_last_session(tmp_path):
     )
 
 
-def test_comparison_is_written_to_the_first_folder(tmp_path):
+def test_comparison_is_written_to_the_first_folder(tmp_path, call):
     for tree, accuracy in (("A", 0.8), ("B", 0.6)):
         write_run(tmp_path / tree / "digits/sym/0.5", "standard", accuracy)
-    done = run_command("report.py", "--results_dir", tmp_path / "A", tmp_path / "B")
-    assert (done.returncode, done.stderr) == (
-        0,
-        "",
-    ) and f"  {tmp_path}/A/digits/compared.md  the comp" in done.stdout
+    ended = call("report", "--results_dir", tmp_path / "A", tmp_path / "B")
+    assert (ended.code, ended.err) == (0, "")
+    assert f"  {tmp_path}/A/digits/compared.md  the comp" in ended.out
     table = pd.read_csv(tmp_path / "A/digits/compared.csv").set_index("differs")
     assert table.final_mean.to_dict() == {f"{tmp_path}/A": 0.8, f"{tmp_path}/B": 0.6}
     assert {"compared.csv", "compared.md", "compared_TestAcc.png"} == {

@@ -112,7 +112,6 @@ def folder(tmp_path):
     """Write label issues of two classes, rows of (index, given, predicted, score, is_issue)."""
 
     def folder(*rows):
-        """Write label issues of two classes, rows of (index, given, predicted, score, is_issue)."""
         lines = [
             f"{k},{k} "
             f"b#.png,{given},{predicted},{score},{issue},{'removed' if issue else 'selected'},1,"

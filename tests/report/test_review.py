@@ -56,7 +56,6 @@ def opened(browser, tmp_path):
     """Return a function that opens the page of some issues for the first time."""
 
     def opened(given=GIVEN, suggested=SUGGESTED, classes=CLASSES, shown=5000, side=8):
-        """Return a function that opens the page of some issues for the first time."""
         n, names = len(given), np.array(classes, dtype=object)
         frame = pd.DataFrame(
             {

@@ -362,6 +362,7 @@ def test_nothing_is_drawn_without_results(tmp_path):
 # -------------------------------------------------------------------------------------- the command
 
 
+@pytest.mark.runs
 def test_command_draws_and_lists_what_to_open(digits, call):
     """Hidden files are not counted."""
     (digits / "digits/.hidden").touch()

@@ -165,6 +165,7 @@ while True:
 """
 
 
+@pytest.mark.runs
 def test_files_are_whole_after_sigkill(tmp_path):
     """Kill a process that only writes."""
     for pause in np.random.default_rng(0).uniform(0.01, 0.1, 5):

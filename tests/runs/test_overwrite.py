@@ -55,7 +55,6 @@ def killed(tmp_path):
     """Return a folder with a finished run of two epochs whose replacement was killed."""
 
     def killed(until, arguments=NEW):
-        """Return a folder with a finished run of two epochs whose replacement was killed."""
         work(tmp_path)
         (tmp_path / "INCV_checkpoints").mkdir(exist_ok=True)
         (tmp_path / "INCV_checkpoints/left.npz").touch()  # of the finished one, killed as it ended

@@ -155,7 +155,6 @@ def begins(finished, tmp_path, call, monkeypatch):
         return end
 
     def begins(*flags):
-        """Return what INCV_main begins with these flags: "selection" or "training"."""
         monkeypatch.setattr("noisylabels.pipeline.execute.select", begin("selection"))
         monkeypatch.setattr("noisylabels.training.device.start_tensorflow", begin("training"))
         ended = call("INCV_main", *QUICK["INCV_main"], *flags, "--results_dir", tmp_path)
@@ -222,6 +221,7 @@ def test_wait_flag_waits_for_another_process(finished, call, unstarted, undrawn,
     assert ended.code == 0 and "waiting for process" in ended.out and " epoch 1/" not in ended.out
 
 
+@pytest.mark.slow
 def test_overwrite_on_a_terminal_shows_one_progress_line(finished, tmp_path):
     """The result is the same, and the progress is gone in the end."""
     shutil.copytree(finished("Verify_Theory")[0], tmp_path, dirs_exist_ok=True)
@@ -275,6 +275,7 @@ def test_second_process_names_the_holder(script, name, flags, tmp_path, call, un
         assert f"{folder}/{name}.json is in use by process {holder.pid} on " in ended.err
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize(
     "output, reason", [("full disk", "No space left on device"), ("closed pipe", "Broken pipe")]
 )

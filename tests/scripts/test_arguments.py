@@ -263,20 +263,11 @@ def test_table_of_bad_calls_is_long():
 
 
 @pytest.mark.runs
-@pytest.mark.parametrize(
-    "script, arguments, pattern",
-    [
-        ("INCV_main", ["--batch_size", "5000"], "--batch_size: 5000 is more than the 718 samples"),
-        (
-            "Verify_Theory",
-            ["--gpu_id", "7"],
-            r"--gpu_id: no GPU 7 \(this machine has none; leave it out to use the CPU",
-        ),
-    ],
-)
-def test_bad_call_from_the_shell_is_one_error(script, arguments, pattern, tmp_path):
+def test_bad_call_from_the_shell_is_one_error(tmp_path):
+    flags = ["--batch_size", "5000", "--results_dir", tmp_path / "results"]
     assert_is_one_line(
-        shell(script, *arguments, "--results_dir", tmp_path / "results", cwd=tmp_path), pattern
+        shell("INCV_main", *flags, cwd=tmp_path),
+        "--batch_size: 5000 is more than the 718 samples",
     )
     assert not (tmp_path / "results").exists()
 

@@ -49,7 +49,6 @@ def run(call, unstarted, trained, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "RETRIES", 0)  # each waits for seconds
 
     def run(*arguments, model=trained):
-        """Call predict.py in an empty folder; return how it ended, and the CSV or None."""
         ended = call("predict", model, *arguments)
         written = files_in(".")
         assert set(written) <= {"predictions.csv", "data/.cifar10.lock"}

@@ -51,7 +51,6 @@ def selected(call, tmp_path, monkeypatch):
     monkeypatch.setattr("noisylabels.selection.processes.Trainers", Scripted)
 
     def selected(*flags):
-        """Call INCV.py with these flags; return the calls, the CSV and the iterations."""
         ended = call("INCV", *flags, "--results_dir", tmp_path)
         assert (ended.code, ended.err) == (0, "")
         (script,) = Scripted.made

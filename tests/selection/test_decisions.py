@@ -48,7 +48,6 @@ def train(call, tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "build", Method)
 
     def train(*flags):
-        """Call INCV_main.py until it would train; return its end, inputs and held-out samples."""
         Method.begun = []
         return call("INCV_main", "--results_dir", tmp_path, *flags), *(Method.begun or [None, None])
 

@@ -173,7 +173,6 @@ def real(tmp_path):
     from noisylabels.selection.half_trainer import HalfTrainer
 
     def real(folder, truth=None):
-        """Return real(folder, y_train), which makes a HalfTrainer on digits of two epochs."""
         experiment = selecting(tmp_path / folder, "--INCV_epochs", 2)
         if truth is not None:
             experiment = with_data(experiment, y_train=truth)
@@ -184,6 +183,7 @@ def real(tmp_path):
     return real
 
 
+@pytest.mark.runs
 def test_halves_do_not_influence_each_other(real):
     """Give equal answers whether the other half was trained before or not."""
     a, b = np.split(np.random.default_rng(0).permutation(1436), 2)
@@ -198,6 +198,7 @@ def test_halves_do_not_influence_each_other(real):
         assert (found == expected).all()
 
 
+@pytest.mark.runs
 def test_selection_does_not_depend_on_true_labels(tmp_path, unstarted, monkeypatch):
     """Replace them by random labels."""
     from noisylabels.selection import processes

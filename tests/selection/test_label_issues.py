@@ -259,6 +259,7 @@ def test_report_repeats_files_without_images(select, tmp_path):
     assert files_in(folder) == before
 
 
+@pytest.mark.runs
 def test_same_command_completes_files_after_a_kill(select, tmp_path, monkeypatch):
     """Kill before the first, a middle and the last file."""
     from noisylabels.runs import atomic_io
@@ -352,6 +353,7 @@ def cleanlab_on(folder, monkeypatch):
     return names["lab"], names["lab"].get_issues("label")
 
 
+@pytest.mark.runs
 def test_cleanlab_reads_the_files_as_documented(select, tmp_path, monkeypatch):
     """Both of its ways find mostly what INCV finds."""
     from cleanlab.filter import find_label_issues
@@ -377,6 +379,7 @@ def test_cleanlab_reads_the_files_as_documented(select, tmp_path, monkeypatch):
         assert wrong[flagged].mean() > wrong.mean() + 0.2 and flagged[wrong].mean() > 0.5
 
 
+@pytest.mark.runs
 def test_cleanlab_gets_classes_in_the_right_order(tmp_path, monkeypatch):
     """Numeric names sort differently as text; one class is absent. Every tenth label is wrong."""
     true = np.arange(600) % 12

@@ -109,7 +109,6 @@ def configured(monkeypatch, tmp_path):
     """Read a configuration of Slurm with these options, with or without sbatch."""
 
     def configured(options, sbatch=True):
-        """Read a configuration of Slurm with these options, with or without sbatch."""
         monkeypatch.setattr(executors.shutil, "which", lambda command: command if sbatch else None)
         monkeypatch.setattr(executors, "silence_dask", lambda: None)
         (tmp_path / "slurm.yaml").write_text(f"jobqueue: {{slurm: {{{options}}}}}")

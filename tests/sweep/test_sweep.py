@@ -45,7 +45,6 @@ def task(tmp_path):
     (tmp_path / "code.py").write_text("import sys; exec(sys.argv[-1])")
 
     def task(title, code="", work=1.0, needs=None):
-        """Return a function that makes a task which runs Python code as a script."""
         return Task(title, "code", [code], tmp_path / f"{title}.json", work=work, needs=needs)
 
     return task

@@ -52,7 +52,6 @@ def set_up(tmp_path, monkeypatch):
     (tmp_path / "code.py").write_text("import os, sys; exec(sys.argv[-1])")
 
     def set_up(worker, **about):
-        """Return a function that sets up the plug-in on a worker with eight cores."""
         runs = SweepWorkerPlugin("sweep", **{"root": tmp_path, "folder": tmp_path, **about})
         asyncio.run(runs.setup(worker))
         return runs

@@ -13,7 +13,6 @@ def machine(monkeypatch, tmp_path):
     """Return machine(cards, driver), which fakes so many cards and the driver's version text."""
 
     def machine(cards, driver=None):
-        """Return machine(cards, driver), which fakes so many cards and the driver version."""
         monkeypatch.setattr(gpu, "gpus", lambda: cards)
         monkeypatch.setattr(gpu, "VERSION", tmp_path / "version")
         if driver:

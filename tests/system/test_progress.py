@@ -143,7 +143,6 @@ def terminal(monkeypatch):
     made = []
 
     def terminal(width, plan, quiet=False):
-        """Return a function that makes a Progress on a terminal of a width."""
         monkeypatch.setattr(
             progress,
             "terminal",

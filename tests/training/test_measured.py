@@ -46,7 +46,6 @@ def evaluate(monkeypatch):
     monkeypatch.setattr(evaluation, "as_tensor", lambda images: images)
 
     def evaluate(tracked=1000, samples=POOL, known=True, seed=0):
-        """Return evaluate(tracked, samples, clean_known), which returns the row of an epoch."""
         monkeypatch.setattr(evaluation, "N_TRACKED", tracked)
         experiment = SimpleNamespace(
             dataset=SimpleNamespace(x_test="test", y_test=Y_TEST, clean_test=True),

@@ -16,8 +16,8 @@ from noisylabels.methods import METHODS, method_class
 from noisylabels.system import gpu
 from noisylabels.training import device
 
-QUICK = ("normalised", "muon", "standard", "d2l")
-LATER = ("f_correction", "gce", "sce")  # as standard but for the loss
+QUICK = ("normalised", "muon", "standard")
+LATER = ("d2l", "f_correction", "gce", "sce")  # as standard but for loss and measurements
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,6 @@ def trained(tmp_path_factory):
         return folder
 
     def trained(name):
-        """Return what on_two_devices.py saved, by name."""
         return dict(np.load(run(*(LATER if name.startswith(LATER) else QUICK)) / f"{name}.npz"))
 
     return trained
@@ -53,7 +52,7 @@ def test_methods_that_share_batches():
 
 
 @pytest.mark.parametrize(
-    "method", ["standard", "d2l", *(pytest.param(name, marks=pytest.mark.slow) for name in LATER)]
+    "method", ["standard", *(pytest.param(name, marks=pytest.mark.slow) for name in LATER)]
 )
 def test_two_devices_equal_one(method, trained):
     """Losses, weights, optimizer and predictions, without batch normalisation."""
@@ -92,9 +91,6 @@ def start(monkeypatch):
     """Return start(cards, ...), which starts TensorFlow with fake cards and returns what it set."""
 
     def start(cards, *arguments, problem=None):
-        """Return start(cards, ...), which starts TensorFlow with fake cards and returns what it
-        set.
-        """
         done = SimpleNamespace(visible=None, growth=[], strategies=0, deterministic=False)
         details = {
             f"GPU:{k}": {"device_name": name}
