@@ -63,6 +63,14 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path not in first)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_pretrained_weights(tmp_path_factory):
+    """Keras has no weights of backbones, whatever is in the home of this user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_HOME", str(tmp_path_factory.mktemp("keras")))
+        yield
+
+
 @pytest.fixture
 def undrawn(monkeypatch):
     """Let scripts called in this process draw nothing, to save time."""

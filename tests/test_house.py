@@ -32,8 +32,9 @@ MAY_IMPORT = {
     "data": "csv_files errors names noise seeding system",
     "runs": "csv_files errors noise recipes system",
     "experiment": "data metrics noise recipes",
-    "training": "errors experiment lr_schedules metrics models precision recipes runs seeding "
-    "system",
+    "backbones": "data errors runs system",
+    "training": "backbones data errors experiment lr_schedules metrics models precision recipes "
+    "runs seeding system",
     "methods": "errors metrics recipes runs seeding system theory training",
     "selection": "csv_files data errors names experiment methods metrics noise runs seeding system "
     "theory training",

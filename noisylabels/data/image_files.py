@@ -154,6 +154,12 @@ def read_files(
     if any(store.channels == 3 for store in stores):
         for store in stores:
             store.widen()
+    warn_if_dark(name, peaks)
+    return *(store.images for store in stores), unreadable
+
+
+def warn_if_dark(name: str, peaks: list[int]) -> None:
+    """Warn if images with 16 bits per channel, of these largest values, use only some of them."""
     bits = max(peaks, default=0).bit_length()
     if peaks and bits <= FEW_BITS:
         warnings.warn(
@@ -162,7 +168,6 @@ def read_files(
             f"{2 ** (16 - bits):,}, or save them with 8 bits",
             stacklevel=3,
         )
-    return *(store.images for store in stores), unreadable
 
 
 def _decode_all(
@@ -206,7 +211,7 @@ def _decode_chunk(
         try:
             images.append(decode(path, size, peaks))
         except Exception as error:  # Pillow raises many kinds for damage
-            reasons[k] = _reason(error)
+            reasons[k] = reason_of(error)
     if any(image.ndim == 3 for image in images):
         images = [
             np.broadcast_to(image[..., np.newaxis] if image.ndim == 2 else image, (size, size, 3))
@@ -215,7 +220,7 @@ def _decode_chunk(
     return np.array(images, np.uint8), reasons, peaks
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return in a few words why a file could not be decoded."""
     if isinstance(error, Image.UnidentifiedImageError):
         return f"no image of a known format ({', '.join(FORMATS)})"

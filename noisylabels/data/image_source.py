@@ -36,10 +36,19 @@ class ImageSource(ABC):
         """Return the images of these rows, integers (k,), in this order."""
 
     @abstractmethod
-    def _picture(self, i: int, fit: Callable[[Image.Image], Image.Image], size: int) -> Image.Image:
-        """Return image i as resized by `fit`, which needs `size` pixels per side."""
+    def _picture(
+        self,
+        i: int,
+        fit: Callable[[Image.Image], Image.Image],
+        size: int,
+        peaks: list[int] | None = None,
+    ) -> Image.Image:
+        """Return image i as resized by `fit`, which needs `size` pixels per side.
 
-    def read(self, i: int, size: int) -> np.ndarray:
+        peaks: see `image_decoding.decode`.
+        """
+
+    def read(self, i: int, size: int, peaks: list[int] | None = None) -> np.ndarray:
         """Read an image at size × size pixels.
 
         The shorter side is resized to `size`, and the centre is cropped.
@@ -50,6 +59,8 @@ class ImageSource(ABC):
             Position of the image.
         size
             Pixels per side.
+        peaks
+            If the image has 16 bits per channel, its largest value is added.
 
         Returns
         -------
@@ -61,9 +72,8 @@ class ImageSource(ABC):
         Exception
             Of any kind, if the file cannot be read.
         """
-        return np.asarray(
-            self._picture(i, lambda image: _cropped(image, size), size).convert("RGB")
-        )
+        picture = self._picture(i, lambda image: _cropped(image, size), size, peaks)
+        return np.asarray(picture.convert("RGB"))
 
     def thumbnail(self, i: int, pixels: int) -> Image.Image:
         """Return the whole image with a longer side of at most `pixels`.
@@ -116,8 +126,14 @@ class FileImages(ImageSource):
         """Return the images of these rows, integers (k,), in this order."""
         return FileImages(self.base, [self.files[row] for row in rows])
 
-    def _picture(self, i: int, fit: Callable[[Image.Image], Image.Image], size: int) -> Image.Image:
-        return decode_picture(os.path.join(self.base, self.files[i]), fit, size)
+    def _picture(
+        self,
+        i: int,
+        fit: Callable[[Image.Image], Image.Image],
+        size: int,
+        peaks: list[int] | None = None,
+    ) -> Image.Image:
+        return decode_picture(os.path.join(self.base, self.files[i]), fit, size, peaks)
 
 
 class ArrayImages(ImageSource):
@@ -143,7 +159,13 @@ class ArrayImages(ImageSource):
         """Return the images of these rows, integers (k,), in this order."""
         return ArrayImages(self.images[rows])
 
-    def _picture(self, i: int, fit: Callable[[Image.Image], Image.Image], size: int) -> Image.Image:
+    def _picture(
+        self,
+        i: int,
+        fit: Callable[[Image.Image], Image.Image],
+        size: int,
+        peaks: list[int] | None = None,
+    ) -> Image.Image:
         image = self.images[i]
         return fit(Image.fromarray(image[..., 0] if image.shape[2] == 1 else image))
 

@@ -8,7 +8,6 @@ and end together with this one.
 
 import contextlib
 import multiprocessing
-import signal
 import sys
 import traceback
 from importlib import import_module
@@ -21,7 +20,7 @@ from noisylabels.runs.run import Run
 from noisylabels.selection import issues
 from noisylabels.selection.algorithm import Scores, Stage, incv
 from noisylabels.selection.selection_csv import csv_path, write_selection
-from noisylabels.system.child_processes import die_with
+from noisylabels.system.child_processes import begin_child, start_method
 from noisylabels.system.progress import Event, Progress, print_wrapped
 
 
@@ -77,9 +76,7 @@ class Trainers(contextlib.AbstractContextManager):
 
     def start(self) -> dict[str, Any]:
         """Start the processes; return what they compute on, for the record."""
-        # A fork shares the images. It is safe as long as this process has no TensorFlow.
-        fork = sys.platform == "linux" and "tensorflow" not in sys.modules
-        context = multiprocessing.get_context("fork" if fork else "spawn")
+        context = multiprocessing.get_context(start_method())  # a fork shares the images
         sys.stdout.flush()
         for gpu_id in self.experiment.execution.gpu_ids:
             here, there = context.Pipe()
@@ -144,10 +141,7 @@ class Trainers(contextlib.AbstractContextManager):
 
 def _serve(connection: Connection, experiment: Experiment, run: Run, gpu_id: str | None) -> None:
     """Run a child process: send what it computes on, then train each half that it receives."""
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    die_with(multiprocessing.parent_process().pid)
+    begin_child()
     try:
         device = import_module("noisylabels.training.device")
         connection.send(
