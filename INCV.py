@@ -16,6 +16,7 @@ This is Algorithm 1 of the paper. Files are written to results/<dataset>/<patter
 
 import noisylabels.system.check_requirements  # noqa: F401 # isort: skip
 from argparse import Namespace
+from functools import partial
 
 from noisylabels import cli, flags
 from noisylabels.flag_rules import check_flags
@@ -54,8 +55,16 @@ def run(args: Namespace) -> None:
     # S, C and the estimated noise ratio: four iterations of two trainings on halves of C
     plan = plan_selection(args, data)
     if not plan.run.finished:
+        experiment = plan.experiment
+        show = partial(
+            draw.print_first_answers,
+            experiment.folder,
+            data.dataset,
+            iterations=experiment.arguments["INCV_iter"],
+            reviewed=args.review_images,
+        )
         with Progress(plan.work, args.quiet) as progress:
-            select(plan.experiment, plan.run, progress)
+            select(experiment, plan.run, progress, show)
 
     # files
     csv = csv_path(plan.experiment)

@@ -43,12 +43,15 @@ class Table(NamedTuple):
             raise self.error(row, f"has {text!a} as {column}: give True or False")
         return values
 
-    def numbers(self, column: str) -> list[float]:
-        """Return a column of numbers; UserError where a value is none."""
+    def numbers(self, column: str, blank: float | None = None) -> list[float]:
+        """Return a column of numbers; UserError where a value is none.
+
+        An empty field is `blank`, if that is a number.
+        """
         values = []
         for row, text in enumerate(self.columns[column]):
             with contextlib.suppress(ValueError):
-                values.append(float(text))
+                values.append(blank if blank is not None and not text.strip() else float(text))
             if len(values) <= row or math.isnan(values[row]):
                 raise self.error(row, f"has {text[:80]!a} as {column}: give a number")
         return values
@@ -116,14 +119,17 @@ def read_table(path: str | Path, choose: Callable[[list[str]], dict[str, str]]) 
     return Table(Path(path), columns, lines)
 
 
-def read_columns(path: str | Path, names: Sequence[str]) -> Table:
-    """Read the columns of these names, see `read_table`; UserError where one is missing."""
+def read_columns(path: str | Path, names: Sequence[str], optional: Sequence[str] = ()) -> Table:
+    """Read the columns of these names, see `read_table`; UserError where one is missing.
+
+    Columns that are `optional` are read if they exist.
+    """
 
     def choose(header: list[str]) -> dict[str, str]:
-        found = {name: find_column(header, name) for name in names}
+        found = {name: find_column(header, name) for name in [*names, *optional]}
         if missing := [name for name in names if found[name] is None]:
             raise UserError(f"{path} lacks the column {', '.join(missing)}")
-        return found
+        return {name: column for name, column in found.items() if column is not None}
 
     return read_table(path, choose)
 

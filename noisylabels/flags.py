@@ -202,7 +202,7 @@ def add_selection(parser: ArgumentParser, *aliases: str) -> None:
     add(
         "--INCV_iter",
         type=number(int, 1),
-        help="iterations of the selection, two trainings each; by default 4",
+        help="iterations of the selection, two trainings each; by default 4; 1 is a quick look",
     )
     add(
         "--top_k",

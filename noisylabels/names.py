@@ -65,6 +65,12 @@ def shown(name: str) -> str:
     return name if name.isprintable() and name == name.strip() and name else ascii(name)
 
 
+def shortened(name: str, longest: int = 14) -> str:
+    """Return a class name in one line of limited length."""
+    line = " ".join(name.split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
 def listed(names: Iterable[str]) -> str:
     """Return up to twenty names in one line, for a message."""
     names = list(names)

@@ -8,6 +8,7 @@ import numpy as np
 from noisylabels.data.dataset import Dataset
 from noisylabels.data.feature_files import Matrix, find_features
 from noisylabels.data.image_files import available_memory, pages
+from noisylabels.data.image_source import pictures_of
 from noisylabels.errors import UserError
 from noisylabels.names import file_key, places
 
@@ -170,6 +171,7 @@ def with_features(dataset: Dataset, x_train: np.ndarray, x_test: np.ndarray) -> 
         x_test=x_test,
         default_recipe=RECIPE,
         image_recipe=dataset.default_recipe,
+        pictures=pictures_of(dataset),
     )
 
 

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
+from noisylabels.data.dataset import Dataset
 from noisylabels.data.image_decoding import decode_picture
 
 LEGIBLE = 160  # pixels: smaller pictures are enlarged in thumbnails
@@ -75,17 +76,22 @@ class ImageSource(ABC):
         picture = self._picture(i, lambda image: _cropped(image, size), size, peaks)
         return np.asarray(picture.convert("RGB"))
 
-    def thumbnail(self, i: int, pixels: int) -> Image.Image:
+    def thumbnail(self, i: int, pixels: int, enlarge: bool = True) -> Image.Image:
         """Return the whole image with a longer side of at most `pixels`.
 
-        An image smaller than 160 pixels is enlarged to that size, without smoothing.
+        An image smaller than 160 pixels is enlarged to that size, without smoothing, unless
+        `enlarge` is False.
 
         Raises
         ------
         Exception
             Of any kind, if the file cannot be read.
         """
-        return self._picture(i, lambda image: _bounded(image, pixels), pixels).convert("RGB")
+
+        def fit(image: Image.Image) -> Image.Image:
+            return _bounded(image, pixels, LEGIBLE if enlarge else 1)
+
+        return self._picture(i, fit, pixels).convert("RGB")
 
 
 class FileImages(ImageSource):
@@ -170,6 +176,13 @@ class ArrayImages(ImageSource):
         return fit(Image.fromarray(image[..., 0] if image.shape[2] == 1 else image))
 
 
+def pictures_of(dataset: Dataset) -> ImageSource | None:
+    """Return the original images of the training samples; None if the data set has no images."""
+    if dataset.pictures is not None or dataset.x_train.ndim < 4:
+        return dataset.pictures
+    return ArrayImages(dataset.x_train)
+
+
 def _cropped(image: Image.Image, size: int) -> Image.Image:
     """Return the central square of an image at size × size pixels."""
     side = min(image.size)
@@ -178,10 +191,10 @@ def _cropped(image: Image.Image, size: int) -> Image.Image:
     return image.resize((size, size), Image.Resampling.BILINEAR, box, reducing_gap=3)
 
 
-def _bounded(image: Image.Image, pixels: int) -> Image.Image:
-    """Return an image whose longer side has at most `pixels`, and 160 if it had fewer."""
+def _bounded(image: Image.Image, pixels: int, least: int) -> Image.Image:
+    """Return an image whose longer side has at most `pixels`, and `least` if it had fewer."""
     longer = max(image.size)
-    bounded = min(pixels, max(longer, LEGIBLE))
+    bounded = min(pixels, max(longer, least))
     shape = [max(1, round(side * bounded / longer)) for side in image.size]
     if bounded > longer:
         return image.resize(shape, Image.Resampling.NEAREST)

@@ -19,6 +19,7 @@ from noisylabels.data.dataset import Dataset, Whole
 from noisylabels.data.feature_files import array_of_npz
 from noisylabels.data.features import RECIPE, read_features, read_matrices
 from noisylabels.data.image_files import read_arrays, read_files
+from noisylabels.data.image_source import FileImages
 from noisylabels.data.sources import in_arrays, in_folder, in_table
 from noisylabels.errors import UserError
 from noisylabels.names import listed
@@ -127,6 +128,7 @@ def load(
             unit,
         )
     )
+    paths = samples.paths or samples.files
     reasons: dict[int, str] = {}
     if features:
         named = None if kind == ".npz" else samples.files
@@ -137,9 +139,7 @@ def load(
     elif kind == ".npz":
         x_train, x_test = read_arrays(path, name, parts, test, image_size, report)
     else:
-        x_train, x_test, reasons = read_files(
-            base, samples.paths or samples.files, test, image_size or SIZE, name, report
-        )
+        x_train, x_test, reasons = read_files(base, paths, test, image_size or SIZE, name, report)
     kept = np.isin(np.arange(len(test)), list(reasons), invert=True)
     vanished = [classes[k] for k in np.setdiff1d(given[~test], given[kept & ~test])]
     lost = (
@@ -174,6 +174,7 @@ def load(
         whole=whole,
         is_custom=True,
         image_recipe="fast" if features else None,
+        pictures=None if kind == ".npz" else FileImages(base, [paths[k] for k in train]),
     )
 
 

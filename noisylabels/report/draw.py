@@ -238,6 +238,29 @@ def everything(results_dir: Path | str, dataset: str) -> list[Path]:
     return written + summary(results_dir, dataset)
 
 
+def print_first_answers(
+    folder: Path, dataset: Dataset, done: int, iterations: int, reviewed: int
+) -> None:
+    """Write what is made of an unfinished selection's files, and print where it is.
+
+    Parameters
+    ----------
+    folder : Path
+        Its run folder.
+    dataset : Dataset
+        Its data set.
+    done, iterations : int
+        Number of finished iterations, and of all.
+    reviewed : int
+        Number of images on the review page.
+    """
+    so_far = f"after iteration {done} of {iterations}"
+    note = f"Written {so_far}. Reload this page when INCV has finished; your decisions are kept."
+    issues.files(folder, dataset, reviewed, note)
+    page = folder / "review.html"
+    print(f"first answers {so_far}: {page}; later iterations refine them", flush=True)
+
+
 def selection_files(folder: Path, dataset: Dataset | None = None, *reviewed: int) -> list[Path]:
     """Write what is made of a finished selection's files, the review page last.
 

@@ -6,6 +6,9 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
+
+from noisylabels.names import shortened
 
 COLUMNS = 8  # of pictures
 NAMED = 40  # up to so many classes, the matrix has their names, above it their numbers
@@ -13,17 +16,23 @@ ISSUE, OTHER = "#a00000", "#0072b2"
 AGREEING = "0.93"  # colour of the diagonal of the matrix
 
 
-def pictures(images: np.ndarray, labels: list[tuple[str, str]]) -> Figure:
-    """Draw images uint8 (n, h, w, ch) with the observed and the predicted label of each."""
-    rows, scale = -(-len(images) // COLUMNS), 1 / max(images.shape[1:3])
-    height, width = images.shape[1] * scale, images.shape[2] * scale
-    figure = Figure(figsize=(1.15 * COLUMNS, 1.5 * rows + 0.4))
-    axes = figure.add_axes([0, 0, 1, 1 - 0.4 / (1.5 * rows + 0.4)])
+def pictures(
+    images: Sequence[Image.Image], labels: list[tuple[str, str]], doubt: str = ""
+) -> Figure:
+    """Draw images with the observed and the predicted label of each.
+
+    `doubt` is a second, red line of the title; "" for none.
+    """
+    rows = -(-len(images) // COLUMNS)
+    top = 0.65 if doubt else 0.4
+    figure = Figure(figsize=(1.15 * COLUMNS, 1.5 * rows + top))
+    axes = figure.add_axes([0, 0, 1, 1 - top / (1.5 * rows + top)])
     for k, (image, (given, predicted)) in enumerate(zip(images, labels)):
         row, column = divmod(k, COLUMNS)
         x, y = 1.15 * column + 0.575, -1.5 * row
+        width, height = (side / max(image.size) for side in image.size)
         extent = (x - width / 2, x + width / 2, y - height, y)
-        axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255, extent=extent)
+        axes.imshow(np.asarray(image), extent=extent)
         parts = shortened(given), shortened(predicted)
         caption = (" → " if len("".join(parts)) < 12 else " →\n").join(parts)
         axes.text(
@@ -31,11 +40,11 @@ def pictures(images: np.ndarray, labels: list[tuple[str, str]]) -> Figure:
         )
     axes.set(xlim=(0, 1.15 * COLUMNS), ylim=(-1.5 * rows, 0))
     axes.axis("off")
-    figure.suptitle(
-        f"The {len(images)} labels most probably wrong: given → predicted",
-        fontsize=11,
-        y=1 - 0.1 / rows,
-    )
+    title = f"The {len(images)} labels most probably wrong: given → predicted"
+    figure.suptitle(title, fontsize=11, y=1 - 0.1 / rows)
+    if doubt:
+        y = (1.5 * rows + 0.05) / figure.get_figheight()
+        figure.text(0.5, y, doubt, fontsize=11, ha="center", color=ISSUE)
     return figure
 
 
@@ -124,9 +133,3 @@ def histogram(scores: np.ndarray, issue: np.ndarray) -> Figure:
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     return figure
-
-
-def shortened(name: str, longest: int = 14) -> str:
-    """Return a class name in one line of limited length."""
-    line = " ".join(name.split())
-    return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -83,8 +83,13 @@ def read_training(run: RunFolder, method: str) -> pd.DataFrame | None:
 
 
 def read_iterations(run: RunFolder, required: bool = False) -> pd.DataFrame | None:
-    """Read the log of a selection by iteration; None if there is none, or a size is blank."""
+    """Read the log of a selection by iteration; None if there is none, or a size is blank.
+
+    Unless it is `required`, the log of an unfinished selection is None, too.
+    """
     path = run.folder / "INCV_iterations.csv"
+    if not required and is_unfinished(run.folder, "INCV"):
+        return None
     frame = read_csv(path, "iteration", ITERATION_COLUMNS, "INCV", required)
     if frame is None:
         return None
@@ -145,6 +150,12 @@ def finished_record(folder: Path, run: str) -> dict:
     """Return the record of a finished run; {} if there is none."""
     record = read_record(folder / f"{run}.json")
     return record if record and record["finished"] else {}
+
+
+def is_unfinished(folder: Path, run: str) -> bool:
+    """Return whether a record says that its run is unfinished."""
+    record = read_record(folder / f"{run}.json")
+    return record is not None and not record["finished"]
 
 
 def check_unchanged(path: Path, run: str | None) -> None:

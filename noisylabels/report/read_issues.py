@@ -10,7 +10,19 @@ import numpy as np
 import pandas as pd
 
 from noisylabels.csv_files import read_columns
-from noisylabels.report.read import SIZES, finished_record, skipping, warn
+from noisylabels.report.read import (
+    ITERATION_COLUMNS,
+    SIZES,
+    check_unchanged,
+    finished_record,
+    is_unfinished,
+    read_csv,
+    skipping,
+    warn,
+)
+from noisylabels.runs.record import read_record
+from noisylabels.selection.issues import PROBABILITIES
+from noisylabels.selection.reliability import Reliability, assess
 
 if TYPE_CHECKING:
     from noisylabels.data.dataset import Dataset
@@ -26,11 +38,15 @@ ISSUE_COLUMNS = [
     "selected_iteration",
     "y_true",
 ]
+DUPLICATE_COLUMNS = ["duplicate_group", "duplicate_conflict"]  # not in files of earlier versions
 
 
 class Issues(NamedTuple):
-    """The label issues of a selection: a frame of ISSUE_COLUMNS, worst first; text but index, score
-    and is_label_issue.
+    """The label issues of a selection.
+
+    The frame has ISSUE_COLUMNS and DUPLICATE_COLUMNS, worst first. `index` and `duplicate_group`
+    are int, `label_score` is float, `is_label_issue` and `duplicate_conflict` are bool, and others
+    are text. `duplicate_group` is -1 for samples without duplicates.
     """
 
     frame: pd.DataFrame
@@ -53,19 +69,24 @@ def read_issues(folder: Path, dataset: Dataset | None = None) -> Issues | None:
         fit. Without it, a damaged file is named on standard error, with the line, and left out.
     """
     path, required = folder / "label_issues.csv", dataset is not None
-    if not path.exists() and not required:
+    if not required and (not path.exists() or is_unfinished(folder, "INCV")):
         return None
     classes = read_classes(folder / "classes.json", dataset)
     if classes is None:
         return warn(f"{path}: left out without classes.json")
     with skipping(path, required):
-        table = read_columns(path, ISSUE_COLUMNS)
+        table = read_columns(path, ISSUE_COLUMNS, DUPLICATE_COLUMNS)
         frame = pd.DataFrame(
             table.columns
             | {"is_label_issue": table.booleans("is_label_issue")}
             | {name: table.numbers(name) for name in ("index", "label_score")}
         )
-        issues = Issues(frame.astype({"index": int}), classes)
+        frame["duplicate_group"], frame["duplicate_conflict"] = -1, False
+        if "duplicate_group" in table.columns:
+            frame["duplicate_group"] = table.numbers("duplicate_group", blank=-1)
+        if "duplicate_conflict" in table.columns:
+            frame["duplicate_conflict"] = table.booleans("duplicate_conflict")
+        issues = Issues(frame.astype({"index": int, "duplicate_group": int}), classes)
         n = len(dataset.x_train) if required else _samples(folder) or max(1, len(frame))
         if sorted(issues.frame["index"]) != list(range(n)):
             raise ValueError(f"not one row for each of {n:,} indices")
@@ -94,6 +115,37 @@ def read_classes(path: Path, dataset: Dataset | None = None) -> list[str] | None
         if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
             raise ValueError("not a list of names")
         return classes
+
+
+def read_reliability(folder: Path, issues: Issues, required: bool = False) -> Reliability | None:
+    """Assess the model of a selection by its files.
+
+    The result is None if some are missing or damaged; `required`: this is a UserError.
+    """
+    arguments = (read_record(folder / "INCV.json") or {}).get("arguments", {})
+    iterations = read_csv(
+        folder / "INCV_iterations.csv", "iteration", ITERATION_COLUMNS, "INCV", required
+    )
+    if iterations is None:
+        return None
+    path = folder / PROBABILITIES
+    with skipping(path, required):
+        check_unchanged(path, "INCV")
+        with open(path, "rb") as file:
+            probabilities = np.lib.format.read_array(file, allow_pickle=False)
+        n, c = len(issues.frame), len(issues.classes)
+        if probabilities.shape != (n, c):
+            raise ValueError(f"not {n:,} × {c} probabilities")
+        labels = np.empty(n, int)
+        labels[issues.frame["index"]] = issues.codes("given_label")
+        return assess(
+            probabilities.argmax(axis=1),
+            labels,
+            issues.classes,
+            iterations.eps.iloc[0],
+            epochs=arguments.get("epochs") or 1,
+            embedded=arguments.get("recipe") == "features",
+        )
 
 
 def _samples(folder: Path) -> int:

@@ -131,6 +131,11 @@ class Run:
             yield
 
     @property
+    def is_repeated(self) -> bool:
+        """Return whether this session replaces a finished run, whose outputs still exist."""
+        return self.written_path == self.successor_path
+
+    @property
     def place(self) -> str:
         """Hardware and folder of the session, in words."""
         hardware = self.record["sessions"][-1]["hardware"]
@@ -148,7 +153,7 @@ class Run:
 
         The outputs go first: an old output never stands next to the new record.
         """
-        if self.written_path == self.successor_path:
+        if self.is_repeated:
             with disk(self.folder):
                 self._remove_outputs()
                 self.successor_path.replace(self.record_path)

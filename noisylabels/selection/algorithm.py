@@ -149,6 +149,7 @@ def incv(
     iterations: int = 4,
     top_k: int = 1,
     seed: int = 0,
+    after_iteration: Callable[[Selection], None] = lambda result: None,
 ) -> Selection:
     """Select clean samples by iterative noisy cross-validation.
 
@@ -177,6 +178,8 @@ def incv(
         A sample is selected if its observed label is among the k most likely classes.
     seed : int
         Random seed of the splits.
+    after_iteration : callable
+        Called with the selection so far after each iteration.
 
     Returns
     -------
@@ -211,6 +214,7 @@ def incv(
             if i == 1:
                 result.probabilities[held_out] = scores.probabilities
         result.iterations.append(summarise_iteration(result, i, y, y_noisy))
+        after_iteration(result)
     return result
 
 

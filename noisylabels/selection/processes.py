@@ -7,21 +7,28 @@ and end together with this one.
 """
 
 import contextlib
+import functools
 import multiprocessing
 import sys
+import time
 import traceback
+from collections.abc import Callable
 from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from noisylabels.data.duplicates import Duplicates, find_duplicates
+from noisylabels.data.image_source import pictures_of
 from noisylabels.errors import UserError
 from noisylabels.experiment import Experiment
 from noisylabels.runs.run import Run
 from noisylabels.selection import issues
-from noisylabels.selection.algorithm import Scores, Stage, incv
-from noisylabels.selection.selection_csv import csv_path, write_selection
+from noisylabels.selection.algorithm import Scores, Selection, Stage, incv
+from noisylabels.selection.selection_csv import csv_path, write_first_answers, write_selection
 from noisylabels.system.child_processes import begin_child, start_method
 from noisylabels.system.progress import Event, Progress, print_wrapped
+
+FIRST_ANSWERS = 30  # seconds of an iteration after which the label issues so far are written
 
 
 def trainings(experiment: Experiment) -> dict[str, float]:
@@ -34,19 +41,57 @@ def trainings(experiment: Experiment) -> dict[str, float]:
     }
 
 
-def select(experiment: Experiment, run: Run, progress: Progress) -> None:
-    """Run the selection, or resume it, and write its files."""
+def select(
+    experiment: Experiment,
+    run: Run,
+    progress: Progress,
+    show_first_answers: Callable[[int], None] | None = None,
+) -> None:
+    """Run the selection, or resume it, and write its files.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The configuration of the selection.
+    run : Run
+        Its run.
+    progress : Progress
+        Shows the trainings.
+    show_first_answers : callable, optional
+        Called with the number of finished iterations whenever the label issues so far have been
+        written. They are written after iterations of more than FIRST_ANSWERS seconds, unless this
+        run replaces a finished one.
+    """
     arguments, dataset, history = experiment.arguments, experiment.dataset, []
+    page, started = experiment.folder / "review.html", time.monotonic()
+
+    @functools.cache
+    def duplicates() -> Duplicates:
+        pictures = pictures_of(dataset)
+        files = [pictures.path(i) for i in range(len(pictures))] if pictures else []
+        return find_duplicates(dataset.x_train, files)
 
     def train(halves: list[tuple], use_best: bool) -> list[Scores]:
         answers = trainers.train(halves, use_best)
         history.extend(row for _, rows in answers for row in rows)
         return [scores for scores, _ in answers]
 
+    def after_iteration(result: Selection) -> None:
+        nonlocal started
+        seconds, started = time.monotonic() - started, time.monotonic()
+        done = len(result.iterations)
+        is_last = done == arguments["INCV_iter"]
+        if show_first_answers and seconds > FIRST_ANSWERS and not is_last and not run.is_repeated:
+            write_first_answers(experiment, result, duplicates())
+            show_first_answers(done)
+            started = time.monotonic()
+
     with Trainers(experiment, run, progress) as trainers, run.session(trainers.start, wait=True):
         if run.finished:  # by another process, while this one waited
             return
         print_wrapped(experiment, run.place)
+        if not (run.is_repeated or (experiment.folder / issues.ISSUES).exists()):
+            page.unlink(missing_ok=True)  # of another selection
         result = incv(
             train,
             dataset.y_train,
@@ -56,14 +101,15 @@ def select(experiment: Experiment, run: Run, progress: Progress) -> None:
             arguments["INCV_iter"],
             arguments["top_k"],
             experiment.seed,
+            after_iteration,
         )
         run.begin_outputs()
-        (experiment.folder / "review.html").unlink(
-            missing_ok=True
-        )  # of an earlier selection; it is drawn last
-        write_selection(experiment, result, history)
+        page.unlink(missing_ok=True)  # of an earlier selection; it is drawn last
+        write_selection(experiment, result, duplicates(), history)
         run.finish(
-            [csv_path(experiment)], **result.iterations[-1], **issues.scores(experiment, result)
+            [csv_path(experiment), experiment.folder / issues.DUPLICATES],
+            **result.iterations[-1],
+            **issues.scores(experiment, result, duplicates()),
         )
 
 

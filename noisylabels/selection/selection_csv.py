@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from noisylabels.csv_files import Table, read_columns
+from noisylabels.data.duplicates import Duplicates
 from noisylabels.errors import UserError
 from noisylabels.experiment import Experiment
 from noisylabels.metrics import label_scores
@@ -183,11 +184,18 @@ def selection_run(experiment: Experiment) -> Run:
     )
 
 
-def write_selection(experiment: Experiment, result: Selection, history: list[dict]) -> None:
-    """Write the files of a finished selection; `history` has one row per epoch."""
-    write_issues(experiment, result)
-    write_csv(experiment.folder / HISTORY, pd.DataFrame(history))
+def write_first_answers(experiment: Experiment, result: Selection, duplicates: Duplicates) -> None:
+    """Write what people look at while later iterations run."""
+    write_issues(experiment, result, duplicates)
     write_csv(experiment.folder / ITERATIONS, pd.DataFrame(result.iterations))
+
+
+def write_selection(
+    experiment: Experiment, result: Selection, duplicates: Duplicates, history: list[dict]
+) -> None:
+    """Write the files of a finished selection; `history` has one row per epoch."""
+    write_first_answers(experiment, result, duplicates)
+    write_csv(experiment.folder / HISTORY, pd.DataFrame(history))
     write_csv(
         csv_path(experiment),
         pd.DataFrame(

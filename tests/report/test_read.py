@@ -178,10 +178,12 @@ def test_pictures_show_the_worst_and_the_matrix_all(folder, monkeypatch):
     monkeypatch.setattr(issues, "save", lambda figure, path: path)
     rows = [(59 - k, "cat", "dog" if k < 55 else "cat", k / 100, k < 55) for k in range(60)]
     images = np.arange(60, dtype=np.uint8).reshape(60, 1, 1, 1)
-    dataset = SimpleNamespace(name="pets", classes=("cat", "dog"), x_train=images)
+    dataset = SimpleNamespace(name="pets", classes=("cat", "dog"), x_train=images, pictures=None)
     written = issues.files(folder(*rows), dataset)
-    images, labels = drawn["pictures"]
-    assert images.ravel().tolist() == [*range(59, 11, -1)] and labels == [("cat", "dog")] * 48
+    images, labels, doubt = drawn["pictures"]
+    assert [np.ptp(image) for image in images] == [0] * 48 and doubt == ""
+    assert [np.max(image) for image in images] == [*range(59, 11, -1)]
+    assert images[0].size == (160, 160) and labels == [("cat", "dog")] * 48
     counts, classes = drawn["matrix"]
     assert counts.tolist() == [[5, 55], [0, 0]] and classes == ["cat", "dog"]
     assert [int(part.sum()) for part in drawn["histogram"]] == [17, 55] and len(written) == 7

@@ -7,13 +7,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
 
+from noisylabels.data.image_source import ArrayImages, FileImages
 from noisylabels.report.read_issues import Issues
 from noisylabels.report.review import page
+from noisylabels.selection.reliability import assess
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 FLAGS = [
@@ -55,7 +59,9 @@ def browser(tmp_path_factory):
 def opened(browser, tmp_path):
     """Return a function that opens the page of some issues for the first time."""
 
-    def opened(given=GIVEN, suggested=SUGGESTED, classes=CLASSES, shown=5000, side=8):
+    def opened(
+        given=GIVEN, suggested=SUGGESTED, classes=CLASSES, shown=5000, side=8, source=None, **more
+    ):
         n, names = len(given), np.array(classes, dtype=object)
         frame = pd.DataFrame(
             {
@@ -65,22 +71,24 @@ def opened(browser, tmp_path):
                 "predicted_label": names[suggested],
                 "label_score": np.linspace(0.001, 0.9, n),
                 "is_label_issue": np.not_equal(given, suggested),
+                "duplicate_group": more.pop("groups", -1),
+                "duplicate_conflict": more.pop("conflict", False),
             }
         )
         images = np.random.default_rng(0).integers(0, 256, (n, side, side, 3), np.uint8)
         path = tmp_path / "review.html"
-        path.write_text(
-            page("a & b", Issues(frame, classes), images, str(tmp_path).encode(), shown),
-            encoding="utf-8",
-        )
+        html = page("a & b", Issues(frame, classes), source or ArrayImages(images), shown, **more)
+        path.write_text(html, encoding="utf-8")
         browser.get(path.as_uri())
         kept_from_before(browser)
         return browser
 
+    (tmp_path / "empty.html").write_text("")
+    browser.get((tmp_path / "empty.html").as_uri())
+    browser.execute_script("localStorage.clear()")  # of other tests
     yield opened
-    assert (
-        browser.get_log("browser") == []
-    )  # no error, and nothing that the page's own policy forbids
+    # no error, and nothing that the page's own policy forbids
+    assert browser.get_log("browser") == []
 
 
 def kept_from_before(browser):
@@ -108,6 +116,13 @@ def marks(browser):
     return browser.execute_script(
         "return [...document.querySelectorAll('.mark')].map(mark => mark.textContent)"
     )
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def text(browser, name):
@@ -149,7 +164,8 @@ def test_names_are_text_and_nothing_is_loaded(opened):
         == 0
     )
     assert browser.execute_script(
-        "return [...document.images].every(image => image.complete && image.naturalWidth)"
+        "return [...document.querySelectorAll('aside img, main img')]"
+        ".every(image => image.complete && image.naturalWidth)"
     )
     assert "All 8 labels, worst first. Of these 7 are issues." == text(browser, "more")
 
@@ -214,11 +230,11 @@ def test_progress_survives_a_shorter_page(opened):
 
 
 def test_two_tabs_lose_no_decision(opened):
-    """Simulate what another tab stored, and the browser's event."""
+    """Simulate what another tab stored, and the browser's event; the first card is sample 7."""
     browser = opened()
     press(browser, "k")
     browser.execute_script("""
-        const decided = { 0: ["drop", null], 7: ["keep", null], 900: ["keep", null] };
+        const decided = { 7: ["drop", null], 0: ["keep", null], 900: ["keep", null] };
         localStorage.setItem(KEY, JSON.stringify(decided));
         dispatchEvent(new StorageEvent("storage", { key: KEY }));""")
     assert marks(browser) == ["drop", *[""] * 6, "keep"]
@@ -247,7 +263,7 @@ def test_large_screen_is_filled_after_a_filter(opened):
     browser = opened(*np.random.default_rng(0).integers(0, 5, (2, 1500)))
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
-        {"width": 8000, "height": 6000, "deviceScaleFactor": 1, "mobile": False},
+        {"width": 8000, "height": 9500, "deviceScaleFactor": 1, "mobile": False},
     )
     try:
         for button in ("#by-given option[value='0']", "#clear"):
@@ -403,3 +419,80 @@ def test_five_thousand_images(opened):
     assert (
         20 < len(browser.find_elements(By.CSS_SELECTOR, "#pairs button")) < 100
     )  # in place of 90,000 cells
+
+
+def test_decisions_outlast_another_order_of_the_images(opened):
+    """As of a page after a further iteration: duplicates with two labels come first here."""
+    browser = opened()
+    press(browser, "k", "d", "4")
+    browser.get("about:blank")
+    two = {"groups": [-1] * 6 + [0, 0], "conflict": [False] * 6 + [True] * 2}
+    opened(**two)
+    assert marks(browser) == ["", "", "keep", "drop", "→ zebra", "", "", ""]
+
+
+def test_the_original_file_is_linked_and_enlarged(opened, tmp_path):
+    """The thumbnail stands in for a file that is gone, or that no browser shows."""
+    files = ["0 #.png", "1.png", *[f"{k}.png" for k in range(2, 8)]]
+    for k, name in enumerate(files):
+        Image.new("RGB", (600, 300), (20 * k, 0, 0)).save(tmp_path / name)
+    browser = opened(source=FileImages(tmp_path, files))
+    (tmp_path / "6.png").unlink()
+
+    def zoomed():
+        """The width of the enlarged image; 0 until it is there, False without one."""
+        return browser.execute_script(
+            "const [zoom, image] = ['zoom', 'zoomed'].map(id => document.getElementById(id));"
+            "return zoom.open && image.complete && image.naturalWidth"
+        )
+
+    card = browser.find_element(By.CSS_SELECTOR, ".card img")
+    assert card.get_property("naturalWidth") == 160 and card.size["width"] >= 160
+    link = browser.find_element(By.ID, "file")
+    assert link.get_property("href") == (tmp_path / "7.png").as_uri() and not zoomed()
+    press(browser, Keys.SPACE)
+    wait_until(lambda: zoomed() == 600)
+    press(browser, Keys.ARROW_RIGHT)
+    wait_until(lambda: zoomed() == 160)
+    press(browser, "d", Keys.SPACE)
+    assert not zoomed() and marks(browser)[:3] == ["", "drop", ""]
+    browser.find_element(By.ID, "enlarge").click()
+    wait_until(lambda: zoomed() == 600)
+    browser.find_element(By.ID, "zoomed").click()
+    assert not zoomed()
+    (message,) = browser.get_log("browser")
+    assert "6.png" in message["message"] and "ERR_FILE_NOT_FOUND" in message["message"]
+
+
+def test_duplicates_are_listed_and_filtered(opened):
+    two = {
+        "groups": [3, -1, -1, 3, 8, 8, -1, -1],
+        "conflict": [True, *[False] * 2, True, *[False] * 4],
+    }
+    browser = opened([0, 0, 1, 2, 3, 3, 2, 0], **two)
+    assert text(browser, "same-title") == "1 duplicate, with different labels:"
+    assert text(browser, "same").startswith('c,"d"') and "3 <b>.png" in text(browser, "same")
+    badges = browser.find_elements(By.CSS_SELECTOR, ".card .two")
+    assert len(badges) == 2
+    choice = Select(browser.find_element(By.ID, "by-same"))
+    choice.select_by_value("0")
+    assert text(browser, "found") == "4 images"
+    choice.select_by_value("1")
+    assert text(browser, "found") == "2 images"
+
+
+def test_without_duplicates_there_is_no_filter_for_them(opened):
+    browser = opened()
+    assert not browser.find_element(By.ID, "by-same").is_displayed()
+    assert not browser.find_element(By.ID, "same-part").is_displayed()
+    assert not browser.find_element(By.ID, "doubt").is_displayed()
+
+
+def test_the_page_says_at_the_top_that_the_model_cannot_judge(opened):
+    judged = assess(np.zeros(200, int), np.arange(200) % 5, CLASSES, 0.8)
+    browser = opened(reliability=judged, notes=["Written after iteration 1 of 4."])
+    banner = browser.find_element(By.ID, "doubt")
+    assert banner.is_displayed() and banner.text.startswith("This model cannot judge these labels")
+    assert len(banner.find_elements(By.TAG_NAME, "li")) == len(judged.reasons) > 1
+    assert judged.remedy in banner.text and browser.title == "Review of labels: a & b"
+    assert text(browser, "caution").startswith("Written after iteration 1 of 4.")

@@ -1,102 +1,166 @@
-"""review.html without a browser: its content and thumbnails."""
+"""review.html without a browser: its contents, and its thumbnails."""
 
 import base64
 import io
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from PIL.JpegImagePlugin import get_sampling
 
+from noisylabels.data.image_source import ArrayImages, FileImages
+from noisylabels.report import review
 from noisylabels.report.read_issues import Issues
-from noisylabels.report.review import page, thumbnail
+from noisylabels.selection.reliability import assess
 
 
-def test_page_has_issues_images_and_classes():
+def issues_of(given, predicted, classes, **columns):
+    """Issues of samples n - 1 … 0, worst first, of which each with an other prediction is one."""
+    n, names = len(given), np.array(list(classes), dtype=object)
     frame = pd.DataFrame(
         {
-            "index": [1, 0],
-            "file": ["</script>", "&lt;"],
-            "given_label": ["<!--", "b"],
-            "predicted_label": ["b", "b"],
-            "label_score": [0.1, 0.2],
-            "is_label_issue": [True, False],
+            "index": np.arange(n)[::-1],
+            "file": [f"{k}.png" for k in range(n)],
+            "given_label": names[given],
+            "predicted_label": names[predicted],
+            "label_score": np.linspace(0, 1, n),
+            "is_label_issue": np.not_equal(given, predicted),
+            "duplicate_group": -1,
+            "duplicate_conflict": False,
         }
+        | columns
     )
-    html = page("x", Issues(frame, ["<!--", "b"]), np.zeros((2, 8, 8, 1), np.uint8), b"1")
+    return Issues(frame, list(classes))
+
+
+def data_of(issues, pictures=None, *arguments, **keywords):
+    """The data of a page, as its script reads them."""
+    html = review.page("x", issues, pictures, *arguments, **keywords)
+    return json.loads(re.search(r'id="data">(.*?)</script>', html)[1])
+
+
+def grey(n, *size):
+    return ArrayImages(np.zeros((n, *(size or (8, 8)), 1), np.uint8))
+
+
+def test_names_cannot_become_markup():
+    found = issues_of([0, 1], [1, 1], ["<!--", "b"], file=["</script>", "&lt;"])
+    html = review.page("x", found, grey(2))
     (inside,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html)
     data = json.loads(inside)
     assert not set("<>&") & set(inside) and html.count("</script>") == 2
     assert [row[:5] for row in data["rows"]] == [
-        [1, "</script>", 0, 1, 0.1],
-        [0, "&lt;", 1, 1, 0.2],
+        [1, "</script>", 0, 1, 0],
+        [0, "&lt;", 1, 1, 1],
     ]
     assert "http" not in html.replace("http-equiv", "")
-    assert (
-        page("x", Issues(frame, ["<!--", "b"]), np.zeros((2, 8, 8, 1), np.uint8), b"2").count(
-            data["digest"]
-        )
-        == 0
+
+
+def test_decisions_outlast_another_order_but_not_other_labels():
+    """The browser stores them under the digest of files and observed labels."""
+    found = issues_of([0, 1, 0], [1, 1, 1], "ab")
+    other_order = Issues(found.frame[::-1].assign(label_score=0.5), found.classes)
+    assert data_of(found)["digest"] == data_of(other_order)["digest"]
+    for other in (
+        issues_of([0, 1, 1], [1, 1, 1], "ab"),
+        issues_of([0, 1, 0], [1, 1, 1], "ba"),
+        issues_of([0, 1, 0], [1, 1, 1], "ab", file=["x", "y", "z"]),
+    ):
+        assert data_of(other)["digest"] != data_of(found)["digest"]
+
+
+def test_the_page_shows_5000_by_default_and_counts_the_others():
+    for n, shown in ((4, 4), (5000, 5000), (5002, 5000)):
+        data = data_of(issues_of(np.arange(n) % 2, [0] * n, "ab"))
+        assert (len(data["rows"]), data["more"], data["issues"]) == (shown, n - shown, shown // 2)
+    assert data["rows"][1][0] == 5000 and data["rows"][1][4] == pytest.approx(1 / 5001, abs=1e-6)
+
+
+def test_duplicates_with_two_labels_come_first():
+    conflict = [False, False, False, True, True]
+    found = issues_of(
+        [0, 1, 0, 1, 0],
+        [1] * 5,
+        "ab",
+        duplicate_group=[-1, 5, 5, 2, 2],
+        duplicate_conflict=conflict,
     )
+    data = data_of(found, None, 3)
+    assert [(row[0], row[7]) for row in data["rows"]] == [(1, 2), (0, 2), (4, -1)]
+    assert data["groups"] == {"2": [[1, "3.png", 1, None], [0, "4.png", 0, None]]}
+
+
+def test_the_page_says_that_the_model_cannot_judge():
+    found, labels = issues_of([0, 1] * 4, [1] * 8, "ab"), np.array([0, 1] * 4)
+    judged = assess(np.ones(8, int), labels, ["a", "b"], 0.6)
+    data = data_of(found, reliability=judged, notes=["Written after iteration 1."])
+    assert data["doubt"]["title"] == "This model cannot judge these labels"
+    assert data["doubt"]["reasons"] == judged.reasons and judged.remedy in data["doubt"]["remedy"]
+    assert data["notes"] == ["Written after iteration 1.", *judged.notes] and judged.notes
+    good = data_of(found, reliability=assess(labels, labels, ["a", "b"], 0))
+    assert good["doubt"] is None
+
+
+# ---------------------------------------------------------------------------------- the thumbnails
+
+
+def picture_in(uri):
+    start, content = uri.split(",")
+    assert start == "data:image/webp;base64"
+    return Image.open(io.BytesIO(base64.b64decode(content)))
 
 
 @pytest.mark.parametrize(
-    "shape, kind, size",
+    "shape, size",
     [
-        ((8, 8, 1), "png", (8, 8)),
-        ((32, 32, 3), "jpeg", (32, 32)),
-        ((300, 200, 3), "jpeg", (64, 96)),
-        ((10, 500, 1), "jpeg", (96, 2)),
-        ((16, 16, 3), "png", (16, 16)),
-        ((16, 17, 3), "jpeg", (17, 16)),
+        ((8, 8, 1), (8, 8)),
+        ((32, 32, 3), (32, 32)),
+        ((100, 33, 3), (33, 100)),
+        ((300, 200, 3), (107, 160)),
+        ((10, 500, 1), (160, 3)),
     ],
 )
-def test_thumbnails_have_expected_size_mode_and_brightness(shape, kind, size):
-    image = np.full(shape, 200, np.uint8)
-    start, content = thumbnail(image).split(",")
-    picture = Image.open(io.BytesIO(base64.b64decode(content)))
-    assert start == f"data:image/{kind};base64" and picture.size == size
-    assert (
-        picture.mode == ("L" if shape[2] == 1 else "RGB")
-        and abs(int(np.asarray(picture).mean()) - 200) < 3
-    )
-    if kind == "jpeg":  # of quality 88: finer than 87, coarser than 89
-        assert picture.quantization[0][:3] == [4, 3, 2] and (
-            shape[2] == 1 or get_sampling(picture) == 0
-        )
+def test_thumbnails_of_arrays(shape, size):
+    """Small ones are not enlarged, and up to 32 pixels they are exact."""
+    images = np.random.default_rng(0).integers(100, 200, (1, *shape), np.uint8)
+    uri, side = review.thumbnail(ArrayImages(images), 0)
+    found = picture_in(uri)
+    assert found.size == size and side == max(size)
+    if side <= 32:
+        assert (np.asarray(found.convert("RGB")) == images[0]).all()
+
+
+def test_thumbnails_are_of_the_original_files(tmp_path):
+    """Not of the input of the network: 160 pixels, and a link to the file."""
+    gradient = np.linspace(0, 255, 480 * 640 * 3).reshape(480, 640, 3).astype(np.uint8)
+    Image.fromarray(gradient).save(tmp_path / "a #1.jpg")
+    (tmp_path / "b.png").write_bytes(b"no image")
+    pictures = FileImages(tmp_path, ["a #1.jpg", "b.png"])
+    data = data_of(issues_of([0, 1], [1, 1], "ab"), pictures)
+    (_, _, _, _, _, none, link_b, _), (_, _, _, _, _, uri, link_a, _) = data["rows"]
+    assert picture_in(uri).size == (160, 120) and none == ""
+    assert link_a == (tmp_path / "a #1.jpg").as_uri() and link_a.endswith("/a%20%231.jpg")
+    assert link_b == (tmp_path / "b.png").as_uri() and data["small"] is False
 
 
 @pytest.mark.parametrize(
     "size, small", [((64, 64), True), ((64, 8), True), ((65, 8), False), ((8, 65), False)]
 )
-def test_small_images_are_enlarged_without_smoothing(size, small):
-    assert data_of(np.zeros((70, *size, 1), np.uint8))["small"] is small
+def test_images_of_up_to_64_pixels_are_enlarged_as_they_are(size, small):
+    assert data_of(issues_of([0], [0], "a"), grey(1, *size))["small"] is small
 
 
-def test_page_has_at_most_five_thousand_images(monkeypatch):
-    monkeypatch.setattr("noisylabels.report.review.thumbnail", lambda image: "")
-    for n, shown, more in ((4, 4, 0), (5000, 5000, 0), (5002, 5000, 2)):
-        data = data_of(np.zeros((n, 1, 1, 1), np.uint8))
-        assert (len(data["rows"]), data["more"], data["issues"]) == (shown, more, shown // 2)
-    assert data["rows"][1] == [1, "1.png", 0, 0, 0.123457, ""] and len(data["digest"]) == 16
+def test_without_images_there_are_names_alone():
+    (row,) = data_of(issues_of([0], [0], "a"))["rows"]
+    assert row == [0, "0.png", 0, 0, 0, "", None, -1]
 
 
-def data_of(images):
-    """Return the data in the page; every second image has a wrong label."""
-    n = min(len(images), 5002)
-    frame = pd.DataFrame(
-        {
-            "index": range(n),
-            "file": [f"{k}.png" for k in range(n)],
-            "given_label": "a",
-            "predicted_label": "a",
-            "label_score": 0.1234567,
-            "is_label_issue": False,
-        }
-    )
-    frame.loc[:4999:2, "is_label_issue"] = True
-    html = page("x", Issues(frame, ["a"]), images, b"1")
-    return json.loads(re.search(r'id="data">(.*?)</script>', html)[1])
+def test_5000_images_need_less_than_60_megabytes():
+    """Of noise, which no compression shrinks: 20 stand for all."""
+    noise = np.random.default_rng(0).integers(0, 256, (20, 200, 200, 3), np.uint8)
+    html = review.page("x", issues_of([0] * 20, [0] * 20, "a"), ArrayImages(noise))
+    template = Path(review.TEMPLATE).stat().st_size
+    assert template + 5000 / 20 * (len(html) - template) < 60e6

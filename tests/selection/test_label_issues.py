@@ -171,6 +171,8 @@ def test_files_of_a_selection_agree(select, tmp_path):
         "status",
         "selected_iteration",
         "y_true",
+        "duplicate_group",
+        "duplicate_conflict",
     ]
     assert json.loads((folder / "classes.json").read_text()) == list("0123456789")
     assert (
