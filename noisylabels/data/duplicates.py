@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 SIMILAR = 0.9  # least cosine similarity; all pairs of CIFAR-10 above it show the same object
 DIRECTIONS = 64  # of the largest variance of the embeddings
+HEAD = 4096  # bytes of a file that are read first
 SAMPLE = 4096  # embeddings that determine these directions
 BLOCK = 512  # rows that are compared with all others at once
 MOST_PAIRS = 20  # per sample; embeddings with more pairs than that do not tell samples apart
@@ -137,26 +137,40 @@ def _row_digest(row: np.ndarray) -> bytes:
     return hashlib.sha256(np.ascontiguousarray(row + row.dtype.type(0))).digest()
 
 
-def _file_digests(files: Sequence[str | None]) -> Iterable[bytes | None]:
-    """Yield a digest of each file that has the size of another one; None for the others."""
-    sizes = []
-    for file in files:
-        try:
-            sizes.append(os.path.getsize(file))
-        except (OSError, TypeError, ValueError):
-            sizes.append(None)
-    count = Counter(sizes)
-    for file, size in zip(files, sizes, strict=True):
-        try:
-            shared = size is not None and count[size] > 1
-            yield hashlib.sha256(Path(file).read_bytes()).digest() if shared else None
-        except OSError:
-            yield None
+def _file_digests(files: Sequence[str | None]) -> list[tuple | None]:
+    """Return equal values for equal files; None for files that equal none or cannot be read.
+
+    Only files of the same size are opened, and only those with the same beginning are read.
+    """
+    keys: list[tuple | None] = [()] * len(files)
+    for end in (0, HEAD, None):
+        count = Counter(keys)
+        keys = [
+            _extended(key, file, end) if count[key] > 1 else None
+            for key, file in zip(keys, files, strict=True)
+        ]
+    return keys
 
 
-def _first_equal(digests: Iterable[bytes | None]) -> np.ndarray:
+def _extended(key: tuple | None, file: str | None, end: int | None) -> tuple | None:
+    """Return a key with the size of a file, or a digest of its bytes up to `end`, added.
+
+    None if the file cannot be read.
+    """
+    if key is None or file is None:
+        return None
+    try:
+        if end == 0:
+            return (os.path.getsize(file),)
+        with open(file, "rb") as opened:
+            return (*key, hashlib.sha256(opened.read(end)).digest())
+    except (OSError, ValueError):
+        return None
+
+
+def _first_equal(digests: Iterable[bytes | tuple | None]) -> np.ndarray:
     """Return the index of the first equal digest of each, int (n,); its own index for None."""
-    first: dict[bytes | int, int] = {}
+    first: dict[bytes | tuple | int, int] = {}
     found = [first.setdefault(i if key is None else key, i) for i, key in enumerate(digests)]
     return np.array(found, int)
 
