@@ -24,7 +24,7 @@ def pictures(
     `doubt` is a second, red line of the title; "" for none.
     """
     rows = -(-len(images) // COLUMNS)
-    top = 0.65 if doubt else 0.4
+    top = 0.8 if doubt else 0.4
     figure = Figure(figsize=(1.15 * COLUMNS, 1.5 * rows + top))
     axes = figure.add_axes([0, 0, 1, 1 - top / (1.5 * rows + top)])
     for k, (image, (given, predicted)) in enumerate(zip(images, labels)):
@@ -43,7 +43,7 @@ def pictures(
     title = f"The {len(images)} labels most probably wrong: given → predicted"
     figure.suptitle(title, fontsize=11, y=1 - 0.1 / rows)
     if doubt:
-        y = (1.5 * rows + 0.05) / figure.get_figheight()
+        y = (1.5 * rows + 0.12) / figure.get_figheight()
         figure.text(0.5, y, doubt, fontsize=11, ha="center", color=ISSUE)
     return figure
 
