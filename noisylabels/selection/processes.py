@@ -92,6 +92,7 @@ def select(
         print_wrapped(experiment, run.place)
         if not (run.is_repeated or (experiment.folder / issues.ISSUES).exists()):
             page.unlink(missing_ok=True)  # of another selection
+        started = time.monotonic()  # without the start of TensorFlow
         result = incv(
             train,
             dataset.y_train,
