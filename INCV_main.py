@@ -23,7 +23,7 @@ from noisylabels.flag_rules import check_flags
 from noisylabels.methods import METHODS
 from noisylabels.pipeline.execute import carry_out
 from noisylabels.pipeline.load import load_noisy_data
-from noisylabels.pipeline.plan import plan_training
+from noisylabels.pipeline.plan import plan_training, warn_of_bad_networks
 from noisylabels.report import draw
 from noisylabels.report.console import print_files, print_training
 from noisylabels.report.outputs import figure_path
@@ -52,6 +52,8 @@ def run(args: Namespace) -> None:
     pending = plan.pending
     if pending:
         carry_out(plan, args.quiet)
+    else:
+        warn_of_bad_networks(plan)
 
     # files
     for done in pending or [plan]:

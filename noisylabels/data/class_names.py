@@ -12,7 +12,8 @@ from noisylabels.errors import UserError
 from noisylabels.names import listed, shown, visible
 
 MAX_CLASSES = 1000
-NO_LABEL = {"", "-", "--", "''", '""', "nan", "none", "null", "nil", "na", "n/a", "#n/a", "<na>"}
+NO_LABEL = {"", "-", "--", "?", "''", '""', "nan", "none", "null", "nil", "na", "n/a", "#n/a"}
+NO_LABEL |= {"<na>", "missing", "undefined", "unknown"}
 PARTS = re.compile(
     r"train(ing)?|test(ing)?|val(id|idation)?|dev|eval|unlabel+ed|images?|masks?|labels"
     r"|annotations|(fold|split|part)[ _-]?\d+"
@@ -116,10 +117,12 @@ def doubts(classes: Sequence[str]) -> list[str]:
 
 
 def _likeness(name: str) -> object:
-    """Return what names that may be mistaken for each other share: the number, or the letters."""
+    """Return what similar names share: the number, or the letters with one kind of separator."""
     text = unicodedata.normalize("NFKC", visible(name)).casefold()
     number = _number(text)
-    return text if number is None else number
+    if number is not None:
+        return number
+    return " ".join(re.split(r"[\s_-]+", text))
 
 
 def _number(text: str) -> Decimal | None:

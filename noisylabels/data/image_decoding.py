@@ -141,7 +141,8 @@ def _eight_bits(image: Image.Image, coding: str, peaks: list[int] | None) -> Ima
         return Image.fromarray((values >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError("32 bits a pixel; save it with 8 or 16")
-    if peaks is not None and ";16" in coding and image.mode.startswith("RGB"):
+    has_16_bits = ";16" in coding or ", 65535)" in coding  # the latter: a PPM
+    if peaks is not None and has_16_bits and image.mode.startswith("RGB"):
         # Pillow has kept the upper eight bits
         colours = image.getextrema()[:3]
         peaks.append(max(high for _, high in colours) << 8 | 255)

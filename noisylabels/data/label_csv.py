@@ -1,6 +1,6 @@
 """Labels in a CSV: in the order of the images, or with the names of their files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from noisylabels.csv_files import Table, find_column, read_table
@@ -11,7 +11,7 @@ from noisylabels.names import file_key, listed, places
 IMAGE_COLUMNS = ("file", "path", "file_name", "filename", "filepath", "image")
 LABEL_COLUMNS = ("label", "class", "given_label")
 TRUE = "clean_label"  # the key under which a file of noisy labels repeats the true ones
-FILE = "\n"  # key of a table's column of files, which no column's name is
+FILE, OTHER = "\n", "\r"  # keys of a column of files and of unused ones; no name begins so
 
 
 def keys_to_read(path: Path, key: str, keys: Iterable[str]) -> list[str]:
@@ -27,8 +27,12 @@ def keys_to_read(path: Path, key: str, keys: Iterable[str]) -> list[str]:
     raise UserError(f"{path} {problem}: give {path}#KEY with KEY one of {listed(keys)}")
 
 
-def read_csv(path: Path, key: str) -> tuple[Table, bool]:
-    """Read the labels in a CSV, with the column FILE if it names files, and whether it does."""
+def read_csv(path: Path, key: str, names: Sequence[str]) -> tuple[Table, bool]:
+    """Read the labels in a CSV, with the column FILE if it names files, and whether it does.
+
+    `names` are the files of the images. Raises UserError if a column that is not called as one of
+    files begins with one of them: its labels would be taken in the order of the images.
+    """
 
     def choose(header: list[str]) -> dict[str, str]:
         label = find_column(header, key) or key
@@ -44,10 +48,22 @@ def read_csv(path: Path, key: str) -> tuple[Table, bool]:
             known = [name for name in others if name.lower() in LABEL_COLUMNS]
             label = known[0] if len(known) == 1 else ""
         chosen = {name: others[name] for name in keys_to_read(path, label, others)}
-        return chosen | ({FILE: files[0]} if files else {})
+        if files:
+            return chosen | {FILE: files[0]}
+        unused = [name for name in others.values() if header.count(name) == 1]
+        return {OTHER + name: name for name in unused if name not in chosen.values()} | chosen
 
     table = read_table(path, choose)
-    return table, FILE in table.columns
+    columns, known = {}, {*map(file_key, names)}
+    for name, values in table.columns.items():
+        if not name.startswith(OTHER):
+            columns[name] = values
+        elif values and file_key(values[0]) in known:
+            raise UserError(
+                f"{path}: the column {name.removeprefix(OTHER)[:80]!a} names files: call it file, "
+                "so that labels are matched by name"
+            )
+    return table._replace(columns=columns), FILE in columns
 
 
 def in_order_of_images(table: Table, dataset: Dataset) -> Table:

@@ -58,7 +58,7 @@ def read_labels(
     n = len(dataset.x_train if dataset.whole is None else whole.labels)
     by_name, lines = False, None
     if suffix == ".csv":
-        table, by_name = read_csv(path, key)
+        table, by_name = read_csv(path, key, [*(whole.files or ()), *whole.test_files])
         if by_name:
             table = in_order_of_images(table, dataset)
             whole = Whole(dataset.y_train, slice(None), dataset.files, ())

@@ -1,6 +1,8 @@
 """Resolve a command line once: settings, folders, runs, and what already exists of them."""
 
+import warnings
 from argparse import Namespace
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -196,15 +198,27 @@ def check_teacher(method: str, teacher: TrainingPlan) -> None:
     """
     if not teacher.finished:
         return
-    record = read_record(teacher.run.record_path)
-    for path in network_paths(teacher.experiment.folder, teacher.method):
-        if not path.exists():
-            problem = "missing"
-        elif has_changed(record, path):
-            problem = f"not the file that {teacher.method} saved"
-        else:
-            continue
+    paths = network_paths(teacher.experiment.folder, teacher.method)
+    for path, problem in _bad_networks(teacher, paths):
         raise UserError(
             f"argument --method: {method} learns from the networks of {teacher.method}, but {path} "
             f"is {problem}; run --method {teacher.method} --overwrite first"
         )
+
+
+def warn_of_bad_networks(plan: TrainingPlan) -> None:
+    """Warn if networks of a finished training are missing, or are not those that it saved."""
+    record = read_record(plan.run.record_path) or {}
+    names = [name for name in record.get("files", {}) if name.endswith(".keras")]
+    for path, problem in _bad_networks(plan, [plan.experiment.folder / name for name in names]):
+        warnings.warn(f"{path} is {problem}; --overwrite trains it again", stacklevel=2)
+
+
+def _bad_networks(plan: TrainingPlan, paths: list[Path]) -> Iterator[tuple[Path, str]]:
+    """Yield each unusable network of a finished training, and the problem."""
+    record = read_record(plan.run.record_path)
+    for path in paths:
+        if not path.exists():
+            yield path, "missing"
+        elif has_changed(record, path):
+            yield path, f"not the file that {plan.method} saved"

@@ -1,6 +1,7 @@
 """Compare a recorded run with the requested one, and its files with those that it wrote."""
 
 import hashlib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,16 @@ def has_changed(record: dict, path: Path) -> bool:
     """Return whether a file differs from the one that the finished run wrote; False if unknown."""
     known = record.get("files", {}).get(path.name)
     return known is not None and known != file_digest(path)
+
+
+def warn_if_unchecked(record: dict, path: Path) -> None:
+    """Warn if the record of a finished run, at `path`, has no digests to check its files by."""
+    if "files" not in record:
+        warnings.warn(
+            f"{path} is of an earlier version, without digests of its files: whether they have "
+            "changed since is unknown",
+            stacklevel=2,
+        )
 
 
 def computed_in(record: dict) -> str | None:

@@ -12,7 +12,14 @@ from pathlib import Path
 
 from noisylabels.errors import UserError
 from noisylabels.runs.atomic_io import disk, set_aside, write_json
-from noisylabels.runs.comparison import agree, compare, computed_in, file_digest, has_changed
+from noisylabels.runs.comparison import (
+    agree,
+    compare,
+    computed_in,
+    file_digest,
+    has_changed,
+    warn_if_unchecked,
+)
 from noisylabels.runs.locks import held
 from noisylabels.runs.record import (
     checkpoints_of,
@@ -183,6 +190,7 @@ class Run:
 
     def _check_outputs(self, record: dict) -> None:
         """Raise UserError if an output has changed since the run of this record wrote it."""
+        warn_if_unchecked(record, self.record_path)
         for path in self.outputs:
             if path.name not in self.editable and has_changed(record, path):
                 raise UserError(

@@ -14,7 +14,13 @@ from noisylabels.errors import UserError
 from noisylabels.experiment import Experiment
 from noisylabels.metrics import label_scores
 from noisylabels.runs.atomic_io import write_csv
-from noisylabels.runs.comparison import compare, computed_in, file_digest, has_changed
+from noisylabels.runs.comparison import (
+    compare,
+    computed_in,
+    file_digest,
+    has_changed,
+    warn_if_unchecked,
+)
 from noisylabels.runs.record import read_record, remove_checkpoints
 from noisylabels.runs.run import Run
 from noisylabels.selection.algorithm import Selection
@@ -145,11 +151,13 @@ def find_selection(
     finished = bool(record and record["finished"])
     if path is None and (not csv.exists() or record and not finished):
         return None
+    if finished:
+        warn_if_unchecked(record, csv.with_name(RECORD))
     edited = finished and csv.is_file() and has_changed(record, csv)
     if edited and path is None:
         raise UserError(
-            f"{csv} has been edited since INCV wrote it: give it to --selection to train on it, "
-            "or --overwrite_selection to make it again"
+            f"{csv} is damaged, or was edited since INCV wrote it: restore it; or give it to "
+            "--selection to train on it, or --overwrite_selection to make it again"
         )
     if path is None and record:  # a process that was killed at its end left some
         remove_checkpoints(csv.with_name(RECORD))

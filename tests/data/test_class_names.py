@@ -28,6 +28,8 @@ COMPOSED, DECOMPOSED = "café", unicodedata.normalize("NFD", "café")
         (("fi", "\ufb01"), "'fi' and '\ufb01'"),
         (("-0", "0"), "'-0' and '0'"),
         (("heart\ufe0f", "heart"), r"'heart\ufe0f' and 'heart'"),
+        (("polar bear", "Polar_bear"), "'polar bear' and 'Polar_bear'"),
+        (("a-b", "a_b"), "'a-b' and 'a_b'"),
     ],
 )
 def test_look_alike_names_are_found(pair, named):
@@ -57,7 +59,9 @@ def test_different_names_are_not_look_alikes():
 
 
 @pytest.mark.parametrize(
-    "name", ["nan", "NaN", "None", "null", "NA", "n/a", "<NA>", "-1", "-1.0", "\u200b", "-", "''"]
+    "name",
+    ["nan", "NaN", "None", "null", "NA", "n/a", "<NA>", "-1", "-1.0", "\u200b", "-", "''"]
+    + ["?", "Unknown"],
 )
 def test_names_for_missing_labels_are_found(name):
     (found,) = doubts(["cat", "dog", name])

@@ -102,6 +102,17 @@ def test_unknown_duplicate_or_missing_names_are_errors(photos, tmp_path):
     assert given(root, f"{path}#Y")[0]
 
 
+@pytest.mark.parametrize("key", ["", "#label"])
+def test_files_in_a_column_of_another_name_are_an_error(key, photos, tmp_path):
+    """Without the error, labels in another order would be taken for those of sorted files."""
+    root, rows = photos
+    path = table(tmp_path / "labels.csv", ("img", "label"), rows[::-1])
+    expected = "the column 'img' names files: call it file" if key else f"give {path}#KEY"
+    assert expected in complaint(root, f"{path}{key}")
+    others = [("one", "two", label) for _, label in rows]
+    assert given(root, f"{table(path, ('x', 'x', 'label'), others)}#label")[0]
+
+
 def test_true_labels_in_the_csv_are_compared(photos, tmp_path):
     root, rows = photos
     own = [(file, label, file.split("/")[0]) for file, label in rows]

@@ -1,7 +1,8 @@
-"""The expected work of a command's trainings."""
+"""Plans: the expected work of each training, and the networks of a finished one."""
 
 import pytest
 from experiments import selecting
+from helpers import CPU
 
 import INCV_main
 from noisylabels.pipeline.load import load_noisy_data
@@ -44,3 +45,26 @@ def test_two_networks_take_longer_than_one(flags, expected, tmp_path):
     work = {name: value for name, value in work.items() if not name.startswith("INCV ")}
     assert work == pytest.approx({name: 14370 * cost for name, cost in expected.items()})
     assert list(work) == list(expected)
+
+
+def finish_training(tmp_path):
+    """Leave a finished training of standard; return its flags and its network."""
+    flags = ["--method", "standard", "--results_dir", str(tmp_path)]
+    args = INCV_main.arguments().parse_args(flags)
+    run = plan_training(args, load_noisy_data(args), "standard").run
+    network = run.folder / "standard_1.keras"
+    with run.session(lambda: CPU):
+        for path in (*run.outputs, network):
+            path.touch()
+        run.finish([network])
+    return flags, network
+
+
+def test_bad_networks_of_a_finished_training_are_reported(call, no_tensorflow, tmp_path):
+    flags, network = finish_training(tmp_path)
+    assert "keras" not in call("INCV_main", *flags).err
+    network.write_text("other")
+    said = f"warning: {network} is not the file that standard saved; --overwrite trains it again"
+    assert said in call("INCV_main", *flags).err
+    network.unlink()
+    assert f"warning: {network} is missing; --overwrite" in call("INCV_main", *flags).err
