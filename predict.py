@@ -106,11 +106,16 @@ def run(args: Namespace) -> None:
 
 
 def check_paths(args: Namespace) -> None:
-    """Raise UserError if there is no network, or the output cannot be written."""
+    """Raise UserError if there is no network, or the output cannot be written or is an input."""
     if args.model.suffix != ".keras" or not zipfile.is_zipfile(args.model):
         raise UserError(
             f"argument MODEL: {args.model} is missing, or no network of Keras: give a .keras that "
             "INCV_main.py saved"
+        )
+    if "data_dir" in args.set_flags and args.images not in (["cifar10"], ["cifar100"]):
+        raise UserError(
+            "argument --data_dir: it has no effect here; it applies only to cifar10 and cifar100; "
+            "leave it out"
         )
     output = args.output
     if not output.parent.is_dir() or (output.exists() and not output.is_file()):
@@ -119,6 +124,12 @@ def check_paths(args: Namespace) -> None:
         )
     if not os.access(output if output.exists() else output.parent, os.W_OK):
         raise UserError(f"argument --output: {output} cannot be written: give another")
+    inputs = [Path(image).resolve() for image in args.images]
+    if output.suffix.lower() != ".csv" or output.resolve() in inputs:
+        raise UserError(
+            f"argument --output: {output} does not end in .csv, or is one of the inputs: give "
+            "another"
+        )
 
 
 def read_classes(path: Path) -> list[str]:
@@ -135,6 +146,8 @@ def read_classes(path: Path) -> list[str]:
         classes = json.loads(path.read_text(encoding="utf-8"))
         if type(classes) is not list or not all(type(name) is str for name in classes):
             raise ValueError("another kind of value")
+        if len({*classes}) < len(classes):
+            raise ValueError("a name twice")
         return classes
 
 

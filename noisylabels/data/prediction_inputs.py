@@ -105,7 +105,7 @@ def find_images(images: list[str], data_dir: str) -> ImageFiles | ImageArray:
     if len(images) == 1 and images[0] in DATASETS:
         data = load(images[0], data_dir)
         return ImageArray(data.x_test, [data.classes[k] for k in data.y_test])
-    if len(images) == 1:
+    if len(images) == 1 and images[0]:  # "" is not the current folder
         path = Path(images[0])
         if path.is_dir():
             return in_folder(path)
@@ -138,8 +138,9 @@ def in_csv(path: Path) -> ImageFiles:
     """Find the images that a CSV names, and their labels: y_true if it has them, else the observed
     ones.
     """
-    samples = in_table(path, None, None)
-    return ImageFiles(path.parent, samples.paths or samples.files, samples.truth or samples.labels)
+    samples = in_table(path, None, None, need_labels=False)
+    labels = samples.truth or samples.labels or None
+    return ImageFiles(path.parent, samples.paths or samples.files, labels)
 
 
 def named_files(patterns: list[str]) -> ImageFiles:
@@ -149,8 +150,13 @@ def named_files(patterns: list[str]) -> ImageFiles:
         found = [pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern, recursive=True))
         found = [file for file in found if file.lower().endswith(SUFFIXES)]
         if not found:
+            if len(patterns) > 1:
+                raise UserError(
+                    f"argument IMAGES: {pattern!r} is no image file, nor a pattern of some: give a "
+                    "folder, .npz, .csv or data set as the only argument"
+                )
             raise UserError(
-                f"argument IMAGES: {pattern} is no image file, folder, .npz, .csv or data set: "
+                f"argument IMAGES: {pattern!r} is no image file, folder, .npz, .csv or data set: "
                 "give existing images, or one of "
                 f"{', '.join(DATASETS)}{did_you_mean(pattern, DATASETS)}"
             )

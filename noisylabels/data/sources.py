@@ -112,11 +112,14 @@ def in_folder(path: Path) -> Samples:
 # -------------------------------------------------------------------------------------- CSV and npz
 
 
-def in_table(path: Path, image_column: str | None, label_column: str | None) -> Samples:
+def in_table(
+    path: Path, image_column: str | None, label_column: str | None, need_labels: bool = True
+) -> Samples:
     """Find the images that a CSV names, and their labels; UserError, with the line, where it cannot
     be.
 
-    A file is also found if its name is in another Unicode form on the disk than in the CSV.
+    A file is also found if its name is in another Unicode form on the disk than in the CSV. Unless
+    `need_labels`, the column of labels may be missing; `labels` are then empty.
     """
 
     names = []
@@ -124,20 +127,22 @@ def in_table(path: Path, image_column: str | None, label_column: str | None) -> 
     def choose(header: list[str]) -> dict[str, str]:
         chosen = {
             "file": _column(path, header, IMAGE_COLUMNS, image_column, "--image_column"),
-            "label": _column(path, header, LABEL_COLUMNS, label_column, "--label_column"),
         }
+        if need_labels or {name.lower() for name in header}.intersection(LABEL_COLUMNS):
+            chosen["label"] = _column(path, header, LABEL_COLUMNS, label_column, "--label_column")
         names.extend(chosen.values())
         further = {key: find_column(header, key) for key in ("split", "y_true")}
         return chosen | {key: name for key, name in further.items() if name}
 
     table = read_table(path, choose)
     columns, find, paths, first = table.columns, FileFinder(path.parent), [], {}
-    files, labels, splits = columns["file"], columns["label"], columns.get("split")
+    files, labels, splits = columns["file"], columns.get("label", []), columns.get("split")
     truth = columns.get("y_true")
     if truth and not any(text.strip() for text in truth):
         truth = None
     for k, file in enumerate(files):
-        needed = {"file": file, "label": labels[k]} | ({"y_true": truth[k]} if truth else {})
+        needed = {name: columns[name][k] for name in ("file", "label") if name in columns}
+        needed |= {"y_true": truth[k]} if truth else {}
         lacks = [name for name, text in needed.items() if not text.strip()]
         if lacks:
             raise table.error(k, f"has no {lacks[0]}; add it, or remove the line")

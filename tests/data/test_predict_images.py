@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import assert_is_one_line
 from image_sets import picture
 
 import predict
@@ -155,8 +156,8 @@ def test_images_of_equal_size_only_change_channels():
         ("a.zip", "digits", "p.csv", "argument MODEL: .*a.zip is missing, or no network of Keras"),
         ("a.h5", "digits", "p.csv", "argument MODEL: .*a.h5 is missing, or no network of Keras"),
         ("gone.keras", "digits", "p.csv", "argument MODEL: .*gone.keras is missing"),
-        ("a.keras", "a.zip", "p.csv", "argument IMAGES: .*a.zip is no image file, folder, .npz"),
-        ("a.keras", "gone.npz", "p.csv", "argument IMAGES: .*gone.npz is no image file"),
+        ("a.keras", "a.zip", "p.csv", "argument IMAGES: .*a.zip' is no image file, folder, .npz"),
+        ("a.keras", "gone.npz", "p.csv", "argument IMAGES: .*gone.npz' is no image file"),
         (
             "a.keras",
             "digits",
@@ -164,6 +165,9 @@ def test_images_of_equal_size_only_change_channels():
             "argument --output: .*folder is no file, or in no folder that exists",
         ),
         ("a.keras", "digits", "gone/p.csv", "argument --output: .*gone/p.csv is no file"),
+        ("a.keras", "digits", "a.npz", "argument --output: .*a.npz does not end in .csv"),
+        ("a.keras", "a.csv", "a.csv", "argument --output: .*a.csv .* is one of the inputs"),
+        ("a.keras", "", "p.csv", "argument IMAGES: '' is no image file"),
         ("a.keras", "digits", "a.csv", None),
         ("a.keras", "digits", "p.csv", None),
         ("a.keras", "folder", "p.csv", "folder holds no images"),
@@ -179,15 +183,44 @@ def test_paths_are_checked_before_anything_starts(model, images, output, said, t
     args = SimpleNamespace(
         model=tmp_path / model,
         output=tmp_path / output,
-        images=images if images in ("digits", "cifar100") else str(tmp_path / images),
+        images=[images if images in ("digits", "") else str(tmp_path / images)],
+        set_flags=set(),
     )
 
     def check():
         predict.check_paths(args)
-        find_images([args.images], "")
+        find_images(args.images, "")
 
     if said is None:
         check()
     else:
         with pytest.raises(UserError, match=said):
             check()
+
+
+def test_data_dir_applies_to_cifar_alone(call, run, tmp_path):
+    ended, _ = run("digits", "--data_dir", tmp_path)
+    assert_is_one_line(
+        ended, "argument --data_dir: it has no effect here; it applies only to cifar10"
+    )
+
+
+def test_csv_without_labels_is_predicted(run, tmp_path):
+    shot(tmp_path / "shots/0.png", 0)
+    (tmp_path / "shots/a.csv").write_text("file\n0.png\n")
+    ended, frame = run(tmp_path / "shots/a.csv")
+    assert (ended.code, ended.err) == (0, "") and frame.label.tolist() == ["cat"]
+    assert "accuracy" not in ended.out
+
+
+def test_one_of_several_inputs_must_be_an_image(run, tmp_path):
+    shot(tmp_path / "shots/0.png", 0)
+    ended, _ = run(tmp_path / "shots/0.png", tmp_path / "shots")
+    assert_is_one_line(ended, "IMAGES: '.*shots' is no image file, nor .* as the only argument")
+
+
+def test_class_names_must_differ(run, tmp_path):
+    shot(tmp_path / "shots/0.png", 0)
+    (tmp_path / "here/names.json").write_text('["cat", "dog", "cat"]')
+    ended, _ = run(tmp_path / "shots/0.png", "--classes", "names.json")
+    assert_is_one_line(ended, "names.json is no JSON list of names")

@@ -106,6 +106,7 @@ FLAGS = [
         ["--results_dir", "DATA/file"],
         "argument --results_dir: 'DATA/file' is a file, not a folder: give another",
     ),
+    (["--results_dir", ""], "argument --results_dir: an empty name is no folder"),
     (
         ["--results_dir", "DATA/file/x"],
         "argument --results_dir: 'DATA/file' is a file, not a folder: give another",

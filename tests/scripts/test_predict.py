@@ -208,7 +208,7 @@ def test_single_files_and_patterns_are_predicted(run, tmp_path):
     paths = [str(tmp_path / "shots" / file) for file in files]
     ended, frame = run(paths[0], tmp_path / "shots/*/0[1-4].png")
     assert (ended.code, ended.err) == (0, "") and sorted(frame.file) == sorted(paths)
-    assert_is_one_line(run(tmp_path / "shots/*.jpg")[0], r"IMAGES: .*\*.jpg is no image file")
+    assert_is_one_line(run(tmp_path / "shots/*.jpg")[0], r"IMAGES: .*\*.jpg' is no image file")
 
 
 def test_csv_of_files_and_labels_is_predicted(run, expected, tmp_path):
@@ -381,8 +381,8 @@ def test_missing_images_are_an_error(run, tmp_path):
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad/a.png").write_text("no image")
     for images, pattern in (
-        (tmp_path / "nothing", "IMAGES: .*nothing is no image file, folder, .npz, .csv"),
-        (tmp_path / "empty/notes.txt", "IMAGES: .*notes.txt is no image file, folder, .npz"),
+        (tmp_path / "nothing", "IMAGES: .*nothing' is no image file, folder, .npz, .csv"),
+        (tmp_path / "empty/notes.txt", "IMAGES: .*notes.txt' is no image file, folder, .npz"),
         (tmp_path / "empty", "IMAGES: .*empty holds no images: give a folder with some of .*png"),
         ("mnist", "IMAGES: mnist is no .* or one of digits, cifar10, cifar100"),
         ("cifar10", "cannot download cifar10"),
