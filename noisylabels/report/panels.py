@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -71,7 +72,9 @@ def add_legend(
             handlelength=4,
             frameon=False,
         )
-        figure.draw_without_rendering()
+        with warnings.catch_warnings():  # the legend may be higher than the figure before it grows
+            warnings.filterwarnings("ignore", "constrained_layout not applied")
+            figure.draw_without_rendering()
         box = legend.get_window_extent()
         if box.width <= figure.bbox.width or ncols == 1:
             break

@@ -38,6 +38,7 @@ ISSUE_COLUMNS = [
     "selected_iteration",
     "y_true",
 ]
+STATUSES = ("selected", "candidate", "removed")
 DUPLICATE_COLUMNS = ["duplicate_group", "duplicate_conflict"]  # not in files of earlier versions
 
 
@@ -93,6 +94,11 @@ def read_issues(folder: Path, dataset: Dataset | None = None) -> Issues | None:
         for row, score in enumerate(issues.frame.label_score):
             if not 0 <= score <= 1.001:
                 raise table.error(row, f"has the label_score {score}, which is no probability")
+        for row, status in enumerate(frame.status):
+            if status not in STATUSES:
+                raise table.error(
+                    row, f"has {status[:80]!a} as status: give one of {', '.join(STATUSES)}"
+                )
         for name in ("given_label", "predicted_label"):
             unknown = np.flatnonzero(issues.codes(name) < 0)
             if len(unknown):

@@ -101,19 +101,20 @@ def test_label_issues_are_read_as_written(edit, selected):
     assert len(json.loads(issues.tasks(found.frame))) == (~select).sum() > 20
 
 
-@pytest.mark.parametrize("value", ["yes", "", "WAHR", "2"])
-def test_invalid_is_label_issue_value_is_refused(value, selected, capsys):
+@pytest.mark.parametrize(
+    "column, value, remedy",
+    [("is_label_issue", value, "give True or False") for value in ("yes", "", "WAHR", "2")]
+    + [("status", value, "give one of selected, candidate") for value in ("", "Selected", "kept")],
+)
+def test_invalid_value_of_a_label_issue_is_refused(column, value, remedy, selected, capsys):
     _, _, folder = selected
     frame = pd.read_csv(folder / "label_issues.csv", dtype=str, keep_default_na=False)
-    frame.loc[5, "is_label_issue"] = value
+    frame.loc[5, column] = value
     frame.to_csv(folder / "label_issues.csv", index=False, lineterminator="\n", quoting=2)
     read.warn.cache_clear()
     assert read_issues.read_issues(folder) is None and issues.files(folder) == []
     said = capsys.readouterr().err
-    assert (
-        f"has '{value}' as is_label_issue: give True or False" in said
-        and "label_issues.csv, line " in said
-    )
+    assert f"has '{value}' as {column}: {remedy}" in said and "label_issues.csv, line " in said
 
 
 @pytest.mark.parametrize("edit", [None, spreadsheet])

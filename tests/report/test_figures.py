@@ -271,3 +271,10 @@ def test_pdf_and_svg_are_reproducible(name, starts, digits, call):
         assert content.startswith(starts) and not re.search(
             rb"matplotlib v|Date>|CreationDate", content
         )
+
+
+def test_tall_legend_gives_no_warning(recwarn):
+    curve = aggregate.over_seeds([pd.Series([0.5, 0.8])])
+    lines = {("incv", f"{k}, {'a long difference, ' * 6}"): curve for k in range(20)}
+    figures.test_accuracy({SETTINGS[0]: lines})
+    assert not list(recwarn)
