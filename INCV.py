@@ -51,7 +51,7 @@ def run(args: Namespace) -> None:
     check_flags(args, [None])
     draw.set_format(args.format)
     # D: images and observed labels
-    data = load_noisy_data(args)
+    data = load_noisy_data(args, set_aside=False)
 
     # S, C and the estimated noise ratio: four iterations of two trainings on halves of C
     plan = plan_selection(args, data)

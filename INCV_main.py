@@ -61,8 +61,9 @@ def run(args: Namespace) -> None:
     draw.summary(args.results_dir, data.dataset.name)
     folder = plan.experiment.folder
     measure = "test accuracy" if data.dataset.clean_test else "agreement with test labels"
+    networks = f"{measure} of the networks" if len(data.dataset.y_test) else "no test set"
     opened = {
-        folder / f"{plan.method}_result.csv": f"{measure} of the networks",
+        folder / f"{plan.method}_result.csv": networks,
         figure_path(folder / f"{plan.method}_training.png"): f"{measure} over the epochs",
         Path(args.results_dir, data.dataset.name, "table.md"): "all methods and noise settings",
     }

@@ -19,6 +19,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from noisylabels import cli, flags
@@ -97,7 +98,7 @@ def print_summary(pattern: str, folders: Sequence[Path]) -> None:
                     (row.LR, row.LR_theory),
                 )
             )
-            + f"{row.test_accuracy:>10.3f}"
+            + ("  no test set" if np.isnan(row.test_accuracy) else f"{row.test_accuracy:>10.3f}")
         )
 
 

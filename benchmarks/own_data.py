@@ -53,7 +53,7 @@ def measure_loading(folder: str) -> None:
     dataset = load_dataset(folder, report=lambda line: None)
     seconds = time.perf_counter() - start
     result = {
-        "images": len(dataset.x_train) + len(dataset.x_test),
+        "images": len(dataset.x_train),
         "seconds": round(seconds, 1),
         "before_gb": before,
         "peak_gb": peak_memory_gb(),

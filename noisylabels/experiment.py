@@ -79,9 +79,15 @@ class NoisyData:
         else:
             count = (~self.is_clean).sum()
             labels = f", {count:,} mislabelled ({count / len(self.y_noisy):.3f})"
+        n, tests = f"{len(self.y_noisy):,}", f"{len(dataset.y_test):,}"
+        if dataset.test_rows is None:
+            images = f"{n} training {unit} of {size}, {tests} test {unit}"
+        elif len(dataset.test_rows):
+            images = f"{n} {unit} of {size}, {tests} of them set aside for testing"
+        else:
+            images = f"{n} {unit} of {size}"
         return (
-            f"{dataset.name}: {len(self.y_noisy):,} training {unit} of {size}, "
-            f"{len(dataset.y_test):,} test {unit}, {dataset.n_classes} classes\n"
+            f"{dataset.name}: {images}, {dataset.n_classes} classes\n"
             f"noise {self.noise}{labels}, seed {self.seed}"
         )
 

@@ -57,13 +57,22 @@ def _is_custom_csv(call: Call) -> bool:
     return _is_custom(call) and call.args.dataset.lower().endswith(".csv")
 
 
+def _has_test(call: Call) -> bool:
+    return call.method is not None or hasattr(call.args, "epochs")
+
+
 SELECTING = " and ".join(SELECTION_METHODS)
 RULES = (
     Rule(("data_dir",), "to cifar10 and cifar100", _reads_cifar),
     Rule(
-        ("image_size", "test_split", "no_mirror", "trust_labels"),
+        ("image_size", "no_mirror", "trust_labels"),
         "to custom images, given by their path",
         _is_custom,
+    ),
+    Rule(
+        ("test_split",),
+        "to INCV_main.py, Verify_Theory.py and sweep.py on custom images, given by their path",
+        lambda call: _is_custom(call) and _has_test(call),
     ),
     Rule(("image_column", "label_column"), "to custom images in a .csv", _is_custom_csv),
     Rule(

@@ -148,8 +148,9 @@ def add_data(parser: ArgumentParser, labels: bool = True) -> None:
     )
     add(
         "--test_split",
-        type=number(float, 0, 0.9, above=True),
-        help="share of the images held out for testing if there is no test set; by default 0.2",
+        type=number(float, 0, 0.9),
+        help="share of the images that INCV_main.py and Verify_Theory.py set aside for testing if "
+        "there is no test set; 0: no test; by default 0.2; INCV.py judges all images",
     )
     add(
         "--image_column",

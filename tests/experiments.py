@@ -13,7 +13,7 @@ from utils import load_dataset
 def experiment(*arguments):
     """Return the Experiment of a selection, as INCV.py makes it."""
     args = INCV.arguments().parse_args([*map(str, arguments)])
-    return plan_selection(args, load_noisy_data(args)).experiment
+    return plan_selection(args, load_noisy_data(args, set_aside=False)).experiment
 
 
 def selecting(folder, *flags):

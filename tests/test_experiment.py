@@ -195,9 +195,9 @@ def test_asym5_is_refused_for_other_classes(classes):
 @pytest.mark.parametrize(
     "share, words",
     [
-        ("0", "above 0 and at most 0.9"),
-        ("-0.5", "above 0 and at most 0.9"),
-        ("0.91", "above 0 and at most 0.9"),
+        ("-0.5", "of at least 0 and at most 0.9"),
+        ("0.91", "of at least 0 and at most 0.9"),
+        ("0", None),
         ("0.9", None),
         ("0.001", None),
     ],

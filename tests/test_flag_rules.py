@@ -37,7 +37,8 @@ from utils import load_dataset
         ("INCV_main", ["--method", "standard", "--assumed_pattern", "sym"], "assumed_pattern"),
         ("INCV", ["--data_dir", "."], "data_dir"),
         ("Verify_Theory", ["--data_dir", "."], "data_dir"),
-        ("INCV", ["--test_split", "0.1"], "test_split"),
+        ("INCV", ["--dataset", "./x.npz", "--test_split", "0.1"], "test_split"),
+        ("INCV_main", ["--test_split", "0.1"], "test_split"),
         ("Verify_Theory", ["--trust_labels"], "trust_labels"),
         ("INCV", ["--dataset", "./x.npz", "--label_column", "y"], "label_column"),
         ("sweep", ["--methods", "standard", "incv", "--gce_q", "0.2"], "gce_q"),
@@ -103,5 +104,5 @@ def test_docs_have_the_table_of_rules():
 
 def test_custom_flags_apply_to_paths():
     call = Call(Namespace(dataset="./photos"), None)
-    assert unused_because("test_split", call) is None
+    assert unused_because("image_size", call) is None
     assert unused_because("data_dir", call) == "to cifar10 and cifar100"

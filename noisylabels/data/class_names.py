@@ -147,7 +147,11 @@ def _is_missing(name: str, n_classes: int) -> bool:
 
 
 def counts(
-    name: str, classes: Sequence[str], train: np.ndarray, test: np.ndarray, unit: str = "images"
+    name: str,
+    classes: Sequence[str],
+    train: np.ndarray,
+    test: np.ndarray | None = None,
+    unit: str = "images",
 ) -> str:
     """Return the line that lists the classes of a data set with their numbers of samples.
 
@@ -158,20 +162,24 @@ def counts(
     classes
         The c names.
     train, test
-        Numbers of samples of each class to train and to test on, int (c,).
+        Numbers of samples of each class to train and to test on, int (c,); None without a test
+        set.
     unit
         What the samples are called.
     """
 
-    def entry(k: int) -> str:
-        return f"{shown(classes[k])} {train[k]:,}/{test[k]:,}"
+    def pair(trained: int, tested: int) -> str:
+        return f"{trained:,}" if test is None else f"{trained:,}/{tested:,}"
 
-    entries = ", ".join(map(entry, range(len(classes))))
+    tests = np.zeros_like(train) if test is None else test
+    numbers = [f"{shown(classes[k])} {pair(train[k], tests[k])}" for k in range(len(classes))]
+    entries = ", ".join(numbers)
     if len(classes) > IN_FULL:
-        both = train + test
+        both = train + tests
         entries = (
-            f"{', '.join(map(entry, range(SHORTENED)))} and "
-            f"{len(classes) - SHORTENED:,} more; fewest {entry(int(both.argmin()))}, most "
-            f"{entry(int(both.argmax()))}, in all {train.sum():,}/{test.sum():,}"
+            f"{', '.join(numbers[:SHORTENED])} and {len(classes) - SHORTENED:,} more; fewest "
+            f"{numbers[both.argmin()]}, most {numbers[both.argmax()]}, in all "
+            f"{pair(train.sum(), tests.sum())}"
         )
-    return f"{name}: {len(classes):,} classes, {unit} to train on/to test on: {entries}"
+    what = unit if test is None else f"{unit} to train on/to test on"
+    return f"{name}: {len(classes):,} classes, {what}: {entries}"

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +10,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from noisylabels.data.image_source import ImageSource
+
+TEST_SPLIT = 0.2  # share of a custom data set without a test set that tests the final network
 
 
 class Whole(NamedTuple):
@@ -42,6 +44,8 @@ class Dataset:
     are_files: bool = False  # these are names of files, not positions in an array
     whole: Whole | None = None  # for custom images
     is_custom: bool = False  # custom images, not one of data.DATASETS
+    # Training samples that test the final network, int (m,); None for a test set of its own.
+    test_rows: np.ndarray | None = None
     loaded: "Dataset | None" = None  # before --noisy_labels or --trust_labels changed the labels
     pictures: "ImageSource | None" = None  # the original images of the training samples
     image_recipe: str | None = None  # default recipe of the images that embeddings replace
@@ -55,6 +59,20 @@ class Dataset:
     def may_be_shifted(self) -> bool:
         """Return whether a shift keeps the class: images have at least 16 pixels per side."""
         return not self.is_embedded and min(self.input_shape[:2]) >= 16
+
+    @property
+    def train_rows(self) -> np.ndarray:
+        """Indices of the training samples that the final network may train on, int (k,)."""
+        rows = np.arange(len(self.x_train))
+        return rows if self.test_rows is None else np.setdiff1d(rows, self.test_rows)
+
+    def set_aside(self, rows: np.ndarray) -> "Dataset":
+        """Return the data set with some training samples, int (m,), as the test set.
+
+        They stay in the training set, so that a selection judges them too.
+        """
+        labels = self.given if self.y_train is None else self.y_train
+        return replace(self, test_rows=rows, x_test=self.x_train[rows], y_test=labels[rows])
 
     @property
     def n_classes(self) -> int:
@@ -73,14 +91,10 @@ class Dataset:
         """
         if self.loaded:
             return self.loaded.fingerprint
-        return digest_of(
-            [self.name, self.classes, self.files],
-            self.x_train,
-            self.given,
-            self.y_train,
-            self.x_test,
-            self.y_test,
-        )
+        arrays = [self.x_train, self.given, self.y_train]
+        if self.test_rows is None:
+            arrays += [self.x_test, self.y_test]
+        return digest_of([self.name, self.classes, self.files], *arrays)
 
 
 def digest_of(names: Any, *arrays: np.ndarray | None) -> str:

@@ -129,7 +129,9 @@ def _check_length(matrix: Matrix, test: np.ndarray, name: str) -> None:
     rows, n, n_test = matrix.shape[0], len(test), int(test.sum())
     if rows == n:
         return
-    wanted = f"{name} has {n - n_test:,} training and {n_test:,} test samples"
+    wanted = f"{name} has {n:,} samples"
+    if n_test:
+        wanted = f"{name} has {n - n_test:,} training and {n_test:,} test samples"
     if rows == n - n_test:
         raise UserError(
             f"{matrix.what} has rows for the training samples only, but {wanted}: add the rows of "

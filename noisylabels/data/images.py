@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from noisylabels.csv_files import quoting
 from noisylabels.data import own_name
 from noisylabels.data.class_names import class_codes, counts, doubts
-from noisylabels.data.dataset import Dataset, Whole
+from noisylabels.data.dataset import TEST_SPLIT, Dataset, Whole
 from noisylabels.data.feature_files import array_of_npz
 from noisylabels.data.features import RECIPE, read_features, read_matrices
 from noisylabels.data.image_files import read_arrays, read_files
@@ -26,7 +26,6 @@ from noisylabels.names import listed
 from noisylabels.seeding import derived_seed
 
 SIZE = 32  # default side in pixels of decoded files
-TEST_SPLIT = 0.2
 MAX_UNREADABLE = 0.05  # share of all files
 
 
@@ -39,6 +38,7 @@ def load(
     label_column: str | None = None,
     no_mirror: bool = False,
     features: str | None = None,
+    set_aside: bool = True,
     unreadable: Path | None = None,
     report: Callable[[str], None] = print,
 ) -> Dataset:
@@ -54,7 +54,8 @@ def load(
         Side in pixels; by default 32, for an npz its own. Images are resized without cropping. They
         keep one channel if all are grey.
     test_split : float, optional
-        Share of each class held out for testing if there is no test set; by default 0.2.
+        Share of each class that tests the final network if there is no test set; by default 0.2.
+        These images are training images, too, see `Dataset.test_rows`.
     seed : int
         Random seed of that split.
     image_column, label_column : str, optional
@@ -63,6 +64,8 @@ def load(
         A flipped image may belong to another class.
     features : str, optional
         FILE or FILE#KEY with embeddings, see `features.read_features`. Images are not decoded.
+    set_aside : bool
+        Set images aside for testing if there is no test set.
     unreadable : Path, optional
         CSV (file, reason) for the files that cannot be read. They are left out.
     report : callable
@@ -106,82 +109,81 @@ def load(
             )
     name = own_name(path)
     classes, given, truth = class_codes(path, samples.labels, samples.truth)
-    test = samples.test
-    own_split = test is not None
-    if not own_split:
-        test = _held_out(given, test_split or TEST_SPLIT, seed)
+    own_split = samples.test is not None
+    in_test_set = samples.test if own_split else np.zeros(len(given), bool)
+    tested = in_test_set
+    share = TEST_SPLIT if test_split is None else test_split
+    if own_split and test_split is not None:
+        raise UserError(f"argument --test_split: {path} has a test set of its own: leave it out")
+    if not own_split and set_aside and share:
+        tested = _draw_test_set(given, share, seed)
         whose = "as noisy as the rest" if truth is None else "those of y_true"
         report(
-            f"{name}: no test set, so {test.sum():,} of {len(test):,} {unit} are held out for "
-            f"testing, the same share of each class; their labels are {whose}"
+            f"{name}: no test set, so {tested.sum():,} of {len(tested):,} {unit} are set aside to "
+            "test the final network, the same share of each class; their labels are "
+            f"{whose}; INCV judges all {unit}"
         )
-    elif test_split:
-        raise UserError(f"argument --test_split: {path} has a test set of its own: leave it out")
-    _check_classes(path, classes, given, truth, test, own_split)
+    _check_classes(path, classes, given, truth, tested, own_split)
     for doubt in doubts(classes):
         warnings.warn(f"{path}: {doubt}", stacklevel=2)
-    report(
-        counts(
-            name,
-            classes,
-            *(np.bincount(given[rows], minlength=len(classes)) for rows in (~test, test)),
-            unit,
-        )
-    )
+    trained = np.bincount(given[~tested], minlength=len(classes))
+    tests = np.bincount(given[tested], minlength=len(classes)) if tested.any() else None
+    report(counts(name, classes, trained, tests, unit))
     paths = samples.paths or samples.files
     reasons: dict[int, str] = {}
     if features:
         named = None if kind == ".npz" else samples.files
-        x_train, x_test = read_features(features, named, test, name, report)
+        x_train, x_test = read_features(features, named, in_test_set, name, report)
     elif is_embedded:
         arrays = [array_of_npz(path, key) for key, *_ in parts]
-        x_train, x_test = read_matrices(arrays, np.arange(len(test)), test)
+        x_train, x_test = read_matrices(arrays, np.arange(len(given)), in_test_set)
     elif kind == ".npz":
-        x_train, x_test = read_arrays(path, name, parts, test, image_size, report)
+        x_train, x_test = read_arrays(path, name, parts, in_test_set, image_size, report)
     else:
-        x_train, x_test, reasons = read_files(base, paths, test, image_size or SIZE, name, report)
-    kept = np.isin(np.arange(len(test)), list(reasons), invert=True)
-    vanished = [classes[k] for k in np.setdiff1d(given[~test], given[kept & ~test])]
-    lost = (
-        f"train on of {listed(vanished)}" if vanished else "" if (kept & test).any() else "test on"
-    )
-    _check_readable(
-        len(test), [(samples.files[k], reasons[k]) for k in sorted(reasons)], unreadable, lost
-    )
-    part = ~test if own_split else np.ones(len(test), bool)
-    train, test = np.flatnonzero(kept & ~test), np.flatnonzero(kept & test)
-    y_train, y_test = (None, given[test]) if truth is None else (truth[train], truth[test])
+        x_train, x_test, reasons = read_files(
+            base, paths, in_test_set, image_size or SIZE, name, report
+        )
+    kept = np.isin(np.arange(len(given)), list(reasons), invert=True)
+    vanished = [classes[k] for k in np.setdiff1d(given[~tested], given[kept & ~tested])]
+    lost = ""
+    if vanished:
+        lost = f"train on of {listed(vanished)}"
+    elif tested.any() and not (kept & tested).any():
+        lost = "test on"
+    failed = [(samples.files[k], reasons[k]) for k in sorted(reasons)]
+    _check_readable(len(given), failed, unreadable, lost)
+    train, test = np.flatnonzero(kept & ~in_test_set), np.flatnonzero(kept & in_test_set)
     whole = Whole(
-        (given if truth is None else truth)[part],
-        (np.cumsum(part) - 1)[train],
-        tuple(samples.files[k] for k in np.flatnonzero(part)),
-        tuple(samples.files[k] for k in np.flatnonzero(~part)),
+        (given if truth is None else truth)[~in_test_set],
+        (np.cumsum(~in_test_set) - 1)[train],
+        tuple(samples.files[k] for k in np.flatnonzero(~in_test_set)),
+        tuple(samples.files[k] for k in np.flatnonzero(in_test_set)),
     )
-    files = tuple(samples.files[k] for k in train)
-    return Dataset(
+    dataset = Dataset(
         name,
         x_train,
-        y_train,
+        None if truth is None else truth[train],
         x_test,
-        y_test,
+        (given if truth is None else truth)[test],
         classes,
         not no_mirror,
         RECIPE if is_embedded else "fast",
         given=given[train],
         clean_test=truth is not None,
-        files=files,
+        files=tuple(samples.files[k] for k in train),
         are_files=kind != ".npz",
         whole=whole,
         is_custom=True,
         image_recipe="fast" if features else None,
         pictures=None if kind == ".npz" else FileImages(base, [paths[k] for k in train]),
     )
+    return dataset if own_split else dataset.set_aside(np.flatnonzero(tested[train]))
 
 
 # ---------------------------------------------------------------------------- classes and the split
 
 
-def _held_out(given: np.ndarray, share: float, seed: int) -> np.ndarray:
+def _draw_test_set(given: np.ndarray, share: float, seed: int) -> np.ndarray:
     """Draw a share of each class for testing, bool (n,).
 
     The only image of a class is never drawn.
@@ -216,7 +218,7 @@ def _check_classes(
             f"{path}: y_true has no class of the labels: it has {classes[truth[0]]!a}, they have "
             f"{classes[given[0]]!a}; write both alike"
         )
-    if test.all() or not test.any():
+    if test.all() or (own_split and not test.any()):
         raise UserError(
             f"{path} has no images to {'train' if test.all() else 'test'} on: add some, or drop "
             "the split"

@@ -146,7 +146,7 @@ class Method:
         self.samples = np.setdiff1d(self.samples, samples)
         if not len(self.samples):
             raise UserError(
-                "argument --validation_split: nothing is left to train on; give a smaller share"
+                "nothing is left to train on: give a smaller --validation_split or --test_split"
             )
 
     def apply_gradients(

@@ -22,8 +22,10 @@ CUSTOM_FLAGS = (
 )
 
 
-def load_data(args: Namespace) -> Dataset:
+def load_data(args: Namespace, set_aside: bool = True) -> Dataset:
     """Load the data set that the arguments name.
+
+    With `set_aside`, images of a custom data set without a test set are set aside for testing.
 
     Raises UserError if the results would be written among custom images, where the next run would
     take the figures for images.
@@ -42,6 +44,7 @@ def load_data(args: Namespace) -> Dataset:
         features=args.features,
         unreadable=results / "unreadable.csv",
         report=partial(print, flush=True),
+        set_aside=set_aside,
     )
 
 
@@ -50,9 +53,9 @@ def add_noise(dataset: Dataset, noise: Noise, seed: int) -> NoisyData:
     return NoisyData(dataset, noise, seed, observed_labels(dataset, noise, seed))
 
 
-def load_noisy_data(args: Namespace) -> NoisyData:
-    """Load the data set of the arguments and add the noise that they ask for."""
-    dataset = load_data(args)
+def load_noisy_data(args: Namespace, set_aside: bool = True) -> NoisyData:
+    """Load the data set of the arguments, see `load_data`, and add the noise that they ask for."""
+    dataset = load_data(args, set_aside)
     return add_noise(dataset, resolve_noise(args, dataset), args.seed)
 
 

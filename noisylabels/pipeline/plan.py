@@ -66,7 +66,7 @@ class TrainingPlan:
         """Samples times epochs of each training that is left, by its name."""
         found = self.selection.work if self.selection else {}
         for plan in self.pending or [self]:
-            samples = plan.experiment.settings.epochs * len(plan.experiment.y_noisy)
+            samples = plan.experiment.settings.epochs * len(plan.experiment.dataset.train_rows)
             if plan.experiment.arguments.get("f_correction_T") == "estimated":
                 found["standard network"] = samples
             found[plan.method] = samples * METHODS[plan.method].cost
@@ -92,7 +92,7 @@ class TheoryPlan:
 
 def plan_theory(args: Namespace, data: NoisyData) -> TheoryPlan:
     """Plan the verification of the theory on noisy data."""
-    samples = len(data.y_noisy) // 2, "half of the training set"
+    samples = len(data.dataset.train_rows) // 2, "half of the training set"
     experiment = make_experiment(args, "verify", data, samples, args.epochs)
     run = Run(
         experiment.folder, "Verify_Theory", experiment.identity, experiment.overwrite, THEORY_FILES
@@ -142,7 +142,7 @@ def plan_training(
         args,
         "main",
         data,
-        (len(data.y_noisy), "the training set"),
+        (len(data.dataset.train_rows), "the training set"),
         args.epochs,
         overwrite=overwrite or repeated,
         method=method,

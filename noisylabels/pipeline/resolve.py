@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from noisylabels.data.dataset import TEST_SPLIT
 from noisylabels.errors import UserError
 from noisylabels.experiment import Execution, Experiment, NoisyData
 from noisylabels.methods import OPTIONS
@@ -66,6 +67,8 @@ def make_experiment(
     recipe = args.recipe or dataset.default_recipe
     if dataset.is_custom or RECIPES[recipe][task].accumulate > 1:
         arguments["samples"] = n  # the size of batches and updates depends on it
+    if task != "INCV" and dataset.test_rows is not None:
+        arguments["test_split"] = TEST_SPLIT if args.test_split is None else args.test_split
     settings = resolve(
         recipe,
         task,

@@ -26,7 +26,7 @@ from noisylabels.training.callbacks import combine_callbacks, every_n_epochs
 from noisylabels.training.epoch_choice import HeldOutEvaluation, fit_best_epoch
 from noisylabels.training.evaluation import Evaluation
 from noisylabels.training.export import mean_probabilities, save_inference_model
-from noisylabels.training.result_table import test_accuracies
+from noisylabels.training.result_table import NO_TEST_SET, test_accuracies
 from noisylabels.training.sampling import stratified_holdout
 from noisylabels.training.training_log import training_log
 
@@ -65,25 +65,29 @@ def train(plan: TrainingPlan, on_event: Callable[[Event], None]) -> None:
             )
 
         method = training.build(kind, inputs, settings, seed=seed, stage="main")
-        dropped = selected.dropped if selected else np.array([], int)
+        train_rows = experiment.dataset.train_rows
+        if selected:
+            train_rows = np.setdiff1d(train_rows, selected.dropped)
         validation = stratified_holdout(
-            np.setdiff1d(np.arange(len(inputs.labels)), dropped),
+            train_rows,
             inputs.labels,
             settings.validation_split,
             generator(seed, "validation"),
         )
-        method.hold_out(np.union1d(validation, dropped))
+        rows = np.arange(len(inputs.labels))
+
+        def train_standard(samples: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+            checkpoint = run.checkpoint("standard")
+            probabilities = standard_probabilities(
+                samples, held_out, inputs, settings, seed, checkpoint, create_trainer
+            )
+            return probabilities[experiment.dataset.train_rows]
+
+        method.hold_out(np.setdiff1d(rows, np.setdiff1d(train_rows, validation)))
         method.prepare(
             PreparationContext(
                 seed=seed,
-                train_standard=partial(
-                    standard_probabilities,
-                    inputs=inputs,
-                    settings=settings,
-                    seed=seed,
-                    checkpoint=run.checkpoint("standard"),
-                    create_trainer=create_trainer,
-                ),
+                train_standard=train_standard,
                 teacher_probabilities=partial(
                     mean_probabilities, network_paths(run.folder), inputs.images
                 ),
@@ -114,9 +118,16 @@ def train(plan: TrainingPlan, on_event: Callable[[Event], None]) -> None:
 
 
 def with_labels(experiment: Experiment, selected: Selected) -> Experiment:
-    """Return the experiment with the labels of a selection, which a person may have corrected."""
-    labels = selected.frame.y_noisy.to_numpy(int)
-    return replace(experiment, data=replace(experiment.data, y_noisy=labels))
+    """Return the experiment with the labels of a selection, which a person may have corrected.
+
+    Corrections also hold for training samples that are set aside for testing.
+    """
+    labels, dataset = selected.frame.y_noisy.to_numpy(int), experiment.dataset
+    if selected.decisions and dataset.test_rows is not None:
+        given = None if dataset.given is None else labels
+        rows = np.setdiff1d(dataset.test_rows, selected.dropped)
+        dataset = replace(dataset, given=given).set_aside(rows)
+    return replace(experiment, data=replace(experiment.data, dataset=dataset, y_noisy=labels))
 
 
 def method_inputs(experiment: Experiment, name: str, selected: Selected | None) -> MethodInputs:
@@ -148,7 +159,9 @@ def write_results(
     run, name, dataset = plan.run, plan.method, experiment.dataset
     log = training_log(history)
     result = test_accuracies(log, method.n_networks)
-    if not dataset.clean_test:
+    if not len(dataset.y_test):
+        result["test_labels"] = NO_TEST_SET
+    elif not dataset.clean_test:
         result["test_labels"] = PROVIDED
     run.begin_outputs()
     paths = [run.folder / f"{name}_{k + 1}.keras" for k in range(method.n_networks)]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from noisylabels.methods import METHODS
+from noisylabels.noise import PROVIDED
 from noisylabels.report import published, tables
 from noisylabels.report.groups import common_settings, identity_of, labelled_groups
 from noisylabels.report.read import read_accuracy, read_iterations, read_result, read_training
@@ -60,7 +61,7 @@ def summarise(results_dir: Path | str, dataset: str) -> Summary:
                     noise, method, differs, {run: results[method][run] for run in group}, known
                 )
                 summary.rows.append(row)
-                summary.doubtful.update({noise} if "test_labels" in row else ())
+                summary.doubtful.update({noise} if row.get("test_labels") == PROVIDED else ())
                 lines = [line for run in group if (line := read_accuracy(run, method)) is not None]
                 if lines:
                     summary.curves.setdefault(noise, {})[method, differs] = over_seeds(lines)

@@ -74,14 +74,18 @@ def print_training(folder: Path, method: str, samples: int) -> None:
     if result.validated.isna().all():
         del titles["validated"]
     what = "test accuracy"
-    if "test_labels" in result:
+    is_tested = result["last"].notna().any()
+    if "test_labels" in result and is_tested:
         what = "test agreement"
         print(
             "\nThe labels of the test images are as noisy as the rest: this is the share of them "
             "that is predicted,\nnot the share of predictions that are right."
         )
-    print("", f"{what:<16}" + "   ".join(titles.values()), sep="\n")
-    rows = result.reset_index().to_dict("records")
+    if is_tested:
+        print("", f"{what:<16}" + "   ".join(titles.values()), sep="\n")
+    else:
+        print("\nno test set: the accuracy of the networks is unknown")
+    rows = result[result["last"].notna()].reset_index().to_dict("records")
     for row in rows if len(rows) > 2 else rows[:1]:  # the mean of one network is that network
         name = "mean of both" if row["network"] == "mean" else f"network {row['network']}"
         print(

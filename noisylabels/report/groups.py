@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from noisylabels.data.dataset import TEST_SPLIT
 from noisylabels.methods import OPTIONS, options_of
 from noisylabels.noise import default_assumed_pattern
 from noisylabels.recipes import RECIPES, RECORD_DEFAULTS, resolve
@@ -240,6 +241,8 @@ def differences(identity: dict, task: str, common: CommonSettings) -> str:
     found += [own] * (own != recipe) + _settings(identity, own, task, allowed)
     found += _number_format(identity, common)
     found += ["reviewed"] * bool(identity.get("decisions"))
+    if identity.get("test_split", TEST_SPLIT) != TEST_SPLIT:
+        found.append(f"test split {identity['test_split']:g}")
     if "dataset" not in identity:
         found.append("no record")
     elif identity["data"] is None:

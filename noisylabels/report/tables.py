@@ -32,7 +32,7 @@ def table_row(noise: Noise, method: str, differs: str, results: dict, known: dic
     -------
     dict
         {column: value}; std is blank for a single run. `test_labels` is "given" where the test
-        labels may be wrong.
+        labels may be wrong, and "none" without a test set.
     """
     frame = pd.DataFrame(list(results.values()))
     row = {
@@ -48,7 +48,7 @@ def table_row(noise: Noise, method: str, differs: str, results: dict, known: dic
         scores = frame[column].astype(float)
         row |= {f"{column}_mean": scores.mean(), f"{column}_std": scores.std()}
     if frame["test_labels"].notna().any():
-        row["test_labels"] = PROVIDED
+        row["test_labels"] = frame["test_labels"].dropna().iloc[0]
     if known is not None:
         row["published_mean"], row["published_std"] = known.get(noise, (None, None))
     return row
@@ -242,4 +242,6 @@ def _fraction(mean: float, std: float = np.nan) -> str:
 
 def _percent(mean: float, std: float) -> str:
     """Return a fraction in per cent, 12.30 or 12.30 ± 0.40."""
+    if np.isnan(mean):
+        return "no test set"
     return f"{100 * mean:.2f}" if np.isnan(std) else f"{100 * mean:.2f} ± {100 * std:.2f}"

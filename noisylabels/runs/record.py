@@ -22,6 +22,7 @@ OF_KIND = RECORD_TYPES | {
     "noise_pattern": str,
     "recipe": (str, NoneType),
     "samples": int,
+    "test_split": (float, int),
     "seed": int,
     "data": (str, NoneType),
     "computed_in": str,

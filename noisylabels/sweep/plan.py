@@ -18,6 +18,7 @@ TRAINING_FLAGS = (
     "evaluate_every",
     "wait",
     "validation_split",
+    "test_split",
 )  # INCV.py has none of them
 
 

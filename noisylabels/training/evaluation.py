@@ -59,7 +59,7 @@ class Evaluation:
     """Evaluate each network on the test set and on a sample of the training set.
 
     The test columns are called "test_agreement" instead of "test_accuracy" if the test labels are
-    noisy, too.
+    noisy, too. Without a test set they are blank.
 
     Parameters
     ----------
@@ -89,13 +89,20 @@ class Evaluation:
         """Return the columns of the log."""
         row = {}
         for k in range(self.method.n_networks):
-            predicted = self.method.probabilities(self.test_images, k=k).argmax(axis=1)
+            row |= self._test_columns(k)
             p = self.method.probabilities(self.images, self.tracked, k)
             loss = mean_by_correctness(label_loss(p, self.y), self.is_clean)
             accuracy = mean_by_correctness(p.argmax(axis=1) == self.y, self.is_clean)
-            row[f"{self.measure}_{k + 1}"] = float(np.mean(predicted == self.y_test))
-            row[f"dead_classes_{k + 1}"] = dead_classes(predicted, self.y_test)
             for part in loss:
                 row[f"loss_{part}_{k + 1}"] = loss[part]
                 row[f"accuracy_{part}_{k + 1}"] = accuracy[part]
         return row
+
+    def _test_columns(self, k: int) -> dict[str, float | int | None]:
+        """Return the columns of network k on the test set, blank without one."""
+        accuracy = dead = None
+        if len(self.y_test):
+            predicted = self.method.probabilities(self.test_images, k=k).argmax(axis=1)
+            accuracy = float(np.mean(predicted == self.y_test))
+            dead = dead_classes(predicted, self.y_test)
+        return {f"{self.measure}_{k + 1}": accuracy, f"dead_classes_{k + 1}": dead}

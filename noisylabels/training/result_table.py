@@ -5,6 +5,8 @@ import pandas as pd
 
 from noisylabels.training.training_log import TEST_ACCURACY, TEST_AGREEMENT
 
+NO_TEST_SET = "none"  # value of the column test_labels
+
 
 def curves_of(history: pd.DataFrame, name: str, n_networks: int) -> pd.DataFrame | None:
     """Return a measurement of each network and their mean, one row per epoch, if it was logged.
@@ -14,6 +16,7 @@ def curves_of(history: pd.DataFrame, name: str, n_networks: int) -> pd.DataFrame
     if f"{name}_1" not in history:
         return None
     curves = pd.DataFrame({str(k + 1): history[f"{name}_{k + 1}"] for k in range(n_networks)})
+    curves = curves.astype(float)
     return curves.assign(mean=curves.mean(axis=1))
 
 

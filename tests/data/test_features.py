@@ -36,9 +36,8 @@ def saved(folder, x, name="x.npy", **others):
 def rows_of(dataset, n=12):
     """Return the features of a data set in the order of its files."""
     assert dataset.is_embedded and dataset.input_shape == (5,)
-    test = [name for name in dataset.whole.files if name not in dataset.files]
-    rows = dict(zip([*dataset.files, *test], np.concatenate([dataset.x_train, dataset.x_test])))
-    return np.array([rows[name] for name in dataset.whole.files])
+    assert dataset.files == dataset.whole.files
+    return dataset.x_train
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
@@ -85,8 +84,8 @@ def test_an_npz_of_embeddings_is_a_data_set(tmp_path):
     path = saved(tmp_path, X, "texts.npz", y=Y, y_true=1 - Y)
     dataset = load_dataset(path, report=lambda line: None)
     assert dataset.name == "texts" and dataset.image_recipe is None
-    whole = np.concatenate([dataset.x_train, dataset.x_test])
-    np.testing.assert_array_equal(whole[np.lexsort(whole.T)], X[np.lexsort(X.T)])
+    np.testing.assert_array_equal(dataset.x_train, X)
+    np.testing.assert_array_equal(dataset.x_test, X[dataset.test_rows])
     assert dataset.clean_test and (dataset.y_train == 1 - dataset.given).all()
 
 
@@ -98,6 +97,13 @@ def test_an_npz_of_embeddings_may_have_a_test_set(tmp_path):
     np.testing.assert_array_equal(dataset.x_test, X[:4] + 1)
 
 
+def test_rows_of_the_test_set_are_needed(tmp_path):
+    path = saved(tmp_path, np.ones((1437, 2)))
+    message = "for the training samples only, but digits has 1,437 training and 360 test.*add the"
+    with pytest.raises(UserError, match=message):
+        load_dataset("digits", features=path)
+
+
 def changed(row, column, value):
     """Return X with another value."""
     x = X.astype(np.float64)
@@ -106,8 +112,7 @@ def changed(row, column, value):
 
 
 BAD = {
-    "another length": (X[:11], "has 11 rows, but pets has 8 training and 4 test samples: give 12"),
-    "training rows only": (X[:8], "for the training samples only.*add the rows of the test"),
+    "another length": (X[:11], "has 11 rows, but pets has 12 samples: give 12"),
     "nan": (changed(7, 3, np.nan), "is nan at row 7, column 3: give finite"),
     "infinite": (changed(2, 1, np.inf), "is infinite.* at row 2, column 1"),
     "too large": (changed(2, 1, 1e300), "too large for float32, at row 2, column 1"),
@@ -185,4 +190,4 @@ def test_features_replace_the_images_of_an_npz(tmp_path):
 def test_damaged_images_do_not_matter_with_features(pets, tmp_path):
     Image.new("L", (8, 8)).save(pets / "cat" / "ä0.png")  # the others are empty files
     dataset = load_dataset(str(pets), features=saved(tmp_path, X), report=lambda line: None)
-    assert len(dataset.x_train) + len(dataset.x_test) == 12
+    assert len(dataset.x_train) == 12

@@ -26,13 +26,15 @@ def test_folder_of_class_folders_loads(tmp_path):
         False,
         None,
     )
-    assert np.bincount(data.given).tolist() == [4, 12, 8] and np.bincount(data.y_test).tolist() == [
+    assert np.bincount(data.given).tolist() == [5, 15, 10] and np.bincount(
+        data.y_test
+    ).tolist() == [
         1,
         3,
         2,
     ]
     assert data.given.dtype == data.y_test.dtype == np.int64 and type(data.files) is tuple
-    assert list(data.files) == sorted(data.files) and len(data.files) == len(data.x_train) == 24
+    assert list(data.files) == sorted(data.files) and len(data.files) == len(data.x_train) == 30
     shades = {
         path.relative_to(tmp_path / "pets").as_posix(): np.asarray(Image.open(path))[0, 0]
         for path in tmp_path.rglob("*.png")
@@ -41,6 +43,7 @@ def test_folder_of_class_folders_loads(tmp_path):
         assert (image == shades[file]).all() and file.split("/")[0] == data.classes[label]
     assert "6 of 30 images" in lines[0] and "as noisy as the rest" in lines[0]
     assert lines[1] == "pets: 3 classes, images to train on/to test on: Emu 4/1, cat 12/3, dog 8/2"
+    assert np.array_equal(data.x_test, data.x_train[data.test_rows])
     assert "30 images of 32×32 need up to 0.1 MB" in lines[2]
 
 
@@ -51,13 +54,9 @@ def test_arrays_are_aligned_contiguous_bytes(tmp_path):
     np.savez(tmp_path / "arrays.npz", x=x, y=np.arange(10) % 2)
     for path in ("grey", "colour", "arrays.npz"):
         data, _ = load(tmp_path / path)
-        for x in (data.x_train, data.x_test):
-            assert (
-                x.dtype == np.uint8
-                and x.flags.c_contiguous
-                and x.flags.writeable
-                and x.ctypes.data % 4096 == 0
-            )
+        x = data.x_train
+        assert x.dtype == np.uint8 and x.flags.c_contiguous and x.flags.writeable
+        assert x.ctypes.data % 4096 == 0
 
 
 def test_numeric_class_names_are_sorted_by_value(tmp_path):
@@ -73,7 +72,7 @@ def test_subfolders_are_read_and_hidden_files_skipped(tmp_path):
     for hidden in (".ipynb_checkpoints/00.png", "._b.png", "a/._00.png", "b/.thumbs/00.png"):
         picture(tmp_path / hidden)
     data, _ = load(tmp_path)
-    assert len(data.x_train) + len(data.x_test) == 11
+    assert len(data.x_train) == 11
     (tmp_path / "a" / "Thumbs.db").write_bytes(b"x")
     picture(tmp_path / "loose.png")
     with pytest.warns(UserWarning, match=": 2 left out of the files"):
@@ -123,7 +122,7 @@ def test_links_are_followed(tmp_path):
     (root / "loop").symlink_to(root)  # would be a class that holds all others
     with pytest.warns(UserWarning) as caught:
         data = images.load(root, report=str)
-    assert len(data.x_train) + len(data.x_test) == 15 and data.classes == ("a", "b", "c")
+    assert len(data.x_train) == 15 and data.classes == ("a", "b", "c")
     messages = sorted(str(warning.message).split(": ")[1] for warning in caught)
     assert messages[0].startswith("2 left out of the files") and messages[1:] == [
         "no image in loop"
@@ -138,7 +137,7 @@ def test_linked_folders_are_read_once(n, tmp_path):
             (tmp_path / "a" / str(a) / f"to{b}").symlink_to(tmp_path / "a" / str(b))
     class_folders(tmp_path, a=1, b=5)
     data, _ = load(tmp_path)
-    assert len(data.x_train) + len(data.x_test) == n + 6
+    assert len(data.x_train) == n + 6
 
 
 # -------------------------------------------------------------------------------------------- split
@@ -147,8 +146,10 @@ def test_linked_folders_are_read_once(n, tmp_path):
 def test_split_is_seeded_and_stratified(tmp_path):
     class_folders(tmp_path, a=50, b=20, c=5)
     first, again, other = (load(tmp_path, seed=seed)[0] for seed in (0, 0, 1))
-    assert first.files == again.files != other.files
-    assert np.array_equal(first.x_test, again.x_test)
+    assert first.files == again.files == other.files
+    assert np.array_equal(first.test_rows, again.test_rows)
+    assert not np.array_equal(first.test_rows, other.test_rows)
+    assert first.fingerprint == other.fingerprint
     for data in (first, other):
         assert np.bincount(data.y_test).tolist() == [10, 4, 1]
     assert len(load(tmp_path, test_split=0.4)[0].y_test) == 30
@@ -156,10 +157,22 @@ def test_split_is_seeded_and_stratified(tmp_path):
 
 def test_only_image_of_a_class_is_in_training(tmp_path):
     data, _ = load(class_folders(tmp_path, a=10, b=10, rare=1))
-    assert np.bincount(data.given).tolist() == [8, 8, 1] and np.bincount(data.y_test).tolist() == [
+    assert np.bincount(data.given[data.train_rows]).tolist() == [8, 8, 1]
+    assert np.bincount(data.y_test).tolist() == [
         2,
         2,
     ]
+
+
+def test_no_image_is_set_aside_if_not_asked_for(tmp_path):
+    class_folders(tmp_path / "pets", a=5, b=1)
+    whole, lines = load(tmp_path / "pets", set_aside=False)
+    untested, same = load(tmp_path / "pets", test_split=0)
+    assert lines[0] == same[0] == "pets: 2 classes, images: a 5, b 1"
+    for data in (whole, untested):
+        assert len(data.x_train) == 6 and len(data.x_test) == len(data.y_test) == 0
+        assert data.x_test.shape[1:] == data.input_shape and len(data.train_rows) == 6
+    assert whole.fingerprint == untested.fingerprint == load(tmp_path / "pets")[0].fingerprint
 
 
 # ---------------------------------------------------------------------------------------------- CSV
@@ -171,8 +184,8 @@ def test_csv_columns_are_recognised(image, label, tmp_path):
     class_folders(tmp_path / "a folder", x=4)
     rows = [("0.5", f"a folder/x/0{k}.png", "yn"[k % 2]) for k in range(4)]
     data, _ = load(table(tmp_path / "own.csv", ("score", image, label), rows), test_split=0.5)
-    assert (data.name, data.classes, len(data.given)) == ("own", ("n", "y"), 2)
-    assert set(data.files) < {row[1] for row in rows}
+    assert (data.name, data.classes, len(data.y_test)) == ("own", ("n", "y"), 2)
+    assert set(data.files) == {row[1] for row in rows}
 
 
 def test_flags_choose_csv_columns(tmp_path):
@@ -261,17 +274,11 @@ def test_columns_without_information_are_ignored(tmp_path):
 def test_npz_is_split(x, save, tmp_path):
     save(tmp_path / "own.npz", x=x, y=Y[:, np.newaxis], y_true=Y[::-1].copy())
     data, lines = load(tmp_path / "own.npz")
-    rows = [int(file[2:-1]) for file in data.files]
-    assert (
-        data.name == "own"
-        and data.classes == ("1", "2", "3", "4")
-        and data.files[0] == f"x[{rows[0]}]"
-    )
-    assert np.array_equal(data.x_train, x.reshape(40, 5, 7, -1)[rows]) and rows == sorted(rows)
-    assert np.array_equal(data.x_test, x.reshape(40, 5, 7, -1)[sorted(set(range(40)) - set(rows))])
-    assert np.array_equal(data.given, Y[rows] - 1) and np.array_equal(
-        data.y_train, Y[::-1][rows] - 1
-    )
+    assert data.name == "own" and data.classes == ("1", "2", "3", "4")
+    assert data.files == tuple(f"x[{k}]" for k in range(40))
+    assert np.array_equal(data.x_train, x.reshape(40, 5, 7, -1))
+    assert np.array_equal(data.x_test, data.x_train[data.test_rows])
+    assert np.array_equal(data.given, Y - 1) and np.array_equal(data.y_train, Y[::-1] - 1)
     assert len(data.x_test) == 8 and data.clean_test and len(lines) == 3
 
 

@@ -56,7 +56,7 @@ def test_folder_becomes_a_selection_and_networks(trained):
     frame = pd.read_csv(run / "pets_given_INCV_results.csv")
     assert list(frame) == ["y", "y_noisy", "select", "candidate", "eval_ratio"]
     assert (
-        len(frame) == 48
+        len(frame) == 60
         and frame.y.isna().all()
         and frame.y_noisy.isin([0, 1]).all()
         and frame.select.any()
@@ -167,7 +167,7 @@ def test_path_has_a_separator_or_is_no_data_set_name(tmp_path, monkeypatch):
     assert load_dataset("pets", report=str).name == "pets"
 
 
-@pytest.mark.parametrize("change", ["label", "pixel", "file", "split", "size"])
+@pytest.mark.parametrize("change", ["label", "pixel", "file", "size"])
 def test_identity_depends_on_images_and_labels(change, tmp_path):
     first = experiment("--dataset", shades(tmp_path / "a" / "pets"), "--results_dir", tmp_path)
     flags, root = [], shades(tmp_path / "b" / "pets")
@@ -179,7 +179,7 @@ def test_identity_depends_on_images_and_labels(change, tmp_path):
     elif change == "file":
         (root / "cat" / "020.png").rename(root / "cat" / "0200.png")
     else:
-        flags = ["--test_split", ".3"] if change == "split" else ["--image_size", 16]
+        flags = ["--image_size", 16]
     assert (
         experiment("--dataset", root, "--results_dir", tmp_path, *flags).identity["data"]
         != first.identity["data"]
@@ -223,7 +223,7 @@ def test_noise_is_measured_if_true_labels_are_known(tmp_path):
     assert 0 < wrong < 0.2 and known.data.noise_rate == known.identity["noise_ratio"] == wrong
     np.testing.assert_allclose(known.data.T.sum(axis=1), 1)
     assert known.noise == Noise(PROVIDED) and str(known).split("\n")[1].startswith(
-        "noise given, 5 mislabelled (0.104)"
+        "noise given, 6 mislabelled (0.100)"
     )
     flipped = experiment(
         "--dataset",
@@ -267,7 +267,7 @@ def test_trusted_labels_can_be_corrupted(tmp_path):
     "n, batch, rate", [(30, 2, 2 / 128), (100, 8, 8 / 128), (330, 32, 32 / 128)]
 )
 def test_few_images_make_small_batches(n, batch, rate, tmp_path):
-    """Half of 24, 80 and 264 training images: eight steps per epoch, or batches of two."""
+    """Half of 60, 200 and 660 images: eight steps per epoch, or batches of two."""
     x = np.zeros((2 * n, 4, 4), np.uint8)
     np.savez(tmp_path / "few.npz", x=x, y=np.arange(2 * n) % 2)
     few = experiment("--dataset", tmp_path / "few.npz", "--results_dir", tmp_path).settings
