@@ -1,9 +1,12 @@
 """Noisy data, and the configuration of one run, built once from the command-line arguments."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +14,9 @@ from noisylabels.data.dataset import Dataset, digest_of
 from noisylabels.metrics import confusion_matrix
 from noisylabels.noise import PROVIDED, Noise, transition_matrix
 from noisylabels.recipes import Settings
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +123,7 @@ class Experiment:
     )  # further values of the identity, by flag
     execution: Execution = Execution()
     overwrite: bool = False
+    build: Callable[[tuple[int, ...], int], keras.Model] | None = None  # replaces the network
 
     @property
     def dataset(self) -> Dataset:

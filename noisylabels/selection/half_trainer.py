@@ -43,7 +43,12 @@ class HalfTrainer:
             epochs=settings.epochs,
         )
         self.method = build(
-            method_class("standard"), inputs, settings, seed=experiment.seed, stage="INCV"
+            method_class("standard"),
+            inputs,
+            settings,
+            seed=experiment.seed,
+            stage="INCV",
+            create=experiment.build,
         )
         self.trainer = Trainer(
             self.method,

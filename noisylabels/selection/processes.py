@@ -24,6 +24,7 @@ from noisylabels.experiment import Experiment
 from noisylabels.runs.run import Run
 from noisylabels.selection import issues
 from noisylabels.selection.algorithm import Scores, Selection, Stage, incv
+from noisylabels.selection.local_trainers import LocalTrainers
 from noisylabels.selection.selection_csv import csv_path, write_first_answers, write_selection
 from noisylabels.system.child_processes import begin_child, start_method
 from noisylabels.system.progress import Event, Progress, print_wrapped
@@ -62,7 +63,7 @@ def select(
         written. They are written after iterations of more than FIRST_ANSWERS seconds, unless this
         run replaces a finished one.
     """
-    arguments, dataset, history = experiment.arguments, experiment.dataset, []
+    dataset = experiment.dataset
     page, started = experiment.folder / "review.html", time.monotonic()
 
     @functools.cache
@@ -71,16 +72,11 @@ def select(
         files = [pictures.path(i) for i in range(len(pictures))] if pictures else []
         return find_duplicates(dataset.x_train, files)
 
-    def train(halves: list[tuple], use_best: bool) -> list[Scores]:
-        answers = trainers.train(halves, use_best)
-        history.extend(row for _, rows in answers for row in rows)
-        return [scores for scores, _ in answers]
-
     def after_iteration(result: Selection) -> None:
         nonlocal started
         seconds, started = time.monotonic() - started, time.monotonic()
         done = len(result.iterations)
-        is_last = done == arguments["INCV_iter"]
+        is_last = done == experiment.arguments["INCV_iter"]
         if show_first_answers and seconds > FIRST_ANSWERS and not is_last and not run.is_repeated:
             write_first_answers(experiment, result, duplicates())
             show_first_answers(done)
@@ -93,17 +89,7 @@ def select(
         if not (run.is_repeated or (experiment.folder / issues.ISSUES).exists()):
             page.unlink(missing_ok=True)  # of another selection
         started = time.monotonic()  # without the start of TensorFlow
-        result = incv(
-            train,
-            dataset.y_train,
-            experiment.y_noisy,
-            dataset.n_classes,
-            experiment.assumed_pattern,
-            arguments["INCV_iter"],
-            arguments["top_k"],
-            experiment.seed,
-            after_iteration,
-        )
+        result, history = run_incv(experiment, trainers, after_iteration)
         run.begin_outputs()
         page.unlink(missing_ok=True)  # of an earlier selection; it is drawn last
         write_selection(experiment, result, duplicates(), history)
@@ -112,6 +98,44 @@ def select(
             **result.iterations[-1],
             **issues.scores(experiment, result, duplicates()),
         )
+
+
+def run_incv(
+    experiment: Experiment,
+    trainers: "Trainers | LocalTrainers",
+    after_iteration: Callable[[Selection], None] = lambda result: None,
+) -> tuple[Selection, list[dict[str, Any]]]:
+    """Return the selection, and its training log with one row per epoch.
+
+    `after_iteration` is as for `algorithm.incv`.
+    """
+    arguments, dataset, history = experiment.arguments, experiment.dataset, []
+
+    def train(halves: list[tuple], use_best: bool) -> list[Scores]:
+        answers = trainers.train(halves, use_best)
+        history.extend(row for _, rows in answers for row in rows)
+        return [scores for scores, _ in answers]
+
+    result = incv(
+        train,
+        dataset.y_train,
+        experiment.y_noisy,
+        dataset.n_classes,
+        experiment.assumed_pattern,
+        arguments["INCV_iter"],
+        arguments["top_k"],
+        experiment.seed,
+        after_iteration,
+    )
+    return result, history
+
+
+def choose_trainers() -> "type[Trainers] | type[LocalTrainers]":
+    """Return how to train in a program that is not ours: in child processes if they can be forked.
+
+    Other ways to start processes would run the program again.
+    """
+    return Trainers if start_method() == "fork" else LocalTrainers
 
 
 class Trainers(contextlib.AbstractContextManager):

@@ -18,7 +18,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models import create_model
 from noisylabels.errors import UserError
 from noisylabels.lr_schedules import LRSchedule
 from noisylabels.recipes import Settings
@@ -27,7 +26,8 @@ from noisylabels.seeding import derived_seed, generator
 from noisylabels.system.progress import Event
 from noisylabels.training import optimizers
 from noisylabels.training.callbacks import AfterEpoch
-from noisylabels.training.device import as_tensor, dtype_policy
+from noisylabels.training.device import as_tensor
+from noisylabels.training.networks import create_network
 from noisylabels.training.steps import compile_steps
 
 if TYPE_CHECKING:
@@ -39,7 +39,12 @@ NEEDS_TRUE_LABELS = "kept_precision"  # prefix of the logged columns that need t
 
 
 def build(
-    method_class: type[Method], inputs: MethodInputs, settings: Settings, seed: int, stage: str
+    method_class: type[Method],
+    inputs: MethodInputs,
+    settings: Settings,
+    seed: int,
+    stage: str,
+    create: Callable[[tuple[int, ...], int], keras.Model] | None = None,
 ) -> Method:
     """Create a method with its networks and optimizers.
 
@@ -56,6 +61,8 @@ def build(
     stage : {"INCV", "main", "verify", "standard"}
         The kind of training. Seed and stage name the random stream of the initial weights. All
         methods start from the same weights, and the selection starts from others.
+    create : callable, optional
+        ``create(input_shape, n_classes)`` returns the networks in place of the architecture.
 
     Returns
     -------
@@ -65,16 +72,7 @@ def build(
     networks, network_optimizers = [], []
     for k in range(method_class.n_networks):
         keras.utils.set_random_seed(derived_seed(seed, "weights", stage, k))
-        network = create_model(
-            settings.architecture,
-            inputs.images.shape[1:],
-            inputs.n_classes,
-            precision=dtype_policy(settings.precision),
-        )
-        for layer in network.layers:
-            if hasattr(layer, "adapt"):
-                layer.adapt(inputs.images)
-        networks.append(network)
+        networks.append(create_network(inputs, settings, create))
         network_optimizers.append(optimizers.create(settings))
     return method_class(
         inputs,

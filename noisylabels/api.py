@@ -1,0 +1,254 @@
+"""The Python API: find wrong labels and clean samples in memory, without files.
+
+import numpy as np
+from noisylabels import find_label_issues, select_clean
+
+issues = find_label_issues(labels, images)    # images uint8 (n, height, width[, channels])
+clean = select_clean(labels, images)
+model.fit(images[clean.selected], labels[clean.selected])
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from noisylabels.data.class_names import class_codes
+from noisylabels.data.dataset import Dataset
+from noisylabels.data.duplicates import find_duplicates
+from noisylabels.data.label_files import label_codes
+from noisylabels.experiment import Execution, Experiment, NoisyData
+from noisylabels.noise import ASSUMABLE_PATTERNS, PROVIDED, Noise
+from noisylabels.recipes import RECIPES, resolve
+from noisylabels.runs.run import Run
+from noisylabels.selection.algorithm import Selection
+from noisylabels.selection.issues import label_issues
+from noisylabels.selection.processes import choose_trainers, run_incv, trainings
+from noisylabels.selection.selection_csv import RECORD
+from noisylabels.system.progress import Progress
+from noisylabels.system.sharing import share_machine
+
+if TYPE_CHECKING:
+    import keras
+
+Build = Callable[[tuple[int, ...], int], "keras.Model"]
+MIN_SIDE = 4  # pixels
+
+
+class CleanSamples(NamedTuple):
+    """The result of `select_clean`. Each of the n samples is in exactly one of three sets."""
+
+    selected: np.ndarray  # the label is probably right, bool (n,)
+    candidate: np.ndarray  # undecided, bool (n,)
+    removed: np.ndarray  # the label is probably wrong, bool (n,)
+    noise_ratio: float  # estimated share of wrong labels
+
+
+def find_label_issues(
+    labels: Sequence | np.ndarray,
+    images: np.ndarray | None = None,
+    *,
+    classes: Sequence[str] | None = None,
+    build: Build | None = None,
+    recipe: str = "fast",
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    may_be_mirrored: bool = True,
+    iterations: int = 4,
+    top_k: int = 1,
+    assumed_pattern: str = "asym",
+    seed: int = 0,
+    gpu_id: str | None = None,
+    threads: int | None = None,
+    quiet: bool = False,
+) -> pd.DataFrame:
+    """Find labels that are probably wrong by iterative noisy cross-validation (INCV).
+
+    The computation is that of INCV.py. No files are left. On Linux, the networks train in child
+    processes if this process has not imported TensorFlow. Otherwise they train in this process,
+    with TensorFlow as it is configured.
+
+    Parameters
+    ----------
+    labels : sequence or np.ndarray
+        Observed labels (n,): whole numbers or text.
+    images : np.ndarray
+        Images, uint8 (n, h, w) or (n, h, w, 1 or 3), 0 to 255.
+    classes : sequence of str, optional
+        Class names. Labels are names, or indices if they are whole numbers. By default the sorted
+        labels are the class names.
+    build : callable, optional
+        ``build(input_shape, n_classes)`` returns an untrained `keras.Model` to use in place of the
+        recipe's network. Its input is float32 (h, w, ch), 0 to 1. Its output is one logit per
+        class, without softmax.
+    recipe : str
+        A key of `noisylabels.recipes.RECIPES`.
+    epochs, batch_size : int, optional
+        Settings of each training; by default the recipe's.
+    may_be_mirrored : bool
+        Whether a flipped image belongs to the same class.
+    iterations : int
+        Iterations of INCV, two trainings each.
+    top_k : int
+        Select a sample if its label is among the k most likely classes.
+    assumed_pattern : {"sym", "asym"}
+        Noise pattern that INCV assumes.
+    seed : int
+        Random seed.
+    gpu_id : str, optional
+        GPU; "-1" is the CPU.
+    threads : int, optional
+        Threads of a training on the CPU.
+    quiet : bool
+        Whether to show no progress.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per sample, the worst label first. The columns are those of label_issues.csv:
+        `index`, `file` (the index as text), `given_label`, `predicted_label`, `label_score`,
+        `is_label_issue`, `status`, `selected_iteration`, `y_true` (empty), `duplicate_group` and
+        `duplicate_conflict`.
+        ``attrs["noise_ratio"]`` is the estimated share of wrong labels.
+
+    Raises
+    ------
+    ValueError
+        An argument does not fit.
+    UserError
+        The labels leave nothing to learn, or a training fails.
+
+    Source: Chen et al. 2019, INCV.
+    """
+    dataset = _dataset(labels, images, classes, may_be_mirrored)
+    n = len(dataset.given)
+    choices = {
+        "recipe": (recipe, RECIPES),
+        "assumed_pattern": (assumed_pattern, ASSUMABLE_PATTERNS),
+    }
+    for name, (value, allowed) in choices.items():
+        if value not in allowed:
+            raise ValueError(f"{name} is {value!r}: give one of {', '.join(allowed)}")
+    bounds = {"iterations": (iterations, n), "top_k": (top_k, dataset.n_classes - 1)}
+    bounds |= {"epochs": (1 if epochs is None else epochs, 10**6)}
+    bounds |= {"batch_size": (2 if batch_size is None else batch_size, n // 2)}
+    for name, (value, highest) in bounds.items():
+        lowest = 2 if name == "batch_size" else 1
+        if value != int(value) or not lowest <= value <= highest:
+            raise ValueError(f"{name} is {value}: give a whole number, {lowest} to {highest:,}")
+    settings = resolve(
+        recipe,
+        "INCV",
+        may_be_mirrored,
+        dataset.may_be_shifted,
+        n // 2,
+        epochs=epochs,
+        batch_size=batch_size,
+    )
+    data = NoisyData(dataset, Noise(PROVIDED), seed, dataset.given)
+    gpu_ids, threads = share_machine("auto", gpu_id, threads)
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        experiment = Experiment(
+            data,
+            assumed_pattern,
+            recipe,
+            settings,
+            Path(folder),
+            {"INCV_iter": iterations, "top_k": top_k, "assumed_pattern": assumed_pattern},
+            Execution(gpu_id, gpu_ids, threads),
+            build=build,
+        )
+        result = _select(experiment, quiet)
+    frame = label_issues(dataset, dataset.given, result, find_duplicates(dataset.x_train))
+    frame.attrs["noise_ratio"] = float(result.eval_ratio)
+    return frame
+
+
+def select_clean(
+    labels: Sequence | np.ndarray, images: np.ndarray | None = None, **options: Any
+) -> CleanSamples:
+    """Select the samples whose labels are probably right.
+
+    Parameters
+    ----------
+    labels, images, **options
+        As for `find_label_issues`.
+
+    Returns
+    -------
+    CleanSamples
+        Masks of the selected samples, the candidates and the removed samples, in the order of the
+        labels, and the estimated noise ratio.
+
+    Raises
+    ------
+    ValueError, UserError
+        As for `find_label_issues`.
+    """
+    issues = find_label_issues(labels, images, **options)
+    status = issues.sort_values("index").status.to_numpy()
+    sets = [status == name for name in ("selected", "candidate", "removed")]
+    return CleanSamples(*sets, issues.attrs["noise_ratio"])
+
+
+def _dataset(
+    labels: Sequence | np.ndarray,
+    images: np.ndarray | None,
+    classes: Sequence[str] | None,
+    may_be_mirrored: bool,
+) -> Dataset:
+    """Return the samples as a data set; ValueError if they are none."""
+    if images is None:
+        raise ValueError("there are no images: give an array, uint8 (n, height, width, channels)")
+    x, y = np.asarray(images), np.asarray(labels)
+    if x.ndim == 3:
+        x = x[..., np.newaxis]
+    if x.dtype != np.uint8 or x.ndim != 4 or x.shape[3] not in (1, 3):
+        raise ValueError(
+            f"images are {x.dtype} of shape {x.shape}: give uint8, 0 to 255, of shape (n, height, "
+            "width) or (n, height, width, 1 or 3)"
+        )
+    if min(x.shape[1:3]) < MIN_SIDE:
+        raise ValueError(f"images have the shape {x.shape[1:3]}: give at least {MIN_SIDE} pixels")
+    if y.shape != (len(x),) or y.dtype.kind not in "iuUSO":
+        raise ValueError(
+            f"labels are {y.dtype} of shape {y.shape}: give whole numbers or text, one for each of "
+            f"{len(x):,} images"
+        )
+    names = [str(label) for label in y.tolist()]
+    if classes is None:
+        classes, codes, _ = class_codes("labels", names, None)
+    else:
+        classes = tuple(map(str, classes))
+        codes = label_codes(y if y.dtype.kind in "iu" else names, classes)
+        if (codes < 0).any():
+            raise ValueError(f"the label {names[codes.argmin()]!r} is not among the classes")
+    if len(x) < 2 * len(classes):
+        raise ValueError(f"there are {len(x)} samples for {len(classes)} classes: give more")
+    return Dataset(
+        "labels",
+        x,
+        None,
+        x[:0],
+        codes[:0],
+        classes,
+        may_be_mirrored,
+        given=codes,
+        is_custom=True,
+        test_rows=np.array([], int),
+    )
+
+
+def _select(experiment: Experiment, quiet: bool) -> Selection:
+    """Run INCV with checkpoints in the folder of the experiment."""
+    run = Run(experiment.folder, RECORD.removesuffix(".json"), experiment.identity)
+    with (
+        Progress(trainings(experiment), quiet) as progress,
+        choose_trainers()(experiment, run, progress) as trainers,
+        run.session(trainers.start),
+    ):
+        result, _ = run_incv(experiment, trainers)
+    return result

@@ -1,0 +1,46 @@
+"""The trainings of a selection in this process, where it cannot fork."""
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from noisylabels.experiment import Experiment
+from noisylabels.runs.run import Run
+from noisylabels.selection.algorithm import Half, Scores
+from noisylabels.system.progress import Progress
+
+
+class LocalTrainers(contextlib.AbstractContextManager):
+    """Train halves one after the other in this process; see `processes.Trainers`.
+
+    TensorFlow stays as it is configured if it is imported already.
+    """
+
+    def __init__(self, experiment: Experiment, run: Run, progress: Progress) -> None:
+        self.experiment, self.run, self.progress = experiment, run, progress
+
+    def start(self) -> dict[str, Any]:
+        """Prepare the trainings; return what they compute on, as far as it is known."""
+        execution, settings = self.experiment.execution, self.experiment.settings
+        is_configured = "tensorflow" in sys.modules
+        device = import_module("noisylabels.training.device")
+        computing = {"device": "as configured", "threads": execution.threads}
+        if not is_configured:
+            computing = device.start_tensorflow(
+                execution.gpu_id, threads=execution.threads, precision=settings.precision
+            )
+        half_trainer = import_module("noisylabels.selection.half_trainer")
+        self.progress.begin()
+        self.trainer = half_trainer.HalfTrainer(self.experiment, self.run, self.progress.show)
+        return computing
+
+    def train(
+        self, halves: Sequence[Half], use_best: bool
+    ) -> list[tuple[Scores, list[dict[str, Any]]]]:
+        """Return the results of `HalfTrainer.train` for each half."""
+        return [self.trainer.train(*half, use_best) for half in halves]
+
+    def __exit__(self, *_: object) -> None:
+        """Leave nothing to end."""

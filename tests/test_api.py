@@ -1,0 +1,240 @@
+"""The Python API: what it returns, how it trains, and what it says of arguments that do not fit."""
+
+import re
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import ROOT, InThisProcess
+
+from noisylabels import api
+from noisylabels.errors import UserError
+from noisylabels.report.read_issues import DUPLICATE_COLUMNS, ISSUE_COLUMNS
+from noisylabels.selection.algorithm import score_predictions
+from noisylabels.selection.local_trainers import LocalTrainers
+
+N = 60
+TRUE = np.arange(N) % 3
+LABELS = np.where(np.arange(N) % 10 == 0, (TRUE + 1) % 3, TRUE)  # six are wrong
+IMAGES = np.zeros((N, 8, 8), np.uint8)
+IMAGES[np.arange(N)[:, None], TRUE[:, None] * 2 + np.arange(2)] = 250  # two rows by class
+IMAGES[np.arange(N), 7, 7] = np.arange(N)  # no duplicates
+
+
+class Oracle(InThisProcess):
+    """Trainers whose networks know the true labels, less surely for later samples."""
+
+    def start(self):
+        Oracle.experiment = self.experiment
+        return {"device": "CPU", "threads": 1}
+
+    def train(self, halves, use_best):
+        answers = []
+        for _, _, held_out in halves:
+            sure = 0.9 - 0.5 * held_out / N
+            p = np.eye(3)[TRUE[held_out]] * (sure - 0.05)[:, None] + 0.05
+            answers.append((score_predictions(p, self.experiment.y_noisy[held_out]), []))
+        return answers
+
+
+@pytest.fixture
+def oracle(monkeypatch, tmp_path):
+    """The API without networks. Temporary files are in tmp_path."""
+    monkeypatch.setattr(api, "choose_trainers", lambda: Oracle)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return Oracle
+
+
+@pytest.fixture
+def local(monkeypatch):
+    monkeypatch.setattr(api, "choose_trainers", lambda: LocalTrainers)
+
+
+def linear(input_shape, n_classes):
+    import keras
+
+    return keras.Sequential(
+        [keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dense(n_classes)]
+    )
+
+
+def test_issues_have_the_columns_of_the_csv_and_the_worst_first(oracle, tmp_path):
+    issues = api.find_label_issues(LABELS, IMAGES, quiet=True)
+    assert [*issues] == ISSUE_COLUMNS + DUPLICATE_COLUMNS and sorted(issues["index"]) == [*range(N)]
+    assert sorted(issues["index"][:6]) == [0, 10, 20, 30, 40, 50]
+    assert issues.is_label_issue.tolist() == [True] * 6 + [False] * (N - 6)
+    assert issues.label_score.is_monotonic_increasing
+    row = issues.set_index("index").loc[10]
+    assert (row.given_label, row.predicted_label, row.file) == ("2", "1", "10")
+    assert issues.y_true.isna().all() and 0 < issues.attrs["noise_ratio"] < 0.2
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_clean_samples_are_masks_in_the_order_of_the_labels(oracle):
+    clean = api.select_clean(LABELS, IMAGES, quiet=True)
+    assert (clean.selected == (LABELS == TRUE)).all() and clean.selected.dtype == bool
+    assert (clean.selected.astype(int) + clean.candidate + clean.removed == 1).all()
+    sym = api.select_clean(LABELS, IMAGES, assumed_pattern="sym", quiet=True)
+    assert sym.removed.any() and sym.noise_ratio == clean.noise_ratio
+
+
+@pytest.mark.parametrize(
+    "labels, classes, expected",
+    [
+        (LABELS, None, ("0", "1", "2")),
+        (LABELS.astype(np.uint8), ["a", "b", "c"], ("a", "b", "c")),
+        (np.array(["dog", "cat", "emu"])[LABELS].tolist(), None, ("cat", "dog", "emu")),
+        (np.array(["dog", "cat", "emu"])[LABELS], ["dog", "cat", "emu"], ("dog", "cat", "emu")),
+    ],
+)
+def test_labels_are_indices_or_names(labels, classes, expected, oracle):
+    issues = api.find_label_issues(labels, IMAGES, classes=classes, quiet=True)
+    assert oracle.experiment.dataset.classes == expected
+    given = issues.sort_values("index").given_label.tolist()
+    names = [expected[label] for label in LABELS]
+    assert given == (names if classes is not None or labels is LABELS else [*labels])
+
+
+def test_settings_are_those_of_the_recipe_but_for_the_arguments(oracle):
+    api.find_label_issues(LABELS, IMAGES[..., None], epochs=3, top_k=2, seed=7, quiet=True)
+    made = oracle.experiment
+    assert (made.recipe, made.settings.epochs, made.seed) == ("fast", 3, 7)
+    assert made.arguments["top_k"] == 2 and made.settings.batch_size == 2  # 8 steps an epoch
+    assert "flip" in made.settings.augmentation
+    api.find_label_issues(LABELS, IMAGES, recipe="paper", may_be_mirrored=False, quiet=True)
+    assert oracle.experiment.settings.augmentation == "none"
+    assert oracle.experiment.settings.architecture == "ResNet32"
+
+
+def test_progress_is_shown_unless_quiet(monkeypatch, oracle):
+    quiet = []
+    monkeypatch.setattr(api.Progress, "begin", lambda self: quiet.append(self.quiet))
+    monkeypatch.setattr(Oracle, "start", lambda self: self.progress.begin() or {})
+    monkeypatch.setattr(
+        Oracle, "__init__", lambda self, e, r, p: vars(self).update(experiment=e, progress=p)
+    )
+    api.find_label_issues(LABELS, IMAGES)
+    api.find_label_issues(LABELS, IMAGES, quiet=True)
+    assert quiet == [False, True]
+
+
+BAD = {
+    "no images": ((LABELS, None), {}, "there are no images: give an array"),
+    "floats": ((LABELS, IMAGES / 255), {}, "images are float64 of shape .*: give uint8"),
+    "channels first": (
+        (LABELS, np.zeros((N, 3, 8, 8), np.uint8)),
+        {},
+        "images are .* give uint8, 0 to 255, of",
+    ),
+    "tiny": ((LABELS, IMAGES[:, :3]), {}, "images have .* give at least 4 pixels"),
+    "lengths": ((LABELS[1:], IMAGES), {}, r"labels are int64 of shape \(59,\): .* each of 60"),
+    "float labels": ((LABELS / 2, IMAGES), {}, "labels are float64"),
+    "unknown label": (
+        (LABELS, IMAGES),
+        {"classes": "ab"},
+        "the label '2' is not among the classes",
+    ),
+    "few": ((LABELS[:5], IMAGES[:5]), {}, "there are 5 samples for 3 classes: give more"),
+    "recipe": ((LABELS, IMAGES), {"recipe": "slow"}, "recipe is 'slow': give one of paper, fast"),
+    "pattern": ((LABELS, IMAGES), {"assumed_pattern": "x"}, "assumed_pattern is 'x': give one of"),
+    "top_k": ((LABELS, IMAGES), {"top_k": 3}, "top_k is 3: give a whole number, 1 to 2"),
+    "epochs": ((LABELS, IMAGES), {"epochs": 1.5}, "epochs is 1.5: give a whole number, 1 to"),
+    "no epochs": ((LABELS, IMAGES), {"epochs": 0}, "epochs is 0: give a whole number, 1 to"),
+    "batch": ((LABELS, IMAGES), {"batch_size": 31}, "batch_size is 31: .* 2 to 30"),
+    "iterations": ((LABELS, IMAGES), {"iterations": 0}, "iterations is 0: give a whole number"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_arguments_that_do_not_fit(kind, oracle):
+    arguments, options, message = BAD[kind]
+    with pytest.raises(ValueError, match=f"^{message}") as error:
+        api.find_label_issues(*arguments, quiet=True, **options)
+    assert "\n" not in str(error.value)
+
+
+def test_labels_of_one_class_are_an_error(oracle):
+    with pytest.raises(UserError, match="labels has one class only, 1: give"):
+        api.find_label_issues(np.ones(N, int), IMAGES, quiet=True)
+
+
+def test_imports_are_light():
+    code = (
+        "import sys, noisylabels; assert not {'numpy', 'pandas'} & {*sys.modules}\n"
+        "from noisylabels import CleanSamples, find_label_issues, select_clean\n"
+        "assert not {'tensorflow', 'keras'} & {*sys.modules}; noisylabels.nothing"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "AttributeError: module 'noisylabels' has no attribute 'nothing'" in ended.stderr
+
+
+def test_example_of_the_documentation_runs(oracle, capsys):
+    page = (ROOT / "docs/data.md").read_text()
+    (example,) = re.findall(r"(?m)^    from noisylabels import .*\n(?:(?:    .*)?\n)+", page)
+    names = {"labels": LABELS, "images": IMAGES, "build": linear}
+    exec("\n".join(line[4:] for line in example.splitlines()), names)
+    assert len(names["issues"]) == N and len(names["images"]) == 54
+
+
+# --- with networks ---
+
+
+@pytest.mark.runs
+def test_issues_are_those_of_the_script(local, call, unstarted, tmp_path):
+    np.savez(tmp_path / "x.npz", x=IMAGES, y=LABELS)
+    flags = ["--recipe", "digits", "--INCV_epochs", 2, "--INCV_iter", 2, "--name", "x"]
+    folder = tmp_path / "results"
+    call("INCV", "--dataset", tmp_path / "x.npz", *flags, "--results_dir", folder)
+    written = pd.read_csv(folder / "x/given/x/label_issues.csv", dtype={"given_label": str})
+    found = api.find_label_issues(
+        LABELS, IMAGES, recipe="digits", epochs=2, iterations=2, quiet=True
+    )
+    for name in ("index", "given_label", "is_label_issue", "status"):
+        assert written[name].tolist() == found[name].tolist(), name
+    np.testing.assert_allclose(written.label_score, found.label_score, atol=1e-6)
+
+
+@pytest.mark.runs
+def test_network_of_the_user_is_trained(local, capsys):
+    shapes = []
+
+    def build(input_shape, n_classes):
+        shapes.append((input_shape, n_classes))
+        return linear(input_shape, n_classes)
+
+    clean = api.select_clean(LABELS, IMAGES, build=build, epochs=40, iterations=1)
+    assert shapes == [((8, 8, 1), 3)]
+    assert clean.selected[LABELS == TRUE].mean() > 0.8 > clean.selected[LABELS != TRUE].mean()
+    assert "INCV 1a  epoch 40/40" in capsys.readouterr().out
+
+
+@pytest.mark.runs
+@pytest.mark.parametrize(
+    "build, message",
+    [
+        (lambda shape, n: 1 / 0, r"build\(\(8, 8, 1\), 3\): ZeroDivisionError: division by zero"),
+        (lambda shape, n: "a network", "build returns str: return a keras.Model"),
+        (lambda shape, n: linear(shape, 4), r"to \(None, 4\): return one from .* to \(None, 3\)"),
+        (lambda shape, n: linear((4, 4, 1), n), r"from \(None, 4, 4, 1\) to .* return one from"),
+    ],
+)
+def test_networks_that_do_not_fit(build, message, local):
+    with pytest.raises(UserError, match=message) as error:
+        api.find_label_issues(LABELS, IMAGES, build=build, quiet=True)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.runs
+def test_network_with_softmax_is_refused(local):
+    def build(input_shape, n_classes):
+        import keras
+
+        network = linear(input_shape, n_classes)
+        network.layers[-1].activation = keras.activations.softmax
+        return network
+
+    with pytest.raises(UserError, match="ends with softmax: return logits"):
+        api.find_label_issues(LABELS, IMAGES, build=build, quiet=True)
