@@ -1,8 +1,11 @@
 """The printed result of a finished training, from its files."""
 
 import pandas as pd
+import pytest
 
+from noisylabels.errors import UserError
 from noisylabels.report.console import print_training
+from noisylabels.report.read import read_labels
 
 
 def write_result(folder, method, rows, **columns):
@@ -55,3 +58,12 @@ network 1       0.4000          0.5000       0.5500           0.6000            
 its labels: 2 of 5 as observed, LP 1.000, LR 0.667, labels right 0.800
 """
     )
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_corrected_labels_need_a_row_per_training_sample(n, tmp_path):
+    path = tmp_path / "elr_labels.csv"
+    path.write_text("y,y_noisy,label\n0,0,0\n1,1,0\n1,0,1\n")
+    assert len(read_labels(path, 3)) == 3
+    with pytest.raises(UserError, match=f"elr_labels.csv is damaged, 3 rows for {n} training"):
+        read_labels(path, n)
