@@ -32,11 +32,16 @@ ARCHITECTURES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "SmallCNN": ("cnn", "small_cnn", {}),
     "MLP": ("cnn", "mlp", {}),
 }
+HEADS: dict[str, tuple[str, str, dict[str, Any]]] = {  # on embeddings, in the same form
+    "linear": ("heads", "linear", {}),
+    "mlp": ("heads", "mlp", {}),
+}
+RIDGE = "ridge"  # a head that is no network, but a closed form, see models.ridge
 
 
 def create_model(
     name: str,
-    input_shape: tuple[int, int, int],
+    input_shape: tuple[int, ...],
     n_classes: int,
     stock: bool = False,
     precision: str = "float32",
@@ -46,9 +51,10 @@ def create_model(
     Parameters
     ----------
     name : str
-        A key of `ARCHITECTURES`.
+        A key of `ARCHITECTURES`, or of `HEADS`.
     input_shape : tuple of int
-        (height, width, channels) of the images. Pixels are scaled to [0, 1].
+        (height, width, channels) of the images, whose pixels are scaled to [0, 1]; or (d,) of
+        embeddings.
     n_classes : int
         Number of classes.
     stock : bool
@@ -61,14 +67,14 @@ def create_model(
     Returns
     -------
     keras.Model
-        Network from images (n, *input_shape) to logits (n, n_classes), float32.
+        Network from inputs (n, *input_shape) to logits (n, n_classes), float32.
 
     Raises
     ------
     KeyError
         If the name is unknown.
     """
-    module, function, arguments = ARCHITECTURES[name]
+    module, function, arguments = (ARCHITECTURES | HEADS)[name]
     layers = import_module("models.layers")
     build = getattr(import_module(f"models.{module}"), function)
     with layers.default_dtype_policy(precision):

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from models.ridge import moments
+
 WHITENING_PIXELS = 5000 * 32 * 32  # enough to estimate the covariance of patches
 
 
@@ -155,6 +157,33 @@ def set_identity(kernel: keras.Variable) -> None:
     values[..., passing] = 0
     values[height // 2, width // 2, passing, passing] = 1
     kernel.assign(values)
+
+
+@keras.saving.register_keras_serializable("incv")
+class Standardization(keras.layers.Layer):
+    """Standardise each of d features: (x - mean) scale, with fixed weights.
+
+    Constant features become 0.
+    """
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        """Create the weights: mean and scale."""
+        self.mean = self.add_weight(
+            shape=shape[1:], initializer="zeros", trainable=False, name="mean"
+        )
+        self.scale = self.add_weight(
+            shape=shape[1:], initializer="ones", trainable=False, name="scale"
+        )
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return the standardised features."""
+        return (inputs - self.mean) * self.scale
+
+    def adapt(self, features: np.ndarray) -> None:
+        """Compute mean and scale from features, float32 (n, d)."""
+        mean, scale = moments(features)
+        self.mean.assign(mean)
+        self.scale.assign(scale)
 
 
 class Layers:

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from pathlib import Path
 
-from models import ARCHITECTURES
+from models import ARCHITECTURES, HEADS, RIDGE
 from noisylabels.cli import add_format, folder, folder_name, gpu_ids, number
 from noisylabels.methods import OPTIONS
 from noisylabels.noise import ASSUMABLE_PATTERNS, PATTERNS, PROVIDED
@@ -63,10 +63,14 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
     add(
         "--recipe",
         choices=RECIPES,
-        help="table of settings, see recipes.py; by default digits for digits, fast for custom "
-        "images, else paper",
+        help="table of settings, see recipes.py; by default digits for digits, features for "
+        "embeddings, fast for custom images, else paper",
     )
-    add("--architecture", choices=ARCHITECTURES, help="network; by default the recipe's, as below")
+    add(
+        "--architecture",
+        choices=(*ARCHITECTURES, RIDGE, *HEADS),
+        help="network; on features ridge (INCV.py only), linear or mlp; by default the recipe's",
+    )
     add(
         "--optimizer",
         choices=OPTIMIZERS,

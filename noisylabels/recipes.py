@@ -1,9 +1,9 @@
 """The training settings of each recipe. Command-line flags of the same names override them.
 
 `paper` has the settings of Chen et al. 2019. `fast` trains CIFAR on a laptop. `muon` trains a wider
-network in fewer epochs. `digits` is for the embedded data set. Each recipe has settings for three
-tasks: `INCV` (one training of the selection), `main` (INCV_main.py) and `verify`
-(Verify_Theory.py).
+network in fewer epochs. `digits` is for the data set of that name. `features` trains heads on
+embeddings. Each recipe has settings for three tasks: `INCV` (one training of the selection), `main`
+(INCV_main.py) and `verify` (Verify_Theory.py).
 """
 
 from dataclasses import MISSING, asdict, dataclass, fields, replace
@@ -38,7 +38,7 @@ MIN_UPDATES_PER_EPOCH = 8  # unless the user chooses the batch size
 class Settings:
     """How a network is trained."""
 
-    architecture: str  # a key of models.ARCHITECTURES
+    architecture: str  # a key of models.ARCHITECTURES or HEADS, or models.RIDGE
     epochs: int
     lr_schedule: LRSchedule
     optimizer: str = "adam"  # a key of OPTIMIZERS
@@ -66,6 +66,8 @@ class Settings:
         return {_record_key(name): value for name, value in values.items()}
 
     def __str__(self) -> str:
+        if self.architecture == "ridge":
+            return "ridge regression"
         epochs = f"{self.epochs} epochs"
         if self.evaluate_every > 1:
             epochs += f" (evaluated every {self.evaluate_every})"
@@ -144,6 +146,15 @@ MUON = Settings(
     shift_tta=True,
 )
 
+HEAD = Settings(
+    architecture="mlp",
+    epochs=20,
+    lr_schedule=Triangular(start=0.2, peak=0.1, end=0),
+    weight_decay=0.01,
+    batch_size=256,
+    augmentation="none",
+)
+
 RECIPES: dict[str, dict[str, Settings]] = {
     "paper": {
         "INCV": Settings("ResNet32", 50, ADAM_INCV),
@@ -171,6 +182,13 @@ RECIPES: dict[str, dict[str, Settings]] = {
         ),
         "main": Settings("SmallCNN", 40, ADAM_MAIN, batch_size=32, augmentation="none"),
         "verify": Settings("MLP", 100, ADAM_VERIFY, augmentation="none"),
+    },
+    "features": {
+        # A closed form, so no other setting has an effect.
+        "INCV": replace(HEAD, architecture="ridge", epochs=1, batch_size=1),
+        "main": HEAD,
+        # The theory assumes that the network fits its noisy labels, so train long.
+        "verify": replace(HEAD, epochs=60, weight_decay=0.0),
     },
 }
 
@@ -217,6 +235,8 @@ def resolve(
         If the recipe, the task or an optimizer is unknown.
     """
     settings = RECIPES[recipe][task]
+    if settings.architecture == "ridge" and overrides.get("architecture") not in (None, "ridge"):
+        settings = RECIPES[recipe]["main"]
     overrides = {name: value for name, value in overrides.items() if value is not None}
     if allows_shifts is None:
         allows_shifts = allows_flips

@@ -36,14 +36,14 @@ MAY_IMPORT = {
     "training": "backbones data errors experiment lr_schedules metrics models precision recipes "
     "runs seeding system",
     "methods": "errors metrics recipes runs seeding system theory training",
-    "selection": "csv_files data errors names experiment methods metrics noise runs seeding system "
-    "theory training",
+    "selection": "csv_files data errors names experiment methods metrics models noise runs seeding "
+    "system theory training",
     "report": "csv_files data errors names methods metrics noise recipes runs selection theory",
     "cli": "errors runs system",
     "flags": "cli methods models noise recipes",
     "flag_rules": "data errors methods",
-    "pipeline": "csv_files data errors experiment methods metrics names noise recipes report runs "
-    "seeding selection system theory training utils",
+    "pipeline": "csv_files data errors experiment methods metrics models names noise recipes "
+    "report runs seeding selection system theory training utils",
     "api": "data experiment noise recipes runs selection system",
     "sweep": "data errors experiment flag_rules methods noise pipeline runs selection system",
     "utils": "data errors noise seeding",
@@ -53,6 +53,7 @@ WITHOUT_TENSORFLOW = [
     "noisylabels.theory",
     "noisylabels.selection.algorithm",
     "noisylabels.selection.processes",
+    "noisylabels.selection.ridge_trainer",
     "noisylabels.report.draw",
     "noisylabels.cli",
     "noisylabels.api",

@@ -50,6 +50,13 @@ MUON = FAST | {
     "augmentation": "translate_alternate",
     "shift_tta": True,
 }
+HEAD = PAPER | {
+    "architecture": "mlp",
+    "epochs": 20,
+    "weight_decay": 0.01,
+    "batch_size": 256,
+    "augmentation": "none",
+}
 ALL = {
     ("paper", "INCV"): PAPER | {"architecture": "ResNet32", "epochs": 50},
     ("paper", "main"): PAPER | {"architecture": "ResNet32", "epochs": 200},
@@ -62,6 +69,9 @@ ALL = {
     ("muon", "main"): MUON | {"epochs": 16, "evaluate_every": 4},
     ("muon", "verify"): MUON
     | {"epochs": 30, "augmentation": "alternate", "mirror": False, "shift_tta": False},
+    ("features", "INCV"): HEAD | {"architecture": "ridge", "epochs": 1, "batch_size": 1},
+    ("features", "main"): HEAD,
+    ("features", "verify"): HEAD | {"epochs": 60, "weight_decay": 0},
     ("digits", "INCV"): DIGITS | {"epochs": 25, "learning_rate": 3e-3},
     ("digits", "main"): DIGITS | {"epochs": 40},
     ("digits", "verify"): DIGITS | {"epochs": 100, "architecture": "MLP", "batch_size": 128},
@@ -77,7 +87,11 @@ def test_every_value_of_every_recipe():
     } == ALL
     for recipe, tasks in RECIPES.items():
         for task, settings in tasks.items():
-            triangles = {"fast": Triangular(0.2, 0.23, 0), "muon": Triangular(1, 0, 0)}
+            triangles = {
+                "fast": Triangular(0.2, 0.23, 0),
+                "muon": Triangular(1, 0, 0),
+                "features": Triangular(0.2, 0.1, 0),
+            }
             assert settings.lr_schedule == triangles.get(recipe, SCHEDULES[task])
 
 

@@ -63,7 +63,7 @@ def read_matrices(
                 chosen &= samples >= 0
                 part[places_in_part[samples[chosen]], columns] = values[chosen]
         first += matrix.shape[0]
-    if (low == high).all():
+    if len(test) > 1 and (low == high).all():
         raise UserError(f"{what}: all samples have the same features: give others")
     return x
 
@@ -76,6 +76,12 @@ def _check_finite(what: str, values: np.ndarray, row: int, column: int) -> None:
     i, j = np.argwhere(~np.isfinite(values))[0]
     kind = "nan" if np.isnan(values[i, j]) else "infinite, or too large for float32,"
     raise UserError(f"{what} is {kind} at row {row + i}, column {column + j}: give finite features")
+
+
+def read_array(matrix: Matrix) -> np.ndarray:
+    """Return all features of a file, float32 (n, d), see `read_matrices`."""
+    n = matrix.shape[0]
+    return read_matrices([matrix], np.arange(n), np.zeros(n, bool))[0]
 
 
 def read_features(

@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image
 
 from noisylabels.data import DATASETS, load
+from noisylabels.data.feature_files import array, array_of_npz
+from noisylabels.data.features import read_array
 from noisylabels.data.image_files import read_files
 from noisylabels.data.image_folders import SUFFIXES, entries, folders, images_beneath
 from noisylabels.data.label_arrays import array_header, damage, open_npz, read_label_array
@@ -27,7 +29,7 @@ class Labelled(NamedTuple):
     """Images to predict, and their labels as far as they are known."""
 
     columns: dict[str, Sequence]  # what identifies an image in predictions.csv
-    images: np.ndarray  # uint8 (n, h, w, 1 or 3)
+    images: np.ndarray  # uint8 (n, h, w, 1 or 3), or features, float32 (n, d)
     y: np.ndarray  # class indices, int (n,); -1 where there is no label, or an unknown one
     unknown: list[str]  # labels that are no class of the network, one per image
 
@@ -42,6 +44,11 @@ class ImageFiles:
 
     def read(self, classes: list[str], shape: tuple[int, int, int]) -> Labelled:
         """Decode the files for a network; name those that cannot be read and leave them out."""
+        if len(shape) == 1:
+            raise UserError(
+                f"argument IMAGES: the network takes {shape[0]:,} features, not images: give an "
+                ".npy or .npz of float (n, d)"
+            )
         everything = np.ones(len(self.files), bool)
         _, images, unreadable = read_files(
             self.base, self.files, everything, max(shape[:2]), str(self.base), print, fixed=True
@@ -111,6 +118,8 @@ def find_images(images: list[str], data_dir: str) -> ImageFiles | ImageArray:
             return in_folder(path)
         if path.is_file() and path.suffix.lower() == ".npz":
             return in_npz(path)
+        if path.is_file() and path.suffix.lower() == ".npy":
+            return ImageArray(read_array(array(str(path), lambda: open(path, "rb"))), None)
         if path.is_file() and path.suffix.lower() == ".csv":
             return in_csv(path)
     return named_files(images)
@@ -165,7 +174,7 @@ def named_files(patterns: list[str]) -> ImageFiles:
 
 
 def in_npz(path: Path) -> ImageArray:
-    """Read the images and labels of an npz."""
+    """Read the images, or features, and the labels of an npz."""
     archive, names = open_npz(path)
     key = next((name for name in ARRAYS if name in names), None)
     if key is None:
@@ -177,17 +186,23 @@ def in_npz(path: Path) -> ImageArray:
     with archive:
         with damage(problem), archive.open(f"{key}.npy") as file:
             shape, _, dtype = array_header(file)
+        is_embedded = dtype.kind == "f" and len(shape) == 2
         whole = (*shape, 1) if len(shape) == 3 else shape
-        if dtype != np.uint8 or len(whole) != 4 or whole[3] not in (1, 3) or 0 in whole:
+        is_image = dtype == np.uint8 and len(whole) == 4 and whole[3] in (1, 3) and 0 not in whole
+        if not (is_image or is_embedded):
             last = ""
             if len(shape) == 4 and shape[1] in (1, 3):
                 last = "; the channels come last: array.transpose(0, 2, 3, 1)"
             raise UserError(
                 f"argument IMAGES: {path}: {key} is {dtype} of shape {shape}: give uint8, 0 to "
-                f"255, of shape (n, height, width), or (n, height, width, 1 or 3){last}"
+                f"255, of shape (n, height, width), or (n, height, width, 1 or 3){last}; or "
+                "features of float32, (n, d)"
             )
-        with damage(problem), np.load(path) as arrays:
-            images = arrays[key].reshape(whole)
+        if is_embedded:
+            images = read_array(array_of_npz(path, key))
+        else:
+            with damage(problem), np.load(path) as arrays:
+                images = arrays[key].reshape(whole)
         label_key = "y_true" if key == "x" and "y_true" in names else ARRAYS[key]
         labels = None
         if label_key in names:
@@ -213,6 +228,11 @@ def fit_images(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     """Resize images uint8 (n, h, w, 1 or 3) to (n, *shape) without cropping, in grey or colour."""
     if images.shape[1:] == shape:
         return images
+    if 2 in (images.ndim, 1 + len(shape)):
+        raise UserError(
+            f"argument IMAGES: the network takes {_kind(shape)}, not {_kind(images.shape[1:])}: "
+            "give those that it was trained on"
+        )
     result = np.empty((len(images), *shape), np.uint8)
     mode = "L" if shape[2] == 1 else "RGB"
     for image, place in zip(images, result):
@@ -220,3 +240,8 @@ def fit_images(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
         picture = picture.resize(shape[1::-1], Image.Resampling.BILINEAR, reducing_gap=3)
         place[...] = np.asarray(picture).reshape(shape)
     return result
+
+
+def _kind(shape: tuple[int, ...]) -> str:
+    """Return what an input of this shape is."""
+    return f"{shape[0]:,} features" if len(shape) == 1 else "images"

@@ -16,7 +16,7 @@ class MethodInputs:
     The docstring of each method says which of these fields it needs.
     """
 
-    images: np.ndarray  # uint8 (n, h, w, ch)
+    images: np.ndarray  # uint8 (n, h, w, ch), or embeddings, float32 (n, d)
     labels: np.ndarray  # observed labels, int (n,)
     n_classes: int
     batch_size: int

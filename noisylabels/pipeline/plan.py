@@ -133,7 +133,9 @@ def plan_training(
         decisions = read_decisions(args.decisions, data.dataset, data.y_noisy)
     if method in SELECTION_METHODS:
         wanted = selection_experiment(args, data, args.overwrite_selection)
-        selected = find_selection(wanted, args.selection, selection_flags(args), decisions)
+        selected = find_selection(
+            wanted, args.selection, selection_flags(args, data.dataset), decisions
+        )
         repeated = args.overwrite_selection and not args.selection
         if selected is None:
             selection = SelectionPlan(wanted, selection_run(wanted))

@@ -6,25 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from noisylabels.data.dataset import TEST_SPLIT
+from models import RIDGE
+from noisylabels.data.dataset import TEST_SPLIT, Dataset
 from noisylabels.errors import UserError
 from noisylabels.experiment import Execution, Experiment, NoisyData
 from noisylabels.methods import OPTIONS
 from noisylabels.noise import PROVIDED, default_assumed_pattern
+from noisylabels.pipeline.heads import OVERRIDES, check_inputs, check_ridge, selection_args
 from noisylabels.recipes import RECIPES, flips, resolve
 from noisylabels.runs.folders import run_folder
 from noisylabels.system.sharing import share_machine
 
 ITERATIONS, TOP_K = 4, 1  # of the selection, where the flags are not set
-OVERRIDES = (
-    "architecture",
-    "optimizer",
-    "learning_rate",
-    "weight_decay",
-    "batch_size",
-    "augmentation",
-    "precision",
-)
 
 
 def make_experiment(
@@ -65,8 +58,10 @@ def make_experiment(
     if args.no_mirror and flips(args.augmentation or ""):
         raise UserError(f"argument --no_mirror: --augmentation {args.augmentation} flips images")
     recipe = args.recipe or dataset.default_recipe
-    if dataset.is_custom or RECIPES[recipe][task].accumulate > 1:
-        arguments["samples"] = n  # the size of batches and updates depends on it
+    check_inputs(args, task, dataset, recipe)
+    depends = dataset.is_custom or dataset.is_embedded or RECIPES[recipe][task].accumulate > 1
+    if depends:  # the size of batches and updates
+        arguments["samples"] = n
     if task != "INCV" and dataset.test_rows is not None:
         arguments["test_split"] = TEST_SPLIT if args.test_split is None else args.test_split
     settings = resolve(
@@ -86,7 +81,7 @@ def make_experiment(
             "give a smaller one"
         )
     name = args.name
-    if name is None and recipe != dataset.default_recipe:
+    if name is None and recipe != (dataset.image_recipe or dataset.default_recipe):
         name = recipe
     return Experiment(
         data=data,
@@ -110,6 +105,7 @@ def make_experiment(
 
 def selection_experiment(args: Namespace, data: NoisyData, overwrite: bool) -> Experiment:
     """Resolve the settings of a selection."""
+    args = selection_args(args, data.dataset)
     top_k, n_classes = args.top_k or TOP_K, data.dataset.n_classes
     if top_k >= n_classes:
         raise UserError(f"argument --top_k: {top_k} must be below the {n_classes} classes")
@@ -124,12 +120,17 @@ def selection_experiment(args: Namespace, data: NoisyData, overwrite: bool) -> E
         top_k=top_k,
         assumed_pattern=assumed_pattern(args, data),
     )
-    gpu_ids, threads = share_machine(args.parallel_halves, args.gpu_id, args.threads)
+    parallel = args.parallel_halves
+    if made.settings.architecture == RIDGE:
+        check_ridge(args)
+        parallel = "off"
+    gpu_ids, threads = share_machine(parallel, args.gpu_id, args.threads)
     return replace(made, execution=replace(made.execution, gpu_ids=gpu_ids, threads=threads))
 
 
-def selection_flags(args: Namespace) -> list[str]:
+def selection_flags(args: Namespace, dataset: Dataset) -> list[str]:
     """Return the names in a selection's identity that flags set, and the assumed pattern."""
+    args = selection_args(args, dataset)
     flags = {
         "recipe": args.recipe,
         "epochs": args.INCV_epochs,

@@ -138,6 +138,7 @@ def empty_selection(n: int, n_classes: int) -> Selection:
 
 Half = tuple[Stage, np.ndarray, np.ndarray]  # indices of the training and the held-out samples
 TrainHalves = Callable[[Sequence[Half], bool], Sequence[Scores]]
+EstimateNoise = Callable[[Scores, np.ndarray], float]
 
 
 def incv(
@@ -150,6 +151,7 @@ def incv(
     top_k: int = 1,
     seed: int = 0,
     after_iteration: Callable[[Selection], None] = lambda result: None,
+    estimate: EstimateNoise | None = None,
 ) -> Selection:
     """Select clean samples by iterative noisy cross-validation.
 
@@ -180,6 +182,10 @@ def incv(
         Random seed of the splits.
     after_iteration : callable
         Called with the selection so far after each iteration.
+    estimate : callable, optional
+        ``estimate(scores, labels)`` returns the noise ratio that the first held-out half shows. By
+        default it follows from the share of labels that agree, as if the network had memorised the
+        labels that it was trained on.
 
     Returns
     -------
@@ -202,7 +208,10 @@ def incv(
         for (stage, _, held_out), scores in zip(halves, train(halves, use_best), strict=True):
             agrees = scores.agrees
             if stage == (1, "a"):
-                result.eval_ratio = estimate_noise_ratio(agrees.mean(), n_classes, top_k)
+                if estimate:
+                    result.eval_ratio = estimate(scores, y_noisy[held_out])
+                else:
+                    result.eval_ratio = estimate_noise_ratio(agrees.mean(), n_classes, top_k)
             r = removal_ratio(result.eval_ratio, pattern)
             removed = is_removed(scores.loss, agrees.sum(), r)
             result.select[held_out[agrees]] = True

@@ -17,6 +17,9 @@ from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+import numpy as np
+
+from models import RIDGE
 from noisylabels.data.duplicates import Duplicates, find_duplicates
 from noisylabels.data.image_source import pictures_of
 from noisylabels.errors import UserError
@@ -24,7 +27,9 @@ from noisylabels.experiment import Experiment
 from noisylabels.runs.run import Run
 from noisylabels.selection import issues
 from noisylabels.selection.algorithm import Scores, Selection, Stage, incv
+from noisylabels.selection.label_posterior import noise_ratio
 from noisylabels.selection.local_trainers import LocalTrainers
+from noisylabels.selection.ridge_trainer import RidgeTrainers
 from noisylabels.selection.selection_csv import csv_path, write_first_answers, write_selection
 from noisylabels.system.child_processes import begin_child, start_method
 from noisylabels.system.progress import Event, Progress, print_wrapped
@@ -82,7 +87,8 @@ def select(
             show_first_answers(done)
             started = time.monotonic()
 
-    with Trainers(experiment, run, progress) as trainers, run.session(trainers.start, wait=True):
+    kind = RidgeTrainers if experiment.settings.architecture == RIDGE else Trainers
+    with kind(experiment, run, progress) as trainers, run.session(trainers.start, wait=True):
         if run.finished:  # by another process, while this one waited
             return
         print_wrapped(experiment, run.place)
@@ -102,7 +108,7 @@ def select(
 
 def run_incv(
     experiment: Experiment,
-    trainers: "Trainers | LocalTrainers",
+    trainers: "Trainers | LocalTrainers | RidgeTrainers",
     after_iteration: Callable[[Selection], None] = lambda result: None,
 ) -> tuple[Selection, list[dict[str, Any]]]:
     """Return the selection, and its training log with one row per epoch.
@@ -116,6 +122,9 @@ def run_incv(
         history.extend(row for _, rows in answers for row in rows)
         return [scores for scores, _ in answers]
 
+    def estimate(scores: Scores, y_noisy: np.ndarray) -> float:
+        return noise_ratio(scores.probabilities, y_noisy)
+
     result = incv(
         train,
         dataset.y_train,
@@ -126,6 +135,7 @@ def run_incv(
         arguments["top_k"],
         experiment.seed,
         after_iteration,
+        estimate if dataset.is_embedded else None,
     )
     return result, history
 

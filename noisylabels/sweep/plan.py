@@ -8,6 +8,7 @@ from noisylabels.data.dataset import Dataset
 from noisylabels.flag_rules import Call, unused_because
 from noisylabels.methods import METHODS
 from noisylabels.noise import Noise
+from noisylabels.pipeline.heads import OVERRIDES
 from noisylabels.pipeline.load import add_noise, check_noise_allowed
 from noisylabels.pipeline.plan import TrainingPlan, plan_training
 from noisylabels.selection.selection_csv import RECORD
@@ -82,8 +83,11 @@ def selection_task(
 ) -> Task:
     """Return the task that makes the selection of a training."""
     flags = []
+    ignored = {*TRAINING_FLAGS, "overwrite"}
+    if plan.experiment.dataset.is_embedded:
+        ignored.update(OVERRIDES)
     for name in run_flags:
-        if name not in TRAINING_FLAGS and name != "overwrite":
+        if name not in ignored:
             flags.append("overwrite" if name == "overwrite_selection" else name)
     shown = Namespace(**{**vars(args), "overwrite": args.overwrite_selection})
     return Task(

@@ -7,9 +7,11 @@ bool (n,), of the images that alternating flips mirror in this epoch.
 import tensorflow as tf
 
 
-def scale(images: tf.Tensor) -> tf.Tensor:
-    """Convert images in 0..255 to float32 in [0, 1], the only normalisation."""
-    return tf.cast(images, tf.float32) / 255
+def scale(inputs: tf.Tensor) -> tf.Tensor:
+    """Convert images in 0..255 to float32 in [0, 1]; embeddings (n, d) stay as they are."""
+    if inputs.shape.rank == 2:
+        return inputs
+    return tf.cast(inputs, tf.float32) / 255
 
 
 def none(images: tf.Tensor, seed: tf.Tensor, flip_mask: tf.Tensor | None = None) -> tf.Tensor:

@@ -218,8 +218,13 @@ def image_type() -> tf.DType:
     return tf.float16 if tf.config.get_visible_devices("GPU") else tf.uint8
 
 
+def stored_type(shape: Sequence[int]) -> tf.DType:
+    """Return the type in which the device stores inputs of a shape: images, or embeddings (d,)."""
+    return tf.float32 if len(shape) == 1 else image_type()
+
+
 def as_tensor(images: np.ndarray) -> tf.Tensor:
-    """Copy images to the device. On a CPU the tensor shares the array's memory if possible.
+    """Copy images or embeddings to the device. On a CPU the tensor shares their memory if possible.
 
     Raises
     ------
@@ -232,7 +237,7 @@ def as_tensor(images: np.ndarray) -> tf.Tensor:
             tensor = tf.experimental.dlpack.from_dlpack(images.__dlpack__())
         else:
             tensor = tf.constant(images)
-        return tf.cast(tf.identity(tensor), image_type())
+        return tf.cast(tf.identity(tensor), stored_type(images.shape[1:]))
     except (tf.errors.ResourceExhaustedError, tf.errors.InternalError):
         # A failed copy to a GPU raises InternalError.
         raise UserError(

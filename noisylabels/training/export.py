@@ -1,4 +1,5 @@
-"""Export of trained networks as plain Keras models, from images in 0..255 to probabilities."""
+"""Export of networks as plain Keras models, from images in 0..255 or embeddings to "
+"probabilities."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,13 +7,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from models.layers import BatchNorm, Whitening
+from models.layers import BatchNorm, Standardization, Whitening
 from noisylabels.errors import UserError
 from noisylabels.runs.atomic_io import atomic, write_json
 from noisylabels.training.device import quiet_stderr
 
-# Name of exported models. It distinguishes them from networks that are saved as they are trained.
-NAME = "images_to_probabilities"
+# Names of exported models by the rank of their inputs. They distinguish these models from networks
+# that are saved as they are trained.
+NAMES = {4: "images_to_probabilities", 2: "embeddings_to_probabilities"}
 
 
 def save_inference_model(
@@ -62,10 +64,10 @@ def load_inference_model(path: Path) -> keras.Model:
             f"{path} is damaged or not a Keras model ({type(error).__name__}): give a .keras file "
             "that INCV_main.py saved"
         ) from None
-    if network.name != NAME:
+    if network.name not in NAMES.values():
         raise UserError(
-            f"{path} is not a model from images to probabilities: it was saved by an earlier "
-            "version or another program; save it again with INCV_main.py --overwrite"
+            f"{path} is not a model from images to probabilities: it was saved by "
+            "an earlier version or another program; save it again with INCV_main.py --overwrite"
         )
     return network
 
@@ -78,7 +80,7 @@ def mean_probabilities(paths: Sequence[Path], images: np.ndarray) -> np.ndarray:
     paths : sequence of Path
         Files that `save_inference_model` wrote.
     images : np.ndarray
-        Images, uint8 (n, h, w, ch).
+        Images, uint8 (n, h, w, ch), or embeddings, float32 (n, d).
 
     Returns
     -------
@@ -115,15 +117,16 @@ def inference_model(network: keras.Model, flip_tta: bool, shift_tta: bool = Fals
     Returns
     -------
     keras.Model
-        Model from images in 0..255 of any dtype, (n, h, w, ch), to class probabilities, float32
-        (n, c).
+        Model from images in 0..255 of any dtype, (n, h, w, ch), or from embeddings (n, d), to class
+        probabilities, float32 (n, c).
     """
     stock = keras.models.clone_model(network, clone_function=to_stock_layer)
     for layer, stock_layer in zip(network.layers, stock.layers):
         stock_layer.set_weights(stock_weights(layer))
     stock.trainable = False  # the moving statistics must not change in training mode either
-    images = keras.Input(network.input_shape[1:], name="images")
-    x = images / 255
+    rank = len(network.input_shape)
+    inputs = keras.Input(network.input_shape[1:], name=NAMES[rank].partition("_")[0])
+    x = inputs if rank == 2 else inputs / 255
 
     def logits_of(view: keras.KerasTensor) -> keras.KerasTensor:
         if not flip_tta:
@@ -136,7 +139,7 @@ def inference_model(network: keras.Model, flip_tta: bool, shift_tta: bool = Fals
         crops = [keras.layers.Cropping2D(((start, 2 - start),) * 2) for start in (0, 2)]
         shifted = keras.layers.Average()([logits_of(crop(padded)) for crop in crops])
         logits = keras.layers.Average()([logits, shifted])
-    return keras.Model(images, keras.layers.Softmax(name="probabilities")(logits), name=NAME)
+    return keras.Model(inputs, keras.layers.Softmax(name="probabilities")(logits), name=NAMES[rank])
 
 
 def to_stock_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -151,6 +154,8 @@ def to_stock_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
         )
         convolution = keras.layers.Conv2D(layer.bias.shape[0], 2)
         return keras.Sequential([normalization, convolution], name=layer.name)
+    if isinstance(layer, Standardization):
+        return keras.layers.BatchNormalization(center=False, epsilon=0, name=layer.name)
     if isinstance(layer, BatchNorm):
         del config["shift_rate"]
         return keras.layers.BatchNormalization.from_config(config)
@@ -162,6 +167,9 @@ def stock_weights(layer: keras.layers.Layer) -> list[np.ndarray]:
     if isinstance(layer, Whitening):
         return [layer.kernel, layer.bias]
     weights = layer.get_weights()
+    if isinstance(layer, Standardization):
+        mean, scale = weights
+        return [scale, mean, np.ones_like(mean)]  # gamma, moving mean and variance
     if isinstance(layer, BatchNorm):
         beta = 1 if layer.scale else 0  # the weights are gamma, if any, then beta
         weights[beta] *= layer.shift_rate**0.5

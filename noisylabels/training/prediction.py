@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from noisylabels.training.augmentation import diagonal_shifts, scale
-from noisylabels.training.device import image_type
+from noisylabels.training.device import stored_type
 
 # Batch size of predictions: activations fit into the cache of a CPU core, or keep a GPU busy.
 PREDICTION_BATCH = {"CPU": 64, "GPU": 256}
@@ -25,7 +25,7 @@ def compile_prediction(
     Parameters
     ----------
     network : keras.Model
-        Network from images in [0, 1] to logits.
+        Network from images in [0, 1], or embeddings, to logits.
     flip_tta, shift_tta : bool
         See `methods.base.Method`.
 
@@ -51,8 +51,9 @@ def compile_prediction(
             logits = logits / 2 + tf.add_n(shifted) / 4
         return tf.nn.softmax(logits)
 
+    shape = network.input_shape[1:]
     signature = [
-        tf.TensorSpec([None, *network.input_shape[1:]], image_type()),
+        tf.TensorSpec([None, *shape], stored_type(shape)),
         tf.TensorSpec([None, prediction_batch_size()], tf.int32),
     ]
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from noisylabels.training import augmentation as augmentations
 from noisylabels.training.augmentation import scale
-from noisylabels.training.device import image_type
+from noisylabels.training.device import stored_type
 
 if TYPE_CHECKING:
     from noisylabels.methods.base import Method
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Batch(NamedTuple):
     """The data of one training step, with n samples."""
 
-    x: tf.Tensor  # augmented images in [0, 1], float32 (n, h, w, ch)
+    x: tf.Tensor  # augmented images in [0, 1], or embeddings, float32 (n, ...)
     y: tf.Tensor  # observed labels, int32 (n,)
     is_clean: tf.Tensor  # whether y is the true label, bool (n,); for the log, not for training
     indices: tf.Tensor  # indices of the samples in data set order, int32 (n,)
@@ -77,9 +77,10 @@ def compile_steps(
 
     signature = None
     if not jit_compile:
+        shape = method.inputs.images.shape[1:]
         tensors = {name: value for name, value in schedule.items() if tf.is_tensor(value)}
         signature = [
-            tf.TensorSpec([None, *method.inputs.images.shape[1:]], image_type()),
+            tf.TensorSpec([None, *shape], stored_type(shape)),
             tf.TensorSpec([None], tf.int32),
             tf.TensorSpec([None], tf.bool),
             tf.TensorSpec([None, None], tf.int32),

@@ -93,9 +93,10 @@ def test_too_little_memory_for_the_images_is_one_error(monkeypatch):
             None, None, "Failed copying input tensor: Dst tensor is not initialized."
         )
 
+    images = toy("standard").inputs.images
     monkeypatch.setattr(device, "image_type", fails)
     with pytest.raises(
         UserError,
         match="--gpu_id: the device has too little memory for 12 images of 4 bytes; smaller",
     ):
-        as_tensor(toy("standard").inputs.images)
+        as_tensor(images)

@@ -1,0 +1,146 @@
+"""The probability that an observed label is right, for a head that does not memorise its labels.
+
+A network that memorises noisy labels predicts a wrong label as often as it occurs, so its agreement
+with held-out labels shows the noise (`theory.estimate_noise_ratio`). A regularised head agrees more
+often, and that estimate is too low. Here the noise is measured on the most certain quarter of the
+held-out samples of each predicted class. With the predicted class i and the observed label j,
+
+    T_ij = P(j | i),    noise ratio = max(P(i != j), estimate by agreement).
+
+The maximum is for human noise, which is rare among certain samples. Off-diagonal elements of T are
+scaled to this noise ratio. With class probabilities p of a sample, its label j is right with the
+probability
+
+    T_jj p_j / sum_i T_ij p_i.
+
+This needs no true labels.
+"""
+
+import numpy as np
+
+from noisylabels.selection.algorithm import Scores, is_selected
+from noisylabels.theory import estimate_noise_ratio
+
+CERTAIN = 0.25  # share of held-out samples of a predicted class
+PRIOR_SAMPLES = 20  # weight of the mean noise in each row of T, in samples
+ACCEPTED = 0.75  # probability above which a label that is not predicted is selected
+TEMPERATURES = 2.0 ** np.arange(-2, 7.1, 0.5)
+
+
+def certain_samples(outputs: np.ndarray) -> np.ndarray:
+    """Return the samples with the most certain predictions, a quarter of each predicted class.
+
+    Certainty is the difference between the two largest outputs, (n, c).
+    """
+    predicted = outputs.argmax(axis=1)
+    largest = np.partition(outputs, -2, axis=1)[:, -2:]
+    margin = largest[:, 1] - largest[:, 0]
+    found = []
+    for k in np.unique(predicted):
+        members = np.flatnonzero(predicted == k)
+        count = int(np.ceil(CERTAIN * len(members)))
+        found.append(members[np.argsort(-margin[members], kind="stable")[:count]])
+    return np.sort(np.concatenate(found))
+
+
+def noise_ratio(outputs: np.ndarray, y_noisy: np.ndarray) -> float:
+    """Estimate the noise ratio from outputs (n, c) for held-out samples and their labels (n,)."""
+    n_classes = outputs.shape[1]
+    agrees = outputs.argmax(axis=1) == y_noisy
+    by_agreement = estimate_noise_ratio(max(agrees.mean(), 1 / n_classes), n_classes)
+    return max(float(np.mean(~agrees[certain_samples(outputs)])), by_agreement)
+
+
+def transition_matrix(outputs: np.ndarray, y_noisy: np.ndarray) -> np.ndarray:
+    """Estimate T, float (c, c), from outputs (n, c) for held-out samples and their labels (n,).
+
+    A class with few certain samples tends to the mean noise, spread evenly over the other classes.
+    """
+    n_classes = outputs.shape[1]
+    certain = certain_samples(outputs)
+    predicted, observed = outputs[certain].argmax(axis=1), y_noisy[certain]
+    ratio = noise_ratio(outputs, y_noisy)
+    off_diagonal = ~np.eye(n_classes, dtype=bool)
+    counts = np.where(off_diagonal, ratio / (n_classes - 1), 1 - ratio) * PRIOR_SAMPLES
+    np.add.at(counts, (predicted, observed), 1)
+    T = np.where(off_diagonal, counts / counts.sum(axis=1, keepdims=True), 0)
+    wrong = T.sum(axis=1)
+    if wrong.max() > 0:
+        T *= min(ratio / wrong[predicted].mean(), 1 / wrong.max())
+    return T + np.diag(1 - T.sum(axis=1))
+
+
+def softmax(outputs: np.ndarray) -> np.ndarray:
+    """Return exp(outputs), normalised to sum 1 over the classes, (n, c)."""
+    exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def temperature(outputs: np.ndarray, y_noisy: np.ndarray) -> float:
+    """Return the factor a for which softmax(a outputs) T predicts the observed labels best.
+
+    Parameters
+    ----------
+    outputs : np.ndarray
+        Outputs for samples that the model was not trained on, (n, c).
+    y_noisy : np.ndarray
+        Their observed labels, int (n,).
+
+    Returns
+    -------
+    float
+        The factor of the highest likelihood, of `TEMPERATURES` / (2 standard deviations).
+    """
+    T = transition_matrix(outputs, y_noisy)
+    factors = TEMPERATURES / (2 * max(float(outputs.std()), 1e-12))
+    rows = np.arange(len(y_noisy))
+    likelihoods = [
+        np.log((softmax(outputs * a) @ T)[rows, y_noisy] + 1e-12).mean() for a in factors
+    ]
+    return float(factors[int(np.argmax(likelihoods))])
+
+
+def label_posterior(probabilities: np.ndarray, y_noisy: np.ndarray, T: np.ndarray) -> np.ndarray:
+    """Return the probability that each observed label is right, (n,)."""
+    rows = np.arange(len(y_noisy))
+    right = np.diag(T)[y_noisy] * probabilities[rows, y_noisy]
+    return right / np.maximum((probabilities @ T)[rows, y_noisy], 1e-12)
+
+
+def score_labels(
+    outputs: np.ndarray,
+    y_noisy: np.ndarray,
+    factor: float,
+    T: np.ndarray | None = None,
+    top_k: int = 1,
+) -> Scores:
+    """Return the scores of held-out samples.
+
+    A label agrees if it is predicted, or if it is right with a probability above `ACCEPTED`. That
+    depends on the noise of these samples: candidates that are left have more of it.
+
+    Parameters
+    ----------
+    outputs : np.ndarray
+        Outputs of a model for samples that it was not trained on, (n, c).
+    y_noisy : np.ndarray
+        Their observed labels, int (n,).
+    factor : float
+        See `temperature`.
+    T : np.ndarray, optional
+        Noise of the whole data set, (c, c), for the score of a label and its loss; by default that
+        of these samples.
+    top_k : int
+        A label counts as predicted if it is among the k most likely classes.
+    """
+    probabilities = softmax(factor * outputs)
+    own = transition_matrix(outputs, y_noisy)
+    accepted = label_posterior(probabilities, y_noisy, own) > ACCEPTED
+    right = label_posterior(probabilities, y_noisy, own if T is None else T)
+    return Scores(
+        agrees=is_selected(outputs, y_noisy, top_k) | accepted,
+        loss=-np.log(right + 1e-8),
+        predicted=outputs.argmax(axis=1),
+        label_score=right,
+        probabilities=probabilities,
+    )
