@@ -56,7 +56,8 @@ def main(args: argparse.Namespace) -> None:
     # TensorFlow starts with the arguments.
     from noisylabels.training.device import start_tensorflow
 
-    settings = changed(resolve(args.recipe, "INCV"), args.set, args.width, args.activation)
+    recipe = resolve(args.recipe, "INCV", n_samples=args.samples)
+    settings = changed(recipe, args.set, args.width, args.activation)
     start_tensorflow("-1", threads=args.threads, precision=settings.precision)
     from noisylabels.methods import method_class
     from noisylabels.methods.inputs import MethodInputs
