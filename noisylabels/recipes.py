@@ -169,7 +169,8 @@ RECIPES: dict[str, dict[str, Settings]] = {
         "verify": replace(FAST, augmentation="flip", weight_decay=0.0, flip_tta=False),
     },
     "muon": {
-        "INCV": MUON,
+        # Shifted views bring 0.005 in F-score, and triple the time of predictions.
+        "INCV": replace(MUON, shift_tta=False),
         "main": replace(MUON, epochs=16, evaluate_every=4),
         "verify": replace(
             MUON, epochs=30, augmentation="alternate", flip_tta=False, shift_tta=False

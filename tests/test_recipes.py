@@ -65,7 +65,7 @@ ALL = {
     ("fast", "main"): FAST | {"architecture": "FastCNN48", "epochs": 30, "evaluate_every": 4},
     ("fast", "verify"): FAST
     | {"epochs": 30, "augmentation": "flip", "weight_decay": 0, "mirror": False},
-    ("muon", "INCV"): MUON | {"epochs": 8},
+    ("muon", "INCV"): MUON | {"epochs": 8, "shift_tta": False},
     ("muon", "main"): MUON | {"epochs": 16, "evaluate_every": 4},
     ("muon", "verify"): MUON
     | {"epochs": 30, "augmentation": "alternate", "mirror": False, "shift_tta": False},
@@ -124,8 +124,8 @@ def test_another_optimizer_does_not_accumulate_gradients():
 
 @pytest.mark.parametrize("changes", [{"allows_shifts": False}, {"augmentation": "alternate"}])
 def test_networks_not_trained_with_shifts_predict_without(changes):
-    assert resolve("muon", "INCV").shift_tta
-    settings = resolve("muon", "INCV", **changes)
+    assert resolve("muon", "main").shift_tta
+    settings = resolve("muon", "main", **changes)
     assert settings.flip_tta and not settings.shift_tta
 
 
@@ -201,7 +201,7 @@ def test_another_optimizer_has_its_own_rate():
         ),
         (
             "muon",
-            {},
+            {"shift_tta": True},
             "IdentityCNN, 8 epochs, batch 8 × 250, muon, learning rate 0.24, weight decay 0.0167, "
             "label smoothing 0.2, augmentation translate_alternate, mixed precision, horizontal "
             "flip at test time, shifts at test time",

@@ -69,7 +69,7 @@ def test_each_method_has_gpu_kernels(name, as_on_a_gpu):
 def test_networks_and_augmentations_have_gpu_kernels(recipe, as_on_a_gpu, monkeypatch):
     """Use bfloat16 if the recipe does."""
     monkeypatch.setattr(device, "computes_bfloat16", lambda: True)
-    settings = RECIPES[recipe]["INCV"]
+    settings = RECIPES[recipe]["main"]
     inputs = inputs_for("standard", np.zeros((12, 8, 8, 3), np.uint8))
     method = trainer.build(method_class("standard"), inputs, settings, 0, "INCV")
     assert without_kernel(compile_steps(method, settings.augmentation, {})) == {}
