@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from models import RIDGE
 from noisylabels.data.class_names import class_codes
 from noisylabels.data.dataset import Dataset
 from noisylabels.data.duplicates import find_duplicates
+from noisylabels.data.features import RECIPE as FEATURES
 from noisylabels.data.label_files import label_codes
 from noisylabels.experiment import Execution, Experiment, NoisyData
 from noisylabels.noise import ASSUMABLE_PATTERNS, PROVIDED, Noise
@@ -50,10 +52,11 @@ class CleanSamples(NamedTuple):
 def find_label_issues(
     labels: Sequence | np.ndarray,
     images: np.ndarray | None = None,
+    features: np.ndarray | None = None,
     *,
     classes: Sequence[str] | None = None,
     build: Build | None = None,
-    recipe: str = "fast",
+    recipe: str | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     may_be_mirrored: bool = True,
@@ -67,25 +70,27 @@ def find_label_issues(
 ) -> pd.DataFrame:
     """Find labels that are probably wrong by iterative noisy cross-validation (INCV).
 
-    The computation is that of INCV.py. No files are left. On Linux, the networks train in child
-    processes if this process has not imported TensorFlow. Otherwise they train in this process,
-    with TensorFlow as it is configured.
+    The computation is that of INCV.py. No files are left. On features, ridge regression takes
+    seconds and needs no TensorFlow. Networks train in child processes on Linux, if this process has
+    not imported TensorFlow, else in this process, with TensorFlow as it is configured.
 
     Parameters
     ----------
     labels : sequence or np.ndarray
         Observed labels (n,): whole numbers or text.
-    images : np.ndarray
-        Images, uint8 (n, h, w) or (n, h, w, 1 or 3), 0 to 255.
+    images : np.ndarray, optional
+        Images, uint8 (n, h, w) or (n, h, w, 1 or 3), 0 to 255. They are not used with features.
+    features : np.ndarray, optional
+        Embeddings, float (n, d).
     classes : sequence of str, optional
         Class names. Labels are names, or indices if they are whole numbers. By default the sorted
         labels are the class names.
     build : callable, optional
         ``build(input_shape, n_classes)`` returns an untrained `keras.Model` to use in place of the
-        recipe's network. Its input is float32 (h, w, ch), 0 to 1. Its output is one logit per
-        class, without softmax.
-    recipe : str
-        A key of `noisylabels.recipes.RECIPES`.
+        recipe's network. Its input is float32: images (h, w, ch), 0 to 1, or features (d,). Its
+        output is one logit per class, without softmax.
+    recipe : str, optional
+        A key of `noisylabels.recipes.RECIPES`; by default `features` for features, else `fast`.
     epochs, batch_size : int, optional
         Settings of each training; by default the recipe's.
     may_be_mirrored : bool
@@ -123,31 +128,26 @@ def find_label_issues(
 
     Source: Chen et al. 2019, INCV.
     """
-    dataset = _dataset(labels, images, classes, may_be_mirrored)
-    n = len(dataset.given)
-    choices = {
-        "recipe": (recipe, RECIPES),
-        "assumed_pattern": (assumed_pattern, ASSUMABLE_PATTERNS),
-    }
-    for name, (value, allowed) in choices.items():
-        if value not in allowed:
-            raise ValueError(f"{name} is {value!r}: give one of {', '.join(allowed)}")
-    bounds = {"iterations": (iterations, n), "top_k": (top_k, dataset.n_classes - 1)}
-    bounds |= {"epochs": (1 if epochs is None else epochs, 10**6)}
-    bounds |= {"batch_size": (2 if batch_size is None else batch_size, n // 2)}
-    for name, (value, highest) in bounds.items():
-        lowest = 2 if name == "batch_size" else 1
-        if value != int(value) or not lowest <= value <= highest:
-            raise ValueError(f"{name} is {value}: give a whole number, {lowest} to {highest:,}")
+    dataset = _dataset(labels, images, features, classes, may_be_mirrored)
+    n, recipe = len(dataset.given), recipe or dataset.default_recipe
+    _check_choice("assumed_pattern", assumed_pattern, ASSUMABLE_PATTERNS)
+    _check_choice("recipe", recipe, [r for r in RECIPES if (r == FEATURES) == dataset.is_embedded])
+    _check_number("iterations", iterations, 1, n)
+    _check_number("top_k", top_k, 1, dataset.n_classes - 1)
+    _check_number("epochs", epochs, 1, 10**6)
+    _check_number("batch_size", batch_size, 2, n // 2)
     settings = resolve(
         recipe,
         "INCV",
         may_be_mirrored,
         dataset.may_be_shifted,
         n // 2,
+        architecture="mlp" if build and dataset.is_embedded else None,
         epochs=epochs,
         batch_size=batch_size,
     )
+    if settings.architecture == RIDGE and (epochs or batch_size):
+        raise ValueError("epochs and batch_size have no effect on ridge regression: give build")
     data = NoisyData(dataset, Noise(PROVIDED), seed, dataset.given)
     gpu_ids, threads = share_machine("auto", gpu_id, threads)
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -168,13 +168,16 @@ def find_label_issues(
 
 
 def select_clean(
-    labels: Sequence | np.ndarray, images: np.ndarray | None = None, **options: Any
+    labels: Sequence | np.ndarray,
+    images: np.ndarray | None = None,
+    features: np.ndarray | None = None,
+    **options: Any,
 ) -> CleanSamples:
     """Select the samples whose labels are probably right.
 
     Parameters
     ----------
-    labels, images, **options
+    labels, images, features, **options
         As for `find_label_issues`.
 
     Returns
@@ -188,22 +191,29 @@ def select_clean(
     ValueError, UserError
         As for `find_label_issues`.
     """
-    issues = find_label_issues(labels, images, **options)
+    issues = find_label_issues(labels, images, features, **options)
     status = issues.sort_values("index").status.to_numpy()
     sets = [status == name for name in ("selected", "candidate", "removed")]
     return CleanSamples(*sets, issues.attrs["noise_ratio"])
 
 
-def _dataset(
-    labels: Sequence | np.ndarray,
-    images: np.ndarray | None,
-    classes: Sequence[str] | None,
-    may_be_mirrored: bool,
-) -> Dataset:
-    """Return the samples as a data set; ValueError if they are none."""
+def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Raise ValueError unless a value is allowed."""
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}: give one of {', '.join(allowed)}")
+
+
+def _check_number(name: str, value: int | None, low: int, high: int) -> None:
+    """Raise ValueError unless a value is None or a whole number from low to high."""
+    if value is not None and (value != int(value) or not low <= value <= high):
+        raise ValueError(f"{name} is {value}: give a whole number, {low} to {high:,}")
+
+
+def _as_images(images: np.ndarray | None) -> np.ndarray:
+    """Return images uint8 (n, h, w, ch); ValueError if they are none."""
     if images is None:
-        raise ValueError("there are no images: give an array, uint8 (n, height, width, channels)")
-    x, y = np.asarray(images), np.asarray(labels)
+        raise ValueError("there are no images and no features: give an array of either")
+    x = np.asarray(images)
     if x.ndim == 3:
         x = x[..., np.newaxis]
     if x.dtype != np.uint8 or x.ndim != 4 or x.shape[3] not in (1, 3):
@@ -213,10 +223,37 @@ def _dataset(
         )
     if min(x.shape[1:3]) < MIN_SIDE:
         raise ValueError(f"images have the shape {x.shape[1:3]}: give at least {MIN_SIDE} pixels")
+    return x
+
+
+def _as_features(features: np.ndarray) -> np.ndarray:
+    """Return features float32 (n, d); ValueError if they are none."""
+    x = np.asarray(features)
+    if x.dtype.kind != "f" or x.ndim != 2 or not x.size:
+        raise ValueError(f"features are {x.dtype} of shape {x.shape}: give floats of shape (n, d)")
+    with np.errstate(over="ignore"):
+        x = np.ascontiguousarray(x, np.float32)
+    if not np.isfinite(x).all():
+        raise ValueError("features are nan, infinite or too large for float32: give finite ones")
+    if (x == x[0]).all():
+        raise ValueError("all samples have the same features: give others")
+    return x
+
+
+def _dataset(
+    labels: Sequence | np.ndarray,
+    images: np.ndarray | None,
+    features: np.ndarray | None,
+    classes: Sequence[str] | None,
+    may_be_mirrored: bool,
+) -> Dataset:
+    """Return the samples as a data set; ValueError if they are none."""
+    x = _as_images(images) if features is None else _as_features(features)
+    y = np.asarray(labels)
     if y.shape != (len(x),) or y.dtype.kind not in "iuUSO":
         raise ValueError(
             f"labels are {y.dtype} of shape {y.shape}: give whole numbers or text, one for each of "
-            f"{len(x):,} images"
+            f"{len(x):,} samples"
         )
     names = [str(label) for label in y.tolist()]
     if classes is None:
@@ -236,6 +273,7 @@ def _dataset(
         codes[:0],
         classes,
         may_be_mirrored,
+        "fast" if features is None else FEATURES,
         given=codes,
         is_custom=True,
         test_rows=np.array([], int),
@@ -247,7 +285,7 @@ def _select(experiment: Experiment, quiet: bool) -> Selection:
     run = Run(experiment.folder, RECORD.removesuffix(".json"), experiment.identity)
     with (
         Progress(trainings(experiment), quiet) as progress,
-        choose_trainers()(experiment, run, progress) as trainers,
+        choose_trainers(experiment)(experiment, run, progress) as trainers,
         run.session(trainers.start),
     ):
         result, _ = run_incv(experiment, trainers)

@@ -43,14 +43,14 @@ class Oracle(InThisProcess):
 @pytest.fixture
 def oracle(monkeypatch, tmp_path):
     """The API without networks. Temporary files are in tmp_path."""
-    monkeypatch.setattr(api, "choose_trainers", lambda: Oracle)
+    monkeypatch.setattr(api, "choose_trainers", lambda experiment: Oracle)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return Oracle
 
 
 @pytest.fixture
 def local(monkeypatch):
-    monkeypatch.setattr(api, "choose_trainers", lambda: LocalTrainers)
+    monkeypatch.setattr(api, "choose_trainers", lambda experiment: LocalTrainers)
 
 
 def linear(input_shape, n_classes):
@@ -140,7 +140,7 @@ def test_progress_is_shown_unless_quiet(monkeypatch, oracle):
 
 
 BAD = {
-    "no images": ((LABELS, None), {}, "there are no images: give an array"),
+    "no images": ((LABELS, None), {}, "there are no images and no features: give an array"),
     "floats": ((LABELS, IMAGES / 255), {}, "images are float64 of shape .*: give uint8"),
     "channels first": (
         (LABELS, np.zeros((N, 3, 8, 8), np.uint8)),
@@ -172,6 +172,35 @@ def test_arguments_that_do_not_fit(kind, oracle):
     with pytest.raises(ValueError, match=f"^{message}") as error:
         api.find_label_issues(*arguments, quiet=True, **options)
     assert "\n" not in str(error.value)
+
+
+FEATURES = np.random.default_rng(0).normal(size=(N, 5)) + 5 * np.eye(3, 5)[TRUE]
+NAN = np.where(np.arange(N)[:, None] == 7, np.nan, FEATURES)
+BAD_FEATURES = {
+    "whole numbers": (FEATURES.astype(int), {}, r"features are int64 of shape \(60, 5\): give"),
+    "one dimension": (FEATURES[:, 0], {}, r"features are float64 of shape \(60,\): give floats"),
+    "nan": (NAN, {}, "features are nan, infinite or too large"),
+    "equal": (np.ones((N, 2)), {}, "all samples have the same features"),
+    "length": (FEATURES[1:], {}, "labels are int64 of shape .* each of 59 samples"),
+    "recipe": (FEATURES, {"recipe": "fast"}, "recipe is 'fast': give one of features$"),
+    "epochs": (FEATURES, {"epochs": 3}, "epochs and batch_size have no effect on ridge"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FEATURES)
+def test_features_that_do_not_fit(kind, oracle):
+    features, options, message = BAD_FEATURES[kind]
+    with pytest.raises(ValueError, match=f"^{message}") as error:
+        api.find_label_issues(LABELS, features=features, quiet=True, **options)
+    assert "\n" not in str(error.value)
+
+
+def test_features_are_judged_by_ridge_regression(capsys):
+    """Without a network; the images are not used."""
+    issues = api.find_label_issues(LABELS, IMAGES[:, :1, :1], FEATURES, iterations=2)
+    assert set(issues["index"][:6]) == {0, 10, 20, 30, 40, 50}
+    assert issues.predicted_label[0] == str(TRUE[issues["index"][0]])
+    assert "INCV 1a" in capsys.readouterr().out
 
 
 def test_labels_of_one_class_are_an_error(oracle):
@@ -241,3 +270,18 @@ def test_network_with_softmax_is_refused(local):
 
     with pytest.raises(UserError, match="ends with softmax: return logits"):
         api.find_label_issues(LABELS, IMAGES, build=build, quiet=True)
+
+
+@pytest.mark.runs
+def test_network_of_the_user_is_trained_on_features(local):
+    def build(input_shape, n_classes):
+        import keras
+
+        assert (input_shape, n_classes) == ((5,), 3)
+        layer = keras.layers.Dense(n_classes, kernel_initializer="zeros")
+        return keras.Sequential([keras.Input(input_shape), layer])
+
+    clean = api.select_clean(
+        LABELS, None, FEATURES, build=build, epochs=30, batch_size=4, iterations=1, quiet=True
+    )
+    assert clean.selected[LABELS == TRUE].mean() > 0.8 > clean.selected[LABELS != TRUE].mean()

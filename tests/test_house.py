@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "flag_rules": "data errors methods",
     "pipeline": "csv_files data errors experiment methods metrics models names noise recipes "
     "report runs seeding selection system theory training utils",
-    "api": "data experiment noise recipes runs selection system",
+    "api": "data experiment models noise recipes runs selection system",
     "sweep": "data errors experiment flag_rules methods noise pipeline runs selection system",
     "utils": "data errors noise seeding",
 }

@@ -140,11 +140,15 @@ def run_incv(
     return result, history
 
 
-def choose_trainers() -> "type[Trainers] | type[LocalTrainers]":
-    """Return how to train in a program that is not ours: in child processes if they can be forked.
+def choose_trainers(
+    experiment: Experiment,
+) -> "type[RidgeTrainers] | type[Trainers] | type[LocalTrainers]":
+    """Return how to train in a program that is not ours.
 
-    Other ways to start processes would run the program again.
+    Child processes are forked, because other ways to start them would run the program again.
     """
+    if experiment.settings.architecture == RIDGE:
+        return RidgeTrainers
     return Trainers if start_method() == "fork" else LocalTrainers
 
 
