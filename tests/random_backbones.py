@@ -3,9 +3,10 @@
 import functools
 from importlib import import_module
 
+import keras
 import numpy as np
 
-from noisylabels.backbones import APPLICATIONS, embeddings
+from noisylabels.backbones import embeddings
 from noisylabels.training import backbone as pretrained
 from noisylabels.training import extraction
 
@@ -14,18 +15,16 @@ QUICK = "MobileNet"
 
 
 def application(name, size=SIZE):
-    """Return a network as a user of Keras builds it, and its module."""
-    module = import_module(f"keras.applications.{APPLICATIONS[name].module}")
+    """Return a network as a user of Keras builds it."""
     shape = (size, size, 3)
-    network = getattr(module, name)(
+    return getattr(keras.applications, name)(
         include_top=False, pooling="avg", input_shape=shape, weights=None
     )
-    return network, module
 
 
 def save_weights(path, name=QUICK):
     """Save random weights that keep the scale of images; return the path."""
-    network, rng = application(name)[0], np.random.default_rng(0)
+    network, rng = application(name), np.random.default_rng(0)
     for weight in network.weights:
         if weight.name.endswith("kernel"):
             *inputs, outputs = weight.shape

@@ -18,7 +18,6 @@ from noisylabels.runs.comparison import file_digest
 class Application(NamedTuple):
     """A network of `keras.applications`."""
 
-    module: str
     weights: str  # name of the file of Keras's own weights without the top, at 224 pixels
     scaled: bool  # it expects pixels in [-1, 1]; otherwise it scales them itself
 
@@ -31,15 +30,11 @@ class Preset(NamedTuple):
 
 
 APPLICATIONS = {
-    "EfficientNetV2B0": Application("efficientnet_v2", "efficientnetv2-b0_notop.h5", False),
-    "MobileNetV3Large": Application(
-        "mobilenet_v3", "weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5", False
-    ),
-    "ConvNeXtTiny": Application("convnext", "convnext_tiny_notop.h5", False),
-    "ResNet50V2": Application(
-        "resnet_v2", "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5", True
-    ),
-    "MobileNet": Application("mobilenet", "mobilenet_1_0_224_tf_no_top.h5", True),
+    "EfficientNetV2B0": Application("efficientnetv2-b0_notop.h5", False),
+    "MobileNetV3Large": Application("weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5", False),
+    "ConvNeXtTiny": Application("convnext_tiny_notop.h5", False),
+    "ResNet50V2": Application("resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5", True),
+    "MobileNet": Application("mobilenet_1_0_224_tf_no_top.h5", True),
 }
 PRESETS = {
     "dinov2_small": Preset(14),

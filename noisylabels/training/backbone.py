@@ -68,9 +68,8 @@ def download(name: str) -> None:
 
 def _application(name: str, shape: tuple[int, int, int], weights: str | None) -> keras.Model:
     """Build a network of `keras.applications` without its top."""
-    module = import_module(f"keras.applications.{APPLICATIONS[name].module}")
     with quiet_stderr():
-        return getattr(module, name)(
+        return getattr(keras.applications, name)(
             include_top=False, pooling="avg", input_shape=shape, weights=weights
         )
 
