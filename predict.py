@@ -69,7 +69,7 @@ def run(args: Namespace) -> None:
     found = find_images(args.images, args.data_dir)
 
     from noisylabels.training.device import quiet_stderr, start_tensorflow
-    from noisylabels.training.export import load_inference_model
+    from noisylabels.training.export import CROPPED, load_inference_model, predict_crops
 
     # the network
     start_tensorflow(args.gpu_id)
@@ -82,13 +82,16 @@ def run(args: Namespace) -> None:
             "classes: give its own"
         )
 
-    # the images, and their labels where they are known
-    columns, images, y, unknown = found.read(classes, shape)
-    images = fit_images(images, shape)
+    # the images, their labels where they are known, and their probabilities
+    if network.name == CROPPED:
+        probabilities, unreadable = predict_crops(network, found.source)
+        columns, y, unknown = found.describe(classes, unreadable)
+    else:
+        images, (columns, y, unknown) = found.read(classes, shape)
+        with quiet_stderr():
+            probabilities = network.predict(fit_images(images, shape), batch_size=256, verbose=0)
 
     # the predictions
-    with quiet_stderr():
-        probabilities = network.predict(images, batch_size=256, verbose=0)
     best = probabilities.argmax(axis=1)
     labels = [classes[k] for k in best]
     frame = pd.DataFrame({**columns, "label": labels, "probability": probabilities.max(axis=1)})

@@ -67,6 +67,8 @@ class NoisyData:
         }
         if self.noise.pattern == PROVIDED:
             found |= {"noise_ratio": self.noise_rate, "labels": digest_of([], self.y_noisy)}
+        if dataset.backbone is not None:
+            found |= dataset.backbone.identity
         if dataset.is_custom:
             found |= {
                 "image": "×".join(map(str, dataset.input_shape)),

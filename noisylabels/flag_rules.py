@@ -4,6 +4,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from typing import NamedTuple
 
+from noisylabels.backbones import NONE
 from noisylabels.data import is_path
 from noisylabels.errors import UserError
 from noisylabels.methods import METHODS, OPTIONS, PATTERN_AWARE_METHODS, SELECTION_METHODS
@@ -53,6 +54,14 @@ def _is_custom(call: Call) -> bool:
     return is_path(call.args.dataset)
 
 
+def _has_backbone(call: Call) -> bool:
+    return call.args.backbone not in (None, NONE)
+
+
+def _resizes(call: Call) -> bool:
+    return _is_custom(call) or _has_backbone(call)
+
+
 def _is_custom_csv(call: Call) -> bool:
     return _is_custom(call) and call.args.dataset.lower().endswith(".csv")
 
@@ -65,7 +74,7 @@ SELECTING = " and ".join(SELECTION_METHODS)
 RULES = (
     Rule(("data_dir",), "to cifar10 and cifar100", _reads_cifar),
     Rule(
-        ("image_size", "no_mirror", "trust_labels"),
+        ("no_mirror", "trust_labels"),
         "to custom images, given by their path",
         _is_custom,
     ),
@@ -74,6 +83,8 @@ RULES = (
         "to INCV_main.py, Verify_Theory.py and sweep.py on custom images, given by their path",
         lambda call: _is_custom(call) and _has_test(call),
     ),
+    Rule(("image_size",), "to custom images, and with --backbone", _resizes),
+    Rule(("backbone_weights",), "with --backbone", _has_backbone),
     Rule(("image_column", "label_column"), "to custom images in a .csv", _is_custom_csv),
     Rule(
         ("INCV_epochs", "INCV_iter", "top_k", "parallel_halves", "overwrite_selection"),

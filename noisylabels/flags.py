@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from models import ARCHITECTURES, HEADS, RIDGE
+from noisylabels.backbones import DEFAULT, NAMES, NONE, SIZE
 from noisylabels.cli import add_format, folder, folder_name, gpu_ids, number
 from noisylabels.methods import OPTIONS
 from noisylabels.noise import ASSUMABLE_PATTERNS, PATTERNS, PROVIDED
@@ -146,9 +147,23 @@ def add_data(parser: ArgumentParser, labels: bool = True) -> None:
         "row per sample in data set order, test samples last; or .csv or .npz with file names",
     )
     add(
+        "--backbone",
+        choices=(*NAMES, NONE),
+        help="pretrained network that embeds the images; heads are then trained on its "
+        f"embeddings; by default {DEFAULT} for custom images if Keras has its weights, else "
+        f"{NONE}: networks are trained on the images",
+    )
+    add(
+        "--backbone_weights",
+        type=Path,
+        metavar="FILE",
+        help="weights of the backbone, as Keras saves them; by default those that Keras downloads",
+    )
+    add(
         "--image_size",
         type=number(int, 4),
-        help="side in pixels to which images are resized; by default 32, for an .npz its own",
+        help="side in pixels to which images are resized; by default 32, for an .npz its own, for "
+        f"a backbone {SIZE}",
     )
     add(
         "--test_split",

@@ -40,10 +40,10 @@ MAY_IMPORT = {
     "system theory training",
     "report": "csv_files data errors names methods metrics noise recipes runs selection theory",
     "cli": "errors runs system",
-    "flags": "cli methods models noise recipes",
-    "flag_rules": "data errors methods",
-    "pipeline": "csv_files data errors experiment methods metrics models names noise recipes "
-    "report runs seeding selection system theory training utils",
+    "flags": "backbones cli methods models noise recipes",
+    "flag_rules": "backbones data errors methods",
+    "pipeline": "backbones csv_files data errors experiment methods metrics models names noise "
+    "recipes report runs seeding selection system theory training utils",
     "api": "data experiment models noise recipes runs selection system",
     "sweep": "data errors experiment flag_rules methods noise pipeline runs selection system",
     "utils": "data errors noise seeding",

@@ -10,11 +10,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from noisylabels.data.dataset import Dataset
+from noisylabels.data.image_source import ArrayImages, ImageSource
 from noisylabels.data.label_files import read_labels
 from noisylabels.errors import UserError, did_you_mean
 from noisylabels.noise import PROVIDED
 
+# Computes embeddings, float32 (n, d), and the reason by row of the images that cannot be read.
+Embed = Callable[[ImageSource], tuple[np.ndarray, dict[int, str]]]
 DATASETS = {"digits": "digits", "cifar10": "cifar", "cifar100": "cifar"}  # name: module
 
 
@@ -62,6 +67,7 @@ def load(
     noisy_labels: str | None = None,
     trust_labels: bool = False,
     features: str | None = None,
+    embed: Embed | None = None,
     report: Callable[[str], None] = print,
     **own: Any,
 ) -> Dataset:
@@ -80,6 +86,8 @@ def load(
         Treat the labels of custom images as true.
     features : str, optional
         FILE or FILE#KEY with embeddings that replace the images, see `features.read_features`.
+    embed : callable, optional
+        Computes embeddings of images, see `backbones.embeddings.embed`; they replace the images.
     report : callable
         Receives lines to log.
     **own
@@ -92,7 +100,7 @@ def load(
     """
     if is_path(name):
         dataset = import_module("noisylabels.data.images").load(
-            name, features=features, report=report, **own
+            name, features=features, embed=embed, report=report, **own
         )
         if trust_labels and dataset.y_train is not None:
             raise UserError(
@@ -122,6 +130,8 @@ def load(
             f"{', '.join(DATASETS)}, or give the path of an existing folder of images, .csv or "
             ".npz" + did_you_mean(name, DATASETS)
         )
+    if embed and not dataset.is_embedded:
+        dataset = embed_arrays(dataset, embed)
     if trust_labels or noisy_labels:
         dataset = replace(dataset, loaded=dataset)
     if dataset.y_train is None and (trust_labels or noisy_labels):
@@ -129,3 +139,15 @@ def load(
     if noisy_labels:
         dataset = replace(dataset, given=read_labels(noisy_labels, dataset, report))
     return dataset
+
+
+def embed_arrays(dataset: Dataset, embed: Embed) -> Dataset:
+    """Return a data set with embeddings in place of its arrays of images."""
+    pictures = ArrayImages(dataset.x_train)
+    x_train, _ = embed(pictures)
+    if dataset.test_rows is None:
+        x_test, _ = embed(ArrayImages(dataset.x_test))
+    else:
+        x_test = x_train[dataset.test_rows]
+    with_features = import_module("noisylabels.data.features").with_features
+    return replace(with_features(dataset, x_train, x_test), pictures=pictures)

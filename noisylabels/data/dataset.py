@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    from noisylabels.backbones import Backbone
     from noisylabels.data.image_source import ImageSource
 
 TEST_SPLIT = 0.2  # share of a custom data set without a test set that tests the final network
@@ -48,6 +49,7 @@ class Dataset:
     test_rows: np.ndarray | None = None
     loaded: "Dataset | None" = None  # before --noisy_labels or --trust_labels changed the labels
     pictures: "ImageSource | None" = None  # the original images of the training samples
+    backbone: "Backbone | None" = None  # the network that computed the embeddings
     image_recipe: str | None = None  # default recipe of the images that embeddings replace
 
     @property

@@ -1,19 +1,14 @@
 """Custom data with observed labels, from a folder, a CSV or an npz. No code in them is executed."""
 
-import contextlib
-import csv
 import math
-import os
 import warnings
 from collections.abc import Callable
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from noisylabels.csv_files import quoting
-from noisylabels.data import own_name
+from noisylabels.data import Embed, own_name
 from noisylabels.data.class_names import class_codes, counts, doubts
 from noisylabels.data.dataset import TEST_SPLIT, Dataset, Whole
 from noisylabels.data.feature_files import array_of_npz
@@ -21,12 +16,12 @@ from noisylabels.data.features import RECIPE, read_features, read_matrices
 from noisylabels.data.image_files import read_arrays, read_files
 from noisylabels.data.image_source import FileImages
 from noisylabels.data.sources import in_arrays, in_folder, in_table
+from noisylabels.data.unreadable import check_readable
 from noisylabels.errors import UserError
 from noisylabels.names import listed
 from noisylabels.seeding import derived_seed
 
 SIZE = 32  # default side in pixels of decoded files
-MAX_UNREADABLE = 0.05  # share of all files
 
 
 def load(
@@ -38,6 +33,7 @@ def load(
     label_column: str | None = None,
     no_mirror: bool = False,
     features: str | None = None,
+    embed: Embed | None = None,
     set_aside: bool = True,
     unreadable: Path | None = None,
     report: Callable[[str], None] = print,
@@ -64,6 +60,8 @@ def load(
         A flipped image may belong to another class.
     features : str, optional
         FILE or FILE#KEY with embeddings, see `features.read_features`. Images are not decoded.
+    embed : callable, optional
+        Computes embeddings of the images in their place.
     set_aside : bool
         Set images aside for testing if there is no test set.
     unreadable : Path, optional
@@ -103,7 +101,7 @@ def load(
     is_embedded = bool(features or parts and len(parts[0][1]) == 2)
     unit = "samples" if is_embedded else "images"
     for flag, value in (("image_size", image_size), ("no_mirror", no_mirror)):
-        if is_embedded and value:
+        if (is_embedded or embed) and value:
             raise UserError(
                 f"argument --{flag}: it applies to images, not to features: leave it out"
             )
@@ -131,7 +129,11 @@ def load(
     report(counts(name, classes, trained, tests, unit))
     paths = samples.paths or samples.files
     reasons: dict[int, str] = {}
-    if features:
+    if embed and kind != ".npz":
+        x, reasons = embed(FileImages(base, paths))
+        kept = np.isin(np.arange(len(given)), list(reasons), invert=True)
+        x_train, x_test = x[kept & ~in_test_set], x[kept & in_test_set]
+    elif features:
         named = None if kind == ".npz" else samples.files
         x_train, x_test = read_features(features, named, in_test_set, name, report)
     elif is_embedded:
@@ -151,7 +153,7 @@ def load(
     elif tested.any() and not (kept & tested).any():
         lost = "test on"
     failed = [(samples.files[k], reasons[k]) for k in sorted(reasons)]
-    _check_readable(len(given), failed, unreadable, lost)
+    check_readable(len(given), failed, unreadable, lost)
     train, test = np.flatnonzero(kept & ~in_test_set), np.flatnonzero(kept & in_test_set)
     whole = Whole(
         (given if truth is None else truth)[~in_test_set],
@@ -167,15 +169,15 @@ def load(
         (given if truth is None else truth)[test],
         classes,
         not no_mirror,
-        RECIPE if is_embedded else "fast",
+        "fast" if x_train.ndim == 4 else RECIPE,
         given=given[train],
         clean_test=truth is not None,
         files=tuple(samples.files[k] for k in train),
         are_files=kind != ".npz",
         whole=whole,
         is_custom=True,
-        image_recipe="fast" if features else None,
         pictures=None if kind == ".npz" else FileImages(base, [paths[k] for k in train]),
+        image_recipe="fast" if features or embed else None,
     )
     return dataset if own_split else dataset.set_aside(np.flatnonzero(tested[train]))
 
@@ -240,56 +242,3 @@ def _check_classes(
         warnings.warn(
             f"{path}: y_true has {listed(unseen)}, but no image has this label", stacklevel=3
         )
-
-
-def _check_readable(
-    n: int, unreadable: list[tuple[str, str]], path: Path | None, lost: str
-) -> None:
-    """List unreadable files in a CSV; raise UserError if they are more than 5 % or leave nothing.
-
-    Parameters
-    ----------
-    n : int
-        Number of all files.
-    unreadable : list of (str, str)
-        File and reason.
-    path : Path, optional
-        The CSV; it is deleted if all files are readable.
-    lost : str
-        What no image would be left for, in words; "" if there is nothing.
-    """
-    if path is not None:
-        _write_list(Path(path), unreadable)
-    if not unreadable:
-        return
-    first = "; ".join(f"{file!a} ({reason})" for file, reason in unreadable[:3])
-    which = f"{len(unreadable):,} of {n:,} images cannot be read, such as {first}"
-    which += "" if path is None else f"; all are in {path}"
-    if lost:
-        raise UserError(f"{which}; none would be left to {lost}: repair or replace these files")
-    if len(unreadable) > MAX_UNREADABLE * n:
-        raise UserError(
-            f"{which}; more than {100 * MAX_UNREADABLE:.0f} %: repair or remove these files"
-        )
-    warnings.warn(f"{which}; they are left out", stacklevel=3)
-
-
-def _write_list(path: Path, unreadable: list[tuple[str, str]]) -> None:
-    """Write a CSV (file, reason) atomically; delete it if the list is empty."""
-    part = path.with_name(f".{path.stem}.{os.urandom(6).hex()}.part{path.suffix}")
-    try:
-        if not unreadable:
-            path.unlink(missing_ok=True)
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            csv.writer(file, lineterminator="\n", quoting=quoting(chain(*unreadable))).writerows(
-                [("file", "reason"), *unreadable]
-            )
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise UserError(
-            f"{path}: {error.strerror or error}; fix that, or give another --results_dir"
-        ) from None

@@ -15,6 +15,7 @@ from noisylabels.data.feature_files import array, array_of_npz
 from noisylabels.data.features import read_array
 from noisylabels.data.image_files import read_files
 from noisylabels.data.image_folders import SUFFIXES, entries, folders, images_beneath
+from noisylabels.data.image_source import ArrayImages, FileImages
 from noisylabels.data.label_arrays import array_header, damage, open_npz, read_label_array
 from noisylabels.data.label_files import label_codes
 from noisylabels.data.sources import in_table
@@ -25,11 +26,10 @@ from noisylabels.names import listed
 ARRAYS = {"x_test": "y_test", "test_images": "test_labels", "x": "y", "images": "labels"}
 
 
-class Labelled(NamedTuple):
-    """Images to predict, and their labels as far as they are known."""
+class Description(NamedTuple):
+    """Names of images to predict, and their labels as far as they are known."""
 
     columns: dict[str, Sequence]  # what identifies an image in predictions.csv
-    images: np.ndarray  # uint8 (n, h, w, 1 or 3), or features, float32 (n, d)
     y: np.ndarray  # class indices, int (n,); -1 where there is no label, or an unknown one
     unknown: list[str]  # labels that are no class of the network, one per image
 
@@ -42,8 +42,10 @@ class ImageFiles:
     files: list[str]
     labels: list[str | None] | None = None  # None: a folder on the path that is a class
 
-    def read(self, classes: list[str], shape: tuple[int, int, int]) -> Labelled:
-        """Decode the files for a network; name those that cannot be read and leave them out."""
+    def read(
+        self, classes: list[str], shape: tuple[int, int, int]
+    ) -> tuple[np.ndarray, Description]:
+        """Decode the files for a network and describe them, see `describe`."""
         if len(shape) == 1:
             raise UserError(
                 f"argument IMAGES: the network takes {shape[0]:,} features, not images: give an "
@@ -53,12 +55,34 @@ class ImageFiles:
         _, images, unreadable = read_files(
             self.base, self.files, everything, max(shape[:2]), str(self.base), print, fixed=True
         )
+        return images, self.describe(classes, unreadable)
+
+    @property
+    def source(self) -> FileImages:
+        """Return the images, for a network that takes the centre of each."""
+        return FileImages(self.base, self.files)
+
+    def describe(self, classes: list[str], unreadable: dict[int, str]) -> Description:
+        """Return names and labels of the images; name those that cannot be read and leave them out.
+
+        Parameters
+        ----------
+        classes : list of str
+            Class names of the network.
+        unreadable : dict
+            Reason by index of the file.
+
+        Raises
+        ------
+        UserError
+            No image can be read.
+        """
         for k, reason in unreadable.items():
             print(
                 f"predict.py: {self.files[k]!r} is left out, it cannot be read: {reason}",
                 file=sys.stderr,
             )
-        if not len(images):
+        if len(unreadable) == len(self.files):
             raise UserError(
                 f"argument IMAGES: none of the {len(self.files):,} images in {self.base} can be "
                 "read: give others"
@@ -69,8 +93,7 @@ class ImageFiles:
             labels = [outermost_class(file, classes) for file in files]
         else:
             labels = [self.labels[k] for k in kept]
-        y, unknown = codes_of(labels, classes)
-        return Labelled({"file": files}, images, y, unknown)
+        return Description({"file": files}, *codes_of(labels, classes))
 
 
 @dataclass(frozen=True)
@@ -80,8 +103,21 @@ class ImageArray:
     images: np.ndarray
     labels: np.ndarray | list[str] | None
 
-    def read(self, classes: list[str], shape: tuple[int, int, int]) -> Labelled:
-        """Return the images and their labels."""
+    def read(
+        self, classes: list[str], shape: tuple[int, int, int]
+    ) -> tuple[np.ndarray, Description]:
+        """Return the images and describe them."""
+        return self.images, self.describe(classes, {})
+
+    @property
+    def source(self) -> ArrayImages:
+        """Return the images, for a network that takes the centre of each."""
+        if self.images.ndim == 2:
+            raise _wrong_kind("images", self.images.shape[1:])
+        return ArrayImages(self.images)
+
+    def describe(self, classes: list[str], unreadable: dict[int, str]) -> Description:
+        """Return positions and labels of the images, all of which can be read."""
         n = len(self.images)
         if self.labels is None:
             y, unknown = np.full(n, -1), []
@@ -90,7 +126,7 @@ class ImageArray:
         else:
             y = label_codes(self.labels, classes)
             unknown = [str(self.labels[k]) for k in np.flatnonzero(y < 0)]
-        return Labelled({"index": np.arange(n)}, self.images, y, unknown)
+        return Description({"index": np.arange(n)}, y, unknown)
 
 
 def find_images(images: list[str], data_dir: str) -> ImageFiles | ImageArray:
@@ -229,10 +265,7 @@ def fit_images(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     if images.shape[1:] == shape:
         return images
     if 2 in (images.ndim, 1 + len(shape)):
-        raise UserError(
-            f"argument IMAGES: the network takes {_kind(shape)}, not {_kind(images.shape[1:])}: "
-            "give those that it was trained on"
-        )
+        raise _wrong_kind(_kind(shape), images.shape[1:])
     result = np.empty((len(images), *shape), np.uint8)
     mode = "L" if shape[2] == 1 else "RGB"
     for image, place in zip(images, result):
@@ -245,3 +278,11 @@ def fit_images(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
 def _kind(shape: tuple[int, ...]) -> str:
     """Return what an input of this shape is."""
     return f"{shape[0]:,} features" if len(shape) == 1 else "images"
+
+
+def _wrong_kind(wanted: str, shape: tuple[int, ...]) -> UserError:
+    """Return the error for inputs of another kind than a network takes."""
+    return UserError(
+        f"argument IMAGES: the network takes {wanted}, not {_kind(shape)}: give those that it was "
+        "trained on"
+    )

@@ -25,12 +25,13 @@ def check_inputs(args: Namespace, task: str, dataset: Dataset, recipe: str) -> N
     if not dataset.is_embedded:
         if recipe == FEATURES:
             raise UserError(
-                "argument --recipe: features is for embeddings: give --features, or an .npz of them"
+                "argument --recipe: features is for embeddings: give --features, --backbone or "
+                "an .npz of them"
             )
         if network in ALL_HEADS:
             raise UserError(
-                f"argument --architecture: {network} is a head on embeddings: give --features, or "
-                "a network for images"
+                f"argument --architecture: {network} is a head on embeddings: give --features or "
+                "--backbone, or a network for images"
             )
         return
     if recipe != FEATURES:

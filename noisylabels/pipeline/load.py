@@ -1,6 +1,7 @@
 """Load the data set of a command line, and the noise that it asks for."""
 
 from argparse import Namespace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from noisylabels.data.dataset import Dataset
 from noisylabels.errors import UserError
 from noisylabels.experiment import NoisyData
 from noisylabels.noise import PATTERNS, PROVIDED, Noise
+from noisylabels.pipeline.backbone import choose_backbone, embedder
 from utils import load_dataset, observed_labels
 
 CUSTOM_FLAGS = (
@@ -36,16 +38,22 @@ def load_data(args: Namespace, set_aside: bool = True) -> Dataset:
             f"argument --results_dir: {results} is inside --dataset {args.dataset}, so its figures "
             "would count as images; give a folder outside"
         )
-    return load_dataset(
+    report = partial(print, flush=True)
+    options = {flag: getattr(args, flag) for flag in CUSTOM_FLAGS}
+    backbone = choose_backbone(args, report)
+    if backbone:
+        options |= {"image_size": None, "embed": embedder(args, backbone, results, report)}
+    dataset = load_dataset(
         args.dataset,
         args.data_dir,
-        **{flag: getattr(args, flag) for flag in CUSTOM_FLAGS},
+        **options,
         noisy_labels=getattr(args, "noisy_labels", None),
         features=args.features,
         unreadable=results / "unreadable.csv",
-        report=partial(print, flush=True),
+        report=report,
         set_aside=set_aside,
     )
+    return replace(dataset, backbone=backbone)
 
 
 def add_noise(dataset: Dataset, noise: Noise, seed: int) -> NoisyData:

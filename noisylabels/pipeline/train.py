@@ -22,6 +22,7 @@ from noisylabels.selection.selection_csv import Selected
 from noisylabels.system.progress import Event, print_wrapped
 from noisylabels.training import device
 from noisylabels.training import trainer as training
+from noisylabels.training.backbone import build
 from noisylabels.training.callbacks import combine_callbacks, every_n_epochs
 from noisylabels.training.epoch_choice import HeldOutEvaluation, fit_best_epoch
 from noisylabels.training.evaluation import Evaluation
@@ -164,9 +165,12 @@ def write_results(
     elif not dataset.clean_test:
         result["test_labels"] = PROVIDED
     run.begin_outputs()
+    backbone = dataset.backbone and build(dataset.backbone)
     paths = [run.folder / f"{name}_{k + 1}.keras" for k in range(method.n_networks)]
     for network, path in zip(method.networks, paths, strict=True):
-        save_inference_model(network, path, dataset.classes, method.flip_tta, method.shift_tta)
+        save_inference_model(
+            network, path, dataset.classes, method.flip_tta, method.shift_tta, backbone
+        )
     for matrix in method.matrices:
         frame = pd.DataFrame(getattr(method, matrix))
         write_csv(run.folder / f"{name}_{matrix}.csv", frame, index=True)

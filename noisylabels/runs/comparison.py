@@ -12,6 +12,7 @@ from noisylabels.runs.atomic_io import disk
 DIGESTS = {  # arguments that are digests, or have one, and of what
     "data": "the images or labels",
     "labels": "the observed labels",
+    "backbone_weights": "the weights of the backbone",
     "selection": "the selection's rows",
     "decisions": "the decisions",
     "teacher": "the networks of incv",

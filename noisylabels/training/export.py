@@ -8,13 +8,18 @@ import keras
 import numpy as np
 
 from models.layers import BatchNorm, Standardization, Whitening
+from noisylabels.data.image_batches import read_batches
+from noisylabels.data.image_source import ImageSource
 from noisylabels.errors import UserError
 from noisylabels.runs.atomic_io import atomic, write_json
 from noisylabels.training.device import quiet_stderr
 
+BATCH = 64  # images that a network with a backbone predicts at once
 # Names of exported models by the rank of their inputs. They distinguish these models from networks
 # that are saved as they are trained.
 NAMES = {4: "images_to_probabilities", 2: "embeddings_to_probabilities"}
+# With a backbone, for images that are resized with their proportions and cropped to the centre.
+CROPPED = "cropped_images_to_probabilities"
 
 
 def save_inference_model(
@@ -23,6 +28,7 @@ def save_inference_model(
     classes: Sequence[str],
     flip_tta: bool,
     shift_tta: bool = False,
+    backbone: keras.Model | None = None,
 ) -> None:
     """Save the inference model of a network, and the class names as classes.json next to it.
 
@@ -35,6 +41,8 @@ def save_inference_model(
     classes : sequence of str
         Class names in the order of the probabilities. One classes.json serves all models of a
         folder.
+    backbone : keras.Model, optional
+        Network from images to the embeddings that `network` takes. It becomes part of the model.
 
     Raises
     ------
@@ -43,8 +51,13 @@ def save_inference_model(
     """
     path = Path(path)
     write_json(path.with_name("classes.json"), list(classes))
+    model = inference_model(network, flip_tta, shift_tta)
+    if backbone is not None:
+        probabilities = model(backbone.outputs[0], training=False)
+        model = keras.Model(backbone.inputs[0], probabilities, name=CROPPED)
+        model.trainable = False
     with atomic(path) as temporary:
-        inference_model(network, flip_tta, shift_tta).save(temporary)
+        model.save(temporary)
 
 
 def load_inference_model(path: Path) -> keras.Model:
@@ -64,7 +77,7 @@ def load_inference_model(path: Path) -> keras.Model:
             f"{path} is damaged or not a Keras model ({type(error).__name__}): give a .keras file "
             "that INCV_main.py saved"
         ) from None
-    if network.name not in NAMES.values():
+    if network.name not in (*NAMES.values(), CROPPED):
         raise UserError(
             f"{path} is not a model from images to probabilities: it was saved by "
             "an earlier version or another program; save it again with INCV_main.py --overwrite"
@@ -94,9 +107,40 @@ def mean_probabilities(paths: Sequence[Path], images: np.ndarray) -> np.ndarray:
     """
     with quiet_stderr():
         models = [load_inference_model(path) for path in paths]
+        if images.ndim == 2:  # embeddings: leave out the backbone that computed them
+            models = [model.layers[-1] if model.name == CROPPED else model for model in models]
         return np.mean(
             [model.predict(images, batch_size=256, verbose=0) for model in models], axis=0
         )
+
+
+def predict_crops(network: keras.Model, source: ImageSource) -> tuple[np.ndarray, dict[int, str]]:
+    """Predict images that are resized with their proportions and cropped to the centre.
+
+    The images are streamed, so memory holds a few batches of them.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Model from images, (n, size, size, 3), to class probabilities.
+    source : ImageSource
+        The n images.
+
+    Returns
+    -------
+    probabilities : np.ndarray
+        Class probabilities of the k readable images, float32 (k, c).
+    unreadable : dict
+        Reason by position of the other images.
+    """
+    batches = [range(k, min(k + BATCH, len(source))) for k in range(0, len(source), BATCH)]
+    found, unreadable = [], {}
+    with quiet_stderr():
+        for batch in read_batches(source, batches, network.input_shape[1]):
+            readable = [row not in batch.unreadable for row in batch.rows]
+            found.append(network.predict_on_batch(batch.images)[readable])
+            unreadable |= batch.unreadable
+    return np.concatenate(found), unreadable
 
 
 def inference_model(network: keras.Model, flip_tta: bool, shift_tta: bool = False) -> keras.Model:

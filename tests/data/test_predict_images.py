@@ -32,7 +32,10 @@ def run(call, unstarted, tmp_path, monkeypatch):
         ]
 
     network = SimpleNamespace(
-        output_shape=(None, 3), input_shape=(None, *SHAPE), predict=probabilities
+        name="images_to_probabilities",
+        output_shape=(None, 3),
+        input_shape=(None, *SHAPE),
+        predict=probabilities,
     )
     monkeypatch.setattr("noisylabels.training.export.load_inference_model", lambda path: network)
     monkeypatch.setattr(predict.zipfile, "is_zipfile", lambda path: True)
@@ -115,7 +118,7 @@ def test_arrays_of_any_layout(form, n, run, tmp_path):
 @pytest.mark.parametrize("shape, side", [((6, 9, 3), 9), ((9, 6, 3), 9), ((2, 2, 3), 2)])
 def test_files_are_read_at_the_longer_input_side(shape, side, tmp_path):
     shot(tmp_path / "shots" / "0.png", 1)
-    images = find_images([str(tmp_path / "shots")], "").read(CLASSES, shape).images
+    images = find_images([str(tmp_path / "shots")], "").read(CLASSES, shape)[0]
     assert images.shape == (1, side, side, 1)
 
 
