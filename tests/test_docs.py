@@ -10,11 +10,10 @@ from noisylabels.methods import PAPER_METHODS, title_of
 
 PAGES = [
     path
-    for folder in (".", "docs", "data", "results")
+    for folder in (".", "docs", "data", "results", "results/record/digits", "benchmarks")
     for path in sorted((ROOT / folder).glob("*.md"))
 ]
-
-
+DIGITS = ROOT / "results/record/digits"
 SETTINGS = (("sym", 0.2), ("sym", 0.5), ("sym", 0.8), ("asym", 0.4))
 
 
@@ -71,9 +70,9 @@ def test_every_column_is_explained(script, finished):
         assert columns <= explained | {"final"}, path
 
 
-@pytest.mark.parametrize("name", ["digits_table", "digits_after_2019_table"])
+@pytest.mark.parametrize("name", ["table", "after_2019_table"])
 def test_table_of_digits_matches_csv(name):
-    table, text = pd.read_csv(ROOT / f"docs/{name}.csv"), (ROOT / "docs/methods.md").read_text()
+    table, text = pd.read_csv(DIGITS / f"{name}.csv"), (DIGITS / "README.md").read_text()
     for method, rows in table.groupby("method"):
         cells = [
             f"{100 * row.final_mean:.2f}±{100 * row.final_std:.2f}" for row in rows.itertuples()
@@ -83,10 +82,8 @@ def test_table_of_digits_matches_csv(name):
 
 
 def test_f_scores_of_digits_match_csv():
-    runs, text = (
-        pd.read_csv(ROOT / "docs/digits_after_2019_labels.csv"),
-        (ROOT / "docs/methods.md").read_text(),
-    )
+    runs = pd.read_csv(DIGITS / "after_2019_labels.csv")
+    text = (DIGITS / "README.md").read_text()
     means = runs.groupby(["run", "pattern", "ratio"])[["LP", "LR"]].mean()
     for run, title in (
         ("INCV", "INCV"),
@@ -99,7 +96,7 @@ def test_f_scores_of_digits_match_csv():
 
 def issue_scores(name: str) -> dict[str, list[tuple[float, float, float]]]:
     """Return each finder's mean precision, recall and average precision at the four settings."""
-    runs = pd.read_csv(ROOT / f"docs/{name}_label_issues.csv")
+    runs = pd.read_csv(ROOT / f"benchmarks/{name}_label_issues.csv")
     means = runs.groupby(["finder", "noise"])[
         ["issue_precision", "issue_recall", "issue_average_precision"]
     ].mean()
@@ -115,7 +112,7 @@ CLEANLAB = "cleanlab find_label_issues"
 
 @pytest.mark.parametrize("name, title", [("digits", "digits"), ("cifar10", "CIFAR-10")])
 def test_comparison_with_cleanlab_matches_csv(name, title):
-    scores, text = issue_scores(name), (ROOT / "docs/data.md").read_text()
+    scores, text = issue_scores(name), (ROOT / "benchmarks/README.md").read_text()
     for label, finder in (
         ("INCV, 1 iteration", "INCV, 1 iteration"),
         ("INCV, 4 iterations", LAST_ITERATION[name]),
@@ -132,7 +129,7 @@ def test_claims_about_cleanlab_match_csvs():
         pairs = [*zip(scores[LAST_ITERATION[name]], scores[CLEANLAB], strict=True)]
         leads += sum(f_score(*ours[:2]) > f_score(*other[:2]) for ours, other in pairs)
         better_rankings += sum(ours[2] > other[2] for ours, other in pairs)
-    readme, page = (ROOT / "README.md").read_text(), (ROOT / "docs/data.md").read_text()
+    readme, page = (ROOT / "README.md").read_text(), (ROOT / "benchmarks/README.md").read_text()
     assert f"INCV leads in {leads} of 8 measured settings" in readme
     assert f"higher F-score in {leads} of 8 settings" in page and better_rankings == 8
     ours, cleanlab = (

@@ -27,7 +27,7 @@ def is_figure(path):
 
 @pytest.fixture(scope="module")
 def recorded():
-    """Return {path: content} of the files in RECORD, without those that git ignores."""
+    """Return {path: content} of the data sets with runs in RECORD, without what git ignores."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=RECORD,
@@ -35,8 +35,11 @@ def recorded():
         text=True,
     )
     if listed.returncode:  # no clone, but what was made of one
-        return files_in(RECORD)
-    return {path: (RECORD / path).read_bytes() for path in listed.stdout.split("\0") if path}
+        files = files_in(RECORD)
+    else:
+        files = {path: (RECORD / path).read_bytes() for path in listed.stdout.split("\0") if path}
+    with_runs = {path.split("/")[0] for path in files if path.count("/") > 1}
+    return {path: content for path, content in files.items() if path.split("/")[0] in with_runs}
 
 
 @pytest.fixture(scope="module")
