@@ -12,6 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 SIMILAR = 0.9  # least cosine similarity; all pairs of CIFAR-10 above it show the same object
+LEAST_DIMENSIONS = 256  # below that, different samples are often as similar as near-duplicates
 DIRECTIONS = 64  # of the largest variance of the embeddings
 HEAD = 4096  # bytes of a file that are read first
 SAMPLE = 4096  # embeddings that determine these directions
@@ -47,7 +48,7 @@ NO_DUPLICATES = Duplicates(np.empty((0, 2), int), np.empty(0), np.empty(0, bool)
 
 
 def find_duplicates(x: np.ndarray, files: Sequence[str | None] = ()) -> Duplicates:
-    """Find exact duplicates, and near-duplicates among embeddings.
+    """Find exact duplicates, and near-duplicates among embeddings of at least 256 dimensions.
 
     Samples with equal rows of `x`, or with equal files, are exact duplicates. Each is paired with
     the first sample of this content.
@@ -67,7 +68,7 @@ def find_duplicates(x: np.ndarray, files: Sequence[str | None] = ()) -> Duplicat
     exact = np.concatenate([_pairs(first), _pairs(_first_equal(_file_digests(files)))])
     exact = np.unique(exact, axis=0)
     near, similarity = np.empty((0, 2), int), np.empty(0)
-    if x.ndim == 2:
+    if x.ndim == 2 and x.shape[1] >= LEAST_DIMENSIONS:
         once = np.flatnonzero(first == np.arange(len(x)))
         near, similarity = near_duplicates(x if len(once) == len(x) else x[once])
         near = once[near]

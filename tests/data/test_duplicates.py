@@ -74,7 +74,7 @@ def test_near_duplicates_by_definition(d, similar):
 
 
 def test_equal_embeddings_are_exact_and_not_listed_twice():
-    x = np.random.default_rng(0).normal(size=(100, 20)).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(100, 256)).astype(np.float32)
     x[50], x[60], x[70] = x[3], x[3] * 1.001, 0
     x[71] = -x[70]
     found = find_duplicates(x)
@@ -85,3 +85,10 @@ def test_equal_embeddings_are_exact_and_not_listed_twice():
 def test_embeddings_that_are_all_alike_have_no_near_duplicates():
     x = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
     assert len(near_duplicates(x, 0.5)[0]) == 0
+
+
+@pytest.mark.parametrize("d, n_pairs", [(64, 0), (256, 1)])
+def test_embeddings_of_few_dimensions_have_no_near_duplicates(d, n_pairs):
+    x = np.random.default_rng(0).normal(size=(50, d)).astype(np.float32)
+    x[7] = x[3] + 0.01 * x[4]
+    assert len(find_duplicates(x).pairs) == n_pairs
