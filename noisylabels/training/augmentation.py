@@ -9,7 +9,7 @@ import tensorflow as tf
 
 def scale(inputs: tf.Tensor) -> tf.Tensor:
     """Convert images in 0..255 to float32 in [0, 1]; embeddings (n, d) stay as they are."""
-    if inputs.shape.rank == 2:
+    if len(inputs.shape) == 2:
         return inputs
     return tf.cast(inputs, tf.float32) / 255
 
