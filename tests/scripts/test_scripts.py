@@ -41,6 +41,8 @@ FILES = {
             "pred_probs.npy",
             "classes.json",
             "cleaned.csv",
+            "duplicates.csv",
+            "reliability.json",
             "labelstudio_tasks.json",
             "labelstudio.xml",
             "label_issues.png",

@@ -46,7 +46,7 @@ class Script:
     def __init__(self):
         self.told, self.predicted, self.said = [], 0, P
 
-    def build(self, method, inputs, settings, seed, stage):
+    def build(self, method, inputs, settings, seed, stage, create):
         self.inputs, self.stage = inputs, (seed, stage)
         return self
 

@@ -337,11 +337,11 @@ def test_damaged_file_is_named_and_left_out(select, tmp_path, capsys):
 
 
 def cleanlab_on(folder, monkeypatch):
-    """Return a Datalab and its frame of label issues, with the code of docs/data.md."""
+    """Return a Datalab and its frame of label issues, with the code of benchmarks/README.md."""
     import datasets
     from cleanlab import Datalab
 
-    text = (ROOT / "docs/data.md").read_text(encoding="utf-8")
+    text = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")
     start = text.index("    frame = pd.read_csv")
     monkeypatch.chdir(folder)
     names = {
