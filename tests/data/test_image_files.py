@@ -189,12 +189,12 @@ def test_progress(tmp_path, monkeypatch):
     monkeypatch.setattr(image_files, "CHUNK", 1)
     _, lines = load(class_folders(tmp_path, a=25, b=25))
     assert lines[3:6] == [
-        f"{tmp_path.name}: training images: {n} of 40 read, {left} s left"
-        for n, left in ((4, 36), (8, 32), (12, 28))
+        f"{tmp_path.name}: training images: {n} of 50 read, {left} s left"
+        for n, left in ((5, 45), (10, 40), (15, 35))
     ]
     assert (
-        lines[-1] == f"{tmp_path.name}: test images: 10 of 10 read, 0 s left"
-        and len(lines) == 3 + 10 + 10
+        lines[-1] == f"{tmp_path.name}: training images: 50 of 50 read, 0 s left"
+        and len(lines) == 3 + 10
     )
 
 
