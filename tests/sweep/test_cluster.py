@@ -301,6 +301,7 @@ def test_no_run_is_left_when_the_sweep_ends(here, by, code, tmp_path, request):
         assert not [name for name in plugins if name.startswith("noisylabels-")]
 
 
+@pytest.mark.slow
 def test_task_fails_after_losing_four_workers(scripts, tmp_path):
     status = carried_out(
         [coded(tmp_path, "deadly", "import os; os.kill(os.getppid(), 9)")],
@@ -312,6 +313,7 @@ def test_task_fails_after_losing_four_workers(scripts, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_lost_scheduler_ends_the_sweep_with_one_error(dask, scripts, tmp_path):
     dask.add("127.0.0.1")
     with pytest.raises(UserError, match="^the scheduler is gone: .* the same command continues"):
