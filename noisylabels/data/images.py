@@ -1,27 +1,49 @@
 """Custom data with observed labels, from a folder, a CSV or an npz. No code in them is executed."""
 
-import math
-import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from noisylabels.data import Embed, own_name
-from noisylabels.data.class_names import class_codes, counts, doubts
 from noisylabels.data.dataset import TEST_SPLIT, Dataset, Whole
 from noisylabels.data.feature_files import array_of_npz
 from noisylabels.data.features import RECIPE, read_features, read_matrices
 from noisylabels.data.image_files import read_arrays, read_files
 from noisylabels.data.image_source import FileImages
-from noisylabels.data.sources import in_arrays, in_folder, in_table
+from noisylabels.data.sources import Samples, in_arrays, in_folder, in_table
+from noisylabels.data.splits import Labels, report_labels, split_labels
 from noisylabels.data.unreadable import check_readable
 from noisylabels.errors import UserError
 from noisylabels.names import listed
-from noisylabels.seeding import derived_seed
 
 SIZE = 32  # default side in pixels of decoded files
+
+
+class _Source(NamedTuple):
+    """A data set on disk whose inputs are not read yet."""
+
+    path: Path
+    kind: str  # "folder", ".csv" or ".npz"
+    base: Path  # folder that file names are relative to
+    samples: Samples
+    arrays: list[tuple[str, tuple[int, ...], bool]]  # inputs of an npz, see `in_arrays`
+
+    @property
+    def images(self) -> FileImages:
+        """Return the image files of a folder or a CSV."""
+        return FileImages(self.base, self.samples.paths or self.samples.files)
+
+    @property
+    def has_test_set(self) -> bool:
+        """Return whether the data set defines its own test set."""
+        return self.samples.test is not None
+
+    @property
+    def has_embeddings(self) -> bool:
+        """Return whether the inputs are the embeddings of an npz."""
+        return bool(self.arrays) and len(self.arrays[0][1]) == 2
 
 
 def load(
@@ -38,34 +60,34 @@ def load(
     unreadable: Path | None = None,
     report: Callable[[str], None] = print,
 ) -> Dataset:
-    """Load custom images, or embeddings in their place, and their observed labels.
+    """Load custom images or their embeddings, with observed labels.
 
     Parameters
     ----------
     path : path
-        A folder with one subfolder per class, or with such folders in train/ and test/; a CSV with
-        columns for files and labels, and optionally `split` and `y_true`; or an npz of images or
-        embeddings, see `sources.ARRAYS`.
+        A folder with one subfolder per class, or with such folders in train/ and test/. Or a CSV
+        with columns for files and labels, and optionally `split` and `y_true`. Or an npz of images
+        or embeddings, see `sources.ARRAYS`.
     image_size : int, optional
-        Side in pixels; by default 32, for an npz its own. Images are resized without cropping. They
+        Side in pixels. By default 32, for an npz its own. Images are resized without cropping. They
         keep one channel if all are grey.
     test_split : float, optional
-        Share of each class that tests the final network if there is no test set; by default 0.2.
-        These images are training images, too, see `Dataset.test_rows`.
+        Share of each class that tests the final network if there is no test set. By default 0.2.
+        INCV judges these images, too, see `Dataset.test_rows`.
     seed : int
         Random seed of that split.
     image_column, label_column : str, optional
         Columns of a CSV.
     no_mirror : bool
-        A flipped image may belong to another class.
+        Whether a flipped image may belong to another class.
     features : str, optional
         FILE or FILE#KEY with embeddings, see `features.read_features`. Images are not decoded.
     embed : callable, optional
-        Computes embeddings of the images in their place.
+        Computes embeddings, which replace the images.
     set_aside : bool
-        Set images aside for testing if there is no test set.
+        Whether to set images aside for testing if there is no test set.
     unreadable : Path, optional
-        CSV (file, reason) for the files that cannot be read. They are left out.
+        CSV for the names of unreadable files and the reasons. These files are left out.
     report : callable
         Receives lines to log.
 
@@ -77,9 +99,55 @@ def load(
     Raises
     ------
     UserError
-        This is no data set, or it does not fit into memory.
+        The path is no data set, or it does not fit into memory.
     """
-    path = Path(path)
+    source = _find(Path(path), image_column, label_column)
+    is_embedded = bool(features) or source.has_embeddings
+    _check_flags(source, is_embedded or bool(embed), image_size, no_mirror, test_split)
+    name, unit = own_name(source.path), "samples" if is_embedded else "images"
+    share = TEST_SPLIT if test_split is None else test_split
+    labels = split_labels(source.path, source.samples, share if set_aside else 0, seed)
+    report_labels(source.path, name, labels, unit, report)
+
+    in_test_set = labels.in_test_set
+    x_train, x_test, reasons = _read_inputs(
+        source, in_test_set, name, features, embed, image_size, report
+    )
+    is_kept = _is_kept(len(labels.given), reasons)
+    _check_unreadable(source, labels, reasons, is_kept, unreadable)
+
+    train, test = (np.flatnonzero(is_kept & part) for part in (~in_test_set, in_test_set))
+    files, has_files = np.array(source.samples.files, object), source.kind != ".npz"
+    dataset = Dataset(
+        name,
+        x_train,
+        None if labels.truth is None else labels.truth[train],
+        x_test,
+        labels.best[test],
+        labels.classes,
+        not no_mirror,
+        "fast" if x_train.ndim == 4 else RECIPE,
+        given=labels.given[train],
+        clean_test=labels.truth is not None,
+        files=tuple(files[train]),
+        are_files=has_files,
+        whole=Whole(
+            labels=labels.best[~in_test_set],
+            places=(np.cumsum(~in_test_set) - 1)[train],
+            files=tuple(files[~in_test_set]),
+            test_files=tuple(files[in_test_set]),
+        ),
+        is_custom=True,
+        pictures=source.images.take(train) if has_files else None,
+        image_recipe="fast" if features or embed else None,
+    )
+    if source.has_test_set:
+        return dataset
+    return dataset.set_aside(np.flatnonzero(labels.is_tested[train]))
+
+
+def _find(path: Path, image_column: str | None, label_column: str | None) -> _Source:
+    """Find the samples of a folder, a CSV or an npz; UserError if it is none of these."""
     kind = "folder" if path.is_dir() else path.suffix.lower()
     if kind not in ("folder", ".csv", ".npz") or not (path.is_dir() or path.is_file()):
         raise UserError(
@@ -91,154 +159,80 @@ def load(
             "--image_column and --label_column choose columns of a .csv: leave them out with "
             f"{path}"
         )
-    parts: list[tuple] = []
     if kind == "folder":
-        base, samples = path, in_folder(path)
-    elif kind == ".csv":
-        base, samples = path.parent, in_table(path, image_column, label_column)
-    else:
-        samples, parts = in_arrays(path)
-    is_embedded = bool(features or parts and len(parts[0][1]) == 2)
-    unit = "samples" if is_embedded else "images"
+        return _Source(path, kind, path, in_folder(path), [])
+    if kind == ".csv":
+        return _Source(path, kind, path.parent, in_table(path, image_column, label_column), [])
+    samples, arrays = in_arrays(path)
+    return _Source(path, kind, path.parent, samples, arrays)
+
+
+def _check_flags(
+    source: _Source,
+    is_embedded: bool,
+    image_size: int | None,
+    no_mirror: bool,
+    test_split: float | None,
+) -> None:
+    """Raise UserError if a flag has no effect on this data set."""
     for flag, value in (("image_size", image_size), ("no_mirror", no_mirror)):
-        if (is_embedded or embed) and value:
+        if is_embedded and value:
             raise UserError(
                 f"argument --{flag}: it applies to images, not to features: leave it out"
             )
-    name = own_name(path)
-    classes, given, truth = class_codes(path, samples.labels, samples.truth)
-    own_split = samples.test is not None
-    in_test_set = samples.test if own_split else np.zeros(len(given), bool)
-    tested = in_test_set
-    share = TEST_SPLIT if test_split is None else test_split
-    if own_split and test_split is not None:
-        raise UserError(f"argument --test_split: {path} has a test set of its own: leave it out")
-    if not own_split and set_aside and share:
-        tested = _draw_test_set(given, share, seed)
-        whose = "as noisy as the rest" if truth is None else "those of y_true"
-        report(
-            f"{name}: no test set, so {tested.sum():,} of {len(tested):,} {unit} are set aside to "
-            "test the final network, the same share of each class; their labels are "
-            f"{whose}; INCV judges all {unit}"
+    if source.has_test_set and test_split is not None:
+        raise UserError(
+            f"argument --test_split: {source.path} has a test set of its own: leave it out"
         )
-    _check_classes(path, classes, given, truth, tested, own_split)
-    for doubt in doubts(classes):
-        warnings.warn(f"{path}: {doubt}", stacklevel=2)
-    trained = np.bincount(given[~tested], minlength=len(classes))
-    tests = np.bincount(given[tested], minlength=len(classes)) if tested.any() else None
-    report(counts(name, classes, trained, tests, unit))
-    paths = samples.paths or samples.files
-    reasons: dict[int, str] = {}
-    if embed and kind != ".npz":
-        x, reasons = embed(FileImages(base, paths))
-        kept = np.isin(np.arange(len(given)), list(reasons), invert=True)
-        x_train, x_test = x[kept & ~in_test_set], x[kept & in_test_set]
-    elif features:
-        named = None if kind == ".npz" else samples.files
-        x_train, x_test = read_features(features, named, in_test_set, name, report)
-    elif is_embedded:
-        arrays = [array_of_npz(path, key) for key, *_ in parts]
-        x_train, x_test = read_matrices(arrays, np.arange(len(given)), in_test_set)
-    elif kind == ".npz":
-        x_train, x_test = read_arrays(path, name, parts, in_test_set, image_size, report)
-    else:
-        x_train, x_test, reasons = read_files(
-            base, paths, in_test_set, image_size or SIZE, name, report
-        )
-    kept = np.isin(np.arange(len(given)), list(reasons), invert=True)
-    vanished = [classes[k] for k in np.setdiff1d(given[~tested], given[kept & ~tested])]
+
+
+def _read_inputs(
+    source: _Source,
+    in_test_set: np.ndarray,
+    name: str,
+    features: str | None,
+    embed: Embed | None,
+    image_size: int | None,
+    report: Callable[[str], None],
+) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+    """Return the training and test inputs, and the reason by index of unreadable images."""
+    is_npz, images = source.kind == ".npz", source.images
+    if embed and not is_npz:
+        x, unreadable = embed(images)
+        is_kept = _is_kept(len(in_test_set), unreadable)
+        return x[is_kept & ~in_test_set], x[is_kept & in_test_set], unreadable
+    if features:
+        files = None if is_npz else source.samples.files
+        return *read_features(features, files, in_test_set, name, report), {}
+    if source.has_embeddings:
+        matrices = [array_of_npz(source.path, key) for key, *_ in source.arrays]
+        return *read_matrices(matrices, np.arange(len(in_test_set)), in_test_set), {}
+    if is_npz:
+        arrays = read_arrays(source.path, name, source.arrays, in_test_set, image_size, report)
+        return *arrays, {}
+    size = image_size or SIZE
+    return read_files(images.base, images.files, in_test_set, size, name, report)
+
+
+def _is_kept(n: int, unreadable: dict[int, str]) -> np.ndarray:
+    """Return which of n samples are readable, bool (n,)."""
+    return np.isin(np.arange(n), list(unreadable), invert=True)
+
+
+def _check_unreadable(
+    source: _Source,
+    labels: Labels,
+    reasons: dict[int, str],
+    is_kept: np.ndarray,
+    csv: Path | None,
+) -> None:
+    """List unreadable images in a CSV; UserError if they are many, or nothing else is left."""
+    trained, kept = labels.given[~labels.is_tested], labels.given[is_kept & ~labels.is_tested]
+    vanished = [labels.classes[k] for k in np.setdiff1d(trained, kept)]
     lost = ""
     if vanished:
         lost = f"train on of {listed(vanished)}"
-    elif tested.any() and not (kept & tested).any():
+    elif labels.is_tested.any() and not (is_kept & labels.is_tested).any():
         lost = "test on"
-    failed = [(samples.files[k], reasons[k]) for k in sorted(reasons)]
-    check_readable(len(given), failed, unreadable, lost)
-    train, test = np.flatnonzero(kept & ~in_test_set), np.flatnonzero(kept & in_test_set)
-    whole = Whole(
-        (given if truth is None else truth)[~in_test_set],
-        (np.cumsum(~in_test_set) - 1)[train],
-        tuple(samples.files[k] for k in np.flatnonzero(~in_test_set)),
-        tuple(samples.files[k] for k in np.flatnonzero(in_test_set)),
-    )
-    dataset = Dataset(
-        name,
-        x_train,
-        None if truth is None else truth[train],
-        x_test,
-        (given if truth is None else truth)[test],
-        classes,
-        not no_mirror,
-        "fast" if x_train.ndim == 4 else RECIPE,
-        given=given[train],
-        clean_test=truth is not None,
-        files=tuple(samples.files[k] for k in train),
-        are_files=kind != ".npz",
-        whole=whole,
-        is_custom=True,
-        pictures=None if kind == ".npz" else FileImages(base, [paths[k] for k in train]),
-        image_recipe="fast" if features or embed else None,
-    )
-    return dataset if own_split else dataset.set_aside(np.flatnonzero(tested[train]))
-
-
-# ---------------------------------------------------------------------------- classes and the split
-
-
-def _draw_test_set(given: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Draw a share of each class for testing, bool (n,).
-
-    The only image of a class is never drawn.
-    """
-    several = np.flatnonzero(np.bincount(given)[given] > 1)
-    n, n_classes = math.ceil(share * len(several)), len(np.unique(given[several]))
-    if not max(1, n_classes) <= n <= len(several) - n_classes:
-        raise UserError(
-            f"argument --test_split: {share} of the images are {n:,}, and {len(given) - n:,} are "
-            f"left to train on, too few of either for {n_classes} classes: give another share, or "
-            "more images"
-        )
-    _, chosen = train_test_split(
-        several, test_size=n, random_state=derived_seed(seed, "test split"), stratify=given[several]
-    )
-    test = np.zeros(len(given), bool)
-    test[chosen] = True
-    return test
-
-
-def _check_classes(
-    path: Path,
-    classes: tuple[str, ...],
-    given: np.ndarray,
-    truth: np.ndarray | None,
-    test: np.ndarray,
-    own_split: bool,
-) -> None:
-    """Raise UserError if the training or test set is empty, or a class is in the test set only."""
-    if truth is not None and not np.isin(truth, given).any():
-        raise UserError(
-            f"{path}: y_true has no class of the labels: it has {classes[truth[0]]!a}, they have "
-            f"{classes[given[0]]!a}; write both alike"
-        )
-    if test.all() or (own_split and not test.any()):
-        raise UserError(
-            f"{path} has no images to {'train' if test.all() else 'test'} on: add some, or drop "
-            "the split"
-        )
-    trained = np.bincount(given[~test], minlength=len(classes)) > 0
-    tested = np.bincount(given[test], minlength=len(classes)) > 0
-    alone = [classes[k] for k in np.flatnonzero(tested & ~trained)]
-    if alone:
-        remedy = "give a smaller --test_split, or more of them"
-        if own_split:
-            remedy = "put some into the training set"
-        raise UserError(f"{path}: all images of {listed(alone)} are in the test set: {remedy}")
-    if trained.sum() < 2:
-        raise UserError(
-            f"{path} has labels of one class only, {classes[trained.argmax()]}: give images of two"
-        )
-    if not trained.all():
-        unseen = [classes[k] for k in np.flatnonzero(~trained)]
-        warnings.warn(
-            f"{path}: y_true has {listed(unseen)}, but no image has this label", stacklevel=3
-        )
+    failed = [(source.samples.files[k], reasons[k]) for k in sorted(reasons)]
+    check_readable(len(labels.given), failed, csv, lost)
