@@ -9,7 +9,8 @@ import numpy as np
 from noisylabels.data import own_name
 from noisylabels.data.class_names import class_codes
 from noisylabels.data.dataset import Dataset, Whole
-from noisylabels.data.sources import Samples, in_folder, in_table
+from noisylabels.data.images import find_source
+from noisylabels.data.sources import Samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +90,6 @@ def list_images(
     UserError
         This is no such data set.
     """
-    if source.is_dir():
-        base, samples = source, in_folder(source)
-    else:
-        base, samples = source.parent, in_table(source, image_column, label_column)
-    classes, codes, truth = class_codes(source, samples.labels, samples.truth)
-    return ImageList(source, base, samples, classes, codes, truth)
+    found = find_source(source, image_column, label_column)
+    classes, codes, truth = class_codes(source, found.samples.labels, found.samples.truth)
+    return ImageList(source, found.base, found.samples, classes, codes, truth)

@@ -21,7 +21,7 @@ from noisylabels.names import listed
 SIZE = 32  # default side in pixels of decoded files
 
 
-class _Source(NamedTuple):
+class Source(NamedTuple):
     """A data set on disk whose inputs are not read yet."""
 
     path: Path
@@ -101,7 +101,7 @@ def load(
     UserError
         The path is no data set, or it does not fit into memory.
     """
-    source = _find(Path(path), image_column, label_column)
+    source = find_source(Path(path), image_column, label_column)
     is_embedded = bool(features) or source.has_embeddings
     _check_flags(source, is_embedded or bool(embed), image_size, no_mirror, test_split)
     name, unit = own_name(source.path), "samples" if is_embedded else "images"
@@ -146,7 +146,7 @@ def load(
     return dataset.set_aside(np.flatnonzero(labels.is_tested[train]))
 
 
-def _find(path: Path, image_column: str | None, label_column: str | None) -> _Source:
+def find_source(path: Path, image_column: str | None, label_column: str | None) -> Source:
     """Find the samples of a folder, a CSV or an npz; UserError if it is none of these."""
     kind = "folder" if path.is_dir() else path.suffix.lower()
     if kind not in ("folder", ".csv", ".npz") or not (path.is_dir() or path.is_file()):
@@ -160,15 +160,15 @@ def _find(path: Path, image_column: str | None, label_column: str | None) -> _So
             f"{path}"
         )
     if kind == "folder":
-        return _Source(path, kind, path, in_folder(path), [])
+        return Source(path, kind, path, in_folder(path), [])
     if kind == ".csv":
-        return _Source(path, kind, path.parent, in_table(path, image_column, label_column), [])
+        return Source(path, kind, path.parent, in_table(path, image_column, label_column), [])
     samples, arrays = in_arrays(path)
-    return _Source(path, kind, path.parent, samples, arrays)
+    return Source(path, kind, path.parent, samples, arrays)
 
 
 def _check_flags(
-    source: _Source,
+    source: Source,
     is_embedded: bool,
     image_size: int | None,
     no_mirror: bool,
@@ -187,7 +187,7 @@ def _check_flags(
 
 
 def _read_inputs(
-    source: _Source,
+    source: Source,
     in_test_set: np.ndarray,
     name: str,
     features: str | None,
@@ -220,7 +220,7 @@ def _is_kept(n: int, unreadable: dict[int, str]) -> np.ndarray:
 
 
 def _check_unreadable(
-    source: _Source,
+    source: Source,
     labels: Labels,
     reasons: dict[int, str],
     is_kept: np.ndarray,

@@ -67,7 +67,7 @@ def in_folder(path: Path) -> Samples:
         if others:
             warnings.warn(
                 f"{path}: {listed(others)} left out, train/ and test/ are the data set",
-                stacklevel=3,
+                stacklevel=4,
             )
     files, labels, test, empty, other = [], [], [], [], -len(tops)
     other += sum(entry.name != METADATA for entry in entries(path))
@@ -85,7 +85,7 @@ def in_folder(path: Path) -> Samples:
             {name: [file[len(part) :] for file in some] for name, some in found.items() if some},
         )
         if doubt := resembling_masks(path, found):
-            warnings.warn(doubt, stacklevel=3)
+            warnings.warn(doubt, stacklevel=4)
     if not files:
         raise UserError(
             f"{path} holds no images: put those of each class into a folder of its own "
@@ -96,15 +96,15 @@ def in_folder(path: Path) -> Samples:
     if system:
         names = sorted({os.path.basename(folder) for folder in system})
         warnings.warn(
-            f"{path}: system folders left out ({len(system):,}): {listed(names)}", stacklevel=3
+            f"{path}: system folders left out ({len(system):,}): {listed(names)}", stacklevel=4
         )
     if empty:
-        warnings.warn(f"{path}: no image in {listed(empty)}", stacklevel=3)
+        warnings.warn(f"{path}: no image in {listed(empty)}", stacklevel=4)
     if other:
         warnings.warn(
             f"{path}: {other:,} left out of the files, being in no class or not "
             f"{', '.join(SUFFIXES)}",
-            stacklevel=3,
+            stacklevel=4,
         )
     return Samples(files, labels, None, np.array(test) if len(parts) > 1 else None)
 
@@ -204,7 +204,7 @@ def in_arrays(path: Path) -> tuple[Samples, list[tuple[str, tuple[int, ...], boo
         warnings.warn(
             f"{path}: {tested[0]} is left out, it has no {tested[1]}; predict.py predicts "
             "its classes",
-            stacklevel=3,
+            stacklevel=4,
         )
         keys = [key for key in keys if key != tested[0]]
     pairs = [(x, y)] if not set(tested) & set(keys) else [(x, y), tuple(tested)]
@@ -215,7 +215,7 @@ def in_arrays(path: Path) -> tuple[Samples, list[tuple[str, tuple[int, ...], boo
         raise UserError(f"{path} has {listed(keys)}, but lacks {missing}: add it")
     if used < set(keys):
         warnings.warn(
-            f"{path}: left out: {listed([key for key in keys if key not in used])}", stacklevel=3
+            f"{path}: left out: {listed([key for key in keys if key not in used])}", stacklevel=4
         )
     with archive:
 

@@ -40,7 +40,7 @@ def check_readable(n: int, unreadable: list[tuple[str, str]], path: Path | None,
         raise UserError(
             f"{which}; more than {100 * MAX_UNREADABLE:.0f} %: repair or remove these files"
         )
-    warnings.warn(f"{which}; they are left out", stacklevel=3)
+    warnings.warn(f"{which}; they are left out", stacklevel=4)
 
 
 def _write_list(path: Path, unreadable: list[tuple[str, str]]) -> None:
