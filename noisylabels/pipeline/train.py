@@ -164,8 +164,8 @@ def write_results(
         result["test_labels"] = NO_TEST_SET
     elif not dataset.clean_test:
         result["test_labels"] = PROVIDED
-    run.begin_outputs()
     backbone = dataset.backbone and build(dataset.backbone)
+    run.begin_outputs()
     paths = [run.folder / f"{name}_{k + 1}.keras" for k in range(method.n_networks)]
     for network, path in zip(method.networks, paths, strict=True):
         save_inference_model(

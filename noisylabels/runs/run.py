@@ -207,7 +207,7 @@ class Run:
         elif found and not self.overwrite:
             compare(self.record_path, found["arguments"], self.arguments, self.remedy)
         computing = start()
-        kept = bool(found and self._is_finished(found))  # until this run has its own outputs
+        kept = bool(found and found["finished"])  # until this run has its own outputs
         successor = read_record(self.successor_path)
         if successor is None and self.successor_path.exists():
             set_aside(self.successor_path, "it is not the record of a run")

@@ -208,6 +208,16 @@ def test_data_dir_applies_to_cifar_alone(call, run, tmp_path):
     )
 
 
+def test_labels_that_are_no_classes_are_counted(run, tmp_path):
+    for k in range(3):
+        shot(tmp_path / f"shots/{k}.png", k)
+    (tmp_path / "shots/a.csv").write_text("file,label\n0.png,cat\n1.png,fox\n2.png,yak\n")
+    ended, frame = run(tmp_path / "shots/a.csv")
+    assert ended.code == 0 and len(frame) == 3
+    assert "labels of 2 images are no classes of the network, such as 'fox'\n" in ended.out
+    assert "accuracy 1.0000, against the labels of 1 images\n" in ended.out
+
+
 def test_csv_without_labels_is_predicted(run, tmp_path):
     shot(tmp_path / "shots/0.png", 0)
     (tmp_path / "shots/a.csv").write_text("file\n0.png\n")

@@ -24,7 +24,7 @@ ODD = {
     "café": [".b.png".strip("."), "e\u0301.png"],
     "TRUE": ["#.png", "'.png"],
     "e\u200bmu": ["a;b.png", "a\tb.png"],
-    "-1": ["-.png", "z.png"],
+    "-1": ["-.png", "z\rz.png"],
     "sep=": ["0.png", "01.png"],
 }
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from helpers import write_training
 
+from noisylabels.errors import UserError
 from noisylabels.report import issues, read, read_issues
 
 HEADER = (
@@ -75,6 +76,19 @@ def test_matrix_must_be_square_with_rows_of_shares(rows, believed, tmp_path):
         np.testing.assert_array_equal(found, rows)
     else:
         assert found is None
+
+
+def test_cut_end_is_noticed_without_a_record(tmp_path, capsys):
+    """Without its last digits, each file still has all rows."""
+    files = {"a.csv": "epoch,x\n1,0.625\n", "M.csv": ",0,1\n0,1,0\n1,0,1.000\n"}
+    files["labels.csv"] = "y,y_noisy,label\n0,0,10\n"
+    for name, text in files.items():
+        (tmp_path / name).write_text(text[:-2])
+    assert read.read_csv(tmp_path / "a.csv", "epoch", ["x"]) is None
+    assert read.read_matrix(tmp_path / "M.csv") is None
+    assert capsys.readouterr().err.count("left out, its end is missing\n") == 2
+    with pytest.raises(UserError, match="labels.csv is damaged, its end is missing: remove it"):
+        read.read_labels(tmp_path / "labels.csv", 1)
 
 
 def test_result_without_a_mean_row_is_left_out(tmp_path, capsys):

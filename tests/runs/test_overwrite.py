@@ -147,6 +147,20 @@ def test_other_arguments_begin_anew(until, first, killed):
     assert outputs(folder) == {"a.csv": "4", "b.csv": "4"} and len(record(folder)["sessions"]) == 2
 
 
+@pytest.mark.parametrize("until", ["start", "trained"])
+@pytest.mark.parametrize("arguments, overwrite", [(NEW, True), (OLD, False)])
+def test_lost_output_does_not_cost_the_others(until, arguments, overwrite, tmp_path):
+    work(tmp_path)
+    (tmp_path / "b.csv").unlink()
+    with pytest.raises(Killed):
+        work(tmp_path, arguments, until, overwrite)
+    assert outputs(tmp_path) == {"a.csv": "2"}
+    assert record(tmp_path)["finished"] and record(tmp_path)["arguments"] == OLD
+    work(tmp_path, arguments, overwrite=overwrite)
+    assert outputs(tmp_path) == dict.fromkeys(("a.csv", "b.csv"), str(arguments["epochs"]))
+    assert record(tmp_path)["arguments"] == arguments and len(record(tmp_path)["sessions"]) == 2
+
+
 def test_old_arguments_do_not_use_new_checkpoints(killed):
     folder = killed("removing", NEW)
     run = run_of(folder, OLD, overwrite=False)

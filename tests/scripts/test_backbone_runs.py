@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import ROOT, assert_is_one_line, shell
+from helpers import ROOT, assert_is_one_line, files_in, shell
 from image_sets import table
 from PIL import Image
 from random_backbones import QUICK, SIZE, build, save_weights, without_children
@@ -85,6 +85,18 @@ def test_images_become_embeddings_and_a_network_that_predicts_images(
     ended = call("predict", folder / "standard_1.keras", tmp_path / "some.npz", "--output", output)
     assert ended.code == 0
     assert np.allclose(pd.read_csv(output).probability, expected.max(axis=1), atol=1e-5)
+
+    # without the backbone, a repetition fails and keeps the result
+    def lost(_):
+        raise UserError("no weights")
+
+    monkeypatch.setattr("noisylabels.pipeline.train.build", lost)
+    before = files_in(folder)
+    repeated = (*flags, "--method", "standard", "--epochs", 2, "--quiet", "--overwrite")
+    ended = call("INCV_main", *repeated)
+    assert ended.code == 2 and ended.err.endswith("error: no weights\n")
+    after = files_in(folder)
+    assert before == {name: after.get(name) for name in before}
 
 
 def test_features_are_no_images_to_predict(tmp_path):
