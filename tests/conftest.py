@@ -22,7 +22,6 @@ from helpers import (
     leave_tensorflow,
     prepare_calls,
     shell,
-    write_training,
 )
 
 # One thread each: two processes test at a time, and results are those of --threads 1.
@@ -31,23 +30,29 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 from noisylabels.data import cifar, download
 from noisylabels.errors import UserError
-from noisylabels.recipes import RECIPES
 
 LONG = {
+    "test_augmentation",
     "test_benchmarks",
+    "test_checkpoints",
+    "test_cluster",
     "test_export",
     "test_fuzz_loaders",
     "test_gpu_kernels",
     "test_interrupt",
+    "test_layers",
     "test_main_training",
+    "test_method_training",
     "test_methods",
     "test_models",
     "test_parallel",
-    "test_cluster",
     "test_predict",
+    "test_predict_errors",
+    "test_random_streams",
     "test_record",
     "test_resume",
     "test_review",
+    "test_review_views",
     "test_several_gpus",
     "test_training",
 }
@@ -215,31 +220,3 @@ def server(monkeypatch):
         yield server
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture
-def digits(tmp_path):
-    """Return results of sym 0.5: INCV with two seeds and an unfinished third, Standard with one."""
-    folder = tmp_path / "digits/sym/0.5"
-    write_training(
-        folder,
-        "incv",
-        [0.5, 0.96, 0.90],
-        [0.5, 0.92, 0.86],
-        {"kept": 64, "kept_precision_1": 0.9, "kept_precision_2": 0.8},
-    )
-    write_training(folder / "seed1", "incv", [0.5, 0.94, 0.94], [0.5, 0.94, 0.94])
-    arguments = {
-        "dataset": "digits",
-        "data": "a",
-        "recipe": "digits",
-        **RECIPES["digits"]["main"].values,
-        "epochs": 3,
-    }
-    for path in (folder, folder / "seed1"):
-        (path / "incv_training.json").write_text(
-            json.dumps({"arguments": arguments, "sessions": [], "finished": True})
-        )
-    write_training(folder / "seed2", "incv", [0.1], [0.1], finished=False)
-    write_training(folder, "standard", [0.5, 0.7, 0.6])
-    return tmp_path

@@ -277,44 +277,5 @@ def mutated(content, rng):
     return bytes(content)
 
 
-# ------------------------------------------------------------------------------- a report's results
-
-
 def names(paths):
     return [path.name for path in paths]
-
-
-def write_training(
-    folder, method, accuracies, second=None, own=None, finished=True, recipe="digits"
-):
-    """Write a method's training and result CSVs in the layout of INCV_main.py."""
-    folder.mkdir(parents=True, exist_ok=True)
-    frame = pd.DataFrame(
-        {
-            "epoch": range(1, len(accuracies) + 1),
-            "learning_rate": 0.001,
-            "loss": 1.0,
-            "accuracy": 0.5,
-            "test_accuracy_1": accuracies,
-            "test_accuracy_2": second,
-            "seconds": 1.0,
-            **(own or {}),
-        }
-    )
-    frame.to_csv(folder / f"{method}_training.csv", index=False)
-    if finished:
-        curves = {"1": frame.test_accuracy_1, "2": frame.test_accuracy_2}
-        if second is None:
-            del curves["2"]
-        curves["mean"] = pd.DataFrame(curves).mean(axis=1)
-        scores = [
-            {
-                "network": name,
-                "last": curve.iloc[-1],
-                "last10": curve.iloc[-10:].mean(),
-                "best": curve.max(),
-                "recipe": recipe,
-            }
-            for name, curve in curves.items()
-        ]
-        pd.DataFrame(scores).to_csv(folder / f"{method}_result.csv", index=False)

@@ -3,7 +3,6 @@
 import json
 
 import pandas as pd
-from helpers import write_training
 
 from noisylabels import theory
 from noisylabels.noise import transition_matrix
@@ -19,6 +18,42 @@ NOISE = {
     "data": "a",
 }
 INCV = {"recipe": "digits", **RECIPES["digits"]["INCV"].values, "INCV_iter": 4, "top_k": 1, **NOISE}
+
+
+def write_training(
+    folder, method, accuracies, second=None, own=None, finished=True, recipe="digits"
+):
+    """Write a method's training and result CSVs in the layout of INCV_main.py."""
+    folder.mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame(
+        {
+            "epoch": range(1, len(accuracies) + 1),
+            "learning_rate": 0.001,
+            "loss": 1.0,
+            "accuracy": 0.5,
+            "test_accuracy_1": accuracies,
+            "test_accuracy_2": second,
+            "seconds": 1.0,
+            **(own or {}),
+        }
+    )
+    frame.to_csv(folder / f"{method}_training.csv", index=False)
+    if finished:
+        curves = {"1": frame.test_accuracy_1, "2": frame.test_accuracy_2}
+        if second is None:
+            del curves["2"]
+        curves["mean"] = pd.DataFrame(curves).mean(axis=1)
+        scores = [
+            {
+                "network": name,
+                "last": curve.iloc[-1],
+                "last10": curve.iloc[-10:].mean(),
+                "best": curve.max(),
+                "recipe": recipe,
+            }
+            for name, curve in curves.items()
+        ]
+        pd.DataFrame(scores).to_csv(folder / f"{method}_result.csv", index=False)
 
 
 def write_record(folder, name, arguments, seconds=(2.5,), finished=True, **results):
@@ -101,6 +136,10 @@ def write_verify(folder, pattern, ratio, c=10, seed=0, **arguments):
             | of_it
             | arguments,
         )
+
+
+def lines_of(path):
+    return path.read_text(encoding="utf-8").splitlines()
 
 
 def band(*columns):

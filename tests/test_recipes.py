@@ -1,18 +1,15 @@
-"""All settings of the recipes, and networks and batches built from them."""
+"""All settings of the recipes, and networks built from them."""
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from models import create_model
 from models.layers import Whitening
 from noisylabels.methods import method_class
-from noisylabels.methods.base import Method
 from noisylabels.methods.inputs import MethodInputs
 from noisylabels.recipes import ADAM_INCV, ADAM_MAIN, ADAM_VERIFY, RECIPES, Triangular, resolve
-from noisylabels.training import augmentation
-from noisylabels.training.trainer import Trainer, build
+from noisylabels.training.trainer import build
 from utils import load_dataset
 
 PAPER = {
@@ -29,7 +26,9 @@ PAPER = {
     "label_smoothing": 0,
     "shift_tta": False,
 }
+
 DIGITS = PAPER | {"augmentation": "none", "batch_size": 32, "architecture": "SmallCNN"}
+
 FAST = PAPER | {
     "architecture": "FastCNN",
     "optimizer": "nesterov",
@@ -39,6 +38,7 @@ FAST = PAPER | {
     "precision": "mixed",
     "mirror": True,
 }
+
 MUON = FAST | {
     "architecture": "IdentityCNN",
     "optimizer": "muon",
@@ -50,6 +50,7 @@ MUON = FAST | {
     "augmentation": "translate_alternate",
     "shift_tta": True,
 }
+
 HEAD = PAPER | {
     "architecture": "mlp",
     "epochs": 20,
@@ -57,6 +58,7 @@ HEAD = PAPER | {
     "batch_size": 256,
     "augmentation": "none",
 }
+
 ALL = {
     ("paper", "INCV"): PAPER | {"architecture": "ResNet32", "epochs": 50},
     ("paper", "main"): PAPER | {"architecture": "ResNet32", "epochs": 200},
@@ -76,6 +78,7 @@ ALL = {
     ("digits", "main"): DIGITS | {"epochs": 40},
     ("digits", "verify"): DIGITS | {"epochs": 100, "architecture": "MLP", "batch_size": 128},
 }
+
 SCHEDULES = {"INCV": ADAM_INCV, "main": ADAM_MAIN, "verify": ADAM_VERIFY}
 
 
@@ -273,123 +276,3 @@ def test_fast_network_divides_its_logits_by_nine(images):
     (dense,) = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
     before = keras.Model(network.inputs[0], dense.output)
     np.testing.assert_allclose(network(images / 255), before(images / 255) / 9, rtol=1e-6)
-
-
-@pytest.mark.runs
-@pytest.mark.parametrize(
-    "name, expected",
-    [
-        ("ResNet32", [(32, 16), (16, 32), (8, 64)]),
-        ("ResNet110", [(32, 64), (16, 128), (8, 256)]),
-        pytest.param("ResNet164", [(32, 64), (16, 128), (8, 256)], marks=pytest.mark.slow),
-        ("WRN-28-10", [(32, 160), (16, 320), (8, 640)]),
-        ("CNN9", [(32, 128), (16, 256), (8, 128)]),
-        ("FastCNN", [(15, 32), (7, 128), (3, 128)]),
-        ("SmallCNN", [(32, 32), (16, 64)]),
-    ],
-)
-def test_image_size_halves_per_stage(name, expected):
-    """Check side and channels at the end of each stage for 32x32 images."""
-    stages = {}
-    for layer in create_model(name, (32, 32, 3), 10).layers:
-        if isinstance(layer, keras.layers.ReLU):
-            _, side, _, channels = layer.output.shape
-            stages[side] = side, channels
-    assert [stages[side] for side, _ in expected] == expected
-
-
-# ------------------------------------------------------------------------------------- augmentation
-
-MAP = np.stack(np.meshgrid(np.arange(32), np.arange(32), indexing="ij"), -1).astype(
-    np.float32
-)  # each pixel's place
-
-
-def moved(name, n=4000, seed=(3, 4)):
-    """Return shifts in rows and columns, and flips, that an augmentation makes of n images."""
-    images = getattr(augmentation, name)(np.repeat(MAP[None], n, 0), tf.constant(seed)).numpy()
-    flipped = images[:, 16, 17, 1] < images[:, 16, 16, 1]
-    return images[:, 16, 16, 0] - 16, images[:, 16, 16, 1] - np.where(flipped, 15, 16), flipped
-
-
-@pytest.mark.parametrize(
-    "name, shifts", [("flip", [0]), ("translate_flip", [-2, -1, 0, 1, 2]), ("shift_flip", None)]
-)
-def test_shifts_and_flips_are_independent(name, shifts):
-    """Means and correlations of 4,000 images within five standard errors."""
-    rows, columns, flipped = moved(name)
-    assert abs(flipped.mean() - 0.5) < 5 * 0.5 / 4000**0.5
-    if shifts is None:
-        assert 3.9 < max(rows.max(), -rows.min(), columns.max(), -columns.min()) <= 4
-    else:
-        for found in (rows, columns):
-            assert sorted(set(found)) == shifts
-            assert all(
-                abs((found == shift).mean() - 1 / len(shifts)) < 5 * 0.4 / 4000**0.5
-                for shift in shifts
-            )
-    if name != "flip":
-        correlations = np.corrcoef([rows, columns, flipped])[np.triu_indices(3, 1)]
-        assert np.abs(correlations).max() < 5 / 4000**0.5
-
-
-@pytest.mark.parametrize(
-    "name, rows, columns, flipped",
-    [
-        (
-            "shift_flip",
-            [-3.668, -1.738, -0.664, -1.55, 3.969, 3.077],
-            [1.244, 3.392, -1.712, -3.211, 2.082, -3.303],
-            [1, 0, 1, 1, 0, 1],
-        ),
-        ("translate_flip", [-2, -1, 0, -1, 2, 2], [1, 2, -1, -2, 1, -2], [1, 0, 1, 1, 0, 1]),
-        ("flip", [0] * 6, [0] * 6, [1, 1, 1, 1, 0, 0]),
-    ],
-)
-def test_augmentation_is_the_same_in_every_version(name, rows, columns, flipped):
-    """A change would change every published run."""
-    np.testing.assert_allclose(moved(name, 6, (7, 8)), [rows, columns, flipped], atol=1e-3)
-
-
-class Flips(Method):
-    """Log which images of a batch were flipped, as a binary number, and the seed; learn nothing."""
-
-    logged = ("loss", "first", "second")
-    seen = []
-
-    def train_step(self, batch):
-        mirrored = tf.cast(batch.x[:, 0, 0, 0] > batch.x[:, 0, -1, 0], tf.float32)
-        code = tf.reduce_sum(mirrored * 2.0 ** tf.range(16, dtype=tf.float32))
-        tf.py_function(
-            lambda *values: self.seen.append([int(v) for v in values]),
-            [code, *tf.unstack(batch.seed)],
-            [],
-        )
-        return {"loss": code, "first": batch.seed[0], "second": batch.seed[1]}
-
-
-@pytest.mark.runs
-def test_every_step_has_its_own_augmentation_seed(tmp_path):
-    images = np.repeat(np.arange(8, dtype=np.uint8)[None, None, :, None], 640, 0).repeat(8, 1)
-    method = Flips(
-        MethodInputs(images, np.zeros(640, int), 2, 16, 2),
-        [create_model("MLP", (8, 8, 1), 2)],
-        [keras.optimizers.SGD()],
-    )
-    Flips.seen.clear()
-    with pytest.raises(
-        tf.errors.InvalidArgumentError, match="PyFunc"
-    ):  # of Python, which XLA cannot compile
-        Trainer(method, None, "flip", lambda *_: 0.1, jit_compile=True).fit(
-            1, 0, "b", tmp_path / "b.npz", None
-        )
-    Trainer(method, None, "flip", lambda time, epochs: 0.1).fit(
-        2, 0, "a", tmp_path / "a.npz", lambda *_: {}
-    )
-    assert len(Flips.seen) == 80 and len({tuple(seed) for _, *seed in Flips.seen}) == 80
-    assert 2**30 < max(part for _, *seed in Flips.seen for part in seed) < 2**31
-    for code, *seed in Flips.seen:
-        batch = augmentation.flip(
-            images[:16].astype(np.float32), tf.constant(seed, tf.int32)
-        ).numpy()
-        assert code == sum(2**k for k in range(16) if batch[k, 0, 0, 0] > 0)

@@ -140,41 +140,6 @@ def test_linked_folders_are_read_once(n, tmp_path):
     assert len(data.x_train) == n + 6
 
 
-# -------------------------------------------------------------------------------------------- split
-
-
-def test_split_is_seeded_and_stratified(tmp_path):
-    class_folders(tmp_path, a=50, b=20, c=5)
-    first, again, other = (load(tmp_path, seed=seed)[0] for seed in (0, 0, 1))
-    assert first.files == again.files == other.files
-    assert np.array_equal(first.test_rows, again.test_rows)
-    assert not np.array_equal(first.test_rows, other.test_rows)
-    assert first.fingerprint == other.fingerprint
-    for data in (first, other):
-        assert np.bincount(data.y_test).tolist() == [10, 4, 1]
-    assert len(load(tmp_path, test_split=0.4)[0].y_test) == 30
-
-
-def test_only_image_of_a_class_is_in_training(tmp_path):
-    data, _ = load(class_folders(tmp_path, a=10, b=10, rare=1))
-    assert np.bincount(data.given[data.train_rows]).tolist() == [8, 8, 1]
-    assert np.bincount(data.y_test).tolist() == [
-        2,
-        2,
-    ]
-
-
-def test_no_image_is_set_aside_if_not_asked_for(tmp_path):
-    class_folders(tmp_path / "pets", a=5, b=1)
-    whole, lines = load(tmp_path / "pets", set_aside=False)
-    untested, same = load(tmp_path / "pets", test_split=0)
-    assert lines[0] == same[0] == "pets: 2 classes, images: a 5, b 1"
-    for data in (whole, untested):
-        assert len(data.x_train) == 6 and len(data.x_test) == len(data.y_test) == 0
-        assert data.x_test.shape[1:] == data.input_shape and len(data.train_rows) == 6
-    assert whole.fingerprint == untested.fingerprint == load(tmp_path / "pets")[0].fingerprint
-
-
 # ---------------------------------------------------------------------------------------------- CSV
 
 

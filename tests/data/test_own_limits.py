@@ -1,4 +1,4 @@
-"""Custom images at the limits: few per class, few unreadable, names, warnings."""
+"""Custom images at the limits: few unreadable, names, warnings."""
 
 import warnings
 
@@ -10,53 +10,6 @@ from noisylabels import data
 from noisylabels.data import images, sources
 from noisylabels.errors import UserError
 from utils import load_dataset
-
-# ------------------------------------------------------------------------------------- the test set
-
-
-@pytest.mark.parametrize(
-    "classes, share, tested",
-    [
-        ({"a": 2, "b": 2}, 0.5, 2),
-        ({"a": 5, "b": 1}, None, 1),
-        ({"a": 6, "b": 6, "c": 6}, 0.01, None),
-        ({"a": 6, "b": 6, "c": 6}, 0.16, 3),
-        ({"a": 6, "b": 6, "c": 6}, 0.83, 15),
-        ({"a": 6, "b": 6, "c": 6}, 0.84, None),
-        ({"a": 1, "b": 1, "c": 1}, None, None),
-    ],
-)
-def test_smallest_and_largest_test_split(classes, share, tested, tmp_path):
-    """Each class with several images keeps at least one on each side."""
-    class_folders(tmp_path / "own", **classes)
-    if tested:
-        assert len(load(tmp_path / "own", test_split=share)[0].y_test) == tested
-    else:
-        assert "argument --test_split: " in complaint(tmp_path / "own", test_split=share)
-
-
-@pytest.mark.parametrize("share, tested, trained", [(0.01, 1, 18), (0.9, 17, 2)])
-def test_impossible_test_split_is_explained_with_counts(share, tested, trained, tmp_path):
-    """Use 18 images of three classes, and the only one of a fourth."""
-    class_folders(tmp_path / "own", a=6, b=6, c=6, rare=1)
-    assert complaint(tmp_path / "own", test_split=share) == (
-        f"argument --test_split: {share} of the images are {tested}, and {trained} are left to "
-        "train on, too few of either for 3 classes: give another share, or more images"
-    )
-
-
-def test_default_split_uses_seed_0(tmp_path):
-    class_folders(tmp_path, a=20, b=20)
-    assert load(tmp_path)[0].files == load(tmp_path, seed=0)[0].files
-
-
-def test_data_with_a_test_set_is_not_split(tmp_path):
-    for part in ("train", "test"):
-        class_folders(tmp_path / "own" / part, a=3, b=3)
-    assert complaint(tmp_path / "own", test_split=0.2).endswith(
-        "has a test set of its own: leave it out"
-    )
-
 
 # --------------------------------------------------------------------------- files that are damaged
 
@@ -138,6 +91,7 @@ def test_custom_images_cannot_have_a_built_in_name(name, tmp_path):
 
 
 LONG = "x" * 300
+
 TABLES = {
     "address": (
         f"file,label\nhttp://{LONG},a\n",
@@ -304,9 +258,3 @@ def test_windows_path_gets_a_hint(tmp_path):
     rows = [(f"x\\{k:02}.png", "ab"[k % 2]) for k in range(4)]
     message = complaint(table(tmp_path / "own.csv", ("file", "label"), rows), test_split=0.5)
     assert "'x\\\\00.png' (missing, or no file; its path needs / for each backslash)" in message
-
-
-def test_class_used_up_by_the_split_is_explained(tmp_path):
-    class_folders(tmp_path / "own", a=20, b=20, c=2)
-    message = complaint(tmp_path / "own", test_split=0.75)
-    assert "are in the test set: give a smaller --test_split, or more of them" in message

@@ -1,4 +1,4 @@
-"""INCV_main.py's training on digits: random streams, held-out samples, chosen epoch."""
+"""INCV_main.py's training on digits: held-out samples, chosen epoch, files."""
 
 import json
 import re
@@ -7,60 +7,11 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import QUICK, SELECTION, SMALL, assert_is_one_line, shell
+from helpers import SELECTION, SMALL, assert_is_one_line, shell
 
-from noisylabels import seeding
 from utils import corrupt_labels, load_dataset
 
 N, EPOCHS = 1437, 5
-
-
-@pytest.mark.parametrize(
-    "method, stages, others",
-    [
-        (
-            "incv",
-            {("main", "0"), ("main", "1"), ("INCV", "0")},
-            {"noise", "split", "epoch", "flips", "tracked", "validation"},
-        ),
-        pytest.param(
-            "f_correction",
-            {("main", "0"), ("standard", "0")},
-            {"noise", "held_out", "epoch", "flips", "tracked", "validation"},
-            marks=pytest.mark.slow,
-        ),
-    ],
-)
-def test_all_random_streams_of_a_run_differ(
-    method, stages, others, tmp_path, call, unstarted, undrawn, monkeypatch
-):
-    drawn, plain = [], seeding._entropy
-
-    def recorded(seed, purpose):
-        drawn.append((seed, *map(str, purpose)))
-        return plain(seed, purpose)
-
-    monkeypatch.setattr(seeding, "_entropy", recorded)
-    ended = call(
-        "INCV_main",
-        *QUICK["INCV_main"],
-        "--method",
-        method,
-        "--validation_split",
-        0.1,
-        "--seed",
-        3,
-        "--results_dir",
-        tmp_path,
-    )
-    assert ended.code == 0, ended.err
-    assert len(drawn) == len(set(drawn)) and {seed for seed, *_ in drawn} == {3}
-    assert {
-        (stage, k) for _, purpose, *rest in drawn if purpose == "weights" for stage, k in [rest]
-    } == stages
-    assert {purpose for _, purpose, *_ in drawn} == {"weights", *others}
-    for record in tmp_path.rglob("INCV.json"):  # which the training's flag does not change
-        assert json.loads(record.read_text())["arguments"]["validation_split"] == 0
 
 
 # ------------------------------------------------------------------------- a run, what it trains on

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import names, write_training
+from helpers import names
 from matplotlib.figure import Figure
 from PIL import Image
-from records import write_run, write_selection, write_verify
+from records import write_run, write_selection, write_training, write_verify
 
 from noisylabels.noise import Noise, transition_matrix
 from noisylabels.report import aggregate, draw

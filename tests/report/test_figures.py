@@ -7,10 +7,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import names, write_training
+from helpers import names
 from matplotlib import rc_context
 from PIL import Image
-from records import write_selection, write_verify
+from records import write_selection, write_training, write_verify
 
 from noisylabels.methods import METHODS, MethodEntry
 from noisylabels.noise import Noise, transition_matrix

@@ -1,12 +1,10 @@
 """How runs are grouped for averaging, and how rows name their differences."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 from helpers import names
-from records import INCV, write_record, write_run
+from records import INCV, lines_of, write_record, write_run
 
 from noisylabels.recipes import RECIPES, resolve
 from noisylabels.report import aggregate, draw
@@ -182,7 +180,7 @@ def test_rows_begin_with_the_unchanged_recipe(tmp_path):
     for seed, changes in enumerate([{"architecture": "MLP"}, {"epochs": 6}, {}, {}]):
         write_run(folder / f"seed{seed}" if seed else folder, "standard", 0.8, seed=seed, **changes)
     table_of(tmp_path)
-    lines = (tmp_path / "digits/table.md").read_text(encoding="utf-8").splitlines()
+    lines = lines_of(tmp_path / "digits/table.md")
     found = [line.split(" | ")[0] for line in lines if line.startswith("| Standard")]
     assert found == ["| Standard", "| Standard, 6 epochs", "| Standard, MLP"]
 
@@ -263,59 +261,6 @@ def test_every_run_stays_in_the_band(hold, expected):
     """Cut curves to common epochs; a selection that ended early keeps its last value."""
     band = aggregate.over_seeds([pd.Series([0.8, 1.0]), pd.Series([0.6])], hold)
     np.testing.assert_allclose(band[["mean", "count"]], expected)
-
-
-def test_runs_csv_has_a_flat_row_per_record(tmp_path):
-    """Include unfinished runs; seconds are those of all sessions."""
-    folder = tmp_path / "digits/sym/0.5"
-    write_run(folder, "standard", 0.8)
-    write_run(folder / "name/seed1", "incv", 0.9, seed=1, selection={"digest": "b", **INCV})
-    write_record(
-        folder / "name/seed1", "INCV", INCV | {"seed": 1}, seconds=[1, None, 3.5], finished=False
-    )
-    draw.summary(tmp_path, "digits")
-    rows = pd.read_csv(tmp_path / "digits/runs.csv").set_index("run")
-    assert list(rows.index) == ["standard_training", "INCV", "incv_training"]
-    assert rows.finished.tolist() == [True, False, True] and rows.seconds.tolist() == [
-        2.5,
-        4.5,
-        2.5,
-    ]
-    assert rows.loc[
-        "incv_training",
-        [
-            "pattern",
-            "ratio",
-            "name",
-            "seed",
-            "epochs",
-            "selection_epochs",
-            "selection_digest",
-            "last",
-            "git",
-            "keras",
-            "device",
-            "threads",
-        ],
-    ].tolist() == ["sym", 0.5, "name", 1, 40, 25, "b", 0.9, "abc", 3, "CPU", 2]
-
-
-def test_runs_csv_uses_the_last_session(tmp_path):
-    folder = tmp_path / "digits/sym/0.5"
-    write_record(folder, "INCV", INCV, seconds=[1, 2, 3])
-    path = folder / "INCV.json"
-    record = json.loads(path.read_text())
-    for session, git in zip(record["sessions"], "xyz"):
-        session["git"] = git
-    path.write_text(json.dumps(record))
-    write_record(folder / "seed1", "INCV", INCV, seconds=[])
-    draw.summary(tmp_path, "digits")
-    rows = pd.read_csv(tmp_path / "digits/runs.csv", keep_default_na=False)
-    assert (
-        rows.git.tolist() == ["z", ""]
-        and rows.seconds.tolist() == [6, 0]
-        and rows.device.tolist() == ["CPU", ""]
-    )
 
 
 def test_comparison_is_written_to_the_first_folder(tmp_path, call):

@@ -4,8 +4,7 @@ import json
 
 import pandas as pd
 import pytest
-from helpers import write_training
-from records import INCV, write_run, write_selection, write_verify
+from records import INCV, lines_of, write_run, write_selection, write_training, write_verify
 
 from noisylabels.noise import Noise
 from noisylabels.recipes import resolve
@@ -160,7 +159,7 @@ def test_rows_are_sorted_by_method_then_difference(folder, tmp_path):
     for seed, changes in enumerate([{"epochs": 6}, {"architecture": "MLP"}, {}]):
         write_run(folder / f"seed{seed + 1}", "standard", 0.5, seed=seed + 1, **changes)
     assert len(rows_of(tmp_path)) == 4
-    lines = (tmp_path / "digits/table.md").read_text(encoding="utf-8").splitlines()
+    lines = lines_of(tmp_path / "digits/table.md")
     found = [line for line in lines if "(1)" in line]
     assert found == [
         "| Standard | 50.00 (1) |",

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import write_training
+from records import write_training
 
 from noisylabels.errors import UserError
 from noisylabels.report import issues, read, read_issues

@@ -7,33 +7,14 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
+from review_issues import issues_of
 
 from noisylabels.data.image_source import ArrayImages, FileImages
 from noisylabels.report import review
 from noisylabels.report.read_issues import Issues
 from noisylabels.selection.reliability import assess
-
-
-def issues_of(given, predicted, classes, **columns):
-    """Issues of samples n - 1 … 0, worst first, of which each with an other prediction is one."""
-    n, names = len(given), np.array(list(classes), dtype=object)
-    frame = pd.DataFrame(
-        {
-            "index": np.arange(n)[::-1],
-            "file": [f"{k}.png" for k in range(n)],
-            "given_label": names[given],
-            "predicted_label": names[predicted],
-            "label_score": np.linspace(0, 1, n),
-            "is_label_issue": np.not_equal(given, predicted),
-            "duplicate_group": -1,
-            "duplicate_conflict": False,
-        }
-        | columns
-    )
-    return Issues(frame, list(classes))
 
 
 def data_of(issues, pictures=None, *arguments, **keywords):

@@ -1,15 +1,15 @@
-"""runs.md: one row per finished run, with a command that repeats it on another machine."""
+"""runs.md and runs.csv: finished runs with repeatable commands, and all records."""
 
 import json
 
+import pandas as pd
 import pytest
-from records import write_record
+from records import INCV, lines_of, write_record, write_run
 
 from noisylabels.report import draw
 from noisylabels.report.run_list import command_of
 
 pytestmark = pytest.mark.usefixtures("without_figures")
-
 
 SESSION = {
     "started": "2026-11-30T23:50:00Z",
@@ -22,6 +22,7 @@ SESSION = {
 HEADER = (
     "| setting | run | seed | recipe | command | revision | processor | threads | hours | date |"
 )
+
 MADE = "abc1234 | Some CPU | 1"
 
 
@@ -35,7 +36,7 @@ def write_sessions(folder, name, sessions, finished=True, recipe="fast"):
 def rows_of(tmp_path):
     """Return the rows of runs.md."""
     draw.summary(tmp_path, "pets")
-    lines = (tmp_path / "pets/runs.md").read_text(encoding="utf-8").splitlines()
+    lines = lines_of(tmp_path / "pets/runs.md")
     assert lines[0] == "# Runs on pets"
     header = lines.index(HEADER)
     return lines[header + 2 :]
@@ -133,3 +134,56 @@ def test_pipe_in_a_command_does_not_end_its_cell(tmp_path):
         tmp_path / "pets/sym/0.5", "INCV", [SESSION | {"command": ["INCV.py", "--dataset", "/a|b"]}]
     )
     assert "`python INCV.py --dataset './a\\|b'` |" in rows_of(tmp_path)[0]
+
+
+def test_runs_csv_has_a_flat_row_per_record(tmp_path):
+    """Include unfinished runs; seconds are those of all sessions."""
+    folder = tmp_path / "digits/sym/0.5"
+    write_run(folder, "standard", 0.8)
+    write_run(folder / "name/seed1", "incv", 0.9, seed=1, selection={"digest": "b", **INCV})
+    write_record(
+        folder / "name/seed1", "INCV", INCV | {"seed": 1}, seconds=[1, None, 3.5], finished=False
+    )
+    draw.summary(tmp_path, "digits")
+    rows = pd.read_csv(tmp_path / "digits/runs.csv").set_index("run")
+    assert list(rows.index) == ["standard_training", "INCV", "incv_training"]
+    assert rows.finished.tolist() == [True, False, True] and rows.seconds.tolist() == [
+        2.5,
+        4.5,
+        2.5,
+    ]
+    assert rows.loc[
+        "incv_training",
+        [
+            "pattern",
+            "ratio",
+            "name",
+            "seed",
+            "epochs",
+            "selection_epochs",
+            "selection_digest",
+            "last",
+            "git",
+            "keras",
+            "device",
+            "threads",
+        ],
+    ].tolist() == ["sym", 0.5, "name", 1, 40, 25, "b", 0.9, "abc", 3, "CPU", 2]
+
+
+def test_runs_csv_uses_the_last_session(tmp_path):
+    folder = tmp_path / "digits/sym/0.5"
+    write_record(folder, "INCV", INCV, seconds=[1, 2, 3])
+    path = folder / "INCV.json"
+    record = json.loads(path.read_text())
+    for session, git in zip(record["sessions"], "xyz"):
+        session["git"] = git
+    path.write_text(json.dumps(record))
+    write_record(folder / "seed1", "INCV", INCV, seconds=[])
+    draw.summary(tmp_path, "digits")
+    rows = pd.read_csv(tmp_path / "digits/runs.csv", keep_default_na=False)
+    assert (
+        rows.git.tolist() == ["z", ""]
+        and rows.seconds.tolist() == [6, 0]
+        and rows.device.tolist() == ["CPU", ""]
+    )

@@ -1,17 +1,17 @@
 """--overwrite keeps the finished result until the new one is complete."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
-from helpers import ARRAYS, CPU, QUICK, files_in
+from helpers import ARRAYS, CPU, files_in
 
 from noisylabels.errors import UserError
 from noisylabels.runs.atomic_io import save_arrays
 from noisylabels.runs.run import Run
 
 OLD, NEW, OTHER = {"epochs": 2}, {"epochs": 3}, {"epochs": 4}
+
 STAGES = ("start", "training", "trained", "removing", "writing", "finishing")
 
 
@@ -195,57 +195,3 @@ def test_failed_overwrite_by_another_process_is_repeated(tmp_path):
         work(tmp_path, OLD, "training")
     with second.session(lambda: CPU):
         assert not second.finished and second.checkpoint("2").exists()
-
-
-# -------------------------------------------------------------------------------------- the scripts
-
-
-@pytest.mark.parametrize(
-    "script, flags, during",
-    [
-        ("INCV_main", ["--overwrite"], "noisylabels.training.trainer.Trainer.fit"),
-        ("INCV_main", ["--overwrite_selection"], "noisylabels.selection.processes.incv"),
-        ("INCV", ["--overwrite"], "noisylabels.selection.processes.incv"),
-        ("Verify_Theory", ["--overwrite"], "noisylabels.training.trainer.Trainer.fit"),
-    ],
-)
-def test_failing_script_keeps_the_finished_result(
-    script, flags, during, finished, call, unstarted, undrawn, tmp_path, monkeypatch
-):
-    shutil.copytree(finished(script)[0], tmp_path, dirs_exist_ok=True)
-    before = files_in(tmp_path)
-
-    def fail(*_, **__):
-        raise UserError("it fails")
-
-    monkeypatch.setattr(during, fail)
-    ended = call(script, *QUICK[script], *flags, "--results_dir", tmp_path)
-    assert ended.code == 2 and ended.err.endswith(f"{script}.py: error: it fails\n")
-    assert {
-        path: content for path, content in files_in(tmp_path).items() if "_checkpoints/" not in path
-    } == before
-    monkeypatch.undo()
-    again = call(script, *QUICK[script], "--results_dir", tmp_path)
-    assert again.code == 0 and " epoch 1/" not in again.out
-
-
-def test_damaged_teacher_keeps_the_finished_student(finished, call, unstarted, undrawn, tmp_path):
-    """Damage half of the file, and one bit."""
-    shutil.copytree(finished("INCV_main")[0], tmp_path, dirs_exist_ok=True)
-    flags = [*QUICK["INCV_main"], "--method", "incv_student", "--results_dir", tmp_path]
-    assert call("INCV_main", *flags).code == 0
-    network = tmp_path / "digits/sym/0.5/incv_1.keras"
-    whole = network.read_bytes()
-    flipped = bytearray(whole)
-    flipped[len(whole) // 2] ^= 64
-    for damaged in (whole[: len(whole) // 2], flipped):
-        network.write_bytes(damaged)
-        before = files_in(tmp_path)
-        ended = call("INCV_main", *flags, "--overwrite")
-        assert (ended.code, ended.err.count("\n")) == (2, 1)
-        assert "incv_1.keras is not the file that incv saved" in ended.err
-        assert {
-            path: content
-            for path, content in files_in(tmp_path).items()
-            if "_checkpoints/" not in path
-        } == before

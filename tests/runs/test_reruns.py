@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import shutil
 import subprocess
@@ -16,22 +15,13 @@ from helpers import (
     QUICK,
     ROOT,
     SCRIPTS,
-    SELECTION,
     SMALL,
-    end,
     files_in,
     held,
-    record_of,
-    results_in,
     shell,
-    start,
 )
 
-import INCV_main
-from noisylabels.errors import UserError
 from noisylabels.noise import Noise
-from noisylabels.pipeline import plan
-from noisylabels.pipeline.load import load_noisy_data
 from noisylabels.runs.folders import run_folder
 
 REAL = ROOT.parent / "shared" / "cifar10" / "unpack.py"
@@ -143,71 +133,6 @@ def test_selection_flags_need_not_be_repeated(finished, call, no_tensorflow):
     assert (ended.code, ended.err) == (0, "")
 
 
-@pytest.fixture
-def begins(finished, tmp_path, call, monkeypatch):
-    """Return what INCV_main begins with these flags: "selection" or "training"."""
-    shutil.copytree(finished("INCV_main")[0], tmp_path, dirs_exist_ok=True)
-
-    def begin(what):
-        def end(*_):
-            raise UserError(what)
-
-        return end
-
-    def begins(*flags):
-        monkeypatch.setattr("noisylabels.pipeline.execute.select", begin("selection"))
-        monkeypatch.setattr("noisylabels.training.device.start_tensorflow", begin("training"))
-        ended = call("INCV_main", *QUICK["INCV_main"], *flags, "--results_dir", tmp_path)
-        return ended.err.removeprefix("INCV_main.py: error: ").strip()
-
-    return begins
-
-
-def test_overwrite_flags_choose_what_is_repeated(begins, tmp_path):
-    """--overwrite repeats the training and keeps the selection."""
-    record = tmp_path / "digits/sym/0.5/INCV.json"
-    assert begins() == ""  # all is done
-    assert begins("--overwrite") == begins("--overwrite", "--INCV_epochs", 5) == "training"
-    assert (
-        begins("--overwrite_selection")
-        == begins("--overwrite_selection", "--INCV_epochs", 6)
-        == "selection"
-    )
-    assert re.search(
-        r"INCV.json .* epochs \(found 5, given 6\); .* --overwrite_selection",
-        begins("--overwrite", "--INCV_epochs", 6),
-    )
-    (tmp_path / "digits/sym/0.5/incv_result.csv").unlink()
-    assert begins() == "training"
-    record.write_text(
-        record.read_text().replace('"finished": true', '"finished": false')
-    )  # killed at the very end
-    assert begins() == "selection"
-    record.unlink()  # how it was made is unknown, but its rows are the same
-    assert begins() == begins("--overwrite") == "training"
-    (tmp_path / SELECTION).unlink()
-    assert begins() == "selection"
-
-
-@pytest.mark.parametrize(
-    "flags, again",
-    [
-        ([], False),
-        (["--overwrite_selection"], True),
-        (["--overwrite_selection", "--selection", "a.csv"], False),
-        (["--overwrite_selection", "--method", "standard"], False),
-        (["--overwrite"], True),
-    ],
-)
-def test_overwritten_selection_repeats_its_training(flags, again, tmp_path, monkeypatch):
-    """The training would otherwise be refused after hours of selection."""
-    monkeypatch.setattr(plan, "find_selection", lambda *_: None)
-    args = INCV_main.arguments().parse_args([*flags, "--results_dir", str(tmp_path)])
-    assert (
-        plan.plan_training(args, load_noisy_data(args), args.method).experiment.overwrite == again
-    )
-
-
 def test_wait_flag_waits_for_another_process(finished, call, unstarted, undrawn, tmp_path):
     shutil.copytree(finished("INCV_main")[0], tmp_path, dirs_exist_ok=True)
     path = tmp_path / "digits/sym/0.5/incv_training.json"
@@ -219,41 +144,6 @@ def test_wait_flag_waits_for_another_process(finished, call, unstarted, undrawn,
         threading.Timer(1, lambda: print("finish", file=holder.stdin, flush=True)).start()
         ended = call("INCV_main", *arguments, "--wait")
     assert ended.code == 0 and "waiting for process" in ended.out and " epoch 1/" not in ended.out
-
-
-@pytest.mark.slow
-def test_overwrite_on_a_terminal_shows_one_progress_line(finished, tmp_path):
-    """The result is the same, and the progress is gone in the end."""
-    shutil.copytree(finished("Verify_Theory")[0], tmp_path, dirs_exist_ok=True)
-    before = record_of(tmp_path, "Verify_Theory")["sessions"]
-    main, terminal = pty.openpty()
-    process = start(
-        "Verify_Theory",
-        *QUICK["Verify_Theory"],
-        "--overwrite",
-        "--results_dir",
-        tmp_path,
-        stdout=terminal,
-    )
-    os.close(terminal)
-    shown = b""
-    while True:
-        try:
-            shown += os.read(main, 10_000)
-        except OSError:  # the other side is closed
-            break
-    os.close(main)
-    ended = end(process, timeout=60)
-    assert (ended.code, ended.err) == (0, "")
-    moments = re.split(r"[\r\n]+", re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", shown.decode()))
-    assert any(
-        re.search(r"^. \(2/2\) sym 0.5  epoch \d/8  .*ETA \d:\d\d", moment) for moment in moments
-    )
-    assert not any("epoch " in moment for moment in moments[-8:])
-    assert moments[-2].endswith(f" other files are in {tmp_path / 'digits'}")
-    (session,) = record_of(tmp_path, "Verify_Theory")["sessions"]
-    assert session != before[0]
-    assert results_in(tmp_path) == results_in(finished("Verify_Theory")[0])
 
 
 # ---------------------------------------------------------------------------- more than one process

@@ -1,58 +1,21 @@
-"""Runs: one process each; interrupted runs resume; records that do not fit are refused."""
+"""Runs: one process each; interrupted runs resume; other arguments are refused."""
 
-import json
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 from helpers import ARRAYS, CPU, files_in
+from small_runs import ARGUMENTS, checkpoint, finish, interrupt, record, start
 
 from noisylabels.errors import UserError
 from noisylabels.runs.atomic_io import save_arrays
-from noisylabels.runs.record import read_record
 from noisylabels.runs.run import Run
-
-ARGUMENTS = {"dataset": "digits", "epochs": 2, "learning_rate": 0.1}
 
 
 def one_line(error):
     text = str(error.value)
     assert "\n" not in text
     return text
-
-
-# --------------------------------------------------------------------------------------------- runs
-
-
-def start(folder, arguments=ARGUMENTS, **keywords):
-    return Run(folder, "INCV", arguments, outputs=["a.csv", "b.csv"], **keywords)
-
-
-def finish(folder, arguments=ARGUMENTS, **keywords):
-    """Do a run from beginning to end."""
-    run = start(folder, arguments, **keywords)
-    with run.session(lambda: CPU):
-        save_arrays(run.checkpoint("1a"), ARRAYS)
-        for path in run.outputs:
-            path.write_text(path.stem)
-        run.finish(LP=0.9, LR=float("nan"))
-
-
-def interrupt(folder, arguments=ARGUMENTS, **keywords):
-    """Do a run that ends after its first checkpoint."""
-    run = start(folder, arguments, **keywords)
-    with pytest.raises(KeyboardInterrupt), run.session(lambda: CPU):
-        save_arrays(run.checkpoint("1a"), ARRAYS)
-        raise KeyboardInterrupt
-
-
-def checkpoint(folder):
-    return folder / "INCV_checkpoints" / "1a.npz"
-
-
-def record(folder):
-    return json.loads((folder / "INCV.json").read_text())
 
 
 def test_creating_a_run_writes_nothing(tmp_path):
@@ -113,95 +76,6 @@ def test_interrupted_run_resumes(tmp_path):
         True,
         False,
     ]
-
-
-def test_each_session_records_time_and_hardware(tmp_path, monkeypatch):
-    now = [1000.0]
-    monkeypatch.setattr("noisylabels.runs.run.time.time", lambda: now[0])
-    interrupt(tmp_path)
-    run = start(tmp_path)
-    with run.session(lambda: {"device": "a card", "threads": 3}):
-        assert run.place == f"on a card, threads a training: 3; to {tmp_path}"
-        now[0] += 12.345
-        run.finish()
-    assert [session["seconds"] for session in record(tmp_path)["sessions"]] == [None, 12.3]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"sessions": [None]},
-        {"results": [1]},
-        {"arguments": []},
-        {"arguments": {"recipe": ["fast"]}},
-        {"arguments": {"selection": ["a"]}},
-        {"arguments": {"selection": {"recipe": 3}}},
-        {"finished": None},
-        {"sessions": [{"versions": None}]},
-        {"sessions": [{"hardware": "CPU"}]},
-        {"sessions": [{"seconds": "12.5"}]},
-        {"arguments": {"learning_rate": None}},
-        {"arguments": {"selection": {"weight_decay": "0"}}},
-        {"arguments": {"samples": "800"}},
-        {"arguments": {"dataset": ["digits"]}},
-        {"arguments": {"augmentation": 3}},
-        {"arguments": {"data": ["a"]}},
-        {"arguments": {"seed": "0"}},
-        {"arguments": {"selection": {"computed_in": [1]}}},
-        {},
-    ],
-    ids=str,
-)
-def test_invalid_record_is_none(change, tmp_path):
-    finish(tmp_path)
-    known = record(tmp_path)
-    assert read_record(tmp_path / "INCV.json") == known
-    changed = {name: value for name, value in (known | change).items() if value is not None}
-    (tmp_path / "INCV.json").write_text(json.dumps(changed))
-    assert (read_record(tmp_path / "INCV.json") is None) == bool(change)
-
-
-@pytest.mark.parametrize("error", [FileNotFoundError("git"), subprocess.TimeoutExpired("git", 10)])
-def test_unknown_session_facts_are_blank(error, tmp_path, monkeypatch):
-    """For example without git, or if a package has another name."""
-
-    def run(*_, **__):
-        raise error
-
-    monkeypatch.setattr("noisylabels.runs.record.subprocess.run", run)
-    monkeypatch.setattr("noisylabels.runs.record.PACKAGES", ("no-such-package", "numpy"))
-    interrupt(tmp_path)
-    (session,) = record(tmp_path)["sessions"]
-    assert session["git"] is None and session["versions"] == {
-        "no-such-package": None,
-        "numpy": np.__version__,
-    }
-
-
-def test_only_changed_code_marks_the_revision(tmp_path, monkeypatch):
-    """Each run changes the tables in results, which are in the repository."""
-
-    def git(*arguments):
-        subprocess.run(
-            ["git", "-c", "user.name=n", "-c", "user.email=e", *arguments], cwd=tmp_path, check=True
-        )
-
-    def revision(name):
-        interrupt(tmp_path / "results" / name)
-        return record(tmp_path / "results" / name)["sessions"][0]["git"]
-
-    package = tmp_path / "noisylabels"
-    for folder in (package, tmp_path / "results"):
-        folder.mkdir()
-        (folder / "file").write_text("1\n")
-    monkeypatch.setattr("noisylabels.runs.record.__file__", str(package / "record.py"))
-    for arguments in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "All"]):
-        git(*arguments)
-    clean = revision("clean")
-    (tmp_path / "results" / "file").write_text("2\n")
-    assert len(clean) == 12 and revision("results") == clean
-    (package / "file").write_text("2\n")
-    assert revision("code") == f"{clean}-dirty"
 
 
 def test_differing_arguments_are_named(tmp_path):
@@ -291,34 +165,6 @@ def test_other_runs_in_the_folder_are_not_changed(other, tmp_path):
     found = files_in(tmp_path)
     assert {path: found.get(path) for path in before} == before
     assert found.keys() - before.keys() == {f"{other}.json", f"{other}.csv", f".{other}.lock"}
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"{",
-        b"[]",
-        b"3",
-        b"null",
-        b'"text"',
-        b"\xff\xfe\x00",
-        b"[" * 100_000,
-        b'{"arguments": {}, "sessions": []}',
-        b'{"arguments": [], "sessions": [], "finished": true}',
-        b'{"arguments": {}, "sessions": 1, "finished": true}',
-    ],
-)
-def test_foreign_record_is_set_aside_with_its_checkpoints(content, tmp_path, capsys):
-    interrupt(tmp_path)
-    (tmp_path / "INCV.json").write_bytes(content)
-    run = start(tmp_path)
-    assert not run.finished
-    with run.session(lambda: CPU):
-        assert not checkpoint(tmp_path).exists()
-        assert record(tmp_path)["arguments"] == ARGUMENTS
-    assert (tmp_path / "INCV.json.unusable").read_bytes() == content
-    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_temporary_files_of_a_killed_process_are_removed(tmp_path):

@@ -1,38 +1,24 @@
-"""predict.py on folders, arrays and data sets, and its errors."""
+"""predict.py on folders, arrays and data sets."""
 
 import json
-import os
 import re
-import zipfile
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import assert_is_one_line, files_in, shell
+from helpers import assert_is_one_line, shell
 from PIL import Image
+from prediction import calls_of_predict, save_network
 
 from models import create_model
-from noisylabels.data import download
 from noisylabels.data.prediction_inputs import fit_images
 from noisylabels.training.export import load_inference_model, save_inference_model
 from utils import load_dataset
 
-DIGITS = list("0123456789")
-
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Return the path of a network of digits, next to raw.keras, the network as trained."""
-    data, path = load_dataset("digits", None), tmp_path_factory.mktemp("trained") / "incv_1.keras"
-    keras.utils.set_random_seed(0)
-    network = create_model("SmallCNN", (8, 8, 1), 10)
-    fitted = keras.Sequential([network])
-    fitted.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    fitted.fit(data.x_train / np.float32(255), data.y_train, epochs=4, verbose=0)
-    save_inference_model(network, path, data.classes, flip_tta=False)
-    network.save(path.with_name("raw.keras"))
-    return path
+    return save_network(tmp_path_factory.mktemp("trained"), epochs=4)
 
 
 @pytest.fixture(scope="module")
@@ -43,23 +29,7 @@ def expected(trained):
 
 @pytest.fixture
 def run(call, unstarted, trained, tmp_path, monkeypatch):
-    """Call predict.py in an empty folder; return how it ended, and the CSV or None."""
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setattr(download, "RETRIES", 0)  # each waits for seconds
-
-    def run(*arguments, model=trained):
-        ended = call("predict", model, *arguments)
-        written = files_in(".")
-        assert set(written) <= {"predictions.csv", "data/.cifar10.lock"}
-        return ended, pd.read_csv(
-            "predictions.csv", dtype={"label": str}
-        ) if "predictions.csv" in written else None
-
-    return run
-
-
-# -------------------------------------------------------------------------------------- predictions
+    return calls_of_predict(call, trained, tmp_path / "here", monkeypatch)
 
 
 @pytest.mark.runs
@@ -220,18 +190,6 @@ def test_csv_of_files_and_labels_is_predicted(run, expected, tmp_path):
     assert f"accuracy {accuracy:.4f}, against the labels of 20 images" in ended.out
 
 
-@pytest.mark.parametrize("images", ["empty", "floats.npz", "first.npz", "none.csv"])
-def test_bad_images_are_refused_before_tensorflow_starts(
-    images, call, trained, tmp_path, monkeypatch
-):
-    monkeypatch.setattr("noisylabels.training.device.start_tensorflow", None)
-    (tmp_path / "empty").mkdir()
-    np.savez(tmp_path / "floats.npz", x=np.zeros((2, 8, 8)))
-    np.savez(tmp_path / "first.npz", x=np.zeros((2, 3, 8, 8), np.uint8))
-    (tmp_path / "none.csv").write_text("a,b\n1,2\n")
-    assert call("predict", trained, tmp_path / images).code == 2
-
-
 def test_output_flag_chooses_the_file(run, tmp_path):
     (tmp_path / "other.csv").write_text("that of before")
     ended, frame = run("digits", "--output", tmp_path / "other.csv")
@@ -265,144 +223,3 @@ def test_network_of_non_square_images(oblong, run, tmp_path):
     Image.new("L", (40, 30), 200).save(tmp_path / "a.png")
     ended, frame = run(tmp_path, model=oblong)
     assert (ended.code, ended.err) == (0, "") and list(frame.file) == ["a.png"]
-
-
-# ---------------------------------------------------------------------------------------- bad input
-
-
-MODELS = {  # what is in the file, and what the line must say
-    "missing": (None, "MODEL: .*model.keras is missing, or no network of Keras: give a .keras"),
-    "text": (
-        b"a network",
-        "MODEL: .*model.keras is missing, or no network of Keras: give a .keras",
-    ),
-    "another zip": (b"zip", r"model.keras is damaged or not a Keras model \(\w+\): give a .keras"),
-    "cut": (b"cut", r"model.keras is (damaged|missing), or no network of Keras"),
-    "as it is trained": (
-        b"raw",
-        "model.keras is not a model from images to probabilities: .*; save it again with",
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", MODELS)
-def test_invalid_network_is_an_error(kind, run, trained, tmp_path):
-    content, pattern = MODELS[kind]
-    path = tmp_path / "model.keras"
-    (tmp_path / "classes.json").write_text(json.dumps(DIGITS))
-    if content == b"raw":
-        path.write_bytes(trained.with_name("raw.keras").read_bytes())
-    elif content == b"zip":
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("config.json", "{}")
-    elif content == b"cut":
-        path.write_bytes(trained.read_bytes()[:-2000])
-    elif content:
-        path.write_bytes(content)
-    ended, frame = run("digits", model=path)
-    assert_is_one_line(ended, pattern)
-    assert frame is None
-
-
-def test_network_with_code_is_not_loaded(run, tmp_path):
-    inputs = keras.Input((8, 8, 1))
-    keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs)).save(tmp_path / "a.keras")
-    (tmp_path / "classes.json").write_text(json.dumps(DIGITS))
-    assert_is_one_line(
-        run("digits", model=tmp_path / "a.keras")[0], "a.keras is damaged or not a Keras model"
-    )
-
-
-@pytest.mark.parametrize(
-    "content, pattern",
-    [
-        (None, "--classes: .*names.json is missing: give a JSON list"),
-        ("[", "--classes: .*names.json is no JSON list of names: give one .*JSONDecodeError"),
-        ("{}", "--classes: .*names.json is no JSON list of names"),
-        ("[1, 2]", "--classes: .*names.json is no JSON list of names"),
-        (
-            '["a", "b"]',
-            r"--classes: there are 2 names, but .*incv_1.keras knows 10 classes: give its own",
-        ),
-    ],
-)
-def test_invalid_classes_are_an_error(content, pattern, run, tmp_path):
-    if content:
-        (tmp_path / "names.json").write_text(content)
-    ended, frame = run("digits", "--classes", tmp_path / "names.json")
-    assert_is_one_line(ended, pattern)
-    assert frame is None
-
-
-def test_network_without_classes_is_an_error(run, trained, tmp_path):
-    (tmp_path / "a.keras").write_bytes(trained.read_bytes())
-    assert_is_one_line(
-        run("digits", model=tmp_path / "a.keras")[0],
-        "--classes: .*/classes.json is missing: give a ",
-    )
-
-
-X = np.zeros((4, 8, 8, 1), np.uint8)
-ARRAYS = {
-    "none": ({"z": X}, r"holds the arrays z: give one of x_test, test_images, x, images"),
-    "floats": ({"x": X / 255}, r"x is float64 of shape \(4, 8, 8, 1\): give uint8, 0 to 255"),
-    "flat": (
-        {"x": X.reshape(4, 64)},
-        r"x is uint8 of shape \(4, 64\): give uint8, 0 to 255, of shape",
-    ),
-    "two channels": ({"x": np.repeat(X, 2, axis=3)}, r"x is uint8 of shape \(4, 8, 8, 2\): give"),
-    "no image": ({"x": X[:0]}, r"x is uint8 of shape \(0, 8, 8, 1\): give"),
-    "objects": ({"x": np.array([None, {}], object)}, r"x is object of shape \(2,\): give uint8"),
-    "too few labels": ({"x": X, "y": np.arange(3)}, "y must hold .* one for each of 4 images"),
-    "channels first": (
-        {"x": np.zeros((4, 3, 8, 8), np.uint8)},
-        r"channels come last: array.transpose\(0, 2, 3, 1\)",
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", ARRAYS)
-def test_unusable_array_is_an_error(kind, run, tmp_path):
-    arrays, pattern = ARRAYS[kind]
-    np.savez(tmp_path / "images.npz", **arrays)
-    ended, frame = run(tmp_path / "images.npz")
-    assert_is_one_line(ended, pattern)
-    assert frame is None
-
-
-def test_damaged_npz_is_an_error(run, tmp_path):
-    (tmp_path / "images.npz").write_bytes(b"PK and so on")
-    assert_is_one_line(run(tmp_path / "images.npz")[0], "images.npz is damaged or no npz")
-
-
-def test_missing_images_are_an_error(run, tmp_path):
-    (tmp_path / "empty/.hidden").mkdir(parents=True)
-    (tmp_path / "empty/notes.txt").write_text("")
-    (tmp_path / "bad").mkdir()
-    (tmp_path / "bad/a.png").write_text("no image")
-    for images, pattern in (
-        (tmp_path / "nothing", "IMAGES: .*nothing' is no image file, folder, .npz, .csv"),
-        (tmp_path / "empty/notes.txt", "IMAGES: .*notes.txt' is no image file, folder, .npz"),
-        (tmp_path / "empty", "IMAGES: .*empty holds no images: give a folder with some of .*png"),
-        ("mnist", "IMAGES: 'mnist' is no .* or one of digits, cifar10, cifar100"),
-        ("cifar10", "cannot download cifar10"),
-    ):
-        ended, frame = run(images)
-        assert_is_one_line(ended, pattern)
-        assert frame is None
-    ended, frame = run(tmp_path / "bad")
-    assert (
-        ended.code == 2
-        and frame is None
-        and ended.err.splitlines()[1].endswith("can be read: give others")
-    )
-
-
-def test_unwritable_output_is_an_error(run, tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    for output in (tmp_path, tmp_path / "pipe", tmp_path / "nowhere" / "a.csv"):
-        assert_is_one_line(
-            run("digits", "--output", output)[0],
-            "--output: .* is no file, or in no folder that exists",
-        )
-    assert (tmp_path / "pipe").is_fifo()

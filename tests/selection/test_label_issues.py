@@ -1,27 +1,24 @@
-"""Label issues by hand, their files, and cleanlab on these files."""
+"""The files of label issues, and cleanlab on them."""
 
 import functools
 import json
 import re
 import textwrap
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import ROOT, SELECTION, InThisProcess, files_in, record_of
+from helpers import ROOT, SELECTION, Halves, files_in, record_of
 from matplotlib.figure import Figure
 from sklearn.metrics import average_precision_score
 
-from noisylabels.metrics import issue_scores
 from noisylabels.report import draw, issues, read
 from noisylabels.seeding import generator
-from noisylabels.selection.algorithm import Scores, incv, score_predictions
-from noisylabels.selection.issues import label_issues
-from utils import load_dataset
+from noisylabels.selection.algorithm import score_predictions
 
 FOLDER = "digits/sym/0.5"
+
 MADE = {
     "label_issues.csv",
     "pred_probs.npy",
@@ -35,11 +32,8 @@ MADE = {
 }
 
 
-class Random(InThisProcess):
+class Random(Halves):
     """Give each sample random probabilities with some weight on its true label."""
-
-    def start(self):
-        return {"device": "CPU", "threads": 1}
 
     def train(self, halves, use_best):
         dataset, answers = self.experiment.dataset, []
@@ -65,91 +59,6 @@ def table(path):
     return pd.read_csv(path, dtype={"given_label": str, "predicted_label": str, "y_true": str})
 
 
-# ------------------------------------------------------------------------------------------ by hand
-
-
-@pytest.mark.filterwarnings("ignore:test accuracy 0 is below")
-def test_label_issues_by_hand():
-    """Sample 0 is selected at once; 1 and 2 in the second iteration, or never.
-
-    Scores are means over the iterations.
-    """
-    said = {
-        1: [[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.9, 0.1]],
-        2: [None, [0.7, 0.3], [0.1, 0.9], None],
-    }
-    labels, asked = np.zeros(4, int), []
-
-    def train(halves, use_best):
-        asked.extend(held.tolist() for *_, held in halves)
-        return [
-            score_predictions(np.float32([said[stage.iteration][k] for k in held]), labels[held])
-            for stage, _, held in halves
-        ]
-
-    result = incv(train, None, labels, 2, None, iterations=2)
-    assert sorted(asked[0] + asked[1]) == [0, 1, 2, 3] and sorted(asked[2] + asked[3]) == [1, 2]
-    assert result.select.tolist() == [True, True, False, True] and result.iteration.tolist() == [
-        1,
-        2,
-        0,
-        1,
-    ]
-    assert result.predicted.tolist() == [0, 0, 1, 0]
-    assert result.label_score == pytest.approx([0.9, 0.45, 0.25, 0.9])
-    assert (
-        result.probabilities == pytest.approx(np.array(said[1]))
-        and result.probabilities.dtype == np.float32
-    )
-
-    dataset = replace(
-        load_dataset("digits", ""),
-        y_train=None,
-        classes=("a,b", 'c"d'),
-        files=("0.png", "1.png", "2.png", "3.png"),
-    )
-    frame = label_issues(dataset, labels, result)
-    assert frame["index"].tolist() == [2, 1, 0, 3] and frame.file.tolist() == [
-        "2.png",
-        "1.png",
-        "0.png",
-        "3.png",
-    ]
-    assert (
-        frame.given_label.tolist() == ["a,b"] * 4
-        and frame.predicted_label.tolist() == ['c"d'] + ["a,b"] * 3
-    )
-    assert frame.is_label_issue.tolist() == [True, False, False, False]
-    assert frame.status.tolist() == ["candidate", "selected", "selected", "selected"]
-    assert frame.selected_iteration.tolist() == [pd.NA, 2, 1, 1] and frame.y_true.isna().all()
-
-
-def test_removed_sample_has_status_removed():
-    labels = np.zeros(8, int)
-    scores = Scores(np.array([1, 1, 0, 0], bool), np.arange(4.0), 1, 0.5, 0.5)
-    result = incv(lambda halves, _: [scores] * 2, None, labels, 2, "sym", iterations=1)
-    frame = label_issues(replace(load_dataset("digits", ""), y_train=None), labels, result)
-    assert frame.status.value_counts().to_dict() == {"selected": 4, "removed": 4}
-    assert frame.is_label_issue.tolist() == (frame.status == "removed").tolist()
-
-
-def test_issue_scores_equal_scikit_learn():
-    issue, wrong = np.array([1, 1, 1, 0, 0], bool), np.array([1, 0, 1, 0, 1], bool)
-    scores = issue_scores(issue, wrong)
-    assert scores == pytest.approx(
-        {
-            "issue_precision": 2 / 3,
-            "issue_recall": 2 / 3,
-            "issue_average_precision": (1 + 2 / 3 + 3 / 5) / 3,
-        }
-    )
-    assert scores["issue_average_precision"] == pytest.approx(
-        average_precision_score(wrong, -np.arange(5))
-    )
-    nothing = issue_scores(np.zeros(3, bool), np.zeros(3, bool))
-    assert np.isnan(list(nothing.values())).all()
-
-
 # ---------------------------------------------------------------------------------------- the files
 
 
@@ -161,19 +70,11 @@ def test_files_of_a_selection_agree(select, tmp_path):
     }
     folder, csv = tmp_path / FOLDER, pd.read_csv(tmp_path / SELECTION)
     frame, p = table(folder / "label_issues.csv"), np.load(folder / "pred_probs.npy")
-    assert list(frame) == [
-        "index",
-        "file",
-        "given_label",
-        "predicted_label",
-        "label_score",
-        "is_label_issue",
-        "status",
-        "selected_iteration",
-        "y_true",
-        "duplicate_group",
-        "duplicate_conflict",
-    ]
+    columns = (
+        "index file given_label predicted_label label_score is_label_issue status "
+        "selected_iteration y_true duplicate_group duplicate_conflict"
+    )
+    assert " ".join(frame) == columns
     assert json.loads((folder / "classes.json").read_text()) == list("0123456789")
     assert (
         p.shape == (1437, 10) and p.dtype == np.float32 and np.abs(p.sum(axis=1) - 1).max() < 1e-6

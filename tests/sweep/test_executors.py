@@ -269,3 +269,11 @@ def test_queue_is_read_at_once_or_waited_for():
     assert [*drain(items)] == [*"abc"] and items.empty()
     items.put("d")
     assert [*drain(items, 60)] == ["d"]
+
+
+# ---------------------------------------------------------------------------------------- its flags
+
+
+def test_scheduler_lost_while_idle_is_one_error():
+    with pytest.raises(UserError, match="^the scheduler is gone: "):
+        Cluster.count_places(SimpleNamespace(client=SimpleNamespace(scheduler_info=dict)))

@@ -72,3 +72,12 @@ def test_other_data_have_another_digest():
     ]
     assert len({data.fingerprint for data in others}) == len(others)
     assert load_dataset("digits", "data").fingerprint == digits.fingerprint
+
+
+# ---------------------------------------------------------------------------------------- its flags
+
+
+def test_fingerprint_is_short_and_mark_creates_its_folder(tmp_path):
+    mark(tmp_path / "a/b")
+    assert len(state_of(tmp_path / "a/b")) == 32
+    assert [len(digest_of_code(tmp_path)), len(load_dataset("digits", "").fingerprint)] == [12, 16]

@@ -1,239 +1,29 @@
-"""sweep.py: plan, order, progress and failures, without TensorFlow."""
+"""sweep.py: progress, failures and interruptions, without TensorFlow."""
 
-import io
 import itertools
-import os
 import re
 import signal
+import subprocess
 import threading
 import time
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
+from code_tasks import FAIL, done
 from helpers import (
-    QUICK,
     SMALL,
     assert_all_have_ended,
-    assert_is_one_line,
     end,
     record_of,
     shell,
     start,
 )
-from rich.console import Console
 
 import sweep
-from noisylabels.pipeline.load import load_data
 from noisylabels.sweep.run_tasks import SerialExecutor, run_tasks
-from noisylabels.sweep.status import Status, time_left
+from noisylabels.sweep.status import Status
 from noisylabels.sweep.subprocess_runner import call
-from noisylabels.sweep.tasks import Task, TaskQueue, TaskResult
-from noisylabels.system import hardware
-
-TINY = ["--settings", "sym:0.5", "--methods", "standard", "incv", "--seeds", "0", "1"]
-FAIL = "import sys; print('before'); sys.exit('no such thing')"
-
-
-def planned(*argv):
-    args = sweep.arguments().parse_args(list(map(str, argv)))
-    return sweep.plan(args, load_data(args))
-
-
-@pytest.fixture
-def task(tmp_path):
-    """Return a function that makes a task which runs Python code as a script."""
-    (tmp_path / "code.py").write_text("import sys; exec(sys.argv[-1])")
-
-    def task(title, code="", work=1.0, needs=None):
-        return Task(title, "code", [code], tmp_path / f"{title}.json", work=work, needs=needs)
-
-    return task
-
-
-def done(tasks, root):
-    """Return the Status of tasks that were carried out, one at a time."""
-    status = Status(tasks, SerialExecutor(root))
-    with status:
-        run_tasks(tasks, status.executor, status)
-    return status
-
-
-# ----------------------------------------------------------------------------------------- the plan
-
-
-def test_plan_is_the_paper_s_table(tmp_path):
-    """Four settings, seven methods, three seeds; each INCV training needs its own selection."""
-    tasks = planned("--results_dir", tmp_path)
-    selections, trainings = tasks[:12], tasks[12:]
-    assert {task.script for task in selections} == {"INCV"} and len(trainings) == 4 * 3 * 7
-    assert not any(task.done for task in tasks)
-    needing = {task.title: task.needs for task in trainings if task.needs}
-    assert len(needing) == 12 and set(needing.values()) == set(selections)
-    for title, selection in needing.items():
-        assert title.removeprefix("incv ") == selection.title.removeprefix("selection ")
-        assert title.startswith("incv ") and selection.record.name == "INCV.json"
-    assert trainings[0].command == (
-        "INCV_main.py --noise_pattern sym --noise_ratio 0.2 --seed 0 --method standard "
-        f"--results_dir {tmp_path}"
-    )
-    assert trainings[0].log == tmp_path / "digits/sym/0.2/standard_training.log"
-
-
-def test_work_depends_on_the_method(tmp_path):
-    """Digits: 1,437 times 60 epochs times the cost; F-correction trains a standard network too."""
-    tasks = planned(
-        "--settings",
-        "sym:0.2",
-        "--seeds",
-        0,
-        "--results_dir",
-        tmp_path,
-        "--epochs",
-        60,
-        "--INCV_epochs",
-        10,
-    )
-    work = {task.title.split()[0]: task.work / 1437 for task in tasks}
-    assert work == pytest.approx(
-        {
-            "selection": 10 * (0.5 + 3 * 0.7) * 2,
-            "standard": 60,
-            "f_correction": 120,
-            "decoupling": 120,
-            "co_teaching": 162,
-            "mentornet": 60,
-            "d2l": 60,
-            "incv": 90,
-        }
-    )
-
-
-def test_finished_tasks_are_recognised(finished, call):
-    flags = [*TINY, *QUICK["INCV_main"], "--results_dir", finished("INCV_main")[0]]
-    ended = call("sweep", "--dry_run", *flags)
-    lines = re.findall(
-        r"^(done|to do) +(\w+)\.py .*--seed (\d)(?: --method (\w+))?", ended.out, re.MULTILINE
-    )
-    assert ended.code == 0 and lines == [
-        ("to do", "INCV", "1", ""),
-        ("to do", "INCV_main", "0", "standard"),
-        ("done", "INCV_main", "0", "incv"),
-        ("to do", "INCV_main", "1", "standard"),
-        ("to do", "INCV_main", "1", "incv"),
-    ]
-
-
-@pytest.mark.parametrize(
-    "flags, pattern",
-    [
-        (
-            ["--seed", "1"],
-            r"argument --seed: a sweep sets it; use --settings, --seeds and --methods \(see "
-            r"--help\)$",
-        ),
-        (["--noise_ratio=.5"], "argument --noise_ratio: a sweep sets it"),
-        (["--settings", "sym"], "'sym' is not a setting such as sym:0.5"),
-        (["--settings", "symm0.3"], r"'symm0.3' is not a setting .*; did you mean sym:0.3\?"),
-        (["--methods", "co_teachin"], r"'co_teachin' \(choose from .*; did you mean co_teaching\?"),
-        (
-            ["--metods", "incv"],
-            r"unrecognized arguments: --metods incv; did you mean --methods\? \(see --help\)$",
-        ),
-        (["--jobs", "0"], "'0' is not a whole number of at least 1"),
-        (
-            ["--gpus_per_run", "0.3"],
-            "'0.3' is not a whole number, nor a share such as 0.5, 0.25 or 0.2",
-        ),
-        (
-            ["--jobs", "2", "--gpus_per_run", "1", "--gpu_id", "0"],
-            "argument --gpu_id: .* leave one of them out$",
-        ),
-        (
-            ["--jobs", "2", "--gpus_per_run", "1"],
-            "argument --jobs: 2 runs with 1 GPU each need more than the 0 of this",
-        ),
-    ],
-)
-def test_mistakes_are_one_error(flags, pattern, call, tmp_path, monkeypatch):
-    monkeypatch.setattr(hardware, "gpus", lambda: 0)
-    assert_is_one_line(call("sweep", *TINY, *flags, "--results_dir", tmp_path), f".*{pattern}")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("dry_run", [[], ["--dry_run"]])
-@pytest.mark.parametrize(
-    "flags, pattern",
-    [
-        (
-            ["--jobs", "2", "--gpus_per_run", "1"],
-            "argument --jobs: 2 runs with 1 GPU each need more than the 0 of this",
-        ),
-        (
-            ["--jobs", "2", "--gpus_per_run", "1", "--gpu_id", "0"],
-            "argument --gpu_id: .* leave one of them out$",
-        ),
-        (
-            ["--scheduler", "none.yaml"],
-            "argument --scheduler: none.yaml: No such file or directory",
-        ),
-        (
-            ["--scheduler", "slurm.yaml"],
-            "argument --scheduler: slurm.yaml: no option of slurm: cpus",
-        ),
-        (
-            ["--scheduler", "tcp://127.0.0.1:9"],
-            "argument --scheduler: no scheduler answers at tcp://127.0.0.1:9 ",
-        ),
-        (["--results_dir", "/proc/results"], "/proc: "),
-    ],
-)
-def test_dry_run_has_the_errors_of_the_sweep(flags, pattern, dry_run, call, tmp_path, monkeypatch):
-    monkeypatch.setattr(hardware, "gpus", lambda: 0)
-    monkeypatch.setattr("noisylabels.sweep.cluster.ANSWER", 0.5)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "slurm.yaml").write_text("jobqueue: {slurm: {cores: 1, memory: 1GB, cpus: 1}}")
-    assert_is_one_line(
-        call("sweep", *TINY, "--results_dir", tmp_path / "results", *flags, *dry_run),
-        f".*{pattern}",
-    )
-
-
-def test_dry_run_with_nothing_to_do_needs_no_cluster(call, monkeypatch, tmp_path):
-    monkeypatch.setattr(sweep, "plan", lambda *_: [])
-    ended = call(
-        "sweep",
-        "--results_dir",
-        tmp_path,
-        "--jobs",
-        "2",
-        "--gpus_per_run",
-        "1",
-        "--gpu_id",
-        "0",
-        "--dry_run",
-    )
-    assert ended == (0, "", "")
-
-
-# ---------------------------------------------------------------------------------------- the order
-
-
-def test_order_is_by_dependency_then_length(task):
-    long, short = task("long", work=3), task("short", work=1)
-    selection, other = task("selection"), task("other", work=2)
-    after = task("after", work=2, needs=selection)
-    made = task("made")
-    made.done = True
-    order = TaskQueue(
-        [selection, other, made, short, long, after, task("free", work=2, needs=made)]
-    )
-    assert [order.next().title for _ in range(5)] == ["selection", "long", "other", "free", "short"]
-    assert order.next() is None
-    order.succeeded(selection)
-    assert order.next() is after and order.next() is None
-
-
-# -------------------------------------------------------------------------------- one after another
+from noisylabels.sweep.tasks import Task
 
 
 def test_sweep_prints_its_progress(task, tmp_path, capsys):
@@ -359,62 +149,71 @@ def test_unwanted_run_is_killed(tmp_path, task):
     assert time.monotonic() - start < 30
 
 
-# ------------------------------------------------------------------------------------------ how far
+def test_sweep_ends_with_its_table(call, monkeypatch, tmp_path):
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    for name in ("table.csv", "table.md", "runs.csv"):
+        (folder / name).write_text("| ± |\n", encoding="utf-8")
+    monkeypatch.setattr(sweep, "plan", lambda *_: [])
+    monkeypatch.setattr(
+        sweep.draw, "summary", lambda *_: [folder / "table.csv", folder / "table.md"]
+    )
+    monkeypatch.delattr(sweep, "executor")  # nor takes it a cluster, to do nothing with
+    ended = call("sweep", "--jobs", 2, "--results_dir", tmp_path)
+    assert ended == (
+        0,
+        f"\n| ± |\n\nopen next:\n  {folder}/table.md  this table\n2 other files are in {folder}\n",
+        "",
+    )
 
 
-def test_remaining_time(task, tmp_path, monkeypatch):
-    """Estimate from finished and running tasks; at least that of the longest."""
-    now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(time, "time", lambda: 0.0)
-    tasks = [task("a", work=2), task("b", work=2), task("c", work=4), task("d", work=10)]
-    status = Status(tasks, SimpleNamespace(places=2, about=""))
-    assert status.remaining() is None
-    for k in (0, 1):
-        status.begin(tasks[k])
-    status.end(tasks[0], TaskResult(None, 10.0))
-    now[0] += 4
-    assert status.remaining() == pytest.approx((6 + 5 * 14) / 2)  # 5 s a unit; b has 10 - 4 s left
-    status.end(tasks[1], TaskResult(None, 10.0))
-    status.begin(tasks[2]), status.begin(tasks[3])
-    assert status.remaining() == pytest.approx(50)  # d alone takes that long
-    tasks[3].log.write_text("d  epoch 1/10  ETA 1:40\n")
-    os.utime(tasks[3].log, (0, 0))
-    assert time_left(tasks[3].log) == 100
-    assert status.remaining() == pytest.approx(100)
+def test_training_in_another_sweep_is_waited_for(monkeypatch):
+    called = []
+    monkeypatch.setattr(
+        "noisylabels.sweep.run_tasks.call",
+        lambda root, script, flags, log: called.append(flags) or 0,
+    )
+    for script in ("INCV", "INCV_main"):  # the former waits by itself
+        here = SerialExecutor(".")
+        here.begin(Task("a", script, ["--seed", "0"], Path("a.json")))
+        assert [outcome.problem for _, outcome in here.ended(None)] == [None]
+    assert called == [["--seed", "0"], ["--wait", "--seed", "0"]]
+
+
+def test_printed_command_works_in_a_shell():
+    assert (
+        Task("a", "INCV", ["--results_dir", "my results"], Path("a")).command
+        == "INCV.py --results_dir 'my results'"
+    )
 
 
 @pytest.mark.parametrize(
-    "text, left",
+    "code, returned, raised",
     [
-        ("x  ETA 1:02:03\n", 3723),
-        ("ETA 0:10\nx  ETA 0:07\nlast\n", 7),
-        ("ETA ?\n", None),
-        ("", None),
+        ("sys.exit(0)", 0, None),
+        ("sys.exit(7)", 7, None),
+        ("sys.exit(128)", 128, None),
+        ("sys.exit(129)", None, -1),
+        ("signal.signal(1, signal.SIG_DFL); os.kill(os.getpid(), 1)", None, -1),
     ],
 )
-def test_remaining_time_of_a_run_is_read_from_its_log(text, left, tmp_path):
-    log = tmp_path / "x.log"
-    log.write_text(text)
-    found = time_left(log)
-    assert found is None if left is None else left - 5 < found <= left
-    assert time_left(tmp_path / "none") is None
+def test_exit_code_of_a_call(code, returned, raised, tmp_path):
+    """A signal is an error even if the script caught it; the log's folder may be new."""
+    (tmp_path / "code.py").write_text(f"import os, signal, sys; print('said', flush=True); {code}")
+    log = tmp_path / "new/er/x.log"
+    if raised:
+        with pytest.raises(subprocess.CalledProcessError) as error:
+            call(tmp_path, "code", [], log)
+        assert error.value.returncode == raised
+    else:
+        assert call(tmp_path, "code", [], log) == returned
+    assert log.read_text() == "said\n"
 
 
-def test_terminal_shows_running_tasks_in_its_last_lines(task, tmp_path, monkeypatch):
-    """Lines of ended tasks stay above, with any brackets."""
-    shown = io.StringIO()
-    monkeypatch.setattr(
-        "noisylabels.sweep.status.terminal",
-        lambda: Console(highlight=False, force_terminal=True, width=79, file=shown),
-    )
-    done([task("[b]good[/b]", "import time; time.sleep(1)"), task("bad", FAIL)], tmp_path)
-    plain = re.sub(r"\x1b\[[0-9?]*[A-Za-z]", "", shown.getvalue()).replace("\r", "\n")
-    assert (
-        "0 done, 1 running, 1 waiting, 0 failed, ETA ?" in plain and "  0:00  [b]good[/b]" in plain
-    )
-    assert re.search(r"^done    \[b\]good\[/b\], after 0:0[1-9]$", plain, re.MULTILINE)
-    assert re.search("^failed  bad: exit code 1, after", plain, re.MULTILINE)
-    assert plain.rstrip().endswith(
-        "1 done, 0 running, 0 waiting, 1 failed, ETA 0:00, one at a time"
-    )
+def test_successful_run_is_not_repeated(tmp_path):
+    (tmp_path / "code.py").write_text(f"open('{tmp_path}/tries', 'a').write('x')")
+    task = Task("once", "code", [], tmp_path / "once.json")
+    runs = SerialExecutor(tmp_path)
+    with Status([task], runs) as status:
+        run_tasks([task], runs, status)
+    assert status.done == [task] and (tmp_path / "tries").read_text() == "x" and runs.places == 1

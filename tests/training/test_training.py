@@ -1,6 +1,5 @@
-"""The training loop: augmentation by hand, schedules, tracing, XLA, optimizers."""
+"""The training loop: schedules, tracing, XLA, optimizers."""
 
-import mmap
 from dataclasses import replace
 
 import keras
@@ -15,70 +14,14 @@ from noisylabels.recipes import (
     ADAM_INCV,
     ADAM_MAIN,
     ADAM_VERIFY,
-    AUGMENTATIONS,
     RECIPES,
     Triangular,
 )
-from noisylabels.training import augmentation, device
-from noisylabels.training.device import as_tensor
+from noisylabels.training import device
 from noisylabels.training.optimizers import Adam
 from noisylabels.training.sampling import random_batches
 from noisylabels.training.trainer import Trainer, build
 from utils import load_dataset
-
-# ------------------------------------------------------------------------------------- augmentation
-
-ROW = np.float32([0, 10, 20, 40]).reshape(1, 1, 4, 1)
-
-
-@pytest.mark.parametrize(
-    "fill, offset, expected",
-    [
-        ("nearest", 0, [0, 10, 20, 40]),
-        ("nearest", 1, [10, 20, 40, 40]),
-        ("nearest", -2, [0, 0, 0, 10]),
-        ("nearest", 0.25, [2.5, 12.5, 25, 40]),
-        ("nearest", -0.5, [0, 5, 15, 30]),
-        ("reflect", 1, [10, 20, 40, 20]),
-        ("reflect", -2, [20, 10, 0, 10]),
-    ],
-)
-def test_shift(fill, offset, expected):
-    along = augmentation.shift_along(ROW, tf.constant([float(offset)]), 2, fill)
-    np.testing.assert_allclose(np.ravel(along), expected)
-    down = augmentation.shift_along(
-        ROW.transpose(0, 2, 1, 3), tf.constant([float(offset)]), 1, fill
-    )
-    np.testing.assert_allclose(np.ravel(down), expected)
-
-
-def test_flips_only_where_requested():
-    images = np.concatenate([ROW, ROW])
-    flipped = augmentation.flip_where(images, tf.constant([True, False])).numpy()
-    np.testing.assert_array_equal(flipped, [ROW[0, :, ::-1], ROW[0]])
-
-
-@pytest.mark.parametrize("name", AUGMENTATIONS)
-def test_augmentations_follow_their_seed_and_stay_in_range(name):
-    augment = getattr(augmentation, name)
-    images = np.random.default_rng(0).random((64, 9, 9, 3), np.float32)
-    mask = np.arange(64) % 2 == 0
-    first, again, other = (
-        np.asarray(augment(images, tf.constant(seed), mask)) for seed in ([1, 2], [1, 2], [1, 3])
-    )
-    np.testing.assert_array_equal(first, again)
-    assert (first == other).all() == (name in ("none", "alternate"))
-    assert first.min() >= 0 and first.max() <= 1
-
-
-def test_shifts_of_2019_are_uniform_within_four_pixels():
-    """A vertical ramp shows each shift; range, mean and variance within five errors."""
-    ramp = np.tile(np.arange(32, dtype=np.float32)[None, :, None, None], (4000, 1, 32, 1))
-    moved = augmentation.shift_flip(ramp, tf.constant([0, 0])).numpy()[:, 16, 16, 0] - 16
-    assert np.abs(moved).max() <= 4
-    assert abs(moved.mean()) < 5 * np.sqrt(64 / 12 / 4000)
-    assert abs(moved.var() - 64 / 12) < 5 * np.sqrt((8**4 / 80 - (64 / 12) ** 2) / 4000)
-
 
 # ---------------------------------------------------------------------------------------- schedules
 
@@ -161,62 +104,6 @@ def test_mixed_precision_needs_support_of_the_machine(
         layer for layer in method.networks[0].layers if isinstance(layer, keras.layers.Conv2D)
     ]
     assert convolution.dtype_policy.name == expected
-
-
-@pytest.mark.parametrize(
-    "precision, able, gpus, override, expected",
-    [
-        ("mixed", True, [], None, "bfloat16"),
-        ("mixed", False, [], None, "float32"),
-        ("bfloat16", False, [], None, "bfloat16"),
-        ("float32", True, [], None, "float32"),
-        ("mixed", True, ["a card"], None, "bfloat16"),
-        ("float32", True, ["a card"], None, "TF32"),
-        ("float32", True, ["a card"], "0", "float32"),
-        ("float32", False, ["a card"], None, "float32"),
-    ],
-)
-def test_number_format_of_a_precision(precision, able, gpus, override, expected, monkeypatch):
-    monkeypatch.setattr(device, "computes_bfloat16", lambda: able)
-    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: gpus)
-    if override:
-        monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", override)
-    assert device.number_format(precision) == expected
-
-
-@pytest.mark.parametrize(
-    "flags, faster, able",
-    [
-        ("fpu avx512f avx512_bf16 amx_tile", True, True),
-        ("amx_bf16", True, True),
-        ("avx512_bf16", False, False),
-        ("fpu avx2 avx512f amx_int8", True, False),
-        (None, True, False),
-    ],
-)
-def test_a_measurement_decides_where_the_processor_has_bfloat16(
-    monkeypatch, tmp_path, flags, faster, able
-):
-    monkeypatch.setattr(device, "bfloat16_is_faster", lambda: faster)
-    cpuinfo = tmp_path / "cpuinfo"
-    if flags:
-        cpuinfo.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
-    monkeypatch.setattr(device, "CPUINFO", cpuinfo)
-    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [])
-    assert device.computes_bfloat16.__wrapped__() == able
-
-
-@pytest.mark.parametrize(
-    "capability, able", [((7, 5), False), ((8, 0), True), ((9, 0), True), (None, False)]
-)
-def test_gpu_support_of_bfloat16(monkeypatch, capability, able):
-    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["GPU:0"])
-    monkeypatch.setattr(
-        tf.config.experimental,
-        "get_device_details",
-        lambda gpu: {"compute_capability": capability} if capability else {},
-    )
-    assert device.computes_bfloat16.__wrapped__() == able
 
 
 def no_more(epoch, memory):
@@ -348,18 +235,6 @@ def test_xla_step_equals_the_plain_step(architecture, precision, tolerance, monk
         history, _ = trainer.fit(1, 0, "a", tmp_path / f"{jit_compile}.npz", no_more)
         losses.append(history[0]["loss"])
     assert losses[0] == pytest.approx(losses[1], rel=tolerance)
-
-
-@pytest.mark.parametrize("offset", [0, 1])
-def test_images_become_a_tensor_at_any_address(offset):
-    memory = np.frombuffer(mmap.mmap(-1, 4096), np.uint8)
-    memory[:] = np.arange(4096) % 251
-    images = memory[offset : offset + 3 * 4 * 4 * 1].reshape(3, 4, 4, 1)
-    tensor = as_tensor(images)
-    np.testing.assert_array_equal(tensor, images)
-    assert tensor.dtype == tf.uint8
-    images[0, 0, 0, 0] = 99
-    assert (tensor.numpy()[0, 0, 0, 0] == 99) == (offset == 0)  # one memory, or a copy
 
 
 @pytest.mark.parametrize("options", [{"flip_tta": True}, {}])
