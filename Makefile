@@ -1,6 +1,6 @@
 PYTHON ?= python3
 PIP = .venv/bin/python -m pip --quiet --disable-pip-version-check
-PYTEST = .venv/bin/python -m pytest -n 3
+PYTEST = .venv/bin/python -m pytest -n 3 --max-worker-restart 0
 
 .PHONY: install demo gpu test quick slow lint clean
 

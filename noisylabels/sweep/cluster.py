@@ -1,6 +1,7 @@
 """Run the tasks of a sweep on the workers of a Dask scheduler."""
 
 import contextlib
+import math
 import os
 import queue
 import subprocess
@@ -24,6 +25,10 @@ from noisylabels.system import child_processes, hardware
 SECONDS = 1.0  # between two looks at the workers
 WITHDRAW = 5.0  # seconds at most to withdraw a sweep from the scheduler after an interruption
 ANSWER = 20.0  # seconds in which a scheduler has to answer
+WORKERS_LOST = (
+    "no worker is left on this machine: finished runs are saved, the same command continues from "
+    "there"
+)
 SCHEDULER_LOST = (
     "the scheduler is gone: finished runs are saved, the same command continues from there"
 )
@@ -64,6 +69,9 @@ class Cluster(contextlib.AbstractContextManager):
         Number of workers to come.
     problems : sequence of str
         May grow: reasons why workers do not come.
+    patience : float
+        Seconds without a place for a task after which the sweep ends. Dask restarts a local worker,
+        but not one that is killed while it starts.
     **plugin
         Further arguments of `worker.SweepWorkerPlugin`.
 
@@ -79,11 +87,13 @@ class Cluster(contextlib.AbstractContextManager):
         gpus: float,
         expected: int = 1,
         problems: Sequence[str] = (),
+        patience: float = math.inf,
         **plugin: Any,
     ) -> None:
         self.name = f"noisylabels-{uuid.uuid4().hex[:8]}"
         self.scheduler, self.gpus = scheduler, gpus
         self.expected, self.problems = expected, problems
+        self.patience, self.places_seen = patience, time.monotonic()
         self.client = Client(scheduler, set_as_default=False, timeout=ANSWER)
         self.lock = threading.Lock()
         self.remote_call = remote_call(self.name)
@@ -157,7 +167,11 @@ class Cluster(contextlib.AbstractContextManager):
             found = [self.result(future) for future in done]
             if time.monotonic() - self.counted_at > SECONDS:
                 self.count_places()
-            if not self.places and not self.tasks:
+            if self.places:
+                self.places_seen = self.counted_at
+            elif self.counted_at - self.places_seen > self.patience:
+                raise UserError(WORKERS_LOST)
+            elif not self.tasks:
                 self.check_expected_workers()
         return found
 

@@ -24,6 +24,7 @@ from noisylabels.sweep.cluster import Cluster
 from noisylabels.sweep.subprocess_runner import RETRIES
 from noisylabels.system import hardware
 
+RESTART = 120.0  # seconds at most until a lost local worker is replaced
 DASHBOARD = "127.0.0.1:8787"  # of a local cluster, if the port is free
 SYSTEMS = {
     "slurm": "SLURMCluster",
@@ -66,7 +67,7 @@ def on_this_machine(root: Path, jobs: int, gpus: float | None) -> Cluster:
         silence_logs=logging.CRITICAL,
     )
     threads = max(1, hardware.cores() // jobs)
-    return Cluster(workers, gpus, root=root, threads=threads, numbered=True)
+    return Cluster(workers, gpus, patience=RESTART, root=root, threads=threads, numbered=True)
 
 
 def gpus_of_local_run(jobs: int, gpus: float | None) -> float:

@@ -24,7 +24,6 @@ def start_method() -> str:
 
 def begin_child() -> None:
     """Prepare a child process: its parent handles Ctrl-C, and ends it."""
-    signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with(multiprocessing.parent_process().pid)

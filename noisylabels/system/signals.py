@@ -54,7 +54,8 @@ def _listen() -> None:
         os.set_blocking(writer, False)
 
     def wait() -> None:
-        signum = os.read(reader, 1)[0]
+        while (signum := os.read(reader, 1)[0]) not in signums:
+            pass  # Python reports all signals that have a handler
         for leave in LEAVING:
             thread = threading.Thread(target=leave, daemon=True)
             thread.start()
@@ -65,11 +66,13 @@ def _listen() -> None:
             os.write(stderr, LINES[-1].encode())
         os._exit(128 + signum)
 
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    signums = [getattr(signal, name) for name in names]
+    if "SIGHUP" in names and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signums.remove(signal.SIGHUP)
     signal.set_wakeup_fd(writer)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if not hasattr(signal, name):
-            continue
-        if name == "SIGHUP" and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
-            continue
-        signal.signal(getattr(signal, name), lambda *_: None)
+    if hasattr(os, "register_at_fork"):  # a signal to a forked process would end this one too
+        os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+    for signum in signums:
+        signal.signal(signum, lambda *_: None)
     threading.Thread(target=wait, daemon=True).start()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers import ROOT, files_in
+from helpers import ROOT, files_in, prepare_calls
 from matplotlib.figure import Figure
 
 import INCV_main
@@ -51,6 +51,7 @@ def drawn(recorded, tmp_path_factory):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(content)
     with pytest.MonkeyPatch.context() as patch:  # nobody looks at the figures
+        prepare_calls(patch)
         patch.setattr(Figure, "savefig", lambda figure, path, **_: Path(path).touch())
         report.main(["--results_dir", str(folder)])
     return files_in(folder)

@@ -301,10 +301,17 @@ def test_no_run_is_left_when_the_sweep_ends(here, by, code, tmp_path, request):
         assert not [name for name in plugins if name.startswith("noisylabels-")]
 
 
-@pytest.mark.slow
+def test_sweep_ends_if_no_local_worker_is_left(scripts, tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "RESTART", 1.0)
+    runs = executors.on_this_machine(tmp_path, 1, 0)
+    runs.scheduler.scale(0)
+    with pytest.raises(UserError, match="^no worker is left on this machine: .* continues"):
+        carried_out([coded(tmp_path, "never", "")], runs)
+
+
 def test_task_fails_after_losing_four_workers(scripts, tmp_path):
     status = carried_out(
-        [coded(tmp_path, "deadly", "import os; os.kill(os.getppid(), 9)")],
+        [coded(tmp_path, "deadly", "import os, time; time.sleep(1); os.kill(os.getppid(), 9)")],
         executors.on_this_machine(tmp_path, 1, 0),
     )
     (outcome,) = status.failed.values()
@@ -313,7 +320,6 @@ def test_task_fails_after_losing_four_workers(scripts, tmp_path):
     )
 
 
-@pytest.mark.slow
 def test_lost_scheduler_ends_the_sweep_with_one_error(dask, scripts, tmp_path):
     dask.add("127.0.0.1")
     with pytest.raises(UserError, match="^the scheduler is gone: .* the same command continues"):

@@ -114,6 +114,30 @@ def test_signal_ends_a_script_without_readers(tmp_path):
     assert process.wait(20) == 143
 
 
+OTHERS = """
+import os, signal, time
+from noisylabels import cli
+def run(_):
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    child = os.fork()
+    if not child:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os._exit(0)
+    os.waitpid(child, 0)
+    time.sleep(0.3)
+    print("done")
+cli.main(cli.Parser("script"), run, [])
+"""
+
+
+def test_other_signals_and_those_of_children_end_no_script():
+    ended = subprocess.run(
+        [sys.executable, "-c", OTHERS], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
+
+
 def test_nohup_survives_the_end_of_the_terminal(tmp_path):
     process = begun(tmp_path / "up", 1, lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     process.send_signal(signal.SIGHUP)
