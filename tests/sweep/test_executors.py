@@ -61,7 +61,8 @@ def test_local_run_has_its_share_of_cores_and_gpus(
         "memory_limit": 0,
         "resources": {"GPU": gpus},
     }
-    assert made.ours == (("local", gpus), {"root": "root", "threads": threads, "numbered": True})
+    about = {"patience": 120.0, "root": "root", "threads": threads, "numbered": True}
+    assert made.ours == (("local", gpus), about)
 
 
 @pytest.mark.parametrize(
