@@ -1,17 +1,22 @@
-"""Compare INCV with cleanlab at finding label issues.
+"""Compare INCV with cleanlab and with nearest neighbours at finding label issues.
 
-    python benchmarks/label_issues.py                           # digits, 12 selections, 4 minutes
-    python benchmarks/label_issues.py --results_dir results     # finished runs of INCV.py
+    python benchmarks/label_issues.py                         # digits, 12 selections, 4 minutes
+    python benchmarks/label_issues.py --dataset cifar10 --features embeddings.npy
+    python benchmarks/label_issues.py --results_dir results   # finished runs of INCV.py
 
-INCV is measured after 1 to 4 iterations. Its first iteration is 2-fold noisy cross-validation. A
-label is an issue if the network trained on the other half does not predict it. cleanlab receives
-the same out-of-sample probabilities, those of pred_probs.npy. For each method, the benchmark
-reports precision and recall of the issues, and the average precision of the ranking.
+Other flags are those of INCV.py. The settings are sym 0.2, 0.5, 0.8 and asym 0.4, or the labels of
+--noisy_labels.
+
+INCV is measured after 1 to 4 iterations. Its first iteration is 2-fold noisy cross-validation.
+cleanlab receives the same out-of-sample probabilities, those of pred_probs.npy.
+Nearest neighbours are the 10 with the highest cosine similarity of images or embeddings. A label
+is an issue if another class has more of them (the vote of SimiFeat, Zhu et al., ICML 2022).
 
 With --results_dir, only the first and the last iteration are measured, because a finished run has
 the scores of these alone. Runs without known true labels are left out.
 
-Prints the means over the seeds as a Markdown table. Writes one row per run and method to --output.
+Prints a Markdown table of the means over the seeds: F1 of the issues / average precision of the
+ranking. Writes one row per run and method to --output. Seconds include what a method builds on.
 """
 
 import argparse
@@ -19,6 +24,7 @@ import contextlib
 import io
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,46 +34,51 @@ import pandas as pd
 from cleanlab import Datalab
 from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
+from sklearn.neighbors import NearestNeighbors
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import INCV
 from noisylabels.experiment import Experiment
 from noisylabels.metrics import issue_scores
-from noisylabels.noise import Noise
-from noisylabels.pipeline.load import add_noise
+from noisylabels.noise import PROVIDED, Noise
+from noisylabels.pipeline.load import add_noise, load_data
 from noisylabels.pipeline.resolve import selection_experiment
 from noisylabels.report.read_issues import read_issues
 from noisylabels.runs.folders import find_runs
 from noisylabels.selection.algorithm import Half, Scores, incv
-from noisylabels.selection.processes import Trainers, trainings
+from noisylabels.selection.processes import choose_trainers, trainings
 from noisylabels.selection.selection_csv import selection_run
 from noisylabels.system.progress import Progress
-from utils import load_dataset
 
 SETTINGS = (Noise("sym", 0.2), Noise("sym", 0.5), Noise("sym", 0.8), Noise("asym", 0.4))
-MEASURES = ["issue_precision", "issue_recall", "issue_average_precision"]
+NEIGHBOURS = 10
 
-# By name of the method: the issues, bool (n,), and the label scores (n,), low for likely issues.
-Findings = dict[str, tuple[np.ndarray, np.ndarray]]
+# By name of the method: the issues, bool (n,), the label scores (n,), low for likely issues, and
+# the seconds.
+Findings = dict[str, tuple[np.ndarray, np.ndarray, float]]
 
 
-def digits_rows(seeds: int, folder: str) -> Iterator[dict[str, Any]]:
-    """Run INCV on digits for all settings and seeds, and yield the rows of the table."""
-    dataset = load_dataset("digits", "")
-    for seed in range(seeds):
-        for noise in SETTINGS:
-            flags = ["--noise_pattern", noise.pattern, "--noise_ratio", noise.ratio, "--seed", seed]
-            args = INCV.arguments().parse_args([*map(str, flags), "--results_dir", folder])
-            data = add_noise(dataset, noise, seed)
+def rows_of_settings(seeds: int, flags: list[str], folder: str) -> Iterator[dict[str, Any]]:
+    """Run INCV with these flags of INCV.py for all settings and seeds, and yield the rows."""
+    args = INCV.arguments().parse_args([*flags, "--results_dir", folder])
+    dataset = load_data(args, set_aside=False)
+    title = dataset.name
+    if args.features:
+        title += f", {Path(args.features).stem}"
+    if args.noisy_labels:
+        title += f", {args.noisy_labels.rpartition('#')[2]}"
+    for args.seed in range(seeds):
+        for noise in [Noise(PROVIDED)] if args.noisy_labels else SETTINGS:
+            data = add_noise(dataset, noise, args.seed)
             experiment = selection_experiment(args, data, args.overwrite)
             findings = find_issues(experiment)
-            yield from score_findings("digits", noise, seed, findings, ~data.is_clean)
+            yield from score_findings(title, noise, args.seed, findings, ~data.is_clean)
 
 
 def find_issues(experiment: Experiment) -> Findings:
-    """Return the findings of INCV after each iteration, and those of cleanlab."""
-    y = experiment.y_noisy
+    """Return the findings of INCV after each iteration, of cleanlab and of nearest neighbours."""
+    start, y = time.perf_counter(), experiment.y_noisy
     n = len(y)
     run = selection_run(experiment)
     findings: Findings = {}
@@ -81,12 +92,13 @@ def find_issues(experiment: Experiment) -> Findings:
             count[held_out] += 1
         iteration = halves[0][0].iteration
         name = "INCV, 1 iteration" if iteration == 1 else f"INCV, {iteration} iterations"
-        findings[name] = is_issue.copy(), score_sum / count
+        seconds = time.perf_counter() - start
+        findings[name] = is_issue.copy(), score_sum / count, seconds
         return answers
 
     with (
         Progress(trainings(experiment), quiet=True) as progress,
-        Trainers(experiment, run, progress) as trainers,
+        choose_trainers(experiment)(experiment, run, progress) as trainers,
         run.session(trainers.start),
     ):
         result = incv(
@@ -99,21 +111,44 @@ def find_issues(experiment: Experiment) -> Findings:
         )
     assert (is_issue == ~result.select).all()
     assert np.allclose(score_sum / count, result.label_score, atol=1e-6)
-    return findings | find_issues_cleanlab(y, result.probabilities)
+    first = findings["INCV, 1 iteration"][2]
+    findings |= find_issues_cleanlab(y, result.probabilities, first)
+    return findings | find_issues_neighbours(y, experiment.dataset.x_train)
 
 
-def find_issues_cleanlab(y: np.ndarray, pred_probs: np.ndarray) -> Findings:
-    """Return the findings of cleanlab for labels, int (n,), and probabilities (n, c)."""
+def find_issues_neighbours(y: np.ndarray, x: np.ndarray) -> Findings:
+    """Return the findings of nearest neighbours for labels, int (n,), and images or embeddings."""
+    start = time.perf_counter()
+    neighbours = NearestNeighbors(n_neighbors=NEIGHBOURS, metric="cosine")
+    nearest = neighbours.fit(x.reshape(len(x), -1)).kneighbors(return_distance=False)
+    votes = (y[nearest][:, :, np.newaxis] == np.arange(y.max() + 1)).sum(axis=1)
+    own = votes[np.arange(len(y)), y]
+    is_issue, seconds = votes.max(axis=1) > own, time.perf_counter() - start
+    return {f"{NEIGHBOURS} nearest neighbours": (is_issue, own / NEIGHBOURS, seconds)}
+
+
+def find_issues_cleanlab(
+    y: np.ndarray, pred_probs: np.ndarray, seconds: float = float("nan")
+) -> Findings:
+    """Return the findings of cleanlab for labels, int (n,), and probabilities (n, c).
+
+    `seconds` is the time that the probabilities took.
+    """
+    start = time.perf_counter()
+    issues, scores = find_label_issues(y, pred_probs), get_label_quality_scores(y, pred_probs)
+    filtered = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
         lab = Datalab({"label": y}, label_name="label", task="classification", verbosity=0)
         lab.find_issues(pred_probs=pred_probs, issue_types={"label": {}})
-    issues = lab.get_issues("label")
+    found = lab.get_issues("label")
+    audited = time.perf_counter()
     return {
-        "cleanlab find_label_issues": (
-            find_label_issues(y, pred_probs),
-            get_label_quality_scores(y, pred_probs),
+        "cleanlab find_label_issues": (issues, scores, seconds + filtered - start),
+        "cleanlab Datalab": (
+            found.is_label_issue.to_numpy(),
+            found.label_score.to_numpy(),
+            seconds + audited - filtered,
         ),
-        "cleanlab Datalab": (issues.is_label_issue.to_numpy(), issues.label_score.to_numpy()),
     }
 
 
@@ -131,9 +166,11 @@ def finished_rows(results_dir: Path) -> Iterator[dict[str, Any]]:
             pred_probs = np.load(run.folder / "pred_probs.npy")
             y = issues.codes("given_label")
             iteration = pd.to_numeric(issues.frame.selected_iteration)
-            first = (iteration != 1).to_numpy(), pred_probs[np.arange(len(y)), y]
-            last = issues.frame.is_label_issue.to_numpy(), issues.frame.label_score.to_numpy()
-            findings = {"INCV, 1 iteration": first, "INCV, all iterations": last}
+            unknown = float("nan")
+            first = (iteration != 1).to_numpy(), pred_probs[np.arange(len(y)), y], unknown
+            is_issue, score = issues.frame.is_label_issue, issues.frame.label_score
+            last = is_issue.to_numpy(), score.to_numpy(), unknown
+            findings: Findings = {"INCV, 1 iteration": first, "INCV, all iterations": last}
             findings |= find_issues_cleanlab(y, pred_probs)
             title = dataset if run.name is None else f"{dataset}, {run.name}"
             is_mislabelled = y != issues.codes("y_true")
@@ -144,8 +181,10 @@ def score_findings(
     dataset: str, noise: Noise, seed: int, findings: Findings, is_mislabelled: np.ndarray
 ) -> Iterator[dict[str, Any]]:
     """Yield one row per method, with its scores."""
-    for finder, (is_issue, score) in findings.items():
+    for finder, (is_issue, score, seconds) in findings.items():
         order = np.argsort(score, kind="stable")
+        scores = issue_scores(is_issue[order], is_mislabelled[order])
+        precision, recall = scores["issue_precision"], scores["issue_recall"]
         yield {
             "dataset": dataset,
             "noise": str(noise),
@@ -153,7 +192,9 @@ def score_findings(
             "finder": finder,
             "issues": int(is_issue.sum()),
             "wrong": int(is_mislabelled.sum()),
-            **issue_scores(is_issue[order], is_mislabelled[order]),
+            **scores,
+            "issue_F1": 2 * precision * recall / (precision + recall),
+            "seconds": seconds,
         }
     print(f"{dataset}, {noise}, seed {seed}", file=sys.stderr, flush=True)
 
@@ -161,25 +202,29 @@ def score_findings(
 def markdown_table(frame: pd.DataFrame) -> str:
     """Return a Markdown table of the means over the seeds.
 
-    It has a row per method and a column per setting. A cell has precision / recall / average
-    precision.
+    It has a row per method and a column per setting. A cell has F1 / average precision.
     """
-    means = frame.groupby(["dataset", "noise", "finder"], sort=False)[MEASURES].mean()
+    measures = ["issue_F1", "issue_average_precision"]
+    means = frame.groupby(["dataset", "noise", "finder"], sort=False)[measures].mean()
     cells = means.apply(lambda row: " / ".join(f"{value:.3f}" for value in row), axis=1)
     columns = cells.unstack("finder").T
-    header = ["method", *(f"{dataset}, {noise}" for dataset, noise in columns)]
-    rows = [[finder, *columns.loc[finder].fillna("")] for finder in frame.finder.unique()]
+    header = ["method", *(f"{dataset}, {noise}" for dataset, noise in columns), "seconds"]
+    seconds = frame.groupby("finder").seconds.median().map("{:.1f}".format).replace("nan", "")
+    rows = [
+        [finder, *columns.loc[finder].fillna(""), seconds[finder]]
+        for finder in frame.finder.unique()
+    ]
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def main(args: argparse.Namespace) -> None:
+def main(args: argparse.Namespace, flags: list[str]) -> None:
     """Measure all runs, write the CSV and print the table."""
     if args.results_dir:
         rows = list(finished_rows(args.results_dir))
     else:
         with tempfile.TemporaryDirectory() as folder:
-            rows = list(digits_rows(args.seeds, folder))
+            rows = list(rows_of_settings(args.seeds, flags, folder))
     if not rows:
         raise SystemExit(f"no finished run of INCV.py with known true labels in {args.results_dir}")
     frame = pd.DataFrame(rows).round(4)
@@ -193,10 +238,8 @@ if __name__ == "__main__":
     parser.add_argument(
         "--results_dir",
         type=Path,
-        help="results folder with finished runs; by default the benchmark runs INCV on digits",
+        help="results folder with finished runs; by default the benchmark runs INCV",
     )
-    parser.add_argument(
-        "--seeds", type=int, default=3, help="number of seeds per setting of digits"
-    )
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds per setting")
     parser.add_argument("--output", type=Path, help="CSV to write, one row per run and method")
-    main(parser.parse_args())
+    main(*parser.parse_known_args())
