@@ -27,6 +27,7 @@ QUICK = {  # settings for whole runs of the scripts: seconds, after TensorFlow's
     "Verify_Theory": [*SMALL, "--epochs", "8", "--noise_ratio", "0.2", "0.5"],
 }
 SCRIPTS = tuple(QUICK)
+EPOCH_COLUMNS = ("epoch", "learning_rate", "loss", "accuracy", "steps")  # of every training log
 SELECTION = "digits/sym/0.5/digits_sym0.5_INCV_results.csv"  # where INCV writes it, by default
 NO_NETWORK = {
     f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https")

@@ -21,6 +21,14 @@ from noisylabels.noise import PROVIDED
 # Computes embeddings, float32 (n, d), and the reason by row of the images that cannot be read.
 Embed = Callable[[ImageSource], tuple[np.ndarray, dict[int, str]]]
 DATASETS = {"digits": "digits", "cifar10": "cifar", "cifar100": "cifar"}  # name: module
+CUSTOM_FLAGS = (
+    "image_size",
+    "test_split",
+    "image_column",
+    "label_column",
+    "no_mirror",
+    "trust_labels",
+)
 
 
 def is_path(name: str) -> bool:
@@ -107,14 +115,7 @@ def load(
                 f"argument --trust_labels: {name} has true labels in y_true: leave it out"
             )
     elif name in DATASETS:
-        for flag in (
-            "image_size",
-            "test_split",
-            "image_column",
-            "label_column",
-            "no_mirror",
-            "trust_labels",
-        ):
+        for flag in CUSTOM_FLAGS:
             if {**own, "trust_labels": trust_labels}.get(flag):
                 raise UserError(
                     f"argument --{flag}: it applies to custom images, given by their path: leave "

@@ -18,6 +18,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 METADATA = (b"iCCP", b"iTXt", b"tEXt", b"zTXt")  # a PNG's colour profile and texts
 MAX_PNG = 2**27  # bytes of a PNG without its metadata
 _large = threading.Lock()
+Fit = Callable[[Image.Image], Image.Image]  # resizes an image
 
 
 def decode(path: str, size: int, peaks: list[int] | None = None) -> np.ndarray:
@@ -48,12 +49,7 @@ def decode(path: str, size: int, peaks: list[int] | None = None) -> np.ndarray:
     return array
 
 
-def decode_picture(
-    path: str,
-    fit: Callable[[Image.Image], Image.Image],
-    size: int,
-    peaks: list[int] | None = None,
-) -> Image.Image:
+def decode_picture(path: str, fit: Fit, size: int, peaks: list[int] | None = None) -> Image.Image:
     """Decode an image file and resize it.
 
     It is the first frame of an animation, turned as its EXIF data say, on white where it is
@@ -97,7 +93,7 @@ def decode_picture(
 
 def _decode(
     file: str | io.BytesIO,
-    fit: Callable[[Image.Image], Image.Image],
+    fit: Fit,
     size: int,
     peaks: list[int] | None,
 ) -> Image.Image:

@@ -4,14 +4,14 @@ import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 from PIL import Image
 
 from noisylabels.data.dataset import Dataset
-from noisylabels.data.image_decoding import decode_picture
+from noisylabels.data.image_decoding import Fit, decode_picture
 
 LEGIBLE = 160  # pixels: smaller pictures are enlarged in thumbnails
 
@@ -37,13 +37,7 @@ class ImageSource(ABC):
         """Return the images of these rows, integers (k,), in this order."""
 
     @abstractmethod
-    def _picture(
-        self,
-        i: int,
-        fit: Callable[[Image.Image], Image.Image],
-        size: int,
-        peaks: list[int] | None = None,
-    ) -> Image.Image:
+    def _picture(self, i: int, fit: Fit, size: int, peaks: list[int] | None = None) -> Image.Image:
         """Return image i as resized by `fit`, which needs `size` pixels per side.
 
         peaks: see `image_decoding.decode`.
@@ -132,13 +126,7 @@ class FileImages(ImageSource):
         """Return the images of these rows, integers (k,), in this order."""
         return FileImages(self.base, [self.files[row] for row in rows])
 
-    def _picture(
-        self,
-        i: int,
-        fit: Callable[[Image.Image], Image.Image],
-        size: int,
-        peaks: list[int] | None = None,
-    ) -> Image.Image:
+    def _picture(self, i: int, fit: Fit, size: int, peaks: list[int] | None = None) -> Image.Image:
         return decode_picture(os.path.join(self.base, self.files[i]), fit, size, peaks)
 
 
@@ -165,13 +153,7 @@ class ArrayImages(ImageSource):
         """Return the images of these rows, integers (k,), in this order."""
         return ArrayImages(self.images[rows])
 
-    def _picture(
-        self,
-        i: int,
-        fit: Callable[[Image.Image], Image.Image],
-        size: int,
-        peaks: list[int] | None = None,
-    ) -> Image.Image:
+    def _picture(self, i: int, fit: Fit, size: int, peaks: list[int] | None = None) -> Image.Image:
         image = self.images[i]
         return fit(Image.fromarray(image[..., 0] if image.shape[2] == 1 else image))
 

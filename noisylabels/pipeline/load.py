@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from noisylabels.data import is_path, name_of
+from noisylabels.data import CUSTOM_FLAGS, is_path, name_of
 from noisylabels.data.cifar import LAYOUTS
 from noisylabels.data.dataset import Dataset
 from noisylabels.errors import UserError
@@ -13,15 +13,6 @@ from noisylabels.experiment import NoisyData
 from noisylabels.noise import PATTERNS, PROVIDED, Noise
 from noisylabels.pipeline.backbone import choose_backbone, embedder
 from utils import load_dataset, observed_labels
-
-CUSTOM_FLAGS = (
-    "image_size",
-    "test_split",
-    "image_column",
-    "label_column",
-    "no_mirror",
-    "trust_labels",
-)
 
 
 def load_data(args: Namespace, set_aside: bool = True) -> Dataset:

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import SELECTION, SMALL, assert_is_one_line, shell
+from helpers import EPOCH_COLUMNS, SELECTION, SMALL, assert_is_one_line, shell
 
 from utils import corrupt_labels, load_dataset
 
@@ -129,14 +129,7 @@ def test_evaluate_every_changes_no_training(trained, tmp_path):
         log[~blank].drop(columns="seconds"),
         check_dtype=False,
     )
-    assert fewer[blank].dropna(axis=1).columns.tolist() == [
-        "epoch",
-        "learning_rate",
-        "loss",
-        "accuracy",
-        "steps",
-        "seconds",
-    ]
+    assert fewer[blank].dropna(axis=1).columns.tolist() == [*EPOCH_COLUMNS, "seconds"]
     assert (fewer.loss == log.loss).all() and less.drop(columns="best").equals(
         result.drop(columns="best")
     )

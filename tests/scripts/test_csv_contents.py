@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import SELECTION
+from helpers import EPOCH_COLUMNS, SELECTION
 
 from noisylabels.selection.algorithm import best_epoch_iterations
 from utils import corrupt_labels, load_dataset
@@ -53,17 +53,7 @@ def test_selection_csv_has_the_documented_format(finished, digits):
 def test_selection_history_and_summary(finished):
     folder, ended = finished("INCV")
     history = pd.read_csv(folder / "digits/sym/0.5/INCV_history.csv")
-    assert list(history) == [
-        "iteration",
-        "half",
-        "epoch",
-        "learning_rate",
-        "loss",
-        "accuracy",
-        "steps",
-        "heldout_accuracy",
-        "seconds",
-    ]
+    assert list(history) == ["iteration", "half", *EPOCH_COLUMNS, "heldout_accuracy", "seconds"]
     assert [*zip(history.iteration, history.half, history.epoch)] == [
         (i, half, epoch) for i in (1, 2) for half in "ab" for epoch in range(1, 6)
     ]
@@ -90,11 +80,7 @@ def test_training_csvs_and_summary(finished):
     folder, ended = finished("INCV_main")
     history = pd.read_csv(folder / "digits/sym/0.5/incv_training.csv")
     assert list(history) == [
-        "epoch",
-        "learning_rate",
-        "loss",
-        "accuracy",
-        "steps",
+        *EPOCH_COLUMNS,
         *MEASURED,
         "seconds",
         "kept_precision_1",
@@ -181,11 +167,7 @@ def test_theory_csvs_and_summary(finished):
         assert row.LP_theory[0] == pytest.approx((1 - ratio) ** 2 / row.TA_theory[0])
         history = pd.read_csv(folder / f"digits/sym/{ratio}/Verify_Theory_history.csv")
         assert list(history) == [
-            "epoch",
-            "learning_rate",
-            "loss",
-            "accuracy",
-            "steps",
+            *EPOCH_COLUMNS,
             "acc_mix",
             "acc_clean",
             "acc_noisy",

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import EPOCH_COLUMNS
 from toys import N, fit, killed, toy
 
 from noisylabels.training import result_table
@@ -247,11 +248,7 @@ def test_log_begins_with_the_common_columns():
         "seconds": 1,
     }
     assert list(training_log([row])) == [
-        "epoch",
-        "learning_rate",
-        "loss",
-        "accuracy",
-        "steps",
+        *EPOCH_COLUMNS,
         "test_accuracy_1",
         "dead_classes_1",
         "loss_all_1",
