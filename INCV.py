@@ -22,7 +22,7 @@ from functools import partial
 from noisylabels import cli, flags
 from noisylabels.flag_rules import check_flags
 from noisylabels.pipeline.load import load_noisy_data
-from noisylabels.pipeline.plan import plan_selection
+from noisylabels.pipeline.plan import check_class_names, plan_selection
 from noisylabels.report import draw, review
 from noisylabels.report.console import print_files, print_selection
 from noisylabels.selection.processes import select
@@ -57,6 +57,7 @@ def run(args: Namespace) -> None:
     plan = plan_selection(args, data)
     if not plan.run.finished:
         experiment = plan.experiment
+        check_class_names(experiment, ["INCV"])
         show = partial(
             draw.print_first_answers,
             experiment.folder,

@@ -23,7 +23,7 @@ from noisylabels.flag_rules import check_flags
 from noisylabels.methods import METHODS
 from noisylabels.pipeline.execute import carry_out
 from noisylabels.pipeline.load import load_noisy_data
-from noisylabels.pipeline.plan import plan_training, warn_of_bad_networks
+from noisylabels.pipeline.plan import check_class_names, plan_training, warn_of_bad_networks
 from noisylabels.report import draw
 from noisylabels.report.console import print_files, print_training
 from noisylabels.report.outputs import figure_path
@@ -51,6 +51,7 @@ def run(args: Namespace) -> None:
     plan = plan_training(args, data, args.method)
     pending = plan.pending
     if pending:
+        check_class_names(plan.experiment, plan.replaced)
         carry_out(plan, args.quiet)
     else:
         warn_of_bad_networks(plan)

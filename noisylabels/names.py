@@ -66,9 +66,15 @@ def shown(name: str) -> str:
 
 
 def shortened(name: str, longest: int = 14) -> str:
-    """Return a class name in one line of limited length."""
+    """Return a class name in one line of limited length, without the middle of a longer one.
+
+    Long names often differ only at their ends.
+    """
     line = " ".join(name.split())
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+    if len(line) <= longest:
+        return line
+    head = (longest - 1) // 2
+    return f"{line[:head]}…{line[head + 1 - longest :]}"
 
 
 def listed(names: Iterable[str]) -> str:

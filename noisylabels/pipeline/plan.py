@@ -2,13 +2,14 @@
 
 import warnings
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from noisylabels.errors import UserError
 from noisylabels.experiment import Experiment, NoisyData
 from noisylabels.methods import METHODS, OPTIONS, PATTERN_AWARE_METHODS, SELECTION_METHODS
+from noisylabels.names import listed
 from noisylabels.pipeline.resolve import (
     assumed_pattern,
     check_options,
@@ -16,12 +17,14 @@ from noisylabels.pipeline.resolve import (
     selection_experiment,
     selection_flags,
 )
+from noisylabels.report.read_issues import read_classes
 from noisylabels.runs.comparison import has_changed
 from noisylabels.runs.record import read_record
 from noisylabels.runs.run import Run
 from noisylabels.selection.decisions import Decisions, read_decisions
+from noisylabels.selection.issues import CLASSES
 from noisylabels.selection.processes import trainings
-from noisylabels.selection.selection_csv import Selected, find_selection, selection_run
+from noisylabels.selection.selection_csv import RECORD, Selected, find_selection, selection_run
 
 THEORY_FILES = ("Verify_Theory.csv", "Verify_Theory_M.csv", "Verify_Theory_history.csv")
 
@@ -60,6 +63,13 @@ class TrainingPlan:
     def pending(self) -> "list[TrainingPlan]":
         """Return the trainings that are left, in their order."""
         return [plan for plan in (self.teacher, self) if plan and not plan.finished]
+
+    @property
+    def replaced(self) -> set[str]:
+        """Return the names of the runs whose files this plan writes."""
+        return {f"{plan.method}_training" for plan in self.pending} | (
+            {"INCV"} if self.selection else set()
+        )
 
     @property
     def work(self) -> dict[str, float]:
@@ -205,6 +215,24 @@ def check_teacher(method: str, teacher: TrainingPlan) -> None:
         raise UserError(
             f"argument --method: {method} learns from the networks of {teacher.method}, but {path} "
             f"is {problem}; run --method {teacher.method} --overwrite first"
+        )
+
+
+def check_class_names(experiment: Experiment, replaced: Iterable[str]) -> None:
+    """Raise UserError if runs that stay in the folder have other classes than the data set now.
+
+    Their networks and probabilities share classes.json. `replaced`: names of the other runs.
+    """
+    path, dataset = experiment.folder / CLASSES, experiment.dataset
+    if not path.exists() or read_classes(path) in (None, list(dataset.classes)):
+        return
+    records = [experiment.folder / f"{name}_training.json" for name in METHODS]
+    records.append(experiment.folder / RECORD)
+    others = [record.name for record in records if record.stem not in replaced and record.exists()]
+    if others:
+        raise UserError(
+            f"{path} is not of the classes that {dataset.name} has now, and {listed(others)} need "
+            "it: give another --name or --results_dir, or move that folder away"
         )
 
 

@@ -3,10 +3,11 @@
 import pytest
 from experiments import selecting
 from helpers import CPU
+from image_sets import class_folders
 
 import INCV_main
 from noisylabels.pipeline.load import load_noisy_data
-from noisylabels.pipeline.plan import plan_training
+from noisylabels.pipeline.plan import check_class_names, plan_training
 from noisylabels.selection.processes import trainings
 
 
@@ -58,6 +59,24 @@ def finish_training(tmp_path):
             path.touch()
         run.finish([network])
     return flags, network
+
+
+@pytest.mark.parametrize("script", ["INCV", "INCV_main"])
+def test_networks_keep_their_class_names(script, call, no_tensorflow, tmp_path):
+    """Refuse to write other class names next to the networks of another method."""
+    class_folders(tmp_path / "own", ant=20, bee=20)
+    flags = ["--dataset", tmp_path / "own", "--results_dir", tmp_path / "results"]
+    folder = tmp_path / "results/own/given"
+    folder.mkdir(parents=True)
+    (folder / "classes.json").write_text('["ant", "bee"]')
+    (folder / "gce_training.json").write_text("{}")
+    (tmp_path / "own/ant").rename(tmp_path / "own/cat")
+    ended = call(script, *flags)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "classes that own has now, and gce_training.json need it: give another" in ended.err
+    args = INCV_main.arguments().parse_args([*map(str, flags), "--method", "gce"])
+    plan = plan_training(args, load_noisy_data(args), "gce")
+    check_class_names(plan.experiment, plan.replaced)
 
 
 def test_bad_networks_of_a_finished_training_are_reported(call, no_tensorflow, tmp_path):

@@ -33,7 +33,7 @@ def test_captions_are_short_and_literal():
         "abcdef → ghijk",
         "abcdef →\nghijkl",
         "$x$ → a b",
-        "fourteen words →\nfifteen lette…",
+        "fourteen words →\nfiftee…letters",
     ]
     assert {text.get_parse_math() for text in axes.texts} == {False}
     assert {picture.get_array().shape for picture in axes.images} == {(8, 16, 3)}
@@ -86,6 +86,14 @@ def test_matrix_is_coloured_only_off_the_diagonal(counts, highest, colors):
     for k in range(2):
         assert np.ptp(drawn[k, k, :3]) < 0.01 and drawn[k, k, 0] > 0.85  # a light grey
     assert highest == 1 or drawn[0, 1, 0] < 0.1 < drawn[1, 0, 0]
+
+
+def test_long_class_names_keep_their_ends():
+    """Tell classes apart whose names begin alike."""
+    names = ["Pepper,_bell___healthy", "Pepper,_bell___Bacterial_spot"]
+    axes, _ = issue_figures.matrix(np.eye(2, dtype=int), names).axes
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert shown == ["Pepper…healthy", "Pepper…al_spot"]
 
 
 @pytest.mark.parametrize("names, rotation", [(["0", "10"], 0), (["a", "$b$"], 90)])
