@@ -70,7 +70,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session", autouse=True)
 def no_pretrained_weights(tmp_path_factory):
-    """Keras has no weights of backbones, whatever is in the home of this user."""
+    """Let Keras find no pretrained weights, whatever this user has downloaded."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERAS_HOME", str(tmp_path_factory.mktemp("keras")))
         yield
@@ -85,7 +85,7 @@ def undrawn(monkeypatch):
 
 @pytest.fixture
 def without_figures(monkeypatch):
-    """Return the report's tables without its figures."""
+    """Let the report write its tables without figures."""
     names = "theory_curves heat_maps iterations training test_accuracy selection".split()
     none = SimpleNamespace(**dict.fromkeys(names, lambda *_: None))
     monkeypatch.setattr("noisylabels.report.draw.figures", none)
@@ -117,7 +117,7 @@ def no_tensorflow(monkeypatch):
 
 @pytest.fixture
 def select(call, tmp_path, monkeypatch):
-    """Calls INCV.py with these flags, without networks."""
+    """Call INCV.py with these flags, without networks."""
 
     def select(*flags, results_dir=tmp_path):
         monkeypatch.setattr("noisylabels.selection.processes.Trainers", Halves)
@@ -129,10 +129,9 @@ def select(call, tmp_path, monkeypatch):
 
 @pytest.fixture
 def train(call, tmp_path, monkeypatch):
-    """Call INCV_main.py until it selects or builds its networks; return how it ended and what
-    begins.
+    """Call INCV_main.py until it selects or builds its networks.
 
-    What begins is ("selection", its Experiment) or ("training", the inputs of the method).
+    Return how it ended, and ("selection", its Experiment) or ("training", the method's inputs).
     """
     from noisylabels.training import device, trainer
 

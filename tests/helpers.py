@@ -31,7 +31,7 @@ EPOCH_COLUMNS = ("epoch", "learning_rate", "loss", "accuracy", "steps")  # of ev
 SELECTION = "digits/sym/0.5/digits_sym0.5_INCV_results.csv"  # where INCV writes it, by default
 NO_NETWORK = {
     f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https")
-}  # nobody listens there
+}  # no proxy listens there
 ARRAYS = {
     "state0": np.arange(6.0).reshape(2, 3),
     "training": np.array('[0, "1a", []]'),

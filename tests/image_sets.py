@@ -19,7 +19,7 @@ def picture(path, colour=0, size=(8, 6), **options):
 
 
 def class_folders(root, **numbers):
-    """Write so many grey images of different shades for each class; return the folder."""
+    """Write a number of grey images of different shades per class; return the folder."""
     shade = 0
     for name, n in numbers.items():
         for k in range(n):
@@ -67,9 +67,7 @@ def complaint(path, **options):
 
 
 def shades(root, n=30, wrong=3, size=(8, 6), name="cat"):
-    """Write two classes of n grey images, dark and light, some in the wrong folder; return the
-    root.
-    """
+    """Write n dark and n light grey images, some in the wrong folder; return the root."""
     rng = np.random.default_rng(0)
     for k in range(2 * n):
         light = k % 2

@@ -25,7 +25,7 @@ IMAGES[np.arange(N), 7, 7] = np.arange(N)  # no duplicates
 
 
 class Oracle(InThisProcess):
-    """Trainers whose networks know the true labels, less surely for later samples."""
+    """Train networks that know the true labels, with less certainty for later samples."""
 
     def start(self):
         Oracle.experiment = self.experiment
@@ -42,7 +42,7 @@ class Oracle(InThisProcess):
 
 @pytest.fixture
 def oracle(monkeypatch, tmp_path):
-    """The API without networks. Temporary files are in tmp_path."""
+    """Use the API without networks, with temporary files in tmp_path."""
     monkeypatch.setattr(api, "choose_trainers", lambda experiment: Oracle)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return Oracle
@@ -196,7 +196,7 @@ def test_features_that_do_not_fit(kind, oracle):
 
 
 def test_features_are_judged_by_ridge_regression(capsys):
-    """Without a network; the images are not used."""
+    """No network is trained, and the images are not used."""
     issues = api.find_label_issues(LABELS, IMAGES[:, :1, :1], FEATURES, iterations=2)
     assert set(issues["index"][:6]) == {0, 10, 20, 30, 40, 50}
     assert issues.predicted_label[0] == str(TRUE[issues["index"][0]])

@@ -84,14 +84,14 @@ def test_missing_file_is_an_error(tmp_path):
 
 
 def test_line_numbers_are_those_of_the_file(tmp_path):
-    """Also after empty lines; a row of several lines has the number of its last."""
+    """Empty lines count, and a row of several lines has the number of its last line."""
     table = read(tmp_path / "own.csv", 'sep=,\nfile,label\n\na,b\n"c\nd",e\n,\nf,g\n')
     assert table.columns["file"] == ["a", "c\nd", "f"] and table.lines == [4, 6, 8]
     assert str(table.error(2, "is odd")) == f"{tmp_path}/own.csv, line 8 is odd"
 
 
 def test_white_space_is_part_of_a_value(tmp_path):
-    """Unless the column's name has white space around it as well."""
+    """It is removed only if the column's name has white space around it, too."""
     table = read(tmp_path / "own.csv", "file, label \n a , b \n", ("file", "label"))
     assert table.columns == {"file": [" a "], "label": ["b"]}
 

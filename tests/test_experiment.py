@@ -40,7 +40,7 @@ def experiment(noise, data=None, labels=NOISY):
     ],
 )
 def test_synthetic_noise_has_its_requested_ratio(noise, wrong, diagonal):
-    """Whatever the share among these labels is."""
+    """The share of changed labels in the data does not matter."""
     made = experiment(noise)
     assert made.data.noise_rate == wrong and np.diag(made.data.T) == pytest.approx([diagonal] * 4)
     assert made.is_clean.tolist() == [True, False, True, False]

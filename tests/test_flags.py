@@ -104,7 +104,7 @@ def test_smallest_sufficient_data_set():
         check(np.arange(9))
     with pytest.raises(UserError, match="of one class only, d; delete"):
         check(np.full(10, 3))
-    dataset.is_custom = True  # which nobody is told to delete
+    dataset.is_custom = True  # the error does not advise to delete these
     with pytest.raises(
         UserError, match="--dataset: x has .* one class only, d; give more images, or other labels"
     ):

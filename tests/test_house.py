@@ -136,7 +136,7 @@ def test_no_import_circle():
 
 
 def test_late_imports_are_one_block_per_module():
-    """TensorFlow for work, Dask in a sweep, and the download."""
+    """TensorFlow, Dask and the download are imported where they are needed."""
     found = {}
     for name, tree in modules().items():
         for function in ast.walk(tree):

@@ -148,7 +148,7 @@ def test_l2_is_on_all_nine_convolutions_of_CNN9():
     ],
 )
 def test_initial_weights_are_normal_and_truncated(name, deviation):
-    """In deviations of He's, sqrt(2 / inputs of a filter), within five errors."""
+    """Deviations are in units of sqrt(2 / inputs of a filter), within five standard errors."""
     scaled = [
         kernel.numpy().ravel() / np.sqrt(2 / np.prod(kernel.shape[:-1]))
         for kernel in small(name).trainable_variables

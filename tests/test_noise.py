@@ -27,7 +27,7 @@ LIKE = {
 
 
 def transition_matrix(pattern, ratio, c):
-    """T[i, j] = P(y_noisy = j | y = i), written out from the definitions in the paper's code."""
+    """Return T[i, j] = P(y_noisy = j | y = i) by the definitions in the paper's code."""
     if pattern == "asym":
         return (1 - ratio) * np.eye(c) + ratio * np.roll(np.eye(c), 1, axis=1)
     if pattern == "asym5":

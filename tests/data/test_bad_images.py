@@ -91,12 +91,12 @@ def test_train_folder_without_test_is_an_error(tmp_path):
     [("Test", "Train"), ("Testing", "Training"), ("test", "val"), ("TRAIN", "other", "test")],
 )
 def test_differently_named_splits_are_not_classes(parts, tmp_path):
-    """Treat them as classes only if they hold images themselves."""
+    """Folders with these names are classes only if they contain images."""
     for k, part in enumerate(parts):
         if k:
             class_folders(tmp_path / "own" / part, a=3, b=3)
         else:
-            class_folders(tmp_path / "own", **{part: 3})  # images that nobody has labelled
+            class_folders(tmp_path / "own", **{part: 3})  # unlabelled images
     message = complaint(tmp_path / "own")
     assert f"some folders hold images ({parts[0]}/), others hold folders of images (" in message
     assert f"({'/, '.join(parts[1:])}/ with a, b)" in message

@@ -165,7 +165,7 @@ def test_real_cifar10(tmp_path_factory):
     assert 100 < data.x_train.mean() < 140
     assert (
         held < 190e6 and peak < 240e6
-    )  # 184 MB of images; while loading one file of 31 MB and its labels besides
+    )  # 184 MB of images; while loading one file of 31 MB and its labels, too
 
 
 # ---------------------------------------------------------------------------------------- bad files

@@ -59,7 +59,7 @@ def test_embeddings_by_hand():
 @pytest.mark.parametrize("d", [3, 200])
 @pytest.mark.parametrize("similar", [0.25, 0.6])
 def test_near_duplicates_by_definition(d, similar):
-    """As all pairs are compared; 1,300 rows are three blocks, 200 dimensions exceed the bound's."""
+    """1,300 rows are three blocks. 200 dimensions are more than the bound uses."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1300, d)).astype(np.float32) + 5
     x[700:720] = x[:20] + 0.4 * rng.normal(size=(20, d))

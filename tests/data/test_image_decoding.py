@@ -136,7 +136,7 @@ def test_large_images_are_decoded_one_at_a_time(size, seconds, together, tmp_pat
     ],
 )
 def test_jpeg_is_decoded_at_twice_the_requested_size(size, decoded, tmp_path, monkeypatch):
-    """Or larger, at a half, a quarter or an eighth of its own size."""
+    """Decode at a half, a quarter or an eighth of the size if that is large enough."""
     found = []
     monkeypatch.setattr(
         image_decoding.ImageOps, "exif_transpose", lambda image, in_place: found.append(image.size)

@@ -93,7 +93,7 @@ def test_transparency_is_composited_on_white(tmp_path):
 
 
 class pixel_near(tuple):
-    """A colour that equals colours which differ by rounding."""
+    """Return a colour that equals all colours within the error of rounding."""
 
     def __eq__(self, other):
         return len(self) == len(other) and all(abs(a - b) <= 1 for a, b in zip(self, other))

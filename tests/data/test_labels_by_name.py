@@ -95,7 +95,7 @@ def test_unknown_duplicate_or_missing_names_are_errors(photos, tmp_path):
 
 @pytest.mark.parametrize("key", ["", "#label"])
 def test_files_in_a_column_of_another_name_are_an_error(key, photos, tmp_path):
-    """Without the error, labels in another order would be taken for those of sorted files."""
+    """Without the error, labels in another order would be assigned to the sorted files."""
     root, rows = photos
     path = table(tmp_path / "labels.csv", ("img", "label"), rows[::-1])
     expected = "the column 'img' names files: call it file" if key else f"give {path}#KEY"

@@ -63,13 +63,13 @@ def test_at_least_one_sample_of_a_batch_is_kept():
     ],
 )
 def test_incv_discards_the_estimated_mislabelled_share(pattern, epochs, epoch, keep):
-    """For e = 1/2 and three classes: a third under sym, else a half."""
+    """With e = 1/2 and three classes, the share is 1/3 for sym and 1/2 otherwise."""
     method = toy("incv", eval_ratio=0.5, assumed_pattern=pattern, epochs=epochs, batch_size=128)
     assert method.schedule(epoch) == {"keep": keep}
 
 
 def test_co_teaching_uses_the_noise_rate_of_all_labels():
-    """For asym5 at 0.4 it is a fifth, since half of the classes keep their labels."""
+    """The rate of asym5 at 0.4 is 0.2, since half of the classes keep their labels."""
     method = toy(
         "co_teaching", noise_ratio=Noise("asym5", 0.4).noise_rate, epochs=200, batch_size=128
     )

@@ -31,7 +31,7 @@ def test_moving_percentile_and_kept_samples():
     "form, expected",
     [(ALL, [1, 1, 1, 1, 1]), (SELF_PACED, [1, 1, 0, 0, 0]), (LINEAR, [1, 1, 0.75, 0, 0])],
 )
-def test_forms_of_the_weights(form, expected):
+def test_sample_weights_follow_their_form(form, expected):
     assert sample_weights(tf.constant([-3.0, 0, 0.25, 1, 9]), form).numpy().tolist() == expected
 
 

@@ -23,7 +23,7 @@ FLAGS = {
 
 @pytest.fixture
 def choose(tmp_path, monkeypatch):
-    """Return what calls `choose_backbone` on a folder, where Keras has the default weights."""
+    """Return a function that calls `choose_backbone`; Keras has the default weights."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setattr(choice, "fetch_weights", lambda backbone, report: report("fetched"))
     path = backbones.cached_weights(backbones.DEFAULT)

@@ -233,7 +233,7 @@ def test_2018_variant_needs_adam(call, no_tensorflow, tmp_path):
     [("mentornet", [], 0.88), ("f_correction", ["--architecture", "MLP"], 0.74)],
 )
 def test_mentornet_and_f_correction_reach_their_accuracy(method, flags, least, tmp_path):
-    """Digits, sym 0.5, mean of three seeds; no class is dead."""
+    """Train on digits with sym 0.5 and three seeds; every class must be predicted."""
     finals = []
     for seed in range(3):
         assert (

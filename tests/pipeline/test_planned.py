@@ -12,7 +12,7 @@ from noisylabels.selection.processes import trainings
 
 
 def test_halves_of_later_iterations_take_longer(tmp_path):
-    """Half of the 1,437 samples first, then about seven tenths with the selected ones."""
+    """They train on 0.5, then on about 0.7 of the 1,437 samples."""
     work = trainings(selecting(tmp_path, "--INCV_epochs", 10, "--INCV_iter", 3))
     assert work == pytest.approx(
         {

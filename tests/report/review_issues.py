@@ -1,4 +1,4 @@
-"""Label issues of which pages for review are made."""
+"""Label issues for review pages."""
 
 import numpy as np
 import pandas as pd

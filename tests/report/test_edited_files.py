@@ -70,7 +70,7 @@ def spreadsheet(path, encoding="utf-8-sig"):
 
 
 def test_cleaned_csv_loads_as_a_data_set(selected, tmp_path):
-    """The images and labels are the same, for any names."""
+    """Images and labels stay the same, whatever the names contain."""
     dataset, select, folder = selected
     assert {path.name for path in issues.files(folder, dataset)} >= {"cleaned.csv", "review.html"}
     os.replace(folder / "cleaned.csv", tmp_path / "own/cleaned.csv")

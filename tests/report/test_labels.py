@@ -39,7 +39,7 @@ def without(folder, name, *arguments):
 
 
 def test_runs_without_a_record_are_not_averaged(folder, tmp_path):
-    """Only the recipe of their results and the epochs of their log are known."""
+    """Only their recipe and their number of epochs are known."""
     write_run(folder, "standard", 0.9)
     for seed, accuracy, epochs, recipe in [
         (1, 0.8, 40, "digits"),
@@ -86,7 +86,7 @@ def test_unknown_setting_is_named_by_its_key(folder, tmp_path):
     ],
 )
 def test_recipe_depends_on_whether_flips_are_allowed(dataset, recipe, changes, differs, tmp_path):
-    """Digits use no augmentation, so that is no difference there."""
+    """Digits use no augmentation, so forbidding flips changes nothing."""
     folder, usual = (
         tmp_path / dataset / "sym/0.5",
         resolve(recipe, "main", dataset != "digits").values,
@@ -250,7 +250,7 @@ def test_selections_of_several_folders_are_compared(tmp_path, monkeypatch):
 
 
 def test_differing_theory_runs_are_marked(tmp_path):
-    """In the table, and as hollow markers."""
+    """The table names the difference, and the figure has hollow markers."""
     for name, ratio, more in [
         ("", 0.2, {}),
         ("", 0.5, {"epochs": 6}),

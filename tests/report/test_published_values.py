@@ -51,7 +51,7 @@ def test_published_values_are_next_to_methods_that_have_run(tmp_path):
     "changes", [{"image": "32×32×3", "data": "0" * 16}, {"dataset": "cifar100"}, None]
 )
 def test_no_published_values_for_other_images(changes, tmp_path):
-    """Custom images of that name, another data set, and runs without a record."""
+    """Use custom images named cifar10, another data set, and runs without a record."""
     folder = tmp_path / "cifar10/sym/0.5"
     if changes:
         write_run(folder, "incv", 0.9, **cifar10(**changes))
@@ -182,7 +182,7 @@ def test_unpublished_settings_have_a_theory_distance(tmp_path):
 
 
 def test_mean_theory_distance_is_of_equal_runs(tmp_path, monkeypatch):
-    """M is that of a run with the unchanged recipe."""
+    """The confusion matrix is from a run with the unchanged recipe."""
     for name, ratio, epochs, TA in (
         ("a", 0.5, 2, 0.178),
         ("fast", 0.5, 30, 0.268),

@@ -79,7 +79,7 @@ def test_matrix_must_be_square_with_rows_of_shares(rows, believed, tmp_path):
 
 
 def test_cut_end_is_noticed_without_a_record(tmp_path, capsys):
-    """Without its last digits, each file still has all rows."""
+    """Each file still has all rows, but its last digits are missing."""
     files = {"a.csv": "epoch,x\n1,0.625\n", "M.csv": ",0,1\n0,1,0\n1,0,1.000\n"}
     files["labels.csv"] = "y,y_noisy,label\n0,0,10\n"
     for name, text in files.items():
@@ -183,7 +183,7 @@ def test_label_studio_task_exactly(folder):
 
 
 def test_pictures_show_the_worst_and_the_matrix_all(folder, monkeypatch):
-    """Of sixty issues show the first 48, worst first."""
+    """The pictures show the worst 48 of 60 issues."""
     drawn = {}
     for name in ("pictures", "matrix", "histogram"):
         monkeypatch.setattr(

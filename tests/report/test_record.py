@@ -44,13 +44,13 @@ def recorded():
 
 @pytest.fixture(scope="module")
 def drawn(recorded, tmp_path_factory):
-    """Files that report.py makes of a copy of the record without its figures and tables."""
+    """Let report.py draw a copy of the record without figures and tables; return its files."""
     folder = tmp_path_factory.mktemp("drawn") / "record"
     for path, content in recorded.items():
         if not is_figure(path) and path.count("/") != 1:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(content)
-    with pytest.MonkeyPatch.context() as patch:  # nobody looks at the figures
+    with pytest.MonkeyPatch.context() as patch:  # the figures are not compared
         prepare_calls(patch)
         patch.setattr(Figure, "savefig", lambda figure, path, **_: Path(path).touch())
         report.main(["--results_dir", str(folder)])

@@ -31,8 +31,8 @@ def test_names_are_text_and_nothing_is_loaded(opened):
     assert "All 8 labels, worst first. Of these 7 are issues." == text(browser, "more")
 
 
-def test_every_key(opened, tmp_path):
-    """Each key moves to the next image; Z undoes one after the other."""
+def test_each_key_decides_and_z_undoes(opened, tmp_path):
+    """Each key moves to the next image."""
     browser = opened()
     press(browser, "k", "d", "u", Keys.ENTER, "5", Keys.ARROW_RIGHT, Keys.ARROW_LEFT, "1")
     assert marks(browser) == [
@@ -168,14 +168,14 @@ def test_everything_is_reachable_by_tab_and_named(opened):
 
 
 def test_digit_keys_use_class_names(opened):
-    """The third class of digits is 2, not 3."""
+    """Key 3 chooses class 3, which is the fourth class of digits."""
     browser = opened([0, 1], [1, 0], list("0123456789"))
     press(browser, "3", "0")
     assert marks(browser) == ["→ 3", "→ 0"]
 
 
 def test_decisions_outlast_another_order_of_the_images(opened):
-    """As of a page after a further iteration: duplicates with two labels come first here."""
+    """A later page may have another order, here with conflicting duplicates first."""
     browser = opened()
     press(browser, "k", "d", "4")
     browser.get("about:blank")

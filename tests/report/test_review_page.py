@@ -18,7 +18,7 @@ from noisylabels.selection.reliability import assess
 
 
 def data_of(issues, pictures=None, *arguments, **keywords):
-    """The data of a page, as its script reads them."""
+    """Return the data of a page as its script reads them."""
     html = review.page("x", issues, pictures, *arguments, **keywords)
     return json.loads(re.search(r'id="data">(.*?)</script>', html)[1])
 
@@ -105,7 +105,7 @@ def picture_in(uri):
     ],
 )
 def test_thumbnails_of_arrays(shape, size):
-    """Small ones are not enlarged, and up to 32 pixels they are exact."""
+    """Small images are not enlarged; those of up to 32 pixels are exact."""
     images = np.random.default_rng(0).integers(100, 200, (1, *shape), np.uint8)
     uri, side = review.thumbnail(ArrayImages(images), 0)
     found = picture_in(uri)
@@ -115,7 +115,7 @@ def test_thumbnails_of_arrays(shape, size):
 
 
 def test_thumbnails_are_of_the_original_files(tmp_path):
-    """Not of the input of the network: 160 pixels, and a link to the file."""
+    """They have 160 pixels and a link to the file, whatever the size of the network's input."""
     gradient = np.linspace(0, 255, 480 * 640 * 3).reshape(480, 640, 3).astype(np.uint8)
     Image.fromarray(gradient).save(tmp_path / "a #1.jpg")
     (tmp_path / "b.png").write_bytes(b"no image")
@@ -140,7 +140,7 @@ def test_without_images_there_are_names_alone():
 
 
 def test_5000_images_need_less_than_60_megabytes():
-    """Of noise, which no compression shrinks: 20 stand for all."""
+    """Measure 20 images of noise, which compression does not shrink."""
     noise = np.random.default_rng(0).integers(0, 256, (20, 200, 200, 3), np.uint8)
     html = review.page("x", issues_of([0] * 20, [0] * 20, "a"), ArrayImages(noise))
     template = Path(review.TEMPLATE).stat().st_size

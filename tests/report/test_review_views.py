@@ -123,7 +123,7 @@ def test_five_thousand_images(opened):
 
 
 def test_the_original_file_is_linked_and_enlarged(opened, tmp_path):
-    """The thumbnail stands in for a file that is gone, or that no browser shows."""
+    """The thumbnail replaces a file that is missing or that the browser cannot show."""
     files = ["0 #.png", "1.png", *[f"{k}.png" for k in range(2, 8)]]
     for k, name in enumerate(files):
         Image.new("RGB", (600, 300), (20 * k, 0, 0)).save(tmp_path / name)
@@ -131,7 +131,7 @@ def test_the_original_file_is_linked_and_enlarged(opened, tmp_path):
     (tmp_path / "6.png").unlink()
 
     def zoomed():
-        """The width of the enlarged image; 0 until it is there, False without one."""
+        """Return the width of the enlarged image: 0 until it has loaded, False without one."""
         return browser.execute_script(
             "const [zoom, image] = ['zoom', 'zoomed'].map(id => document.getElementById(id));"
             "return zoom.open && image.complete && image.naturalWidth"

@@ -66,7 +66,7 @@ def epochs_in(path):
     ],
 )
 def test_last_good_checkpoint_is_kept(diverges, message, fit, tmp_path):
-    """The weights show what the last step of an epoch did; its loss is that before the step."""
+    """Each loss is computed before its step, so the weights show the effect of the last one."""
     with pytest.raises(UserError, match=message):
         fit(lambda time, epochs: diverges(time))
     assert epochs_in(tmp_path / "1a.npz") == 3

@@ -116,7 +116,7 @@ except UserError as error:
 
 @pytest.mark.parametrize("kind", ["csv", "json", "npz"])
 def test_full_disk_leaves_the_old_file(kind, tmp_path):
-    """A limit on the file size stands for a full disk: both are an OSError during a write."""
+    """Limit the file size to simulate a full disk; both raise OSError during a write."""
     (tmp_path / f"old.{kind}").write_text("old")
     out, err = python(FULL, tmp_path, kind).communicate(timeout=60)
     assert err == "" and re.fullmatch(
@@ -193,7 +193,7 @@ def test_files_are_whole_after_sigkill(tmp_path):
 
 
 class Malicious:
-    """Create a file when the pickle of this is loaded."""
+    """Create a file when this object is unpickled."""
 
     def __init__(self, path):
         self.path = path

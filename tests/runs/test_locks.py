@@ -171,7 +171,7 @@ def test_start_is_called_while_the_run_is_held(tmp_path):
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_run_finished_by_another_process_is_not_repeated(overwrite, tmp_path, capsys):
-    """Even with overwrite, since the other process has just done that."""
+    """This is also true with overwrite, since the other process has just done that."""
     with held(tmp_path, arguments={"epochs": 2}) as holder:
         run = Run(tmp_path, "INCV", {"epochs": 2}, overwrite=overwrite)
         soon(lambda: print("finish", file=holder.stdin, flush=True))

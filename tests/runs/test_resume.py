@@ -162,7 +162,7 @@ def temporary(tmp_path_factory, monkeypatch):
 
 @pytest.mark.slow
 def test_interrupted_and_damaged_incv_ends_in_the_same_result(tmp_path, tmp_path_factory):
-    """Full disk, SIGTERM, Ctrl-C, SIGKILL and a damaged checkpoint."""
+    """Use a full disk, SIGTERM, Ctrl-C, SIGKILL and a damaged checkpoint."""
     script, expected = "INCV", tmp_path_factory.mktemp("expected")
     arguments = [*SMALL, "--INCV_epochs", 20, "--INCV_iter", 2, "--parallel_halves", "off"]
     shell(script, *arguments, "--results_dir", expected)

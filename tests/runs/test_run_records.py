@@ -59,7 +59,7 @@ def test_invalid_record_is_none(change, tmp_path):
 
 @pytest.mark.parametrize("error", [FileNotFoundError("git"), subprocess.TimeoutExpired("git", 10)])
 def test_unknown_session_facts_are_blank(error, tmp_path, monkeypatch):
-    """For example without git, or if a package has another name."""
+    """Git may be missing, and a package may have another name."""
 
     def run(*_, **__):
         raise error
@@ -75,7 +75,7 @@ def test_unknown_session_facts_are_blank(error, tmp_path, monkeypatch):
 
 
 def test_only_changed_code_marks_the_revision(tmp_path, monkeypatch):
-    """Each run changes the tables in results, which are in the repository."""
+    """Each run changes tables in results, which are part of the repository."""
 
     def git(*arguments):
         subprocess.run(

@@ -55,7 +55,7 @@ def contents(root):
 
 @pytest.fixture
 def pets(tmp_path):
-    """A data set of two classes, with decisions on it."""
+    """Write a data set of two classes, with decisions on it."""
     write_csv(tmp_path / "decisions.csv", ROWS)
     return make_classes(tmp_path / "pets")
 
@@ -277,7 +277,7 @@ def test_hugging_face_reads_copies(pets, apply, tmp_path, monkeypatch):
 
 
 def test_fiftyone_reads_copies(pets, apply, tmp_path):
-    """By FiftyOne's own readers, which need no data base."""
+    """Use FiftyOne's readers, which need no database."""
     importers = pytest.importorskip("fiftyone.utils.data.importers")
     from fiftyone.utils.csv import CSVDatasetImporter
 

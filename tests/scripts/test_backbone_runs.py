@@ -44,7 +44,7 @@ def photos(tmp_path):
 
 
 @pytest.mark.runs
-def test_images_become_embeddings_and_a_network_that_predicts_images(
+def test_images_become_embeddings_and_a_network_of_images(
     photos, weights, call, unstarted, undrawn, tmp_path, monkeypatch
 ):
     called = without_children(monkeypatch)
@@ -121,7 +121,7 @@ def test_original_images_stay_at_hand(photos, tmp_path):
 
 
 def test_missing_weights_end_before_images_are_read(tmp_path):
-    """Without a network."""
+    """There is no network for a download, and no file is an image."""
     for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
         path = tmp_path / "photos" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -157,7 +157,7 @@ def test_flips_do_not_apply_to_embeddings(photos, weights, call, no_tensorflow):
 @pytest.mark.slow
 @pytest.mark.skipif(not WEIGHTS.exists(), reason="no weights in ../shared/backbone")
 def test_frozen_features_find_wrong_labels_of_photographs(tmp_path):
-    """Of 400 flowers, a fifth of whose labels are wrong."""
+    """Corrupt 0.2 of the labels of 400 flowers."""
     flowers = SHARED / "flowers"
     files = [path for k in range(5) for path in sorted(sorted(flowers.iterdir())[k].iterdir())[:80]]
     rows = [(str(path), path.parent.name) for path in files]

@@ -32,7 +32,7 @@ def digits():
 
 
 def test_selection_csv_has_the_documented_format(finished, digits):
-    """One row per training sample in data set order."""
+    """It has one row per training sample, in data set order."""
     path = finished("INCV")[0] / SELECTION
     assert path.read_text().splitlines()[0] == "y,y_noisy,select,candidate,eval_ratio"
     frame = pd.read_csv(path)

@@ -154,7 +154,7 @@ def test_a_trained_head_predicts_features(run, call, undrawn, unstarted, tmp_pat
 
 
 def test_a_standardised_constant_feature_stays_without_effect(tmp_path):
-    """Also in the exported network, for a value that was not there in training."""
+    """The exported network ignores it too, even at a value not seen in training."""
     from models import create_model
     from noisylabels.training.export import load_inference_model, save_inference_model
 

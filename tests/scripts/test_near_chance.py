@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 
 
 def reliability(tmp_path, *flags):
-    """The file, and what is printed."""
+    """Run INCV.py; return the content of reliability.json and the output."""
     ended = shell("INCV", *flags, "--results_dir", tmp_path / "results", "--quiet", timeout=1200)
     assert ended.code == 0, ended.err
     (path,) = (tmp_path / "results").rglob("reliability.json")
@@ -18,7 +18,7 @@ def reliability(tmp_path, *flags):
 
 
 def write_images(path, n, n_classes, signal):
-    """Grey images of noise, with `signal` times a pattern of their class, as an npz."""
+    """Write an npz of grey noise plus `signal` times a pattern of the class."""
     rng = np.random.default_rng(0)
     patterns, y = rng.normal(size=(n_classes, 16, 16)), np.arange(n) % n_classes
     x = np.clip(128 + 40 * (rng.normal(size=(n, 16, 16)) + signal * patterns[y]), 0, 255)

@@ -132,7 +132,7 @@ def test_other_images_of_the_same_name_are_refused(trained, call, no_tensorflow,
 
 @pytest.mark.runs
 def test_selection_from_other_images_is_refused(trained, call, no_tensorflow, tmp_path):
-    """Even with equal labels and --overwrite, which repeats only the training."""
+    """Labels are equal, and --overwrite repeats only the training."""
     _, results, _ = trained
     Image.new("L", (8, 6), 7).save(shades(tmp_path / "pets") / "cat" / "020.png")
     ended = call(

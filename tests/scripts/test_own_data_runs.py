@@ -125,7 +125,7 @@ def test_trusted_labels_can_be_corrupted(tmp_path):
     "n, batch, rate", [(30, 2, 2 / 128), (100, 8, 8 / 128), (330, 32, 32 / 128)]
 )
 def test_few_images_make_small_batches(n, batch, rate, tmp_path):
-    """Half of 60, 200 and 660 images: eight steps per epoch, or batches of two."""
+    """An epoch has eight steps, or batches of two samples."""
     x = np.zeros((2 * n, 4, 4), np.uint8)
     np.savez(tmp_path / "few.npz", x=x, y=np.arange(2 * n) % 2)
     few = experiment("--dataset", tmp_path / "few.npz", "--results_dir", tmp_path).settings
@@ -140,7 +140,7 @@ def test_few_images_make_small_batches(n, batch, rate, tmp_path):
 
 
 def test_muon_updates_eight_times_per_epoch_of_digits(tmp_path):
-    """Of 718 samples per half."""
+    """Each half has 718 samples."""
     made = experiment("--recipe", "muon", "--results_dir", tmp_path)
     assert (made.settings.batch_size, made.settings.accumulate) == (62, 1)
     assert made.identity["samples"] == 718
@@ -184,7 +184,7 @@ def test_label_file_is_observed_and_data_set_labels_true(tmp_path):
 
 
 def test_label_file_covers_training_and_test_images(tmp_path):
-    """In the order of the paths; folder names are the true labels."""
+    """Labels follow the sorted paths; folder names are the true labels."""
     root = shades(tmp_path / "pets")
     (root / "cat").rename(root / "dog-wolf")  # whose paths sort before those of dog/
     files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))

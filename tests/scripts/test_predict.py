@@ -23,7 +23,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def expected(trained):
-    """Return its probabilities of the data set's test images."""
+    """Return the network's probabilities for the test images of digits."""
     return load_inference_model(trained).predict(load_dataset("digits", None).x_test, verbose=0)
 
 
@@ -143,7 +143,7 @@ def test_npz_is_predicted(images, labels, run, expected, tmp_path):
 
 @pytest.mark.parametrize("dtype", [np.int64, str])
 def test_npz_labels_are_names_or_indices(dtype, run, expected, tmp_path):
-    """Indices only if no class has a numeric name."""
+    """Numbers are indices only if no class has a numeric name."""
     data, names = load_dataset("digits", None), [f"class {k}" for k in range(10)]
     labels = data.y_test if dtype is np.int64 else np.array(names)[data.y_test]
     np.savez(tmp_path / "digits.npz", x=data.x_test, y=labels)

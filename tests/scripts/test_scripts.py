@@ -196,7 +196,7 @@ def test_incv_main_makes_the_same_selection_as_incv(finished):
     alone, called = finished("INCV")[0], finished("INCV_main")[0]
     assert (alone / SELECTION).read_bytes() == (called / SELECTION).read_bytes()
     alone, called = results_in(alone), results_in(called)
-    alone.pop("digits/runs.csv")  # there is another run beside
+    alone.pop("digits/runs.csv")  # the other folder has one more run
     assert {path: content == called[path] for path, content in alone.items()} == dict.fromkeys(
         alone, True
     )

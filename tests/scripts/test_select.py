@@ -139,7 +139,7 @@ def test_halves_share_the_cores(flags, processes, threads, selected, tmp_path, m
     [("INCV", 718, []), ("Verify_Theory", 718, []), ("INCV_main", 1437, ["--method", "standard"])],
 )
 def test_largest_possible_batch(script, smaller, task, call, tmp_path, monkeypatch):
-    """One more is refused."""
+    """A batch with one more sample is refused."""
 
     def begins(*_, **__):
         raise UserError("it begins")
@@ -186,7 +186,7 @@ print([process.exitcode for process in trainers.processes])
 
 
 def test_each_half_trains_on_its_own_gpus():
-    """In a process that has ended afterwards."""
+    """Each half uses a process, which has ended afterwards."""
     done = subprocess.run(
         [sys.executable, "-c", TWO_GPUS], cwd=ROOT, capture_output=True, text=True
     )

@@ -26,7 +26,7 @@ def pets(tmp_path):
 
 @pytest.fixture
 def selected(pets, select, tmp_path, undrawn):
-    """Images with a selection by INCV.py; the folder of the run."""
+    """Write images and select by INCV.py; return the folder of the run."""
     select("--dataset", pets)
     return tmp_path / "pets/given"
 

@@ -20,7 +20,7 @@ PAGE = "review.html"
 
 
 class Guesses(InThisProcess):
-    """Random probabilities with some weight on the true label, or on the observed one."""
+    """Give random probabilities with some weight on the true or the observed label."""
 
     weight = 0.6
     stop_in = None  # iteration whose training fails
@@ -43,7 +43,7 @@ class Guesses(InThisProcess):
 
 @pytest.fixture
 def select(call, tmp_path, monkeypatch):
-    """Calls INCV.py with these flags; each iteration counts as a long one."""
+    """Call INCV.py with these flags; each iteration counts as a long one."""
     monkeypatch.setattr("noisylabels.selection.processes.Trainers", Guesses)
     monkeypatch.setattr("noisylabels.selection.processes.FIRST_ANSWERS", -1)
 
@@ -63,7 +63,7 @@ def without_figures(monkeypatch):
 
 
 def contents(folder):
-    """Everything in a folder but its record, which has times."""
+    """Return all files of a folder but its record, which contains times."""
     files = {path.name: path for path in folder.iterdir() if path.is_file()}
     return {
         name: path.read_bytes()
@@ -100,9 +100,7 @@ def test_first_answers_do_not_count_as_a_finished_selection(select, tmp_path, wi
     assert draw.everything(tmp_path, "digits") == [] and contents(folder) == before
 
 
-def test_a_resumed_run_ends_with_the_files_of_an_uninterrupted_one(
-    select, tmp_path, without_figures
-):
+def test_resumed_run_has_the_files_of_an_uninterrupted_one(select, tmp_path, without_figures):
     select(stop_in=2)
     resumed = select(stop_in=None)
     assert resumed.code == 0 and resumed.out.count("first answers after iteration") == 3
@@ -143,7 +141,7 @@ def test_a_page_of_other_settings_goes_when_the_run_begins(select, tmp_path, wit
 # ------------------------------------------------------------------------------------------- doubt
 
 
-def test_near_chance_the_summary_the_page_and_a_file_say_so(select, tmp_path, without_figures):
+def test_doubt_near_chance_is_in_summary_page_and_file(select, tmp_path, without_figures):
     out = select(weight=0).out
     reliability = json.loads((tmp_path / FOLDER / "reliability.json").read_text())
     assert reliability["can_judge"] is False and 0.05 < reliability["agreement"] < 0.15
@@ -154,14 +152,14 @@ def test_near_chance_the_summary_the_page_and_a_file_say_so(select, tmp_path, wi
     assert doubt["reasons"] == reliability["reasons"]
 
 
-def test_a_good_run_says_nothing_of_the_kind(select, tmp_path, without_figures):
+def test_good_run_can_judge_the_labels(select, tmp_path, without_figures):
     out = select().out
     reliability = json.loads((tmp_path / FOLDER / "reliability.json").read_text())
     assert reliability["can_judge"] and "cannot judge" not in out
     assert page_data(tmp_path / FOLDER / PAGE)["doubt"] is None
 
 
-def test_the_picture_says_so(select, tmp_path, without_figures, monkeypatch):
+def test_picture_says_that_the_model_cannot_judge(select, tmp_path, without_figures, monkeypatch):
     titles = []
 
     def pictures(images, labels, doubt):
@@ -180,9 +178,7 @@ def test_the_picture_says_so(select, tmp_path, without_figures, monkeypatch):
 # -------------------------------------------------------------------------------------- duplicates
 
 
-def test_duplicates_with_two_labels_are_issues_whatever_the_networks_say(
-    select, tmp_path, without_figures
-):
+def test_duplicates_with_two_labels_are_always_issues(select, tmp_path, without_figures):
     """Samples 2 and 9 have one label, 5 and 6 two; all are selected."""
     x = np.random.default_rng(0).integers(0, 256, (60, 8, 8), np.uint8)
     x[9], x[6] = x[2], x[5]

@@ -108,7 +108,7 @@ def script(monkeypatch, tmp_path):
 
 
 def test_first_best_epoch_selects(script):
-    """Best by held-out observed labels; the losses are of the same epoch."""
+    """The best epoch agrees most with held-out observed labels; losses are from that epoch."""
     (hit, loss, predicted, label_score, probabilities), rows = script[1](use_best=True)
     assert hit.tolist() == [True, True, True, False]
     assert loss == pytest.approx(-np.log([1, 0.7, 0.9, 0.2]), abs=1e-6)
@@ -124,7 +124,7 @@ def test_first_best_epoch_selects(script):
 
 
 def test_last_epoch_selects_if_requested(script):
-    """Predict in that epoch only."""
+    """The network predicts in that epoch only."""
     (hit, loss, *_), rows = script[1](use_best=False)
     assert hit.tolist() == [False, True, False, True] and loss == pytest.approx(
         -np.log([0.1, 0.6, 0.4, 0.7]), abs=1e-6

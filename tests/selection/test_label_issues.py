@@ -63,7 +63,7 @@ def table(path):
 
 
 def test_files_of_a_selection_agree(select, tmp_path):
-    """With each other, with the CSV of 2019, and with output and record."""
+    """Compare them with each other, the CSV of 2019, the output and the record."""
     ended = select("--noise_ratio", 0.5)
     assert (ended.code, ended.err) == (0, "") and MADE <= {
         path.name for path in (tmp_path / FOLDER).iterdir()
@@ -258,7 +258,7 @@ def cleanlab_on(folder, monkeypatch):
 
 @pytest.mark.runs
 def test_cleanlab_reads_the_files_as_documented(select, tmp_path, monkeypatch):
-    """Both of its ways find mostly what INCV finds."""
+    """Both ways to call cleanlab find mislabelled samples."""
     from cleanlab.filter import find_label_issues
 
     select()

@@ -93,7 +93,7 @@ def test_named_selection_must_fit_data_and_assumed_pattern(select, train, tmp_pa
     ],
 )
 def test_each_recipe_and_name_has_its_own_folder(flags, folder, select, train, tmp_path):
-    """The selection and its training; those of the default recipe stay."""
+    """Selection and training go there; files of the default recipe stay."""
     (tmp_path / FOLDER).mkdir(parents=True)
     (tmp_path / FOLDER / "notes.txt").write_text("of others")
     select("--INCV_iter", 1, *flags)

@@ -13,7 +13,7 @@ NAMES = [f"class {k}" for k in range(40)]
 
 
 def labels_and_predictions(n, c, noise_ratio, accuracy, seed=0):
-    """Observed labels of n samples of c classes, symmetric noise, and predictions of an accuracy.
+    """Return observed labels with symmetric noise, and predictions of the requested accuracy.
 
     Wrong predictions are uniform.
     """

@@ -7,7 +7,7 @@ from noisylabels.selection.algorithm import Scores, incv, score_predictions
 
 
 class Recorder:
-    """A `train` that answers from a function of the held-out samples, and records its calls."""
+    """Answer `train` by a function of the held-out samples, and record its calls."""
 
     def __init__(self, answer):
         self.answer, self.calls = answer, []

@@ -15,7 +15,7 @@ FOLDER = "digits/sym/0.5"
 
 
 def test_selection_is_printed_and_recorded(select, train, tmp_path):
-    """With all its settings and its digest."""
+    """The record has all its settings and its digest."""
     select("--INCV_iter", 2, "--architecture", "MLP")
     ended, (what, _) = train("--epochs", 3)
     csv = pd.read_csv(tmp_path / SELECTION)
@@ -85,7 +85,7 @@ def test_interrupted_selection_files_are_completed(select, train, tmp_path, monk
 
 
 def test_method_gets_the_selection_as_inputs(select, train, tmp_path):
-    """S, C, the estimated noise ratio and observed labels, but no true labels or ratio."""
+    """Inputs are S, C, the estimated noise ratio and observed labels, but nothing true."""
     select("--INCV_iter", 1)
     csv = pd.read_csv(tmp_path / SELECTION)
     _, (_, inputs) = train()
@@ -207,7 +207,7 @@ def test_selection_that_contradicts_no_flag_is_used(flags, select, train):
 
 
 def test_selection_with_another_assumed_pattern_is_refused(select, train):
-    """Whether the flag is given or not."""
+    """Without the flag, the default pattern is compared."""
     select("--assumed_pattern", "asym")
     assert_is_one_line(train()[0], r"assumed_pattern \(found asym, given sym\)")
     _, (_, inputs) = train("--assumed_pattern", "asym")

@@ -236,7 +236,7 @@ def test_other_events_are_no_end_of_a_task(ended, error, words, cluster):
 
 
 def test_messages_of_workers(cluster):
-    """Only for tasks that are waited for; a refusal is a warning."""
+    """They are shown for unfinished tasks only; a refusal is a warning."""
     begun = []
     status = SimpleNamespace(where=lambda *given: begun.append(given))
     cluster.tasks["t"] = "task", None

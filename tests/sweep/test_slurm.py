@@ -56,7 +56,7 @@ def slurm(tmp_path_factory):
         env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin"},
     )
     try:
-        assert process.stdout.readline() == "ready\n", "see the logs beside slurm.conf"
+        assert process.stdout.readline() == "ready\n", "see the logs next to slurm.conf"
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
             yield folder
@@ -139,6 +139,6 @@ def test_refused_job_ends_the_sweep_with_one_error(slurm, configuration, tmp_pat
         with executors.at_scheduler(
             str(configuration), None, None, **write_scripts(tmp_path)
         ) as runs:
-            assert runs.expected == 1  # where nobody says how many jobs
+            assert runs.expected == 1  # the default without --jobs
             with Status(tasks, runs) as status:
                 run_tasks(tasks, runs, status)

@@ -126,7 +126,7 @@ def test_interrupted_script_is_retried(task, tmp_path):
 
 
 def test_two_writers_leave_no_hole_in_a_log(tmp_path, task):
-    """Two sweeps of one run do that."""
+    """Two sweeps may do the same run."""
     code = (
         f"import os, time; print('one', flush=True); open('{tmp_path}/up', 'w')\n"
         f"while not os.path.exists('{tmp_path}/go'): time.sleep(.02)\nprint('two')"

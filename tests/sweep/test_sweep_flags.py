@@ -69,7 +69,7 @@ def test_run_may_use_a_share_of_a_gpu_or_several():
     ],
 )
 def test_executor_depends_on_jobs_and_scheduler(flags, expected, monkeypatch, tmp_path):
-    """One process, several on this machine, or a scheduler."""
+    """A sweep uses one process, several on this machine, or a scheduler."""
     runs, leaving = SimpleNamespace(leave="leave"), []
     asked = []
     monkeypatch.setattr(executors, "on_this_machine", lambda root, *given: asked.append(given))

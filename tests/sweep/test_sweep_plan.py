@@ -94,7 +94,7 @@ def planned(*argv):
 
 
 def test_plan_is_the_paper_s_table(tmp_path):
-    """Four settings, seven methods, three seeds; each INCV training needs its own selection."""
+    """It has four settings, seven methods and three seeds; each INCV run needs a selection."""
     tasks = planned("--results_dir", tmp_path)
     selections, trainings = tasks[:12], tasks[12:]
     assert {task.script for task in selections} == {"INCV"} and len(trainings) == 4 * 3 * 7
@@ -112,7 +112,7 @@ def test_plan_is_the_paper_s_table(tmp_path):
 
 
 def test_work_depends_on_the_method(tmp_path):
-    """Digits: 1,437 times 60 epochs times the cost; F-correction trains a standard network too."""
+    """Work is samples times epochs times the cost of the method."""
     tasks = planned(
         "--settings",
         "sym:0.2",

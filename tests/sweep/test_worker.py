@@ -184,7 +184,7 @@ def test_unwritable_log_fails_the_task(set_up, tmp_path):
 
 
 @pytest.mark.parametrize("state", ["cancelled", None])
-def test_task_nobody_waits_for_is_killed(state, set_up, tmp_path):
+def test_unwanted_task_is_killed(state, set_up, tmp_path):
     worker = Worker()
     runs = set_up(worker)
     assert runs.is_wanted("t")

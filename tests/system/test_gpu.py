@@ -10,7 +10,7 @@ BUILT = ["sm_60", "sm_70", "sm_80", "sm_89", "compute_90"]  # of TensorFlow 2.21
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """Return machine(cards, driver), which fakes so many cards and the driver's version text."""
+    """Return machine(cards, driver), which fakes a number of cards and the driver's version."""
 
     def machine(cards, driver=None):
         monkeypatch.setattr(gpu, "gpus", lambda: cards)
@@ -126,7 +126,7 @@ NEW = (
     ],
 )
 def test_gpus_that_tensorflow_does_not_find(driver, problem, machine):
-    """An error if one was requested; else the CPU computes, with a warning."""
+    """This is an error if a GPU was requested; otherwise a warning, and the CPU is used."""
     machine(2, driver)
     with pytest.raises(UserError) as error:
         gpu.choose("0", "")

@@ -28,7 +28,7 @@ LINE = "-c: interrupted; finished epochs are saved, the same command goes on fro
 
 
 def begun(path, seconds, prepare=None, stdout=subprocess.PIPE, **environment):
-    """Start a script that works for so many seconds; `prepare` is called in its process first."""
+    """Start a script that works for some seconds, after `prepare` in its process."""
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, path, str(seconds)],
         cwd=ROOT,
@@ -93,7 +93,7 @@ def test_signal_ends_a_script_with_one_line(name, closed, tmp_path):
 
 @pytest.mark.parametrize("term, shown", [("xterm", b"\x1b[?25h\r\n"), ("dumb", b"")])
 def test_signal_shows_the_cursor_again(term, shown, tmp_path):
-    """On standard output, if the terminal can hide it."""
+    """The sequence goes to standard output, if the terminal can hide the cursor."""
     ours, theirs = os.openpty()
     process = begun(tmp_path / "up", 60, stdout=theirs, TERM=term)
     process.terminate()

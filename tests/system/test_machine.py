@@ -112,7 +112,7 @@ def test_gpus_in_wsl(listed, found, monkeypatch, tmp_path):
     ],
 )
 def test_processor_name(text, found, monkeypatch, tmp_path):
-    """From /proc, or from Python."""
+    """Read it from /proc, or from Python."""
     (tmp_path / "proc").mkdir()
     if text:
         (tmp_path / "proc/cpuinfo").write_text(text)
@@ -162,7 +162,7 @@ def test_free_memory(text, limit, found, version, monkeypatch, tmp_path):
     "allowed, quota, count, found", [({0, 3, 5}, 8, 8, 3), ({0, 3, 5}, 2, 8, 2), ({0}, 1, None, 1)]
 )
 def test_cores(allowed, quota, count, found, monkeypatch):
-    """Count those that this process may use, at most the container's quota."""
+    """Count the cores this process may use, at most the container's quota."""
     monkeypatch.setattr(os, "sched_getaffinity", {0: allowed}.__getitem__, raising=False)
     monkeypatch.setattr(
         "joblib.externals.loky.backend.context._cpu_count_cgroup", lambda count: quota

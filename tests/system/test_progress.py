@@ -215,7 +215,7 @@ def test_single_training_has_no_number_and_quiet_is_silent(clock, terminal):
     "isatty, TERM, able", [(True, "xterm", True), (True, "dumb", False), (False, "xterm", False)]
 )
 def test_live_terminals_are_recognised(isatty, TERM, able, monkeypatch):
-    """Not a file, whatever FORCE_COLOR says, nor a shell within an editor."""
+    """A file is not one, whatever FORCE_COLOR says, and neither is an editor's shell."""
     monkeypatch.setenv("FORCE_COLOR", "1"), monkeypatch.setenv("TERM", TERM)
     monkeypatch.setattr("sys.stdout.isatty", lambda: isatty)
     assert progress.terminal().is_terminal == able

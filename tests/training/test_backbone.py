@@ -30,7 +30,7 @@ PREPROCESSING = {
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """Return what saves random weights of a network to a file."""
+    """Return a function that saves random weights of a network to a file."""
     folder = tmp_path_factory.mktemp("weights")
     return functools.cache(lambda name: save_weights(folder / f"{name}.weights.h5", name))
 

@@ -130,7 +130,7 @@ def test_without_held_out_samples_the_last_weights_stay():
 
 
 def test_killed_training_keeps_its_best_epoch(tmp_path):
-    """Its weights are in the checkpoint."""
+    """The weights of the best epoch are in the checkpoint."""
 
     def build():
         method = toy("standard", optimizer=keras.optimizers.Adam)

@@ -81,7 +81,7 @@ def predicted(network, images, mirror, shift_tta=False):
     [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in ARCHITECTURES],
 )
 def test_inference_model_computes_what_the_network_does(name):
-    """Probabilities within 3e-5; test-time augmentation averages logits."""
+    """Probabilities agree within 3e-5; test-time augmentation averages logits."""
     images = random_images(32, 8, 8, 1)
     network = network_for(name, images)
     x = images / np.float32(255)
@@ -188,7 +188,7 @@ def test_constant_channel_is_harmless():
     "names", [QUICK, pytest.param(sorted({*ARCHITECTURES} - {*QUICK}), marks=pytest.mark.slow)]
 )
 def test_saved_network_needs_only_keras(names, tmp_path):
-    """In another process and folder, with equal probabilities within 1e-4."""
+    """Load it in another process and folder; probabilities agree within 1e-4."""
     images, expected = random_images(16, 8, 8, 1), {}
     for k, name in enumerate(names):
         network = network_for(name, images, precision="mixed_bfloat16" if k % 2 else "float32")

@@ -77,7 +77,7 @@ def test_networks_and_augmentations_have_gpu_kernels(recipe, as_on_a_gpu, monkey
 
 
 def test_gather_of_bytes_has_no_gpu_kernel():
-    """Images are therefore not stored as bytes; and the check above would notice."""
+    """On a GPU, images are therefore not stored as bytes. The check above finds this."""
     assert without_kernel(toy("standard")._predict[0]).keys() == {"GatherV2"}
 
 

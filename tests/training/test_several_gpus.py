@@ -44,7 +44,7 @@ def assert_close(first, second, tolerance=1e-5):
 
 
 def test_methods_that_share_batches():
-    """The others rank the samples of a batch, or remember them."""
+    """The other methods rank the samples of a batch, or store values per sample."""
     assert {name for name in METHODS if method_class(name).shares_batches} == {*QUICK, *LATER} - {
         "normalised",
         "muon",
