@@ -68,16 +68,18 @@ def rows_of_settings(seeds: int, flags: list[str], folder: str) -> Iterator[dict
         title += f", {Path(args.features).stem}"
     if args.noisy_labels:
         title += f", {args.noisy_labels.rpartition('#')[2]}"
+    neighbours = find_neighbours(dataset.x_train)
     for args.seed in range(seeds):
         for noise in [Noise(PROVIDED)] if args.noisy_labels else SETTINGS:
             data = add_noise(dataset, noise, args.seed)
             experiment = selection_experiment(args, data, args.overwrite)
             findings = find_issues(experiment)
+            findings |= find_issues_neighbours(data.y_noisy, *neighbours)
             yield from score_findings(title, noise, args.seed, findings, ~data.is_clean)
 
 
 def find_issues(experiment: Experiment) -> Findings:
-    """Return the findings of INCV after each iteration, of cleanlab and of nearest neighbours."""
+    """Return the findings of INCV after each iteration, and those of cleanlab."""
     start, y = time.perf_counter(), experiment.y_noisy
     n = len(y)
     run = selection_run(experiment)
@@ -112,18 +114,26 @@ def find_issues(experiment: Experiment) -> Findings:
     assert (is_issue == ~result.select).all()
     assert np.allclose(score_sum / count, result.label_score, atol=1e-6)
     first = findings["INCV, 1 iteration"][2]
-    findings |= find_issues_cleanlab(y, result.probabilities, first)
-    return findings | find_issues_neighbours(y, experiment.dataset.x_train)
+    return findings | find_issues_cleanlab(y, result.probabilities, first)
 
 
-def find_issues_neighbours(y: np.ndarray, x: np.ndarray) -> Findings:
-    """Return the findings of nearest neighbours for labels, int (n,), and images or embeddings."""
+def find_neighbours(x: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the nearest neighbours of images or embeddings, int (n, k), and the seconds."""
+    start, x = time.perf_counter(), x.reshape(len(x), -1).astype(np.float32)
+    neighbours = NearestNeighbors(n_neighbors=NEIGHBOURS, metric="cosine").fit(x)
+    return neighbours.kneighbors(return_distance=False), time.perf_counter() - start
+
+
+def find_issues_neighbours(y: np.ndarray, nearest: np.ndarray, seconds: float) -> Findings:
+    """Return the findings of nearest neighbours, int (n, k), for labels, int (n,).
+
+    `seconds` is the time that the neighbours took.
+    """
     start = time.perf_counter()
-    neighbours = NearestNeighbors(n_neighbors=NEIGHBOURS, metric="cosine")
-    nearest = neighbours.fit(x.reshape(len(x), -1)).kneighbors(return_distance=False)
     votes = (y[nearest][:, :, np.newaxis] == np.arange(y.max() + 1)).sum(axis=1)
     own = votes[np.arange(len(y)), y]
-    is_issue, seconds = votes.max(axis=1) > own, time.perf_counter() - start
+    is_issue = votes.max(axis=1) > own
+    seconds += time.perf_counter() - start
     return {f"{NEIGHBOURS} nearest neighbours": (is_issue, own / NEIGHBOURS, seconds)}
 
 
