@@ -151,6 +151,7 @@ def read_reliability(folder: Path, issues: Issues, required: bool = False) -> Re
             iterations.eps.iloc[0],
             epochs=arguments.get("epochs") or 1,
             embedded=arguments.get("recipe") == "features",
+            has_epochs=arguments.get("architecture") != "ridge",
         )
 
 

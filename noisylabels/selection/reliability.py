@@ -77,6 +77,7 @@ def assess(
     noise_ratio: float,
     epochs: int = 1,
     embedded: bool = False,
+    has_epochs: bool = True,
 ) -> Reliability:
     """Assess whether a model can judge the observed labels.
 
@@ -95,6 +96,8 @@ def assess(
         (Bonferroni).
     embedded : bool
         Whether the model sees embeddings already.
+    has_epochs : bool
+        Whether the model is trained in epochs, unlike ridge regression.
 
     Returns
     -------
@@ -142,7 +145,9 @@ def assess(
             f"Fewer than {FEW} images: {_listed(names[few], len(classes))}. There is little "
             "evidence to judge their labels."
         )
-    remedy = "more images of each class, or more epochs (--epochs)"
+    remedy = "more images of each class, or better features"
+    if has_epochs:
+        remedy = "more images of each class, or more epochs (--epochs)"
     if not embedded:
         remedy = f"features of a pretrained network (--backbone or --features), {remedy}"
     return Reliability(

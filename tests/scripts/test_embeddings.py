@@ -74,6 +74,13 @@ def test_other_features_are_another_run(call, undrawn, no_network, tmp_path):
     assert "the images or labels" in ended.err
 
 
+def test_ridge_is_not_helped_by_epochs(call, undrawn, no_network, tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(1797, 4)))
+    flags = ["--quiet", "--INCV_iter", "1", "--results_dir", tmp_path / "results"]
+    ended = call("INCV", "--features", tmp_path / "x.npy", *flags)
+    assert "\nWhat would help: more images of each class, or better features.\n" in ended.out
+
+
 def test_a_wrong_number_of_rows_ends_before_the_work(call, no_network, tmp_path):
     np.save(tmp_path / "x.npy", X)
     ended = call("INCV", "--features", tmp_path / "x.npy", "--results_dir", tmp_path)
