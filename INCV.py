@@ -4,15 +4,12 @@
     python INCV.py --noise_pattern asym --noise_ratio 0.4 --dataset cifar10  # for a GPU
     python INCV.py --dataset photos/                                         # custom images
 
-This is Algorithm 1 of the paper. Files are written to results/<dataset>/<pattern>/<ratio>/:
+This is Algorithm 1 of the paper. Files are written to results/<dataset>/<pattern>/<ratio>/, see
+docs/outputs.md. The most important ones are:
 
 - <dataset>_<pattern><ratio>_INCV_results.csv, the selection, one row per training sample;
-- label_issues.csv, the samples sorted by how likely their label is wrong, and review.html to decide
-  on them, both also after the first iteration if that takes longer than 30 seconds;
-- duplicates.csv, and reliability.json, which says whether the model can judge the labels;
-- INCV_iterations.csv and .png, label precision and recall after each iteration;
-- INCV_history.csv, one row per epoch, and INCV.json, the record of the run;
-- pred_probs.npy and classes.json for cleanlab, cleaned.csv, and tasks for Label Studio.
+- label_issues.csv, all samples, the most suspicious label first;
+- review.html, a page to review these labels.
 """
 
 import noisylabels.system.check_requirements  # noqa: F401 # isort: skip

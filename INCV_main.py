@@ -6,12 +6,11 @@
 The default is Algorithm 2 of the paper. It reads the CSV of INCV.py, and runs INCV first if the CSV
 is missing. Files are written to results/<dataset>/<pattern>/<ratio>/:
 
-- <method>_training.csv, one row per epoch, and <method>_training.png;
-- <method>_result.csv, the test accuracies, and <method>_training.json, the record of the run;
+- <method>_training.csv, one row per epoch;
+- <method>_result.csv, the test accuracies;
 - <method>_<k>.keras, the networks, and classes.json, their class names.
 
-The comparison of all methods in results/<dataset>/ is updated: table.csv, table.md, TestAcc.png,
-INCV.png.
+The tables and figures of all methods in results/<dataset>/ are updated.
 """
 
 import noisylabels.system.check_requirements  # noqa: F401 # isort: skip

@@ -1,11 +1,10 @@
 """Write a corrected copy of a data set, with the decisions that a person made on the review page.
 
     python apply_decisions.py --dataset photos/ --decisions decisions.csv --output corrected/
-    python apply_decisions.py --dataset photos/ --decisions decisions.csv --output corrected/ --link
     python apply_decisions.py --dataset photos.csv --decisions decisions.csv --output corrected.csv
 
 Relabelled images get their new label and dropped ones are left out. All others keep their label.
-The data set itself does not change.
+The data set itself does not change. --link writes hard links instead of copies.
 
 A folder has one subfolder per class, in train/ and test/ if the data set has both, and metadata.csv
 with the columns file_name, label and source. FiftyOne and Hugging Face's imagefolder read it. A CSV

@@ -1,4 +1,4 @@
-"""Predict the classes of images by a network that INCV_main.py trained.
+"""Predict the classes of images with a network that INCV_main.py trained.
 
     python predict.py results/digits/sym/0.5/incv_1.keras digits   # the test images of a data set
     python predict.py incv_1.keras photos --output photos.csv      # a folder and its subfolders
@@ -9,8 +9,7 @@ This writes predictions.csv with the columns file (index for arrays), label and 
 prints the accuracy where labels are known: those of a data set, a CSV or an .npz, or folders named
 like a class.
 
-The network needs nothing of this project. It turns images of its size, 0 to 255, into
-probabilities:
+The network needs only Keras. It takes images of its size, 0 to 255, and returns probabilities:
 
     network = keras.models.load_model("incv_1.keras")
     classes = json.load(open("classes.json"))  # class names, in the same folder
@@ -98,7 +97,7 @@ def run(args: Namespace) -> None:
     write_csv(args.output, frame)
     if unknown:
         print(
-            f"the labels of {len(unknown):,} images are no classes of the network, such as "
+            f"the labels of {len(unknown):,} images are not classes of the network, such as "
             f"{unknown[0]!a}"
         )
     is_known = y >= 0
@@ -123,7 +122,7 @@ def check_paths(args: Namespace) -> None:
     output = args.output
     if not output.parent.is_dir() or (output.exists() and not output.is_file()):
         raise UserError(
-            f"argument --output: {output} is no file, or in no folder that exists: give another"
+            f"argument --output: {output} is not a file, or its folder does not exist: give another"
         )
     if not os.access(output if output.exists() else output.parent, os.W_OK):
         raise UserError(f"argument --output: {output} cannot be written: give another")

@@ -120,7 +120,7 @@ def arguments() -> cli.Parser:
         help="share of a GPU per run, such as 0.25, or number of GPUs; by default 1 where there "
         "are GPUs and several jobs",
     )
-    add("--dry_run", action="store_true", help="print the plan, and what is done, and stop")
+    add("--dry_run", action="store_true", help="print the plan and what is finished, run nothing")
     add("--fingerprint", action="store_true", help=argparse.SUPPRESS)  # for workers
     for axis in AXES:
         add(f"--{axis}", action=SweepFlag, default=None, help=argparse.SUPPRESS)

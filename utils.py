@@ -29,8 +29,8 @@ def load_dataset(name: str, data_dir: str = "data", **options: Any) -> Dataset:
     data_dir : str
         Folder of CIFAR.
     **options
-        `noisy_labels` and `trust_labels`, see `noisylabels.data.load`; for custom images also the
-        arguments of `noisylabels.data.images.load`.
+        Arguments of `noisylabels.data.load`. For custom images also those of
+        `noisylabels.data.images.load`.
 
     Returns
     -------
@@ -79,7 +79,8 @@ def corrupt_labels(
     Raises
     ------
     UserError
-        The labels are no list of integers, or out of range, or see `noisylabels.noise.check_noise`.
+        The labels are not a list of integers or out of range, or `noisylabels.noise.check_noise`
+        refuses the noise.
     """
     check_noise(pattern, ratio, n_classes)
     y = np.asarray(y)

@@ -1,7 +1,6 @@
 """Train once as in the first iteration of INCV, and score the selection.
 
-    python benchmarks/recipe_trial.py --data_dir D --recipe muon               # the recipe itself
-    python benchmarks/recipe_trial.py --data_dir D --recipe muon --width 16    # a narrow network
+    python benchmarks/recipe_trial.py --data_dir D --recipe muon --width 16
     python benchmarks/recipe_trial.py --data_dir D --recipe muon --set optimizer=nesterov epochs=14
 
 Use it to measure what a change of a recipe brings. A network learns from the first half of

@@ -36,7 +36,7 @@ HEADS: dict[str, tuple[str, str, dict[str, Any]]] = {  # on embeddings, in the s
     "linear": ("heads", "linear", {}),
     "mlp": ("heads", "mlp", {}),
 }
-RIDGE = "ridge"  # a head that is no network, but a closed form, see models.ridge
+RIDGE = "ridge"  # a head in closed form, not a network, see models.ridge
 
 
 def create_model(
@@ -53,13 +53,12 @@ def create_model(
     name : str
         A key of `ARCHITECTURES`, or of `HEADS`.
     input_shape : tuple of int
-        (height, width, channels) of the images, whose pixels are scaled to [0, 1]; or (d,) of
-        embeddings.
+        (height, width, channels) of images, or (d,) of embeddings. Pixels are in [0, 1].
     n_classes : int
         Number of classes.
     stock : bool
-        Use Keras's own batch normalisation and convolutions with biases, as the authors' 2019 code
-        does. The outputs are the same, the training is slower. For tests and benchmarks.
+        Use Keras's own batch normalisation and convolutions with biases, as in 2019. The outputs
+        are the same, the training is slower. For tests and benchmarks.
     precision : str
         Keras dtype policy. With "mixed_bfloat16" the layers compute in bfloat16, except whitening,
         batch statistics, features and logits. Weights are always float32.

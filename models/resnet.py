@@ -54,11 +54,11 @@ def resnet_v2(
     Parameters
     ----------
     layers, input_shape, n_classes
-        As for all architectures, see `models.create_model`.
+        See `models.create_model`.
     n : int
         Blocks per stage.
     variance : float
-        Variance of the initial weights times the number of inputs of a filter. 2 is He's value.
+        Variance of the initial weights times the number of inputs of a filter. He's value is 2.
 
     Returns
     -------

@@ -104,7 +104,7 @@ def gpu_ids(text: str) -> str:
 def folder(text: str) -> str:
     """Check that a folder exists or can be made, as an argparse type."""
     if not text:
-        raise argparse.ArgumentTypeError("an empty name is no folder: give a folder, or .")
+        raise argparse.ArgumentTypeError("an empty name is not a folder: give a folder, or .")
     for path in (text, *map(str, Path(text).parents)):
         if os.path.exists(path) and not os.path.isdir(path):
             raise argparse.ArgumentTypeError(f"{path!r} is a file, not a folder: give another")

@@ -26,20 +26,20 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
         metavar="NAME|PATH",
         help="digits, which is included; cifar10 or cifar100, in --data_dir; or custom images: a "
         "folder with one subfolder per class, a .csv with columns for files and labels, or an "
-        ".npz, see docs/data.md; for a folder with one of these names write ./digits",
+        ".npz, see docs/data.md",
     )
     add(
         "--gpu_id",
         type=gpu_ids,
-        help="GPU, or a list such as 0,1: the halves of a selection use one each, and a training "
-        "shares its batches among them if its method can; -1 is the CPU; by default the first GPU, "
-        "for a selection the first two, else the CPU",
+        help="id of a GPU, or a list such as 0,1: the two halves of a selection use one GPU each, "
+        "and some methods divide each batch among the GPUs; -1 is the CPU; by default the first "
+        "GPU, for a selection the first two, or the CPU if there is no GPU",
     )
     add(
         "--threads",
         type=number(int, 1),
-        help="threads of a training on the CPU; by default its share of the cores; the last digits "
-        "of results depend on it",
+        help="threads per training on the CPU; by default all cores, or an equal share of them for "
+        "parallel trainings; the last digits of results depend on it",
     )
     if axes:
         add(
@@ -64,13 +64,13 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
     add(
         "--recipe",
         choices=RECIPES,
-        help="table of settings, see recipes.py; by default digits for digits, features for "
-        "embeddings, fast for custom images, else paper",
+        help="set of training settings, see docs/running.md; by default digits for digits, "
+        "features for embeddings, fast for custom images, else paper",
     )
     add(
         "--architecture",
         choices=(*ARCHITECTURES, RIDGE, *HEADS),
-        help="network; on features ridge (INCV.py only), linear or mlp; by default the recipe's",
+        help="network; for embeddings ridge (INCV.py only), linear or mlp; by default the recipe's",
     )
     add(
         "--optimizer",
@@ -107,7 +107,7 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
 
 
 def add_noise(parser: ArgumentParser) -> None:
-    """Add the noise of a data set, or its observed labels."""
+    """Add the flags of a noise pattern and of one noise ratio."""
     add = parser.add_argument
     add(
         "--noise_pattern",
@@ -119,7 +119,7 @@ def add_noise(parser: ArgumentParser) -> None:
 
 
 def add_noise_ratios(parser: ArgumentParser) -> None:
-    """Add a noise pattern and several noise ratios."""
+    """Add the flags of a noise pattern and of several noise ratios."""
     parser.add_argument("--noise_pattern", choices=PATTERNS, default=PATTERNS[0], help=PATTERN_HELP)
     parser.add_argument(
         "--noise_ratio",
@@ -131,7 +131,7 @@ def add_noise_ratios(parser: ArgumentParser) -> None:
 
 
 def add_data(parser: ArgumentParser, labels: bool = True) -> None:
-    """Add the flags of custom data; `labels`: observed labels from a file too."""
+    """Add the flags of custom data; `labels` adds the flag for a file of observed labels."""
     add = parser.add_argument_group("custom images and labels").add_argument
     if labels:
         add(
@@ -143,15 +143,15 @@ def add_data(parser: ArgumentParser, labels: bool = True) -> None:
     add(
         "--features",
         metavar="FILE[#KEY]",
-        help="embeddings of the samples, float (n, d), in place of their images: .npy or .npz, a "
-        "row per sample in data set order, test samples last; or .csv or .npz with file names",
+        help="embeddings that replace the images, float (n, d): a .npy or .npz with one row per "
+        "sample in data set order, test samples last; or a .csv or .npz with file names",
     )
     add(
         "--backbone",
         choices=(*NAMES, NONE),
-        help="pretrained network that embeds the images; heads are then trained on its "
-        f"embeddings; by default {DEFAULT} for custom images if Keras has its weights, else "
-        f"{NONE}: networks are trained on the images",
+        help="pretrained network that computes embeddings of the images, on which classifiers are "
+        f"trained; {NONE}: train networks from scratch; by default {DEFAULT} for custom images if "
+        f"Keras has its weights, else {NONE}",
     )
     add(
         "--backbone_weights",
@@ -169,7 +169,7 @@ def add_data(parser: ArgumentParser, labels: bool = True) -> None:
         "--test_split",
         type=number(float, 0, 0.9),
         help="share of the images that INCV_main.py and Verify_Theory.py set aside for testing if "
-        "there is no test set; 0: no test; by default 0.2; INCV.py judges all images",
+        "there is no test set; by default 0.2; 0 trains on all images; INCV.py judges all images",
     )
     add(
         "--image_column",
@@ -182,12 +182,12 @@ def add_data(parser: ArgumentParser, labels: bool = True) -> None:
     add(
         "--no_mirror",
         action="store_true",
-        help="do not flip images in training and prediction; for letters and the like",
+        help="do not flip images in training and prediction, for example for letters",
     )
     add(
         "--trust_labels",
         action="store_true",
-        help="treat the labels of custom images as true: noise can then be added, and accuracy "
+        help="treat the labels of custom images as true, so that noise can be added and accuracy "
         "measured",
     )
 
@@ -206,7 +206,8 @@ def add_evaluation(parser: ArgumentParser) -> None:
     add(
         "--wait",
         action="store_true",
-        help="wait for another process that works on the same run, instead of an error",
+        help="wait for another process that works on the same run, instead of stopping with an "
+        "error",
     )
 
 
@@ -233,15 +234,15 @@ def add_selection(parser: ArgumentParser, *aliases: str) -> None:
         "--parallel_halves",
         choices=("auto", "on", "off"),
         default="auto",
-        help="train the two halves of an iteration side by side; auto: with two GPUs or two cores, "
+        help="train the two halves of an iteration in parallel; auto: with two GPUs or two cores, "
         "and enough memory",
     )
     add(
         "--assumed_pattern",
         choices=ASSUMABLE_PATTERNS,
-        help="noise pattern that the algorithm assumes, for removal, choice of the epoch, warm-up "
-        "and the share of discarded samples; by default --noise_pattern, and asym, the cautious "
-        "one, for asym5 and for labels as provided",
+        help="noise pattern that the algorithm assumes; it determines the removal of samples, the "
+        "choice of the epoch, the warm-up and the share of discarded samples; by default "
+        "--noise_pattern, or asym, the cautious choice, for asym5 and for labels as provided",
     )
 
 
@@ -253,8 +254,8 @@ def add_methods(parser: ArgumentParser) -> None:
         "--validation_split",
         type=number(float, 0, 0.9),
         default=None,
-        help="share of the samples held out; the test accuracy at the epoch that their labels "
-        "choose is reported in addition; by default none",
+        help="share of the samples to hold out; the test accuracy at the epoch that is best on "
+        "their observed labels is reported in addition; by default none",
     )
     for flag, option in OPTIONS.items():
         kind = {"choices": option.choices}
@@ -267,7 +268,7 @@ def add_methods(parser: ArgumentParser) -> None:
         type=Path,
         help="CSV of a selection to train on; by default INCV's, in the folder of the run",
     )
-    add("--decisions", type=Path, help="decisions.csv with a person's decisions, from review.html")
+    add("--decisions", type=Path, help="decisions.csv with your decisions on review.html")
     add(
         "--overwrite_selection",
         action="store_true",

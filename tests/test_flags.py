@@ -189,11 +189,11 @@ def test_unknown_noise_must_be_assumed(arguments, wrong, T, problem):
     [
         (
             ["--mentornet_percentile", "0.5"],
-            "--mentornet_percentile: --mentornet_curriculum self_paced has none",
+            "--mentornet_percentile: it has no effect with --mentornet_curriculum self_paced",
         ),
         (
             ["--mentornet_curriculum", "pd", "--mentornet_burn_in", "0"],
-            "--mentornet_burn_in: --mentornet_curriculum pd has none",
+            "--mentornet_burn_in: it has no effect with --mentornet_curriculum pd",
         ),
     ],
 )

@@ -40,7 +40,7 @@ def is_path(name: str) -> bool:
 
 
 def name_of(name: str) -> str:
-    """Return the name of a data set, from its name or path; UserError: see `own_name`."""
+    """Return the name of a data set, from its name or path. Errors are those of `own_name`."""
     return own_name(name) if is_path(name) else name
 
 
@@ -50,8 +50,8 @@ def own_name(path: str | os.PathLike) -> str:
     Raises
     ------
     UserError
-        If no results folder can have this name, or a data set of DATASETS has it. Upper and lower
-        case count as equal, because file systems differ in this.
+        No results folder can have this name, or a data set of DATASETS has it. Upper and lower
+        case count as equal, because some file systems do not distinguish them.
     """
     path = Path(os.path.abspath(path))
     own = path.name if path.is_dir() else path.stem
@@ -88,14 +88,13 @@ def load(
     data_dir : str
         Folder of CIFAR, or where to download it.
     noisy_labels : str, optional
-        FILE or FILE#KEY with observed labels, see `label_files.read_labels`. The labels of the data
-        set are then the true ones.
+        FILE or FILE#KEY with observed labels. The labels of the data set are then the true ones.
     trust_labels : bool
         Treat the labels of custom images as true.
     features : str, optional
-        FILE or FILE#KEY with embeddings that replace the images, see `features.read_features`.
+        FILE or FILE#KEY with embeddings. They replace the images.
     embed : callable, optional
-        Computes embeddings of images, see `backbones.embeddings.embed`; they replace the images.
+        Computes embeddings, see `backbones.embeddings.embed`. They replace the images.
     report : callable
         Receives lines to log.
     **own
@@ -104,7 +103,7 @@ def load(
     Raises
     ------
     UserError
-        The name is unknown, arguments do not belong to it, or its module cannot load it.
+        The name is unknown, an argument has no effect, or the data set cannot be loaded.
     """
     if is_path(name):
         dataset = import_module("noisylabels.data.images").load(
@@ -143,7 +142,7 @@ def load(
 
 
 def embed_arrays(dataset: Dataset, embed: Embed) -> Dataset:
-    """Return a data set with embeddings in place of its arrays of images."""
+    """Return a data set whose arrays of images are replaced by embeddings."""
     pictures = ArrayImages(dataset.x_train)
     x_train, _ = embed(pictures)
     if dataset.test_rows is None:

@@ -1,7 +1,6 @@
 """CIFAR-10 and CIFAR-100 in their published Python layout, downloaded where they are missing.
 
-The files are read by an interpreter that builds containers and uint8 arrays and can neither import
-nor call anything.
+The reader of the files builds containers and uint8 arrays. It cannot import or call anything.
 """
 
 import math
@@ -37,7 +36,7 @@ class Layout:
     labels: bytes  # key of the labels
     meta: str  # file with the class names
     names: bytes  # their key in it
-    classes: tuple  # the names to use where that file has none
+    classes: tuple  # the names to use if that file has none
     image: tuple = (3, 32, 32)  # channels, height, width: the order within a row
 
     @property
@@ -187,14 +186,13 @@ def _read_classes(folder: Path, layout: Layout) -> tuple[str, ...]:
 
 
 def _read_pickle(path: Path, rows: int) -> dict:
-    """Return the dictionary in a file of `rows` rows; UserError if it cannot be read."""
-    limit = (
-        rows * (3072 + 256) + 2**20
-    )  # bytes: the published files need 33 a row beside the pixels
+    """Return the dictionary in a file with this number of rows; UserError if it is damaged."""
+    # In bytes. The published files need 33 bytes per row in addition to the pixels.
+    limit = rows * (3072 + 256) + 2**20
     try:
         if not path.is_file():
             raise UserError(
-                f"{path} is missing or no file: delete {path.parent} to have it downloaded anew"
+                f"{path} is missing or not a file: delete {path.parent} to have it downloaded again"
             )
         with open(path, "rb") as file:
             data = file.read(limit + 1)
@@ -203,7 +201,8 @@ def _read_pickle(path: Path, rows: int) -> dict:
     try:
         if len(data) > limit:
             raise pickle.UnpicklingError(f"it is longer than {limit} bytes")
-        content = unpickle(data, max_steps=16 * rows + 100_000)  # the published files need 6 a row
+        # The published files need 6 steps per row.
+        content = unpickle(data, max_steps=16 * rows + 100_000)
         if type(content) is not dict:
             raise pickle.UnpicklingError("it holds no dictionary")
     except (pickle.UnpicklingError, LookupError, ValueError, TypeError, AttributeError) as error:

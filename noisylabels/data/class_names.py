@@ -1,4 +1,4 @@
-"""The classes of custom data: their order, names that are probably mistakes, their counts."""
+"""Classes of custom data: their order, probable mistakes in their names, and their counts."""
 
 import re
 import unicodedata
@@ -27,26 +27,27 @@ def class_codes(
     labels: list[str],
     truth: list[str] | None,
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray | None]:
-    """Find the classes in labels, and express the labels as their indices.
+    """Find the classes in labels, and convert the labels to class indices.
 
     Parameters
     ----------
     path
-        Of the data, for errors.
+        Path of the data, for errors.
     labels, truth
         The n observed labels, and the true ones if they are known. White space is part of a name.
 
     Returns
     -------
-    classes, codes, truth
-        The names, sorted as text, or as whole numbers where all are; indices of `labels` and of
-        `truth`, int64 (n,), the latter None where it was None.
+    classes
+        The class names, sorted as text. If all names are whole numbers, they are sorted as numbers.
+    codes, truth
+        Class indices of `labels` and `truth`, int64 (n,). The latter is None if `truth` is None.
 
     Raises
     ------
     UserError
-        A name that cannot be shown, names that differ only in white space, fewer than two classes,
-        or more than MAX_CLASSES.
+        A name cannot be shown, two names differ only in white space, or there are fewer than two
+        classes or more than MAX_CLASSES.
     """
     present, codes = distinct(labels + (truth or []))
     spaced = {}
@@ -86,10 +87,10 @@ def class_codes(
 
 
 def doubts(classes: Sequence[str]) -> list[str]:
-    """Return a sentence for each kind of mistake that the names of classes suggest.
+    """Return a sentence for each kind of mistake that the class names suggest.
 
-    The kinds are pairs of names that look alike, names that stand for a missing label, and parts of
-    a data set in the place of classes.
+    The kinds are names that look alike, names that mean a missing label, and names of parts of a
+    data set.
     """
     alike, found = {}, []
     for name in classes:
@@ -104,20 +105,20 @@ def doubts(classes: Sequence[str]) -> list[str]:
     missing = [ascii(name) for name in classes if _is_missing(name, len(classes))]
     if missing:
         found.append(
-            f"classes that may stand for a missing label: {', '.join(missing[:PAIRS])}; "
+            f"classes that may mean a missing label: {', '.join(missing[:PAIRS])}; "
             "if they do, remove their images"
         )
     if all(PARTS.fullmatch(name.casefold()) for name in classes):
         found.append(
-            f"classes called {listed(classes)}, as parts of a data set are: if they are no "
-            "classes, call what to train on train/ and what to test on test/, each with a "
+            f"classes with names of parts of a data set, {listed(classes)}: if they are not "
+            "classes, rename the training set to train/ and the test set to test/, each with a "
             "folder for each class"
         )
     return found
 
 
 def _likeness(name: str) -> object:
-    """Return what similar names share: the number, or the letters with one kind of separator."""
+    """Return a key that similar names share: their number, or their letters in lower case."""
     text = unicodedata.normalize("NFKC", visible(name)).casefold()
     number = _number(text)
     if number is not None:
@@ -126,7 +127,7 @@ def _likeness(name: str) -> object:
 
 
 def _number(text: str) -> Decimal | None:
-    """Return the finite number that a text is, else None."""
+    """Parse a text as a finite number; None if it is not one."""
     try:
         number = Decimal(text)
     except InvalidOperation:
@@ -135,13 +136,13 @@ def _number(text: str) -> Decimal | None:
 
 
 def _pair(name: str, other: str) -> str:
-    """Return two names as text, with escapes where they look the same."""
+    """Return two names as text, with escapes if they look the same."""
     quoted = ascii if visible(name) == visible(other) else repr
     return f"{quoted(name[:80])} and {quoted(other[:80])}"
 
 
 def _is_missing(name: str, n_classes: int) -> bool:
-    """Return whether a name stands for a missing label; -1 of two classes is the negative one."""
+    """Return whether a name means a missing label. In two classes, -1 is the negative class."""
     text = visible(name).casefold()
     return text in NO_LABEL or (n_classes > 2 and _number(text) == -1)
 
@@ -158,14 +159,14 @@ def counts(
     Parameters
     ----------
     name
-        Of the data set.
+        Name of the data set.
     classes
-        The c names.
+        The c class names.
     train, test
-        Numbers of samples of each class to train and to test on, int (c,); None without a test
+        Numbers of training and test samples of each class, int (c,). `test` is None without a test
         set.
     unit
-        What the samples are called.
+        The word for samples.
     """
 
     def pair(trained: int, tested: int) -> str:

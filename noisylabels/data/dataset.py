@@ -1,4 +1,4 @@
-"""Images, labels and class names of a data set, whatever its source."""
+"""The data set class: images, labels and class names."""
 
 import hashlib
 import json
@@ -16,10 +16,10 @@ TEST_SPLIT = 0.2  # share of a custom data set without a test set that tests the
 
 
 class Whole(NamedTuple):
-    """All images that a file of observed labels refers to, also unreadable and held-out ones."""
+    """All images that a file of observed labels refers to, including unreadable ones."""
 
-    labels: np.ndarray  # true labels, or those provided, int64 (m,)
-    places: np.ndarray | slice  # positions of the training images among them, (n,)
+    labels: np.ndarray  # true labels, or the provided ones, int64 (m,)
+    places: np.ndarray | slice  # positions of the n training images among them, int (n,)
     files: tuple | None  # file names, (m,)
     test_files: tuple  # file names of a separate test set
 
@@ -37,14 +37,14 @@ class Dataset:
     x_test: np.ndarray  # (m, ...), as x_train
     y_test: np.ndarray  # int64 (m,)
     classes: tuple  # class names
-    may_be_mirrored: bool = True  # a flipped image belongs to the same class
+    may_be_mirrored: bool = True  # whether a flipped image belongs to the same class
     default_recipe: str = "paper"
     given: np.ndarray | None = None  # observed labels as provided, int64 (n,)
-    clean_test: bool = True  # y_test is known to be true
-    files: tuple | None = None  # names of the training images, for the user
-    are_files: bool = False  # these are names of files, not positions in an array
+    clean_test: bool = True  # whether y_test is known to be true
+    files: tuple | None = None  # names of the training images, for messages and tables
+    are_files: bool = False  # whether these are names of files, not positions in an array
     whole: Whole | None = None  # for custom images
-    is_custom: bool = False  # custom images, not one of data.DATASETS
+    is_custom: bool = False  # whether the images are custom, not one of data.DATASETS
     # Training samples that test the final network, int (m,); None for a test set of its own.
     test_rows: np.ndarray | None = None
     loaded: "Dataset | None" = None  # before --noisy_labels or --trust_labels changed the labels

@@ -20,19 +20,19 @@ TIMEOUT = 30.0  # seconds of silence after which a connection counts as broken
 def fetch(name: str, archive: tuple[str, int, str], folder: Path, files: tuple[str, ...]) -> None:
     """Download an archive and unpack `files` into `folder`, unless the folder exists.
 
-    Processes that want the same data set wait for each other. The folder appears whole or not at
+    Processes that need the same data set wait for each other. The folder appears whole or not at
     all.
 
     Parameters
     ----------
     name : str
-        Name of the data set, for messages.
+        Name of the data set.
     archive : (str, int, str)
         URL, bytes and sha256 of a gzipped tar file.
     folder : Path
-        Target folder, named like the top folder of the archive.
+        Target folder. It has the name of the archive's top folder.
     files : tuple of str
-        Names of the files in that folder that are needed.
+        Names of the needed files in that folder.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def fetch(name: str, archive: tuple[str, int, str], folder: Path, files: tuple[s
 
 
 def _download(url: str, sha256: str, data_dir: Path) -> Path:
-    """Download and verify an archive; raise ValueError where the sha256 differs."""
+    """Download and verify an archive; ValueError if the sha256 differs."""
     file = url.rpartition("/")[2]
     store = pooch.create(
         data_dir,

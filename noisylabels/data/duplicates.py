@@ -17,7 +17,7 @@ DIRECTIONS = 64  # of the largest variance of the embeddings
 HEAD = 4096  # bytes of a file that are read first
 SAMPLE = 4096  # embeddings that determine these directions
 BLOCK = 512  # rows that are compared with all others at once
-MOST_PAIRS = 20  # per sample; embeddings with more pairs than that do not tell samples apart
+MOST_PAIRS = 20  # per sample; embeddings with more pairs do not distinguish samples
 
 
 class Duplicates(NamedTuple):
@@ -139,7 +139,7 @@ def _row_digest(row: np.ndarray) -> bytes:
 
 
 def _file_digests(files: Sequence[str | None]) -> list[tuple | None]:
-    """Return equal values for equal files; None for files that equal none or cannot be read.
+    """Return equal values for equal files; None for unique files and for unreadable ones.
 
     Only files of the same size are opened, and only those with the same beginning are read.
     """
@@ -154,9 +154,9 @@ def _file_digests(files: Sequence[str | None]) -> list[tuple | None]:
 
 
 def _extended(key: tuple | None, file: str | None, end: int | None) -> tuple | None:
-    """Return a key with the size of a file, or a digest of its bytes up to `end`, added.
+    """Extend a key by the size of a file, or by a digest of its bytes up to `end`.
 
-    None if the file cannot be read.
+    Return None if the file cannot be read.
     """
     if key is None or file is None:
         return None
@@ -170,13 +170,13 @@ def _extended(key: tuple | None, file: str | None, end: int | None) -> tuple | N
 
 
 def _first_equal(digests: Iterable[bytes | tuple | None]) -> np.ndarray:
-    """Return the index of the first equal digest of each, int (n,); its own index for None."""
+    """Return the index of the first equal digest for each one, int (n,); None equals no other."""
     first: dict[bytes | tuple | int, int] = {}
     found = [first.setdefault(i if key is None else key, i) for i, key in enumerate(digests)]
     return np.array(found, int)
 
 
 def _pairs(first: np.ndarray) -> np.ndarray:
-    """Return the pairs of each sample and the first equal one, int (m, 2), where they differ."""
+    """Return pairs of a sample and the first equal one, int (m, 2), unless it is itself."""
     later = np.flatnonzero(first != np.arange(len(first)))
     return np.column_stack([first[later], later])

@@ -1,4 +1,4 @@
-"""Files of embeddings, .npy, .npz or .csv, of which arrays are read block by block."""
+"""Files of embeddings: .npy, .npz or .csv. Arrays are read block by block."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ class Matrix(NamedTuple):
 
 
 def find_features(spec: str) -> Matrix:
-    """Return the features in FILE or FILE#KEY; of an array only the header is read.
+    """Find the features in FILE or FILE#KEY. Only the header of an array is read.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def find_features(spec: str) -> Matrix:
 
 def array(what: str, open_file: Callable[[], BinaryIO]) -> Matrix:
     """Return the features in an npy file; UserError if it is not float (n, d)."""
-    problem = f"{what} is damaged or no array of NumPy: save it anew"
+    problem = f"{what} is damaged or not a NumPy array: save it again"
     with damage(problem), open_file() as file:
         shape, fortran, dtype = array_header(file)
     if dtype.hasobject:
@@ -62,7 +62,7 @@ def array(what: str, open_file: Callable[[], BinaryIO]) -> Matrix:
     if dtype.kind != "f" or dtype.itemsize > 8 or len(shape) != 2 or 0 in shape:
         raise UserError(
             f"{what} is {dtype} of shape {shape}: give float16, float32 or float64 of shape (n, "
-            "d), a row of features per sample"
+            "d), one row of features per sample"
         )
     outer, inner = shape[::-1] if fortran else shape
     step = max(1, BLOCK // (inner * dtype.itemsize))
@@ -90,7 +90,7 @@ def array_of_npz(path: Path, key: str) -> Matrix:
 
 
 def _in_npz(path: Path, key: str) -> Matrix:
-    """Return the features in an npz, with file names where it has them."""
+    """Return the features in an npz, with file names if it has them."""
     archive, keys = open_npz(path)
     named = [name for name in keys if name.lower() in NAME_KEYS and name != key]
     fit = [name for name in keys if name not in named and key in ("", name)]

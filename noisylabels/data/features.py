@@ -1,4 +1,4 @@
-"""Embeddings in place of the images of a data set, read as float32 (n, d)."""
+"""Embeddings that replace the images of a data set, read as float32 (n, d)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ def read_matrices(
     matrices : sequence of Matrix
         Arrays of equal width, with m rows together.
     targets : np.ndarray
-        The sample of each row, int (m,); -1 for a row that is left out.
+        The sample of each row, int (m,), -1 to leave it out.
     test : np.ndarray
         Samples of the test set, bool (n,).
 
@@ -69,8 +69,7 @@ def read_matrices(
 
 
 def _check_finite(what: str, values: np.ndarray, row: int, column: int) -> None:
-    """Raise UserError for a value that is not finite as float32; the block begins at row, "
-    "column."""
+    """Raise UserError for a value that is not finite; the block begins at this row and column."""
     if np.isfinite(values).all():
         return
     i, j = np.argwhere(~np.isfinite(values))[0]
@@ -91,20 +90,20 @@ def read_features(
     name: str,
     report: Callable[[str], None] = print,
 ) -> list[np.ndarray]:
-    """Read the features of a data set's samples, by file name, or else in their order.
+    """Read the features of a data set's samples, matched by file name or by order.
 
     Parameters
     ----------
     spec : str
         FILE or FILE#KEY.
     files : sequence of str, optional
-        File names of the n samples; None if they have none.
+        File names of the n samples, if they have any.
     test : np.ndarray
         Samples of the test set, bool (n,).
     name : str
-        Name of the data set, for messages.
+        Name of the data set.
     report : callable
-        Receives the line that says how rows and samples are matched.
+        Receives the line that says how rows are matched.
 
     Returns
     -------
@@ -147,13 +146,13 @@ def _check_length(matrix: Matrix, test: np.ndarray, name: str) -> None:
 
 
 def _samples_of_rows(matrix: Matrix, files: Sequence[str] | None, name: str) -> np.ndarray:
-    """Return the sample of each row, int (m,), by its file name; -1 for a file of no sample.
+    """Return the sample of each row by its file name, int (m,), -1 for other files.
 
     Raises UserError if a sample has no row, or two rows.
     """
     if files is None:
         raise UserError(
-            f"{matrix.what} has file names, but the samples of {name} have none: give a row per "
+            f"{matrix.what} has file names, but the samples of {name} have none: give one row per "
             "sample in an .npy"
         )
     samples = places(matrix.names, files, file_key)
@@ -172,7 +171,7 @@ def _samples_of_rows(matrix: Matrix, files: Sequence[str] | None, name: str) -> 
 
 
 def with_features(dataset: Dataset, x_train: np.ndarray, x_test: np.ndarray) -> Dataset:
-    """Return a data set of images with embeddings in their place."""
+    """Return a data set whose images are replaced by embeddings."""
     return replace(
         dataset,
         x_train=x_train,
@@ -184,7 +183,6 @@ def with_features(dataset: Dataset, x_train: np.ndarray, x_test: np.ndarray) -> 
 
 
 def replace_images(dataset: Dataset, spec: str, report: Callable[[str], None] = print) -> Dataset:
-    """Return a data set with the features of a file, see `read_features`, in place of its "
-    "images."""
+    """Return a data set whose images are replaced by the features of a file."""
     test = np.arange(len(dataset.x_train) + len(dataset.x_test)) >= len(dataset.x_train)
     return with_features(dataset, *read_features(spec, None, test, dataset.name, report))

@@ -19,13 +19,13 @@ from noisylabels.data.label_arrays import array_header, damage, open_npz
 from noisylabels.errors import UserError
 from noisylabels.system import hardware
 
-FEW_BITS = 14  # of 16: images that use no more have at most a quarter of the brightness
+FEW_BITS = 14  # of 16; images with at most so many bits have a quarter of the brightness or less
 CHUNK = 32  # images per task of a thread
 BLOCK = 2**24  # bytes of an npz read at once
 
 
 def available_memory() -> float:
-    """Return the free bytes of the machine and its container; all bytes if that is unknown."""
+    """Return the free memory in bytes, in a container too. If unknown, return the whole memory."""
     found = hardware.free_memory()
     if found == math.inf and hasattr(os, "sysconf"):  # not Linux; unknown on Windows
         found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -41,7 +41,7 @@ def check_memory(
     report: Callable[[str], None],
     fixed: bool = False,
 ) -> None:
-    """Report the memory that n images need; UserError if there is less.
+    """Report the memory that n images need; UserError if less is free.
 
     The error names a size that fits, unless the size is `fixed`.
     """
@@ -65,18 +65,16 @@ def pages(*shape: int) -> np.ndarray:
 
 
 class Store:
-    """Memory for n square images: grey, or in colour as soon as one image is.
+    """Memory for n square images. They have one channel until the first colour image is added.
 
-    Memory for n colour images is reserved, but not used before there is one.
+    The memory for n colour images is reserved, and used when it is needed.
     """
 
     def __init__(self, n: int, size: int) -> None:
-        self.shape, self.memory, self.filled, self.channels = (
-            (n, size, size),
-            pages(n * size * size * 3),
-            0,
-            1,
-        )
+        self.shape = (n, size, size)
+        self.memory = pages(n * size * size * 3)
+        self.filled = 0
+        self.channels = 1
 
     @property
     def images(self) -> np.ndarray:
@@ -91,7 +89,7 @@ class Store:
         self._all()[start : self.filled] = images if images.ndim == 4 else images[..., np.newaxis]
 
     def widen(self) -> None:
-        """Give grey images three channels, in place, from the last to the first."""
+        """Convert grey images to three channels, in place, from the last to the first."""
         if self.channels == 1:
             grey, self.channels = self._all(), 3
             for end in range(self.filled, 0, -CHUNK):
@@ -125,11 +123,11 @@ def read_files(
     size : int
         Side in pixels.
     name : str
-        Name of the data set, for messages.
+        Name of the data set. It appears in messages.
     report : callable
-        Receives the memory needed, and the progress at most once a second.
+        Receives lines about memory and progress.
     fixed : bool
-        The user cannot choose another size.
+        Whether the user cannot choose another size.
 
     Returns
     -------
@@ -159,12 +157,12 @@ def read_files(
 
 
 def warn_if_dark(name: str, peaks: list[int]) -> None:
-    """Warn if images with 16 bits per channel, of these largest values, use only some of them."""
+    """Warn if all images with 16 bits per channel are dark; `peaks` are their largest values."""
     bits = max(peaks, default=0).bit_length()
     if peaks and bits <= FEW_BITS:
         warnings.warn(
             f"{name}: none of the {len(peaks):,} images with 16 bits per channel uses more "
-            f"than {bits} of them, so they are almost black: multiply their values by "
+            f"than {bits} of its bits, so they are almost black: multiply their values by "
             f"{2 ** (16 - bits):,}, or save them with 8 bits",
             stacklevel=3,
         )
@@ -205,7 +203,7 @@ def _decode_all(
 def _decode_chunk(
     paths: list[str], first: int, size: int
 ) -> tuple[np.ndarray, dict[int, str], list[int]]:
-    """Decode CHUNK files from `first` on, to (k, size, size) or (k, size, size, 3)."""
+    """Decode CHUNK files, beginning with `first`, to (k, size, size) or (k, size, size, 3)."""
     images, reasons, peaks = [], {}, []
     for k, path in enumerate(paths[first : first + CHUNK], first):
         try:
@@ -221,7 +219,7 @@ def _decode_chunk(
 
 
 def reason_of(error: Exception) -> str:
-    """Return in a few words why a file could not be decoded."""
+    """Return a short reason why a file could not be decoded."""
     if isinstance(error, Image.UnidentifiedImageError):
         return f"no image of a known format ({', '.join(FORMATS)})"
     words = (
@@ -247,11 +245,11 @@ def read_arrays(
     path : Path
         The npz.
     parts : list of (str, tuple, bool)
-        Array, shape (n, height, width, channels), and whether it is in Fortran order.
+        For each array its name, its shape and whether it is in Fortran order.
     test : np.ndarray
-        Rows of the test set, bool, for all arrays together.
+        Rows of the test set in all arrays together, bool (n,).
     size : int, optional
-        Side in pixels; by default the images keep their size.
+        Side in pixels. By default the images keep their size.
     name, report
         See `read_files`.
 
@@ -268,7 +266,7 @@ def read_arrays(
     with archive:
         for key, shape, fortran in parts:
             with (
-                damage(f"{path}: {key} is damaged: save it anew"),
+                damage(f"{path}: {key} is damaged: save it again"),
                 archive.open(f"{key}.npy") as file,
             ):
                 array_header(file)
@@ -285,7 +283,7 @@ def read_arrays(
 
 
 def _blocks(file: BinaryIO, shape: tuple[int, ...], fortran: bool) -> Iterator[np.ndarray]:
-    """Yield an array of uint8 as blocks of rows; in Fortran order as one block."""
+    """Yield an array of uint8 in blocks of rows; in Fortran order, yield one block."""
     bytes_a_row = math.prod(shape[1:])
     rows = shape[0] if fortran else max(1, BLOCK // bytes_a_row)
     for start in range(0, shape[0], rows):
@@ -295,5 +293,5 @@ def _blocks(file: BinaryIO, shape: tuple[int, ...], fortran: bool) -> Iterator[n
 
 
 def _size(n: float) -> str:
-    """Format bytes."""
+    """Format a number of bytes."""
     return f"{n / 1e9:,.1f} GB" if n >= 1e9 else f"{n / 1e6:,.1f} MB"

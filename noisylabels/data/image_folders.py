@@ -41,9 +41,9 @@ SYSTEM = {
 
 
 def entries(folder: str | Path, system: list[str] | None = None) -> list[os.DirEntry]:
-    """List what is in a folder by name, without what begins with a dot, and SYSTEM's folders.
+    """List the entries of a folder by name, without hidden ones and folders of SYSTEM.
 
-    The paths of the latter are added to `system`. Raises UserError if it cannot be read.
+    The paths of the latter are added to `system`. Raises UserError if the folder cannot be read.
     """
     kept = []
     try:
@@ -56,7 +56,9 @@ def entries(folder: str | Path, system: list[str] | None = None) -> list[os.DirE
                     kept.append(entry)
         return sorted(kept, key=lambda entry: entry.name)
     except OSError as error:
-        raise UserError(f"cannot read the folder {folder}: {error.strerror}; fix that") from None
+        raise UserError(
+            f"cannot read the folder {folder}: {error.strerror}; make it readable"
+        ) from None
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
@@ -65,17 +67,17 @@ def _is_folder(entry: os.DirEntry) -> bool:
 
 
 def folders(folder: str | Path, system: list[str] | None = None) -> list[str]:
-    """Return the sorted names of the folders in a folder that `entries` lists."""
+    """Return the sorted names of the subfolders that `entries` lists."""
     return [entry.name for entry in entries(folder, system) if _is_folder(entry)]
 
 
-def images_beneath(
+def images_within(
     root: str | Path, top: str, system: list[str] | None = None
 ) -> tuple[list[str], int]:
     """Return the sorted paths of the images within a folder, and the number of other files.
 
-    The paths are relative to `root`, which holds the folder `top`. Links are followed, but no
-    folder is entered twice, nor one that `root` lies in. system: see `entries`.
+    The paths are relative to `root`, the parent of the folder `top`. Links are followed, but no
+    folder is entered twice, and no parent of `root` is entered. system: see `entries`.
     """
     whole = Path(root).resolve()
     found, other, seen, waiting = [], 0, {*map(str, (whole, *whole.parents))}, [top]

@@ -15,7 +15,7 @@ from noisylabels.data.sources import Samples
 
 @dataclass(frozen=True, eq=False)
 class ImageList:
-    """All n image files of a data set, with undecodable ones and those of its own test set."""
+    """All n image files of a data set, including unreadable ones and its own test set."""
 
     source: Path  # the folder or CSV
     base: Path  # the folder that file names are relative to
@@ -80,15 +80,14 @@ def list_images(
     Parameters
     ----------
     source : Path
-        A folder with one subfolder per class, or with such folders in train/ and test/; or a CSV
-        with columns for files and labels.
+        A folder or CSV, see `images.load`.
     image_column, label_column : str, optional
         Columns of a CSV.
 
     Raises
     ------
     UserError
-        This is no such data set.
+        The path is not such a data set.
     """
     found = find_source(source, image_column, label_column)
     classes, codes, truth = class_codes(source, found.samples.labels, found.samples.truth)

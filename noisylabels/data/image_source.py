@@ -13,7 +13,7 @@ from PIL import Image
 from noisylabels.data.dataset import Dataset
 from noisylabels.data.image_decoding import Fit, decode_picture
 
-LEGIBLE = 160  # pixels: smaller pictures are enlarged in thumbnails
+LEGIBLE = 160  # pixels; thumbnails enlarge smaller images to this size
 
 
 class ImageSource(ABC):
@@ -30,7 +30,7 @@ class ImageSource(ABC):
 
     @abstractmethod
     def path(self, i: int) -> str | None:
-        """Return the file of image i; None if it is no file."""
+        """Return the file of image i; None if it is not in a file."""
 
     @abstractmethod
     def take(self, rows: np.ndarray) -> "ImageSource":
@@ -38,9 +38,9 @@ class ImageSource(ABC):
 
     @abstractmethod
     def _picture(self, i: int, fit: Fit, size: int, peaks: list[int] | None = None) -> Image.Image:
-        """Return image i as resized by `fit`, which needs `size` pixels per side.
+        """Return image i, resized by `fit`, which needs `size` pixels per side.
 
-        peaks: see `image_decoding.decode`.
+        peaks: see `read`.
         """
 
     def read(self, i: int, size: int, peaks: list[int] | None = None) -> np.ndarray:
@@ -55,7 +55,7 @@ class ImageSource(ABC):
         size
             Pixels per side.
         peaks
-            If the image has 16 bits per channel, its largest value is added.
+            List that receives the largest value of an image with 16 bits per channel.
 
         Returns
         -------
@@ -65,7 +65,7 @@ class ImageSource(ABC):
         Raises
         ------
         Exception
-            Of any kind, if the file cannot be read.
+            The file cannot be read.
         """
         picture = self._picture(i, lambda image: _cropped(image, size), size, peaks)
         return np.asarray(picture.convert("RGB"))
@@ -79,7 +79,7 @@ class ImageSource(ABC):
         Raises
         ------
         Exception
-            Of any kind, if the file cannot be read.
+            The file cannot be read.
         """
 
         def fit(image: Image.Image) -> Image.Image:
@@ -147,7 +147,7 @@ class ArrayImages(ImageSource):
         return digest.hexdigest()[:16]
 
     def path(self, i: int) -> None:
-        """Return None: the images are no files."""
+        """Return None, because the images are not in files."""
 
     def take(self, rows: np.ndarray) -> "ArrayImages":
         """Return the images of these rows, integers (k,), in this order."""
@@ -174,7 +174,7 @@ def _cropped(image: Image.Image, size: int) -> Image.Image:
 
 
 def _bounded(image: Image.Image, pixels: int, least: int) -> Image.Image:
-    """Return an image whose longer side has at most `pixels`, and `least` if it had fewer."""
+    """Resize an image so that its longer side has from `least` to `pixels` pixels."""
     longer = max(image.size)
     bounded = min(pixels, max(longer, least))
     shape = [max(1, round(side * bounded / longer)) for side in image.size]

@@ -81,13 +81,13 @@ def load(
     no_mirror : bool
         Whether a flipped image may belong to another class.
     features : str, optional
-        FILE or FILE#KEY with embeddings, see `features.read_features`. Images are not decoded.
+        FILE or FILE#KEY with embeddings. Images are then not decoded.
     embed : callable, optional
-        Computes embeddings, which replace the images.
+        Computes embeddings. They replace the images.
     set_aside : bool
-        Whether to set images aside for testing if there is no test set.
+        Whether to set images aside if there is no test set.
     unreadable : Path, optional
-        CSV for the names of unreadable files and the reasons. These files are left out.
+        CSV for the names of unreadable files. These files are left out.
     report : callable
         Receives lines to log.
 
@@ -99,7 +99,7 @@ def load(
     Raises
     ------
     UserError
-        The path is no data set, or it does not fit into memory.
+        The path is not a data set, or the data set does not fit into memory.
     """
     source = find_source(Path(path), image_column, label_column)
     is_embedded = bool(features) or source.has_embeddings
@@ -151,7 +151,7 @@ def find_source(path: Path, image_column: str | None, label_column: str | None) 
     kind = "folder" if path.is_dir() else path.suffix.lower()
     if kind not in ("folder", ".csv", ".npz") or not (path.is_dir() or path.is_file()):
         raise UserError(
-            f"{path} is no existing data set: give a folder with one subfolder of images per "
+            f"{path} is not an existing data set: give a folder with one subfolder of images per "
             "class, a .csv with columns for files and labels, or an .npz"
         )
     if kind != ".csv" and (image_column or label_column):

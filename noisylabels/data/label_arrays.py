@@ -16,7 +16,7 @@ from noisylabels.errors import UserError
 
 @contextlib.contextmanager
 def damage(problem: str) -> Iterator[None]:
-    """Turn errors in the block into a UserError. zipfile and NumPy raise many kinds for damage."""
+    """Convert errors in the block to a UserError. zipfile and NumPy raise many kinds for damage."""
     try:
         yield
     except UserError:
@@ -27,7 +27,7 @@ def damage(problem: str) -> Iterator[None]:
 
 
 def array_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Return shape, whether in Fortran order, and dtype of an npy; ValueError if it is none."""
+    """Return shape, whether in Fortran order, and dtype of an npy; ValueError for other files."""
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise ValueError("its format is newer")
@@ -56,12 +56,12 @@ def read_label_array(what: str, open_file: Callable[[], BinaryIO], n: int) -> np
     UserError
         The array is damaged, or has another shape or type. Objects are not read.
     """
-    with damage(f"{what} is damaged or no array of NumPy: save it anew"), open_file() as file:
+    with damage(f"{what} is damaged or not a NumPy array: save it again"), open_file() as file:
         shape, _, dtype = array_header(file)
         if dtype.hasobject:
             raise UserError(
-                f"{what} holds Python objects, which are not read: save it with .astype(int), or "
-                "(str)"
+                f"{what} holds Python objects, which are not read: save it with .astype(int) or "
+                ".astype(str)"
             )
         if dtype.kind not in "iuUS" or shape not in ((n,), (n, 1)):
             raise UserError(
@@ -74,8 +74,8 @@ def read_label_array(what: str, open_file: Callable[[], BinaryIO], n: int) -> np
 
 
 def open_npz(path: str | Path) -> tuple[zipfile.ZipFile, list[str]]:
-    """Return the zip file of an npz and the names of its arrays; UserError if it is none."""
-    with damage(f"{path} is damaged or no npz: save it anew with numpy.savez"):
+    """Return the zip file of an npz and the names of its arrays; UserError if it is damaged."""
+    with damage(f"{path} is damaged or not an npz: save it again with numpy.savez"):
         archive = zipfile.ZipFile(path)
     return archive, [
         name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")
@@ -105,8 +105,8 @@ def _pt(path: Path, key: str, n: int) -> dict[str, np.ndarray]:
     """
     limit = 1000 * n + 2**20  # bytes; CIFAR-10N has 6 arrays of at most 72 bytes per image
     with damage(
-        f"{path} is damaged, or no file of torch.save with a dictionary of labels: get it anew or "
-        "give an npz"
+        f"{path} is damaged or not a file of torch.save with a dictionary of labels: get it again "
+        "or give an npz"
     ):
         with zipfile.ZipFile(path) as archive:
             members = {name.partition("/")[2]: name for name in archive.namelist()}

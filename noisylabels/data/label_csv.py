@@ -10,14 +10,14 @@ from noisylabels.names import file_key, listed, places
 
 IMAGE_COLUMNS = ("file", "path", "file_name", "filename", "filepath", "image")
 LABEL_COLUMNS = ("label", "class", "given_label")
-TRUE = "clean_label"  # the key under which a file of noisy labels repeats the true ones
-FILE, OTHER = "\n", "\r"  # keys of a column of files and of unused ones; no name begins so
+TRUE = "clean_label"  # the key of the true labels in a file of noisy labels
+FILE, OTHER = "\n", "\r"  # keys of columns of files and of unused ones; no name begins with these
 
 
 def keys_to_read(path: Path, key: str, keys: Iterable[str]) -> list[str]:
-    """Return what to read: `key`, or the only one of `keys`, and `clean_label` if it is there.
+    """Return the keys to read: `key`, or the only one of `keys`, and `clean_label` if it exists.
 
-    Raises UserError with the list of `keys` if it is not there, or not the only one.
+    Raises UserError with the list of `keys` if `key` is missing, or "" and ambiguous.
     """
     keys = list(keys)
     fit = [name for name in keys if name != TRUE]
@@ -28,10 +28,10 @@ def keys_to_read(path: Path, key: str, keys: Iterable[str]) -> list[str]:
 
 
 def read_csv(path: Path, key: str, names: Sequence[str]) -> tuple[Table, bool]:
-    """Read the labels in a CSV, with the column FILE if it names files, and whether it does.
+    """Read the labels in a CSV. Return them, and whether a column FILE names their files.
 
-    `names` are the files of the images. Raises UserError if a column that is not called as one of
-    files begins with one of them: its labels would be taken in the order of the images.
+    `names` are the files of the images. Raises UserError if a column with another name begins with
+    one of these files, because its labels would be matched by order.
     """
 
     def choose(header: list[str]) -> dict[str, str]:
@@ -60,8 +60,8 @@ def read_csv(path: Path, key: str, names: Sequence[str]) -> tuple[Table, bool]:
             columns[name] = values
         elif values and file_key(values[0]) in known:
             raise UserError(
-                f"{path}: the column {name.removeprefix(OTHER)[:80]!a} names files: call it file, "
-                "so that labels are matched by name"
+                f"{path}: the column {name.removeprefix(OTHER)[:80]!a} names files: rename it to "
+                "file, so that labels are matched by name"
             )
     return table._replace(columns=columns), FILE in columns
 
@@ -69,7 +69,7 @@ def read_csv(path: Path, key: str, names: Sequence[str]) -> tuple[Table, bool]:
 def in_order_of_images(table: Table, dataset: Dataset) -> Table:
     """Return the rows for the training images, in their order, without the column FILE.
 
-    Raises UserError for a file that is no image of the data set or is named twice, and for a
+    Raises UserError for a file outside the data set, for a file that is named twice, and for a
     training image without a row.
     """
     names = dataset.files or [str(k) for k in range(len(dataset.x_train))]
@@ -79,7 +79,7 @@ def in_order_of_images(table: Table, dataset: Dataset) -> Table:
         if place < 0:
             raise table.error(
                 row,
-                f"names {files[row][:200]!a}, which is no image of "
+                f"names {files[row][:200]!a}, which is not an image of "
                 f"{dataset.name}: give names such as {names[0][:200]!a}",
             )
         if place in first:

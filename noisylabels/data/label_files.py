@@ -18,20 +18,23 @@ def read_labels(
 ) -> np.ndarray:
     """Read the observed labels of a data set's training images from a file.
 
-    A CSV with a column of files is matched by name, in any order; it may also have rows for images
-    that are unreadable or in the test set. All other files hold a label for each image in order.
+    A CSV with a column of files is matched by name, in any order. It may also have rows for images
+    that are unreadable or in the test set. All other files hold one label per image, in order.
+
+    Labels of numbers are class names if all class names are whole numbers, otherwise class indices.
+    Labels of text are class names. They are class indices if all of them are whole numbers and no
+    class name is.
 
     Parameters
     ----------
     spec
-        FILE or FILE#KEY. KEY is the column of a CSV, or the array of an npz or pt. Without it the
-        file must hold a single one besides `clean_label`, or a CSV with files one called as a
-        column of labels is.
+        FILE or FILE#KEY. KEY is the column of a CSV, or the array of an npz or pt. Without KEY, the
+        file must hold one array or column in addition to `clean_label`. A CSV with files may
+        instead have one column with a name of LABEL_COLUMNS.
     dataset
-        If all its classes are called by whole numbers, a whole number is a class's name, elsewhere
-        its index; text is a name, or an index where no class is called so.
+        The data set.
     report
-        Takes a line that says which label goes to which image; None for no such line.
+        Receives a line that says which label belongs to which image.
 
     Returns
     -------
@@ -41,17 +44,16 @@ def read_labels(
     Raises
     ------
     UserError
-        The file is missing, damaged or of another kind; the key is missing, or several fit; there
-        is not one label for each image; a label is no class; or `clean_label` differs from the
-        true labels, where those are known.
+        The file is missing, damaged or of another kind. Or the key is missing or ambiguous. Or the
+        labels do not fit the images or the classes. Or `clean_label` differs from the true labels.
     """
     path, key = path_and_key(str(spec))
     suffix = path.suffix.lower()
     if suffix != ".csv" and suffix not in READERS:
-        raise UserError(f"{path} holds no labels that can be read: give a .npy, .csv, .npz or .pt")
+        raise UserError(f"{path} is not a file of labels: give a .npy, .csv, .npz or .pt")
     if not path.is_file():
         raise UserError(
-            f"{path} is missing or no file: give the file of the labels, and #KEY "
+            f"{path} is missing or not a file: give the file of the labels, and #KEY "
             "after it if it has keys"
         )
     whole = dataset.whole or Whole(dataset.y_train, slice(None), dataset.files, ())
@@ -80,8 +82,8 @@ def read_labels(
             where = f"index {differ[0]}" if lines is None else f"line {lines[differ[0]]}"
             raise UserError(
                 f"{path}: {TRUE} differs from the labels of {dataset.name} at "
-                f"{len(differ):,} images, first at {where}: it is of another data set "
-                "or in another order; give its own"
+                f"{len(differ):,} images, first at {where}: the file belongs to another data set "
+                "or has another order; give the file of this data set"
             )
     first = next(iter(labels.values()))
     if report:
@@ -106,8 +108,8 @@ def _matching(
         f"{shown(name)} -> {shown(dataset.classes[k])}" for name, k in zip(names[:3], labels)
     )
     return (
-        f"{path}: {len(labels):,} labels, taken in the order of the images (in a folder: sorted "
-        f"by path; in a .csv or .npz: its rows): {pairs}, ...; if that is wrong, give a .csv "
+        f"{path}: {len(labels):,} labels, matched by the order of the images (of a folder: sorted "
+        f"by path; of a .csv or .npz: its rows): {pairs}, ...; if that is wrong, give a .csv "
         "with the columns file and label, which is matched by name"
     )
 
@@ -115,9 +117,9 @@ def _matching(
 def _indices(
     what: object, values: np.ndarray | list[str], dataset: Dataset, lines: list[int] | None = None
 ) -> np.ndarray:
-    """Return class indices int64 (n,) of labels: whole numbers or text.
+    """Return the class indices of labels (whole numbers or text), int64 (n,).
 
-    lines: of the file, if it is a CSV, for errors.
+    lines: line of each label in a CSV, for errors.
     """
     codes, by_name = _codes(values, dataset.classes, what)
     bad = np.flatnonzero(codes < 0)
@@ -137,14 +139,14 @@ def _indices(
 
 
 def label_codes(values: np.ndarray | list[str], classes: Sequence[str]) -> np.ndarray:
-    """Return the class indices of labels, int64 (n,); -1 for a label that is no class."""
+    """Return the class indices of labels, int64 (n,); -1 for a label that is not a class."""
     return _codes(values, classes, "the labels")[0]
 
 
 def _codes(
     values: np.ndarray | list[str], classes: Sequence[str], what: object
 ) -> tuple[np.ndarray, bool]:
-    """Return class indices, -1 for other labels, and whether the labels are names, not indices."""
+    """Return class indices, -1 for other labels. Also return whether the labels are names."""
     numbers = [whole_number(name) for name in classes]
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
         present, inverse = np.unique(values.reshape(-1), return_inverse=True)
@@ -171,7 +173,7 @@ def distinct(texts: list[str]) -> tuple[list[str], np.ndarray]:
 
 
 def whole_number(text: str) -> int | None:
-    """Parse a whole number such as -3 or 012; None if it is none."""
+    """Parse a whole number such as -3 or 012; None for another text."""
     digits = text.removeprefix("-")
     return int(text) if digits.isascii() and digits.isdecimal() and len(digits) < 20 else None
 

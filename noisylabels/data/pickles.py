@@ -1,8 +1,8 @@
 """Read pickles of containers, ints, strings, arrays and tensors; no code in them is executed.
 
-Python's Unpickler with a restricted `find_class` executes no code either, but can be made to hang.
-A memo index of 2**27 takes 2 GB and 20 s. Forty doubled tuples as a dictionary key, in 300 bytes,
-take hours to hash, and a list of allowed opcodes does not tell which items become keys.
+Python's Unpickler with a restricted `find_class` executes no code either, but a file can make it
+hang. A memo index of 2**27 takes 2 GB and 20 s. A dictionary key of forty nested tuples, in
+300 bytes, takes hours to hash. A list of allowed opcodes cannot exclude such keys.
 """
 
 import pickle
@@ -12,9 +12,7 @@ from typing import Any, NamedTuple
 
 @dataclass(eq=False)
 class Array:
-    """An array as its pickle describes it: shape and data are not checked against each other, and
-    may be missing.
-    """
+    """An array as its pickle describes it. Its shape and data may be missing or inconsistent."""
 
     shape: tuple = ()
     fortran: bool = False
@@ -23,9 +21,7 @@ class Array:
 
 
 class Latin1(NamedTuple):
-    """Bytes as protocol 2 holds them: Latin-1 characters in UTF-8. Left to whoever needs them, for
-    that takes time.
-    """
+    """Bytes as protocol 2 stores them: Latin-1 characters in UTF-8. They are decoded when used."""
 
     text: bytes
 
@@ -37,7 +33,7 @@ class Storage(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """A torch tensor as its pickle describes it, in elements: nothing is checked."""
+    """A torch tensor as its pickle describes it, in elements. Its values are not checked."""
 
     storage: Storage
     offset: int
@@ -45,22 +41,16 @@ class Tensor(NamedTuple):
     stride: tuple
 
 
-_INTS = {pickle.BININT1: 1, pickle.BININT2: 2, pickle.BININT: 4}  # opcode -> bytes of its number
-_STRINGS = {
-    pickle.SHORT_BINSTRING: 1,
-    pickle.SHORT_BINBYTES: 1,
-    pickle.SHORT_BINUNICODE: 1,
-}  # ... of its length
+# Bytes of an opcode's number, or of the length of its string.
+_INTS = {pickle.BININT1: 1, pickle.BININT2: 2, pickle.BININT: 4}
+_STRINGS = {pickle.SHORT_BINSTRING: 1, pickle.SHORT_BINBYTES: 1, pickle.SHORT_BINUNICODE: 1}
 _STRINGS |= {pickle.BINSTRING: 4, pickle.BINBYTES: 4, pickle.BINUNICODE: 4}
 _PUTS, _GETS = {pickle.BINPUT: 1, pickle.LONG_BINPUT: 4}, {pickle.BINGET: 1, pickle.LONG_BINGET: 4}
 _SKIPPED = {pickle.PROTO: 1, pickle.FRAME: 8}
 _NEW = {pickle.EMPTY_DICT: dict, pickle.EMPTY_LIST: list, pickle.EMPTY_TUPLE: tuple}
 _NEW |= {pickle.NONE: lambda: None, pickle.NEWTRUE: lambda: True, pickle.NEWFALSE: lambda: False}
-_POPS = {
-    pickle.TUPLE: None,
-    pickle.APPENDS: None,
-    pickle.SETITEMS: None,
-}  # None: all items since the last mark
+# Number of items that an opcode removes from the stack; None for all items since the last mark.
+_POPS = {pickle.TUPLE: None, pickle.APPENDS: None, pickle.SETITEMS: None}
 _POPS |= {pickle.TUPLE1: 1, pickle.TUPLE2: 2, pickle.TUPLE3: 3, pickle.APPEND: 1, pickle.SETITEM: 2}
 _POPS |= {
     pickle.STACK_GLOBAL: 2,
@@ -77,16 +67,27 @@ _DTYPES = {b"u1": "uint8", b"i8": "int64"}
 
 
 def unpickle(data: bytes, max_steps: int, torch: bool = False) -> Any:
-    """Return what a pickle (protocol 2 to 4) of containers, ints, strings and uint8 arrays
-    describes.
+    """Read a pickle (protocol 2 to 4) of containers, ints, strings and uint8 arrays.
 
-    An interpreter for the opcodes that such pickles consist of; it has no import and no call. The
-    NumPy names in the pickle of an array become marks on the stack (a str, while all text of the
-    file stays bytes), and the array an Array. With `torch`, int64 arrays and tensors as torch.save
-    writes them are known, too. Keys of dictionaries are short strings, because a tuple of tuples
-    can be made that takes ages to hash. Strings over 255 bytes are views into `data`. A step takes
-    time and memory in proportion to the bytes it reads or the items it removes. Raises
-    UnpicklingError, LookupError, ValueError, TypeError or AttributeError for all else.
+    This interpreter knows only the opcodes of such pickles. It cannot import or call anything. The
+    NumPy names in the pickle of an array become marks of type str on the stack. All text of the
+    file stays bytes, and strings of more than 255 bytes are views into `data`. Dictionary keys must
+    be short strings, because nested tuples may take hours to hash. A step takes time and memory in
+    proportion to the bytes that it reads, or to the items that it removes.
+
+    Parameters
+    ----------
+    data : bytes
+        The pickle.
+    max_steps : int
+        Largest number of opcodes.
+    torch : bool
+        Whether to read also int64 arrays, and tensors as torch.save writes them.
+
+    Raises
+    ------
+    UnpicklingError, LookupError, ValueError, TypeError, AttributeError
+        The pickle is damaged or contains other objects.
     """
     view, position = memoryview(data), 0
     names, dtypes = (_TORCH, ("uint8", "int64")) if torch else (_GLOBALS, ("uint8",))
@@ -109,7 +110,7 @@ def unpickle(data: bytes, max_steps: int, torch: bool = False) -> Any:
         full = f"{module.decode()}.{name.decode()}"
         if full not in names:
             raise pickle.UnpicklingError(
-                f"it asks for {full[:80]!a}, which no data set needs; nothing was run"
+                f"it needs {full[:80]!a}, which no data set needs; nothing was executed"
             )
         return names[full]
 
@@ -147,7 +148,7 @@ def unpickle(data: bytes, max_steps: int, torch: bool = False) -> Any:
                     stack[-1].extend(items)
                 case pickle.SETITEM | pickle.SETITEMS, _:
                     if not all(type(key) is bytes for key in items[::2]):
-                        raise pickle.UnpicklingError("a key of a dictionary is no short string")
+                        raise pickle.UnpicklingError("a dictionary key is not a short string")
                     stack[-1].update(zip(items[::2], items[1::2], strict=True))
                 case pickle.STACK_GLOBAL, _:
                     stack.append(known(*items))
@@ -155,10 +156,7 @@ def unpickle(data: bytes, max_steps: int, torch: bool = False) -> Any:
                     stack.append(Array())
                 case pickle.REDUCE, ["dtype", (bytes() as code, *_)] if _DTYPES.get(code) in dtypes:
                     stack.append(_DTYPES[code])
-                case pickle.BUILD, [
-                    "uint8",
-                    _,
-                ]:  # byte order and the like: nothing that a single byte has
+                case pickle.BUILD, ["uint8", _]:  # the byte order, which a single byte lacks
                     stack.append("uint8")
                 case pickle.BUILD, ["int64", (_, b"<", *_)]:
                     stack.append("int64")
@@ -172,12 +170,8 @@ def unpickle(data: bytes, max_steps: int, torch: bool = False) -> Any:
                         (bytes() | memoryview() | Latin1()) as content,
                     ),
                 ]:
-                    array.shape, array.fortran, array.data, array.dtype = (
-                        shape,
-                        fortran,
-                        content,
-                        dtype,
-                    )
+                    array.shape, array.fortran = shape, fortran
+                    array.data, array.dtype = content, dtype
                     stack.append(array)  # the same object as before, which the memo may hold
                 case pickle.REDUCE, ["encode", ((bytes() | memoryview()) as text, b"latin1")]:
                     stack.append(Latin1(text))
@@ -198,6 +192,6 @@ def unpickle(data: bytes, max_steps: int, torch: bool = False) -> Any:
                     )
         else:
             raise pickle.UnpicklingError(
-                f"it uses the opcode {opcode!a}, which no data set needs; nothing was run"
+                f"it uses the opcode {opcode!a}, which no data set needs; nothing was executed"
             )
     raise pickle.UnpicklingError(f"its pickle has more than {max_steps} steps")

@@ -14,7 +14,7 @@ from noisylabels.data import DATASETS, load
 from noisylabels.data.feature_files import array, array_of_npz
 from noisylabels.data.features import read_array
 from noisylabels.data.image_files import read_files
-from noisylabels.data.image_folders import SUFFIXES, entries, folders, images_beneath
+from noisylabels.data.image_folders import SUFFIXES, entries, folders, images_within
 from noisylabels.data.image_source import ArrayImages, FileImages
 from noisylabels.data.label_arrays import array_header, damage, open_npz, read_label_array
 from noisylabels.data.label_files import label_codes
@@ -27,20 +27,20 @@ ARRAYS = {"x_test": "y_test", "test_images": "test_labels", "x": "y", "images": 
 
 
 class Description(NamedTuple):
-    """Names of images to predict, and their labels as far as they are known."""
+    """Names of images to predict, and their labels if known."""
 
     columns: dict[str, Sequence]  # what identifies an image in predictions.csv
-    y: np.ndarray  # class indices, int (n,); -1 where there is no label, or an unknown one
-    unknown: list[str]  # labels that are no class of the network, one per image
+    y: np.ndarray  # class indices, int (n,); -1 for a missing or unknown label
+    unknown: list[str]  # labels that are not a class of the network, one per image
 
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Image files, relative to a folder; a label is None where there is none."""
+    """Image files, relative to a folder, with their labels."""
 
     base: Path
     files: list[str]
-    labels: list[str | None] | None = None  # None: a folder on the path that is a class
+    labels: list[str | None] | None = None  # None: the outermost folder that is named like a class
 
     def read(
         self, classes: list[str], shape: tuple[int, int, int]
@@ -63,7 +63,7 @@ class ImageFiles:
         return FileImages(self.base, self.files)
 
     def describe(self, classes: list[str], unreadable: dict[int, str]) -> Description:
-        """Return names and labels of the images; name those that cannot be read and leave them out.
+        """Return names and labels of the readable images, and print the unreadable ones.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class ImageFiles:
 
 @dataclass(frozen=True)
 class ImageArray:
-    """An array of images, with class names, with an array of labels (names or indices), or None."""
+    """An array of images. Its labels are class names, an array of names or indices, or None."""
 
     images: np.ndarray
     labels: np.ndarray | list[str] | None
@@ -135,15 +135,15 @@ def find_images(images: list[str], data_dir: str) -> ImageFiles | ImageArray:
     Parameters
     ----------
     images : list of str
-        A data set of DATASETS (its test images), a folder, an .npz, a .csv with files and labels,
-        or image files and glob patterns.
+        A data set of DATASETS for its test images. Or a folder, an .npz, or a .csv with files and
+        labels. Or image files and glob patterns.
     data_dir : str
         Folder of CIFAR.
 
     Raises
     ------
     UserError
-        There are no such images, or an array is not an array of images.
+        There are no such images, or an array does not contain images.
     """
     if len(images) == 1 and images[0] in DATASETS:
         data = load(images[0], data_dir)
@@ -170,7 +170,7 @@ def in_folder(folder: Path) -> ImageFiles:
         if entry.name not in tops and entry.name.lower().endswith(SUFFIXES)
     ]
     for top in tops:
-        files += images_beneath(folder, top)[0]
+        files += images_within(folder, top)[0]
     if not files:
         raise UserError(
             f"argument IMAGES: {folder} holds no images: give a folder with some of "
@@ -180,9 +180,7 @@ def in_folder(folder: Path) -> ImageFiles:
 
 
 def in_csv(path: Path) -> ImageFiles:
-    """Find the images that a CSV names, and their labels: y_true if it has them, else the observed
-    ones.
-    """
+    """Find the images that a CSV names, and their true or else their observed labels."""
     samples = in_table(path, None, None, need_labels=False)
     labels = samples.truth or samples.labels or None
     return ImageFiles(path.parent, samples.paths or samples.files, labels)
@@ -197,12 +195,12 @@ def named_files(patterns: list[str]) -> ImageFiles:
         if not found:
             if len(patterns) > 1:
                 raise UserError(
-                    f"argument IMAGES: {pattern!r} is no image file, nor a pattern of some: give a "
-                    "folder, .npz, .csv or data set as the only argument"
+                    f"argument IMAGES: {pattern!r} is neither an image file nor a pattern of image "
+                    "files: give a folder, .npz, .csv or data set as the only argument"
                 )
             raise UserError(
-                f"argument IMAGES: {pattern!r} is no image file, folder, .npz, .csv or data set: "
-                "give existing images, or one of "
+                f"argument IMAGES: {pattern!r} is not an image file, folder, .npz, .csv or data "
+                "set: give existing images, or one of "
                 f"{', '.join(DATASETS)}{did_you_mean(pattern, DATASETS)}"
             )
         files += found
@@ -218,7 +216,7 @@ def in_npz(path: Path) -> ImageArray:
             f"argument IMAGES: {path} holds the arrays {listed(names)}: give one of "
             f"{', '.join(ARRAYS)}"
         )
-    problem = f"argument IMAGES: {path}: {key} is damaged, or not of numbers: save it anew"
+    problem = f"argument IMAGES: {path}: {key} is damaged, or not of numbers: save it again"
     with archive:
         with damage(problem), archive.open(f"{key}.npy") as file:
             shape, _, dtype = array_header(file)
@@ -249,19 +247,19 @@ def in_npz(path: Path) -> ImageArray:
 
 
 def outermost_class(file: str, classes: list[str]) -> str | None:
-    """Return the outermost folder on a path that is named like a class; None if there is none."""
+    """Return the outermost folder of a path that is named like a class, or None."""
     return next((part for part in Path(file).parts[:-1] if part in classes), None)
 
 
 def codes_of(labels: list[str | None], classes: list[str]) -> tuple[np.ndarray, list[str]]:
-    """Return class indices, -1 for other labels and None, and the other labels."""
+    """Return class indices, -1 for None and for other labels. Also return the other labels."""
     position = {name: k for k, name in enumerate(classes)}
     y = np.array([position.get(label, -1) for label in labels])
     return y, [label for label in labels if label is not None and label not in position]
 
 
 def fit_images(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """Resize images uint8 (n, h, w, 1 or 3) to (n, *shape) without cropping, in grey or colour."""
+    """Resize images, uint8 (n, h, w, 1 or 3), to (n, *shape) without cropping."""
     if images.shape[1:] == shape:
         return images
     if 2 in (images.ndim, 1 + len(shape)):
@@ -276,13 +274,13 @@ def fit_images(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def _kind(shape: tuple[int, ...]) -> str:
-    """Return what an input of this shape is."""
+    """Describe inputs of a shape in words."""
     return f"{shape[0]:,} features" if len(shape) == 1 else "images"
 
 
 def _wrong_kind(wanted: str, shape: tuple[int, ...]) -> UserError:
-    """Return the error for inputs of another kind than a network takes."""
+    """Return the error for inputs that the network cannot take."""
     return UserError(
-        f"argument IMAGES: the network takes {wanted}, not {_kind(shape)}: give those that it was "
-        "trained on"
+        f"argument IMAGES: the network takes {wanted}, not {_kind(shape)}: give inputs of the kind "
+        "that it was trained on"
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from noisylabels.csv_files import find_column, read_table
 from noisylabels.data.feature_files import array_of_npz
-from noisylabels.data.image_folders import METADATA, SUFFIXES, entries, folders, images_beneath
+from noisylabels.data.image_folders import METADATA, SUFFIXES, entries, folders, images_within
 from noisylabels.data.label_arrays import array_header, damage, open_npz, read_label_array
 from noisylabels.data.label_csv import IMAGE_COLUMNS, LABEL_COLUMNS
 from noisylabels.data.label_files import label_texts
@@ -33,8 +33,8 @@ class Samples(NamedTuple):
     labels: list[str]  # observed labels
     truth: list[str] | None  # true labels, if known
     test: np.ndarray | None  # test images, bool (n,); None if unknown
-    paths: list[str] | None = None  # of the files, if they differ from the names
-    columns: tuple[str, ...] = ()  # of files and labels in a CSV
+    paths: list[str] | None = None  # paths of the files, if they differ from the names
+    columns: tuple[str, ...] = ()  # names of a CSV's columns of files and labels
 
 
 # ------------------------------------------------------------------------------------------ folders
@@ -43,7 +43,7 @@ class Samples(NamedTuple):
 def in_folder(path: Path) -> Samples:
     """Find the images in a folder of class folders, or in its train/ and test/.
 
-    Raises UserError where it is not clear which folders are the classes. Warns of what is left out.
+    Raises UserError if it is not clear which folders are the classes. Warns about skipped files.
     """
     system = []
     tops = folders(path, system)
@@ -52,7 +52,7 @@ def in_folder(path: Path) -> Samples:
     if train and test is not None:
         if not test:
             raise UserError(
-                f"{path}: test/ has no folders of classes: put its images into some, or "
+                f"{path}: test/ has no folders of classes: sort its images into such folders, or "
                 "give train/ alone, to hold out a part of it"
             )
         if train != test:
@@ -74,7 +74,7 @@ def in_folder(path: Path) -> Samples:
     for part in parts:
         found = {}
         for name in names:
-            found[name], ignored = images_beneath(path, part + name, system)
+            found[name], ignored = images_within(path, part + name, system)
             files += found[name]
             labels += [name] * len(found[name])
             test += [part == "test/"] * len(found[name])
@@ -102,7 +102,7 @@ def in_folder(path: Path) -> Samples:
         warnings.warn(f"{path}: no image in {listed(empty)}", stacklevel=4)
     if other:
         warnings.warn(
-            f"{path}: {other:,} left out of the files, being in no class or not "
+            f"{path}: {other:,} left out of the files, which are in no class or not "
             f"{', '.join(SUFFIXES)}",
             stacklevel=4,
         )
@@ -115,11 +115,12 @@ def in_folder(path: Path) -> Samples:
 def in_table(
     path: Path, image_column: str | None, label_column: str | None, need_labels: bool = True
 ) -> Samples:
-    """Find the images that a CSV names, and their labels; UserError, with the line, where it cannot
-    be.
+    """Find the images that a CSV names, and their labels.
 
-    A file is also found if its name is in another Unicode form on the disk than in the CSV. Unless
-    `need_labels`, the column of labels may be missing; `labels` are then empty.
+    A file's name on disk may have another Unicode form than in the CSV. Without `need_labels`, the
+    column of labels may be missing, and `labels` are then empty.
+
+    Raises UserError, which names the line, if the CSV has a mistake.
     """
 
     names = []
@@ -172,7 +173,7 @@ def _column(
 ) -> str:
     """Return the column that a flag names, or the only one with a known name.
 
-    Raises UserError where there is none, or where there are several.
+    Raises UserError if there is no such column, or if there are several.
     """
     if named is None:
         fit = [name for name in header if name.lower() in known]
@@ -190,7 +191,7 @@ def _column(
 
 
 def in_arrays(path: Path) -> tuple[Samples, list[tuple[str, tuple[int, ...], bool]]]:
-    """Return the labels in an npz, and its inputs as (array, shape, whether in Fortran order).
+    """Return the labels in an npz, and its inputs as (name, shape, whether in Fortran order).
 
     The inputs are images of shape (n, height, width, channels), or embeddings of shape (n, d).
     """
@@ -243,7 +244,7 @@ def in_arrays(path: Path) -> tuple[Samples, list[tuple[str, tuple[int, ...], boo
 def _input_shape(path: Path, name: str, archive: ZipFile) -> tuple[tuple[int, ...], bool]:
     """Return the shape of images or embeddings, see `in_arrays`, and whether in Fortran order."""
     with (
-        damage(f"{path}: {name} is damaged or no array of NumPy: save it anew"),
+        damage(f"{path}: {name} is damaged or not a NumPy array: save it again"),
         archive.open(f"{name}.npy") as file,
     ):
         shape, fortran, dtype = array_header(file)
@@ -259,7 +260,7 @@ def _input_shape(path: Path, name: str, archive: ZipFile) -> tuple[tuple[int, ..
     ):
         raise UserError(
             f"{path}: {name} is {dtype} of shape {shape}: give uint8 of the shape (n, height, "
-            "width), or (n, height, width, 1 or 3), of at least 4 pixels a side; or features of "
+            "width) or (n, height, width, 1 or 3), with at least 4 pixels per side; or features of "
             "float32, (n, d)"
         )
     return whole, fortran

@@ -38,11 +38,11 @@ def split_labels(path: Path, samples: Samples, share: float, seed: int) -> Label
     Parameters
     ----------
     path : Path
-        The data set, for messages.
+        Path of the data set.
     samples : Samples
-        Its labels and its own test set.
+        Its labels and test set.
     share : float
-        Share of each class to draw. 0 draws nothing.
+        Share of each class to draw, or 0.
     seed : int
         Random seed of the draw.
 

@@ -1,4 +1,4 @@
-"""Files of custom images that cannot be read: an error if they are many, else a list."""
+"""Unreadable files of custom images: a list of them, or an error if there are too many."""
 
 import contextlib
 import csv
@@ -14,7 +14,7 @@ MAX_UNREADABLE = 0.05  # share of all files
 
 
 def check_readable(n: int, unreadable: list[tuple[str, str]], path: Path | None, lost: str) -> None:
-    """List unreadable files in a CSV; raise UserError if they are more than 5 % or leave nothing.
+    """List unreadable files in a CSV.
 
     Parameters
     ----------
@@ -23,9 +23,14 @@ def check_readable(n: int, unreadable: list[tuple[str, str]], path: Path | None,
     unreadable : list of (str, str)
         File and reason.
     path : Path, optional
-        The CSV; it is deleted if all files are readable.
+        The CSV. It is deleted if all files are readable.
     lost : str
-        What no image would be left for, in words; "" if there is nothing.
+        The use that no image is left for, such as "test on". By default "".
+
+    Raises
+    ------
+    UserError
+        More than 5 % of the files are unreadable, or there is a use that no image is left for.
     """
     if path is not None:
         _write_list(Path(path), unreadable)

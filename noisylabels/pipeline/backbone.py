@@ -1,4 +1,4 @@
-"""Choose the backbone of a command line, and embed images by it."""
+"""Choose the backbone of a command line, and embed images with it."""
 
 import warnings
 from argparse import Namespace
@@ -33,13 +33,13 @@ def choose_backbone(args: Namespace, report: Callable[[str], None]) -> Backbone 
     Raises
     ------
     UserError
-        The backbone is not possible, its weights are missing and cannot be downloaded, or the data
+        The backbone cannot be used, its weights are missing and cannot be downloaded, or the data
         set has no images.
     """
     name, images = args.backbone, has_images(args)
     if name in NAMES and not images:
         raise UserError(
-            f"argument --backbone: it embeds images, and {args.features or args.dataset} has "
+            f"argument --backbone: it applies to images, but {args.features or args.dataset} has "
             "features: leave it out"
         )
     if name is None and images and is_path(args.dataset):
@@ -53,7 +53,7 @@ def choose_backbone(args: Namespace, report: Callable[[str], None]) -> Backbone 
 
 
 def has_images(args: Namespace) -> bool:
-    """Return whether the data set of a command line has images, not features alone."""
+    """Return whether the data set of a command line has images, not only features."""
     if args.features:
         return False
     path = Path(args.dataset)
@@ -66,7 +66,7 @@ def has_images(args: Namespace) -> bool:
 
 
 def default_backbone(args: Namespace) -> tuple[str, str]:
-    """Return the backbone of custom images where no flag sets it, and the reason in words."""
+    """Return the default backbone of custom images, and the reason in words."""
     flags = [flag for flag, fit in FOR_EMBEDDINGS.items() if getattr(args, flag) not in fit]
     scratch = "networks are trained from scratch"
     if flags:
@@ -86,7 +86,7 @@ def default_backbone(args: Namespace) -> tuple[str, str]:
 def embedder(
     args: Namespace, backbone: Backbone, folder: Path, report: Callable[[str], None]
 ) -> Callable[[ImageSource], Embeddings]:
-    """Return the function that embeds images; `folder`: of the results of their data set."""
+    """Return the function that embeds images. `folder` has the results of the data set."""
     return partial(
         embed,
         backbone,

@@ -22,7 +22,7 @@ from noisylabels.selection.decisions import Decisions, read_decisions
 from noisylabels.selection.issues import file_names
 from noisylabels.system.signals import LEAVING
 
-NOT_IN_A_FOLDER_NAME = set('/\\:*?"<>|')  # on some system
+NOT_IN_A_FOLDER_NAME = set('/\\:*?"<>|')  # forbidden on at least one operating system
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +52,13 @@ def check_paths(source: Path, output: Path, link: bool) -> None:
     output : Path
         The copy.
     link : bool
-        Whether to make hard links.
+        Whether to create hard links.
     """
     is_table = output.suffix.lower() == ".csv"
     if not (source.is_dir() or (source.is_file() and source.suffix.lower() == ".csv")):
         raise UserError(
-            f"argument --dataset: {source} is no folder or .csv of image files: give one, as for "
-            "INCV.py"
+            f"argument --dataset: {source} is not a folder or .csv of image files: give one, as "
+            "for INCV.py"
         )
     if os.path.lexists(output):
         raise UserError(
@@ -67,15 +67,15 @@ def check_paths(source: Path, output: Path, link: bool) -> None:
     parent = output.absolute().parent
     if not parent.is_dir():
         raise UserError(
-            f"argument --output: there is no folder {parent}: make it, or give another path"
+            f"argument --output: there is no folder {parent}: create it, or give another path"
         )
     if not os.access(parent, os.W_OK):
         raise UserError(f"argument --output: {parent} cannot be written: give another path")
     inside = source.is_dir() and output.resolve().is_relative_to(source.resolve())
     if inside and not is_table:
         raise UserError(
-            f"argument --output: {output} is inside --dataset {source}, so it would be part of it: "
-            "give a path outside"
+            f"argument --output: {output} is inside --dataset {source}, so it would become a part "
+            "of the data set: give a path outside"
         )
     if link and is_table:
         raise UserError("argument --link: a .csv has no images to link: leave it out")
@@ -93,11 +93,11 @@ def correct(
     Parameters
     ----------
     source : Path
-        A folder with one subfolder per class, or a CSV of files and labels.
+        A folder or CSV, see `list_images`.
     decisions : Path
-        CSV with the decisions, see `read_decisions`.
+        The decisions, see `read_decisions`.
     noisy_labels : str, optional
-        FILE or FILE#KEY with the observed labels that were reviewed, see `read_labels`.
+        The reviewed labels, see `read_labels`. By default those of the data set.
     image_column, label_column : str, optional
         Columns of a CSV.
 
@@ -108,7 +108,8 @@ def correct(
     Raises
     ------
     UserError
-        A file cannot be read, the decisions are of other images or labels, or they drop all images.
+        A file cannot be read. Or the decisions belong to other images or labels. Or they drop all
+        images.
     """
     images = list_images(source, image_column, label_column)
     dataset = images.as_dataset(np.ones(len(images.codes), bool))
@@ -126,7 +127,7 @@ def correct(
 
 
 def count_changes(corrected: Corrected) -> pd.DataFrame:
-    """Return how many images each class had, lost, gained and has, and the sums."""
+    """Count the images of each class before and after the decisions, with totals."""
     n_classes, kept = corrected.dataset.n_classes, corrected.is_kept
     moved = kept & (corrected.before != corrected.labels)
 
@@ -149,8 +150,8 @@ def count_changes(corrected: Corrected) -> pd.DataFrame:
 def write_table(corrected: Corrected, output: Path) -> None:
     """Write the corrected data set as a CSV.
 
-    The CSV of a CSV has its columns, that of a folder file_name, label and split. File names are
-    relative to the folder of the CSV, or absolute for files outside it.
+    The columns are those of the data set's CSV. For a folder they are file_name, label and split.
+    File names are relative to the folder of the new CSV, or absolute for files outside it.
     """
     images, kept = corrected.images, np.flatnonzero(corrected.is_kept)
     folder, files = output.absolute().parent, images.samples.files
@@ -175,12 +176,12 @@ def write_folder(corrected: Corrected, output: Path, link: bool = False) -> int:
     Returns
     -------
     int
-        Number of images with another name in the copy, because another image has theirs.
+        Number of images that were renamed, because another image has their name.
 
     Raises
     ------
     UserError
-        A class cannot be the name of a folder, or the disk refuses.
+        A class name cannot be the name of a folder, or the files cannot be written.
     """
     names, renamed = _places(corrected)
     paths, labels = corrected.images.paths, corrected.class_names
@@ -201,7 +202,7 @@ def write_folder(corrected: Corrected, output: Path, link: bool = False) -> int:
 
 
 def _copy(path: Path, place: Path, link: bool) -> None:
-    """Copy a file or link to it; UserError if the disk refuses."""
+    """Copy a file or link to it; UserError if that fails."""
     with disk(path):
         place.parent.mkdir(parents=True, exist_ok=True)
         if not link:
@@ -215,9 +216,9 @@ def _copy(path: Path, place: Path, link: bool) -> None:
 
 
 def _places(corrected: Corrected) -> tuple[dict[str, int], int]:
-    """Return {path in the copy: index} of the kept images, and how many got another name.
+    """Return {path in the copy: index} of the kept images, and how many were renamed.
 
-    Images whose label is unchanged have the first choice of a name.
+    Images whose label is unchanged keep their name.
     """
     images, labels = corrected.images, corrected.class_names
     parts = _parts(images)
@@ -248,13 +249,13 @@ def _parts(images: ImageList) -> np.ndarray:
 
 
 def _is_folder_name(name: str) -> bool:
-    """Return whether a folder of this name is possible on all systems and read as a class."""
+    """Return whether all systems allow a folder of this name, and INCV.py reads it as a class."""
     is_hidden = name.startswith(".") or name.lower() in SYSTEM
     return not (is_hidden or NOT_IN_A_FOLDER_NAME.intersection(name) or name != name.strip())
 
 
 def _relative_to(folder: Path, path: str) -> str:
-    """Return a path relative to a folder that holds it, else the absolute path."""
+    """Return a path relative to a folder, or the absolute path if it is outside."""
     if Path(path).is_relative_to(folder):
         return Path(path).relative_to(folder).as_posix()
     return str(path)

@@ -1,4 +1,4 @@
-"""Carry out a plan: the selection where it is missing, then the trainings that are left."""
+"""Carry out a plan: first a missing selection, then the trainings that are left."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from noisylabels.system.progress import Progress
 
 
 def carry_out(plan: TrainingPlan, quiet: bool) -> None:
-    """Make the selection if it is missing, then all trainings of the plan that are left."""
+    """Run a missing selection, then the trainings that are left."""
     with Progress(plan.work, quiet) as progress:
         if plan.selection:
             plan = plan.with_selection(make_selection(plan.selection, plan, progress))
@@ -34,7 +34,7 @@ def make_selection(selection: SelectionPlan, plan: TrainingPlan, progress: Progr
 
 
 def complete_selection_files(plan: TrainingPlan) -> None:
-    """Draw the pictures of a selection whose process was killed before it drew them."""
+    """Draw the figures of a selection whose process was killed before it drew them."""
     csv = plan.selected.path
     is_ours = plan.selected.made and csv == csv_path(plan.experiment)
     if is_ours and not (csv.parent / "review.html").exists():

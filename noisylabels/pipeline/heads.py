@@ -1,4 +1,4 @@
-"""Rules for flags of networks on images and of heads on embeddings."""
+"""Rules for the flags of networks on images and of heads on embeddings."""
 
 from argparse import Namespace
 
@@ -36,17 +36,17 @@ def check_inputs(args: Namespace, task: str, dataset: Dataset, recipe: str) -> N
         return
     if recipe != FEATURES:
         raise UserError(
-            f"argument --recipe: {recipe} is for images, and {dataset.name} has features: leave "
+            f"argument --recipe: {recipe} is for images, but {dataset.name} has features: leave "
             "it out"
         )
     if network not in (None, *ALL_HEADS):
         raise UserError(
-            f"argument --architecture: {network} is for images, and {dataset.name} has features: "
+            f"argument --architecture: {network} is for images, but {dataset.name} has features: "
             f"give one of {', '.join(ALL_HEADS)}"
         )
     if network == RIDGE and task != "INCV":
         raise UserError(
-            "argument --architecture: ridge is for INCV.py alone, because methods train in steps: "
+            "argument --architecture: ridge is for INCV.py only, because methods train in steps: "
             "give linear or mlp"
         )
     if augmentation not in (None, "none"):
@@ -68,7 +68,7 @@ def check_ridge(args: Namespace) -> None:
 def selection_args(args: Namespace, dataset: Dataset) -> Namespace:
     """Return the arguments that a selection depends on.
 
-    On embeddings, the flags of networks in INCV_main.py and sweep.py are those of the training.
+    On embeddings, the network flags of INCV_main.py and sweep.py apply only to the training.
     """
     if dataset.is_embedded and hasattr(args, "method"):
         return Namespace(**{**vars(args), **dict.fromkeys(OVERRIDES)})

@@ -1,4 +1,4 @@
-"""Load the data set of a command line, and the noise that it asks for."""
+"""Load the data set of a command line, and add the requested noise."""
 
 from argparse import Namespace
 from dataclasses import replace
@@ -20,8 +20,8 @@ def load_data(args: Namespace, set_aside: bool = True) -> Dataset:
 
     With `set_aside`, images of a custom data set without a test set are set aside for testing.
 
-    Raises UserError if the results would be written among custom images, where the next run would
-    take the figures for images.
+    Raises UserError if the results would be written into the data set, where the next run would
+    read the figures as images.
     """
     results = Path(args.results_dir) / name_of(args.dataset)
     if is_path(args.dataset) and results.resolve().is_relative_to(Path(args.dataset).resolve()):
@@ -53,15 +53,15 @@ def add_noise(dataset: Dataset, noise: Noise, seed: int) -> NoisyData:
 
 
 def load_noisy_data(args: Namespace, set_aside: bool = True) -> NoisyData:
-    """Load the data set of the arguments, see `load_data`, and add the noise that they ask for."""
+    """Load the data set of the arguments, see `load_data`, and add the requested noise."""
     dataset = load_data(args, set_aside)
     return add_noise(dataset, resolve_noise(args, dataset), args.seed)
 
 
 def resolve_noise(args: Namespace, dataset: Dataset) -> Noise:
-    """Return the noise of the arguments; of several noise ratios it holds the list.
+    """Return the noise of the arguments. Its ratio is a list if the flag takes several ratios.
 
-    Raises UserError if the labels of the data set do not allow it.
+    Raises UserError if the labels of the data set do not allow this noise.
     """
     default = PATTERNS[0] if dataset.given is None else PROVIDED
     return check_noise_allowed(
@@ -70,7 +70,7 @@ def resolve_noise(args: Namespace, dataset: Dataset) -> Noise:
 
 
 def check_noise_allowed(args: Namespace, dataset: Dataset, noise: Noise) -> Noise:
-    """Return the noise with its default ratio; UserError if the labels do not allow it."""
+    """Return the noise, by default with ratio 0.5; UserError if the labels do not allow it."""
     pattern, name = noise.pattern, dataset.name
     if pattern == PROVIDED:
         if dataset.given is None:
@@ -80,8 +80,8 @@ def check_noise_allowed(args: Namespace, dataset: Dataset, noise: Noise) -> Nois
             )
         if noise.ratio is not None:
             raise UserError(
-                f"argument --noise_ratio: the labels of {name} are used as provided, and none is "
-                "flipped: leave it out, or give --noise_pattern sym or asym"
+                f"argument --noise_ratio: the labels of {name} are used as provided, so no label "
+                "is flipped: leave it out, or give --noise_pattern sym or asym"
             )
         return noise
     if getattr(args, "noisy_labels", None):
@@ -91,13 +91,13 @@ def check_noise_allowed(args: Namespace, dataset: Dataset, noise: Noise) -> Nois
         )
     if dataset.y_train is None:
         raise UserError(
-            f"argument --noise_pattern: {pattern} noise is added to true labels, and those of "
-            f"{name} are "
-            "unknown: give y_true in a .csv or .npz, or --trust_labels if all labels are true"
+            f"argument --noise_pattern: {pattern} noise is added to true labels, but those of "
+            f"{name} are unknown: give y_true in a .csv or .npz, or --trust_labels if all labels "
+            "are true"
         )
     if pattern == "asym5" and tuple(dataset.classes) != LAYOUTS["cifar10"].classes:
         raise UserError(
-            "argument --noise_pattern: asym5 flips truck to automobile, bird to airplane, deer to "
-            f"horse, cat and dog, of CIFAR-10, and {name} has other classes: give sym or asym"
+            "argument --noise_pattern: asym5 flips classes of CIFAR-10 such as truck to "
+            f"automobile, but {name} has other classes: give sym or asym"
         )
     return Noise(pattern, 0.5 if noise.ratio is None else noise.ratio)

@@ -1,4 +1,4 @@
-"""Resolve a command line once: settings, folders, runs, and what already exists of them."""
+"""Resolve a command line once: settings, folders, runs, and the runs that already exist."""
 
 import warnings
 from argparse import Namespace
@@ -31,14 +31,14 @@ THEORY_FILES = ("Verify_Theory.csv", "Verify_Theory_M.csv", "Verify_Theory_histo
 
 @dataclass(frozen=True, eq=False)
 class SelectionPlan:
-    """A selection of clean samples that has to be made, or is finished."""
+    """A selection of clean samples, finished or not."""
 
     experiment: Experiment
     run: Run
 
     @property
     def work(self) -> dict[str, float]:
-        """Samples times epochs of each training, by its name, as far as they can be foreseen."""
+        """Expected samples times epochs of each training that is left, by its name."""
         return {} if self.run.finished else trainings(self.experiment)
 
 
@@ -48,10 +48,10 @@ class TrainingPlan:
 
     experiment: Experiment
     method: str
-    selection: SelectionPlan | None = None  # that has to be made first
-    selected: Selected | None = None  # that exists
-    decisions: Decisions | None = None  # of a person, on the selection
-    teacher: "TrainingPlan | None" = None  # whose networks the method needs
+    selection: SelectionPlan | None = None  # a selection that has to be made first
+    selected: Selected | None = None  # a selection that exists
+    decisions: Decisions | None = None  # a person's decisions on the selection
+    teacher: "TrainingPlan | None" = None  # a training whose networks the method needs
     run: Run | None = None  # None until the selection and the teacher exist
 
     @property
@@ -73,7 +73,7 @@ class TrainingPlan:
 
     @property
     def work(self) -> dict[str, float]:
-        """Samples times epochs of each training that is left, by its name."""
+        """Expected samples times epochs of each training that is left, by its name."""
         found = self.selection.work if self.selection else {}
         for plan in self.pending or [self]:
             samples = plan.experiment.settings.epochs * len(plan.experiment.dataset.train_rows)
@@ -83,12 +83,12 @@ class TrainingPlan:
         return found
 
     def with_selection(self, selected: Selected) -> "TrainingPlan":
-        """Return the plan after the selection that it needed was made."""
+        """Return the plan with the selection that has been made for it."""
         teacher = self.teacher and self.teacher.with_selection(selected)
         return replace(self, selection=None, selected=selected, teacher=teacher)
 
     def ready(self) -> "TrainingPlan":
-        """Return the plan with its run, after all that it needs was made."""
+        """Return the plan with its run. Its selection and its teacher must exist."""
         return replace(self, run=training_run(self.experiment, self.method, self.selected))
 
 
@@ -111,7 +111,7 @@ def plan_theory(args: Namespace, data: NoisyData) -> TheoryPlan:
 
 
 def plan_selection(args: Namespace, data: NoisyData) -> SelectionPlan:
-    """Plan a selection; UserError if its folder holds one with other settings."""
+    """Plan a selection; UserError if its folder has one with other settings."""
     experiment = selection_experiment(args, data, args.overwrite)
     return SelectionPlan(experiment, selection_run(experiment))
 
@@ -119,7 +119,7 @@ def plan_selection(args: Namespace, data: NoisyData) -> SelectionPlan:
 def plan_training(
     args: Namespace, data: NoisyData, method: str, overwrite: bool | None = None
 ) -> TrainingPlan:
-    """Plan a training by a method, and what it needs.
+    """Plan a training by a method, with its selection and its teacher.
 
     Parameters
     ----------
@@ -128,14 +128,14 @@ def plan_training(
     data : NoisyData
         Images and observed labels.
     method : str
-        One of METHODS; replaces `args.method`.
+        One of METHODS, used instead of `args.method`.
     overwrite : bool, optional
-        Repeat a finished training; by default `args.overwrite`.
+        Repeat a finished training. By default `args.overwrite`.
 
     Raises
     ------
     UserError
-        The arguments contradict each other, the data or the files that exist.
+        The arguments contradict each other, the data or the existing files.
     """
     selection = selected = decisions = None
     repeated = False
@@ -175,7 +175,7 @@ def plan_training(
 
 
 def training_run(experiment: Experiment, method: str, selected: Selected | None) -> Run:
-    """Return the training as a run; UserError if its folder holds one with other arguments."""
+    """Return the run of a training; UserError if its folder has one with other arguments."""
     identity = experiment.identity | {"selection": selected and selected.identity}
     if teacher := METHODS[method].teacher:
         identity["teacher"] = networks_digest(experiment.folder, teacher)
@@ -191,23 +191,19 @@ def training_run(experiment: Experiment, method: str, selected: Selected | None)
 
 
 def network_paths(folder: Path, method: str = "incv") -> list[Path]:
-    """Return the paths of the two networks that a method of two networks saves."""
+    """Return the paths of both networks that a method with two networks saves."""
     return [folder / f"{method}_{k}.keras" for k in (1, 2)]
 
 
 def networks_digest(folder: Path, method: str) -> str | None:
-    """Identify the networks that a method saved by digests of their files; None if they are
-    unknown.
-    """
+    """Return digests of the networks that a method saved; None if they are unknown."""
     record = read_record(folder / f"{method}_training.json") or {}
     files = record.get("files", {})
     return " ".join(files[name] for name in files if name.endswith(".keras")) or None
 
 
 def check_teacher(method: str, teacher: TrainingPlan) -> None:
-    """Raise UserError if networks of a finished teacher are missing, or are not those that it
-    saved.
-    """
+    """Raise UserError if networks of a finished teacher are missing or have changed."""
     if not teacher.finished:
         return
     paths = network_paths(teacher.experiment.folder, teacher.method)
@@ -237,7 +233,7 @@ def check_class_names(experiment: Experiment, replaced: Iterable[str]) -> None:
 
 
 def warn_of_bad_networks(plan: TrainingPlan) -> None:
-    """Warn if networks of a finished training are missing, or are not those that it saved."""
+    """Warn if networks of a finished training are missing or have changed."""
     record = read_record(plan.run.record_path) or {}
     names = [name for name in record.get("files", {}) if name.endswith(".keras")]
     for path, problem in _bad_networks(plan, [plan.experiment.folder / name for name in names]):
@@ -245,7 +241,7 @@ def warn_of_bad_networks(plan: TrainingPlan) -> None:
 
 
 def _bad_networks(plan: TrainingPlan, paths: list[Path]) -> Iterator[tuple[Path, str]]:
-    """Yield each unusable network of a finished training, and the problem."""
+    """Yield each missing or changed network of a finished training, and the problem."""
     record = read_record(plan.run.record_path)
     for path in paths:
         if not path.exists():

@@ -17,7 +17,7 @@ from noisylabels.recipes import RECIPES, flips, resolve
 from noisylabels.runs.folders import run_folder
 from noisylabels.system.sharing import share_machine
 
-ITERATIONS, TOP_K = 4, 1  # of the selection, where the flags are not set
+ITERATIONS, TOP_K = 4, 1  # defaults of the selection
 
 
 def make_experiment(
@@ -40,18 +40,19 @@ def make_experiment(
     data : NoisyData
         Images and observed labels.
     samples : (int, str)
-        Number of samples of a training, and what they are, for messages.
+        Number of training samples, and their name. Errors use the name.
     epochs : int or None
         Value of the task's flag for epochs.
     overwrite : bool, optional
-        Repeat a finished run; by default `args.overwrite`.
+        Repeat a finished run. By default `args.overwrite`.
     **arguments
         Further values that the result depends on.
 
     Raises
     ------
     UserError
-        There is nothing to learn, or less than one batch to train on.
+        The flags contradict each other, there is nothing to learn, or there are fewer samples than
+        a batch has.
     """
     dataset, (n, what) = data.dataset, samples
     check_labels(args, data)
@@ -59,8 +60,8 @@ def make_experiment(
         raise UserError(f"argument --no_mirror: --augmentation {args.augmentation} flips images")
     recipe = args.recipe or dataset.default_recipe
     check_inputs(args, task, dataset, recipe)
-    depends = dataset.is_custom or dataset.is_embedded or RECIPES[recipe][task].accumulate > 1
-    if depends:  # the size of batches and updates
+    # In these cases the size of batches and updates depends on the number of samples.
+    if dataset.is_custom or dataset.is_embedded or RECIPES[recipe][task].accumulate > 1:
         arguments["samples"] = n
     if task != "INCV" and dataset.test_rows is not None:
         arguments["test_split"] = TEST_SPLIT if args.test_split is None else args.test_split
@@ -78,7 +79,7 @@ def make_experiment(
     if settings.batch_size > n:
         raise UserError(
             f"argument --batch_size: {settings.batch_size} is more than the {n} samples of {what}; "
-            "give a smaller one"
+            "give a smaller number"
         )
     name = args.name
     if name is None and recipe != (dataset.image_recipe or dataset.default_recipe):
@@ -129,7 +130,7 @@ def selection_experiment(args: Namespace, data: NoisyData, overwrite: bool) -> E
 
 
 def selection_flags(args: Namespace, dataset: Dataset) -> list[str]:
-    """Return the names in a selection's identity that flags set, and the assumed pattern."""
+    """Return the keys of a selection's identity that flags have set, and the assumed pattern."""
     args = selection_args(args, dataset)
     flags = {
         "recipe": args.recipe,
@@ -142,7 +143,7 @@ def selection_flags(args: Namespace, dataset: Dataset) -> list[str]:
 
 
 def assumed_pattern(args: Namespace | None, data: NoisyData) -> str:
-    """Return the noise pattern that the algorithm assumes: the flag's, or that of the noise."""
+    """Return the noise pattern that the algorithm assumes, by default that of the noise."""
     return getattr(args, "assumed_pattern", None) or default_assumed_pattern(data.noise.pattern)
 
 
@@ -172,12 +173,15 @@ def check_labels(args: Namespace, data: NoisyData) -> None:
 
 
 def check_options(experiment: Experiment) -> None:
-    """Raise UserError if an option has no effect, or needs an assumption on the noise."""
+    """Raise UserError if an option has no effect, or needs unknown facts about the noise."""
     options = {"co_teaching_noise_ratio": 0, **experiment.arguments}
     curriculum = options.get("mentornet_curriculum")
     unused = {"self_paced": "mentornet_percentile", "pd": "mentornet_burn_in"}.get(curriculum)
     if unused and options[unused] != OPTIONS[unused].default:
-        raise UserError(f"argument --{unused}: --mentornet_curriculum {curriculum} has none")
+        raise UserError(
+            f"argument --{unused}: it has no effect with --mentornet_curriculum {curriculum}; "
+            "leave it out"
+        )
     if options.get("co_teaching_variant") == "2018" and experiment.settings.optimizer != "adam":
         raise UserError(
             "argument --co_teaching_variant: 2018 changes Adam's beta1; give "
@@ -190,6 +194,6 @@ def check_options(experiment: Experiment) -> None:
         )
     if experiment.data.T is None and options.get("f_correction_T") == "true":
         raise UserError(
-            "argument --f_correction_T: the true matrix of these labels is unknown: leave it out, "
-            "to estimate the matrix"
+            "argument --f_correction_T: the true matrix of these labels is unknown: leave the flag "
+            "out to estimate the matrix"
         )

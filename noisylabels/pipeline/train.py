@@ -121,7 +121,7 @@ def train(plan: TrainingPlan, on_event: Callable[[Event], None]) -> None:
 def with_labels(experiment: Experiment, selected: Selected) -> Experiment:
     """Return the experiment with the labels of a selection, which a person may have corrected.
 
-    Corrections also hold for training samples that are set aside for testing.
+    Corrections also apply to training samples that are set aside for testing.
     """
     labels, dataset = selected.frame.y_noisy.to_numpy(int), experiment.dataset
     if selected.decisions and dataset.test_rows is not None:
@@ -132,7 +132,7 @@ def with_labels(experiment: Experiment, selected: Selected) -> Experiment:
 
 
 def method_inputs(experiment: Experiment, name: str, selected: Selected | None) -> MethodInputs:
-    """Collect what the method may use."""
+    """Return the inputs of a method."""
     data, settings = experiment.data, experiment.settings
     inputs = MethodInputs(
         images=data.dataset.x_train,

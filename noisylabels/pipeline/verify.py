@@ -23,12 +23,12 @@ from noisylabels.training.evaluation import mean_by_correctness
 
 
 def verify(plans: list[TheoryPlan], on_event: Callable[[Event], None]) -> None:
-    """Train for each plan: one network, with the same initial weights, and one compiled step.
+    """Train one network per plan, from the same initial weights and with one compiled step.
 
     Parameters
     ----------
     plans : list of TheoryPlan
-        Plans that differ in their noise only.
+        Plans that differ only in their noise.
     on_event : callable
         Called with each progress.Event of the trainings.
     """

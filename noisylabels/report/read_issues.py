@@ -93,7 +93,7 @@ def read_issues(folder: Path, dataset: Dataset | None = None) -> Issues | None:
             raise ValueError(f"not one row for each of {n:,} indices")
         for row, score in enumerate(issues.frame.label_score):
             if not 0 <= score <= 1.001:
-                raise table.error(row, f"has the label_score {score}, which is no probability")
+                raise table.error(row, f"has the label_score {score}, which is not a probability")
         for row, status in enumerate(frame.status):
             if status not in STATUSES:
                 raise table.error(

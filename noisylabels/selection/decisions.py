@@ -86,7 +86,7 @@ def read_decisions(path: Path, dataset: Dataset, y_noisy: np.ndarray) -> Decisio
         raise UserError(f"{path} {problem}; {advice}")
 
     if not path.is_file():
-        fail("is no file")
+        fail("is not a file")
     try:
         table = read_columns(path, COLUMNS)
     except UserError as error:
@@ -94,7 +94,7 @@ def read_decisions(path: Path, dataset: Dataset, y_noisy: np.ndarray) -> Decisio
     columns, names = table.columns, file_names(dataset, len(y_noisy))
     for row, text in enumerate(columns["index"]):
         if not re.fullmatch("[0-9]{1,9}", text.strip()):
-            fail(f"has {text[:80]!a} as index, which is no whole number", row)
+            fail(f"has {text[:80]!a} as index, which is not a whole number", row)
     if dataset.are_files:
         indices = places(columns["file"], names, file_key)
         rows = np.flatnonzero(indices >= 0)
@@ -137,7 +137,7 @@ def read_decisions(path: Path, dataset: Dataset, y_noisy: np.ndarray) -> Decisio
             fail(f"has the decision {decision[:80]!a}, which is none of {', '.join(DONE)}", row)
         if decision == "relabel" and new[row] < 0:
             fail(
-                f"relabels as {columns['new_label'][row][:80]!a}, which is no class of "
+                f"relabels as {columns['new_label'][row][:80]!a}, which is not a class of "
                 f"{dataset.name}",
                 row,
             )

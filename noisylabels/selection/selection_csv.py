@@ -250,7 +250,7 @@ def read_selection(
         raise UserError(f"{where} {problem}: {advice}")
 
     if not path.is_file():
-        fail("is no file")
+        fail("is not a file")
     if path.stat().st_size > 1000 * (1 + len(y_noisy)):
         fail("is far too long")
     try:

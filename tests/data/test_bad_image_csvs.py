@@ -103,6 +103,6 @@ def test_missing_files_of_a_csv_are_an_error(tmp_path):
     rows = [(file, "ab"[k % 2]) for k, file in enumerate([*FILES, "x/04.png"])]
     message = complaint(table(tmp_path / "own.csv", ("file", "label"), rows), test_split=0.4)
     assert (
-        "1 of 5 images cannot be read, such as 'x/04.png' (missing, or no file); more than 5 %"
+        "1 of 5 images cannot be read, such as 'x/04.png' (missing or not a file); more than 5 %"
         in message
     )

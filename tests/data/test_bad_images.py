@@ -21,9 +21,9 @@ def test_missing_data_set_is_an_error(tmp_path):
     (tmp_path / "images.zip").write_bytes(b"PK")
     assert "give a folder" in complaint(tmp_path / "images.zip")
     for name in ("gone.csv", "gone.npz"):
-        assert "no existing data set" in complaint(tmp_path / name)
+        assert "not an existing data set" in complaint(tmp_path / name)
     os.mkfifo(tmp_path / "pipe.csv")  # opening it would wait forever
-    with pytest.raises(UserError, match="no existing data set"):
+    with pytest.raises(UserError, match="not an existing data set"):
         images.load(tmp_path / "pipe.csv")
 
 
@@ -78,7 +78,7 @@ def test_train_and_test_need_the_same_classes(tmp_path):
 
 def test_train_folder_without_test_is_an_error(tmp_path):
     class_folders(tmp_path / "own" / "train", a=3, b=3)
-    assert "holds images in train/ alone, in folders (a, b): give " in complaint(tmp_path / "own")
+    assert "holds images only in train/, in folders (a, b): give " in complaint(tmp_path / "own")
     class_folders(tmp_path / "own" / "val", a=3, b=3)
     assert "train/, val/ hold no images, but the same folders (a, b)" in complaint(tmp_path / "own")
     for part in ("a", "b"):
@@ -100,11 +100,11 @@ def test_differently_named_splits_are_not_classes(parts, tmp_path):
     message = complaint(tmp_path / "own")
     assert f"some folders hold images ({parts[0]}/), others hold folders of images (" in message
     assert f"({'/, '.join(parts[1:])}/ with a, b)" in message
-    assert "call what to train on train/ and what to test on test/" in message
+    assert "rename the training set to train/ and the test set to test/" in message
     class_folders(tmp_path / "classes", Training=5, Testing=5, val=5)
     with pytest.warns(
         UserWarning,
-        match="classes called Testing, Training, val, as parts of a data set are: if they",
+        match="classes with names of parts of a data set, Testing, Training, val: if they",
     ):
         assert images.load(tmp_path / "classes", report=str).classes == (
             "Testing",
@@ -170,11 +170,11 @@ DAMAGE = {
     "truncated.png": (truncated, ""),
     "bomb.png": (bomb, "400000000 pixels"),
     "large.png": (lambda path: bomb(path, 10_000), "10000\\xd710000 pixels, more than 89,478,485"),
-    "link.png": (lambda path: path.symlink_to("nowhere"), "missing, or no file"),
-    "circle.png": (lambda path: path.symlink_to("circle.png"), "missing, or no file"),
-    "pipe.png": (os.mkfifo, "missing, or no file"),
-    "float.tif": (lambda path: Image.new("F", (5, 5)).save(path), "32 bits a pixel"),
-    "int.tif": (lambda path: Image.new("I", (5, 5)).save(path), "32 bits a pixel"),
+    "link.png": (lambda path: path.symlink_to("nowhere"), "missing or not a file"),
+    "circle.png": (lambda path: path.symlink_to("circle.png"), "missing or not a file"),
+    "pipe.png": (os.mkfifo, "missing or not a file"),
+    "float.tif": (lambda path: Image.new("F", (5, 5)).save(path), "32 bits per pixel"),
+    "int.tif": (lambda path: Image.new("I", (5, 5)).save(path), "32 bits per pixel"),
     "script.png": (
         lambda path: path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
         "no image of a",

@@ -65,7 +65,7 @@ def test_different_names_are_not_look_alikes():
 )
 def test_names_for_missing_labels_are_found(name):
     (found,) = doubts(["cat", "dog", name])
-    assert found.startswith(f"classes that may stand for a missing label: {name!a}; if they do")
+    assert found.startswith(f"classes that may mean a missing label: {name!a}; if they do")
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,9 @@ def test_names_for_missing_labels_are_found(name):
 )
 def test_names_of_splits_are_found(names, doubted):
     expected = [
-        f"classes called {', '.join(names)}, as parts of a data set are: if they are no classes, "
-        "call what to train on train/ and what to test on test/, each with a folder for each class"
+        f"classes with names of parts of a data set, {', '.join(names)}: if they are not classes, "
+        "rename the training set to train/ and the test set to test/, each with a folder for each "
+        "class"
     ]
     assert doubts(names) == (expected if doubted else [])
 

@@ -281,10 +281,10 @@ def test_unreadable_file_is_an_error(tiny, tmp_path):
     path.unlink()
     assert f"{path} is missing" in complaint(tmp_path)
     path.mkdir()
-    assert f"{path} is missing or no file" in complaint(tmp_path)
+    assert f"{path} is missing or not a file" in complaint(tmp_path)
     path.rmdir()
     os.mkfifo(path)  # opening it would wait forever
-    assert f"{path} is missing or no file" in complaint(tmp_path)
+    assert f"{path} is missing or not a file" in complaint(tmp_path)
     path.unlink()
     path.symlink_to("/proc/self/mem")
     if path.is_file():  # on Linux, where nobody can read its first byte

@@ -240,6 +240,6 @@ def test_needed_memory_counts_all_pixels(height, width, channels, monkeypatch):
 def test_unreadable_folder_is_an_error(tmp_path):
     Image.new("L", (4, 4)).save(tmp_path / "file.png")
     with pytest.raises(
-        UserError, match="cannot read the folder .*file.png: Not a directory; fix that"
+        UserError, match="cannot read the folder .*file.png: Not a directory; make it readable"
     ):
         image_folders.entries(tmp_path / "file.png")

@@ -59,8 +59,8 @@ def test_images_using_few_of_16_bits_are_named(bits, times, suffix, colour, tmp_
         load_images(tmp_path / "own", report=str)
     (message,) = [str(warning.message) for warning in caught]
     assert message == (
-        f"own: none of the 10 images with 16 bits per channel uses more than {bits} of them, so "
-        f"they are almost black: multiply their values by {times}, or save them with 8 bits"
+        f"own: none of the 10 images with 16 bits per channel uses more than {bits} of its bits, "
+        f"so they are almost black: multiply their values by {times}, or save them with 8 bits"
     )
 
 
@@ -69,7 +69,9 @@ def test_dark_colour_ppm_is_named_with_a_safe_factor(tmp_path):
     for k in range(5):
         for name in "ab":
             sixteen(tmp_path / f"own/{name}/{k}.ppm", 12, colour=True)
-    with pytest.warns(UserWarning, match="uses more than 13 of them.*multiply their values by 8,"):
+    with pytest.warns(
+        UserWarning, match="uses more than 13 of its bits.*multiply their values by 8,"
+    ):
         load_images(tmp_path / "own", report=str)
 
 

@@ -137,11 +137,11 @@ def test_key_selects_labels(tmp_path):
 
 
 def test_missing_file_is_an_error(tmp_path):
-    assert "is missing or no file" in complaint(f"{tmp_path}/gone.npy")
+    assert "is missing or not a file" in complaint(f"{tmp_path}/gone.npy")
     (tmp_path / "folder.npz").mkdir()
-    assert "is missing or no file" in complaint(tmp_path / "folder.npz")
+    assert "is missing or not a file" in complaint(tmp_path / "folder.npz")
     for name in ("labels.txt", "labels", "labels.mat#x", ""):
-        assert "holds no labels that can be read: give a .npy" in complaint(f"{tmp_path}/{name}")
+        assert "is not a file of labels: give a .npy" in complaint(f"{tmp_path}/{name}")
 
 
 @pytest.mark.parametrize("n", [N - 1, N + 1, 0])
@@ -226,14 +226,16 @@ def test_damaged_file_is_an_error(tmp_path):
         whole = (tmp_path / name).read_bytes()
         for content in (whole[:100], whole[:-300], b"", b"text", pickle.dumps(NOISY)):
             (tmp_path / name).write_bytes(content)
-            assert "save it anew" in complaint(tmp_path / name)
+            assert "save it again" in complaint(tmp_path / name)
     for content in (b"", b"text", pickle.dumps(CIFAR_N)):
         (tmp_path / "own.pt").write_bytes(content)
-        assert "is damaged, or no file of torch.save" in complaint(tmp_path / "own.pt")
+        assert "is damaged or not a file of torch.save" in complaint(tmp_path / "own.pt")
     for content in (pickle.dumps([1]), pickle.dumps(NOISY, 2), b""):
-        assert "is damaged, or no" in complaint(torch_file(tmp_path / "own.pt", content))
+        assert "is damaged or not a file" in complaint(torch_file(tmp_path / "own.pt", content))
     for labels in (NOISY.astype(">i8"), NOISY.astype(np.float32), NOISY.astype(object)):
-        assert "is damaged, or no" in complaint(torch_file(tmp_path / "own.pt", {"label": labels}))
+        assert "is damaged or not a file" in complaint(
+            torch_file(tmp_path / "own.pt", {"label": labels})
+        )
     assert "ValueError" in complaint(
         torch_file(tmp_path / "own.pt", CIFAR_N, compression=zipfile.ZIP_DEFLATED)
     )

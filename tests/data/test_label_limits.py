@@ -30,7 +30,7 @@ def test_npy_versions(tmp_path):
             np.lib.format.write_array(file, NOISY, version)
     check(tmp_path / "1.npy")
     check(tmp_path / "2.npy")
-    assert complaint(tmp_path / "3.npy").endswith("no array of NumPy: save it anew (ValueError)")
+    assert complaint(tmp_path / "3.npy").endswith("not a NumPy array: save it again (ValueError)")
 
 
 @pytest.mark.parametrize("array", [NOISY.astype(np.uint8), NOISY.astype(np.uint8)[:, np.newaxis]])

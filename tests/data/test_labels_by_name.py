@@ -73,7 +73,7 @@ def test_unknown_duplicate_or_missing_names_are_errors(photos, tmp_path):
         return complaint(root, table(path, ("file", "label"), rows))
 
     assert (
-        f"{path}, line 32 names 'dog/99.png', which is no image of photos: give names such as"
+        f"{path}, line 32 names 'dog/99.png', which is not an image of photos: give names such as"
         in said([*rows, ("dog/99.png", "dog")])
     )
     assert f"{path}, line 32 names {rows[3][0]!a} again, after line 5: keep one of them" in said(
@@ -98,7 +98,7 @@ def test_files_in_a_column_of_another_name_are_an_error(key, photos, tmp_path):
     """Without the error, labels in another order would be assigned to the sorted files."""
     root, rows = photos
     path = table(tmp_path / "labels.csv", ("img", "label"), rows[::-1])
-    expected = "the column 'img' names files: call it file" if key else f"give {path}#KEY"
+    expected = "the column 'img' names files: rename it to file" if key else f"give {path}#KEY"
     assert expected in complaint(root, f"{path}{key}")
     others = [("one", "two", label) for _, label in rows]
     assert given(root, f"{table(path, ('x', 'x', 'label'), others)}#label")[0]
@@ -144,7 +144,7 @@ def test_without_names_the_order_and_first_pairs_are_shown(kind, photos, tmp_pat
     found, _ = given(root, path, lines)
     assert found == {file: dict(rows)[file] for file in found}
     assert lines[-1] == (
-        f"{path}: 30 labels, taken in the order of the images (in a folder: sorted by path; in a "
+        f"{path}: 30 labels, matched by the order of the images (of a folder: sorted by path; of a "
         ".csv or .npz: its rows): cat é/00.png -> dog, cat é/01.png -> cat é, cat é/02.png -> cat "
         "é, ...; if that is wrong, give a .csv with the columns file and label, which is matched "
         "by name"

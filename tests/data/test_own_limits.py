@@ -227,7 +227,9 @@ def test_unreadable_test_set_is_an_error(tmp_path):
 def test_test_set_without_classes_is_an_error(tmp_path):
     class_folders(tmp_path / "own/train", a=5, b=5)
     picture(tmp_path / "own/test/1.png")
-    said = "test/ has no folders of classes: put its images into some, or give train/ alone"
+    said = (
+        "test/ has no folders of classes: sort its images into such folders, or give train/ alone"
+    )
     assert said in complaint(tmp_path / "own")
     assert load(tmp_path / "own/train", test_split=0.2)[0].classes == ("a", "b")
 
@@ -257,4 +259,4 @@ def test_windows_path_gets_a_hint(tmp_path):
     class_folders(tmp_path, x=4)
     rows = [(f"x\\{k:02}.png", "ab"[k % 2]) for k in range(4)]
     message = complaint(table(tmp_path / "own.csv", ("file", "label"), rows), test_split=0.5)
-    assert "'x\\\\00.png' (missing, or no file; its path needs / for each backslash)" in message
+    assert "'x\\\\00.png' (missing or not a file; its path needs / for each backslash)" in message

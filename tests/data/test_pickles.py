@@ -65,18 +65,18 @@ def test_memo_returns_the_same_object(protocol):
         (b"\x80\x02}U\xff%sNs." % (b"k" * 255), None),
         (
             b"\x80\x02}T\x00\x01\x00\x00%sNs." % (b"k" * 256),
-            "a key of a dictionary is no short string",
+            "a dictionary key is not a short string",
         ),
-        (b"\x80\x02}(U\x01aNNNu.", "a key of a dictionary is no short string"),
+        (b"\x80\x02}(U\x01aNNNu.", "a dictionary key is not a short string"),
         (b"\x80\x02}(U\x01aNU\x01bu.", "shorter"),
         (
             b"\x80\x02}q\x010h\x01.",
-            "it uses the opcode b'0', which no data set needs; nothing was run",
+            "it uses the opcode b'0', which no data set needs; nothing was executed",
         ),
         (b"\x80\x02\x00.", r"it uses the opcode b'\\x00', which no data set needs"),
         (
             b"\x80\x02c%s\nname\n." % (b"m" * 90),
-            "it asks for '%s', which no data set needs; nothing was run" % ("m" * 80),
+            "it needs '%s', which no data set needs; nothing was executed" % ("m" * 80),
         ),
         (b"\x80\x02NNR.", "it holds an object other than a uint8 array"),
         (b"\x80\x02}.more", None),

@@ -161,18 +161,23 @@ def test_images_of_equal_size_only_change_channels():
         ("a.zip", "digits", "p.csv", "argument MODEL: .*a.zip is missing, or no network of Keras"),
         ("a.h5", "digits", "p.csv", "argument MODEL: .*a.h5 is missing, or no network of Keras"),
         ("gone.keras", "digits", "p.csv", "argument MODEL: .*gone.keras is missing"),
-        ("a.keras", "a.zip", "p.csv", "argument IMAGES: .*a.zip' is no image file, folder, .npz"),
-        ("a.keras", "gone.npz", "p.csv", "argument IMAGES: .*gone.npz' is no image file"),
+        (
+            "a.keras",
+            "a.zip",
+            "p.csv",
+            "argument IMAGES: .*a.zip' is not an image file, folder, .npz",
+        ),
+        ("a.keras", "gone.npz", "p.csv", "argument IMAGES: .*gone.npz' is not an image file"),
         (
             "a.keras",
             "digits",
             "folder",
-            "argument --output: .*folder is no file, or in no folder that exists",
+            "argument --output: .*folder is not a file, or its folder does not exist",
         ),
-        ("a.keras", "digits", "gone/p.csv", "argument --output: .*gone/p.csv is no file"),
+        ("a.keras", "digits", "gone/p.csv", "argument --output: .*gone/p.csv is not a file"),
         ("a.keras", "digits", "a.npz", "argument --output: .*a.npz does not end in .csv"),
         ("a.keras", "a.csv", "a.csv", "argument --output: .*a.csv .* is one of the inputs"),
-        ("a.keras", "", "p.csv", "argument IMAGES: '' is no image file"),
+        ("a.keras", "", "p.csv", "argument IMAGES: '' is not an image file"),
         ("a.keras", "digits", "a.csv", None),
         ("a.keras", "digits", "p.csv", None),
         ("a.keras", "folder", "p.csv", "folder holds no images"),
@@ -216,7 +221,7 @@ def test_labels_that_are_no_classes_are_counted(run, tmp_path):
     (tmp_path / "shots/a.csv").write_text("file,label\n0.png,cat\n1.png,fox\n2.png,yak\n")
     ended, frame = run(tmp_path / "shots/a.csv")
     assert ended.code == 0 and len(frame) == 3
-    assert "labels of 2 images are no classes of the network, such as 'fox'\n" in ended.out
+    assert "labels of 2 images are not classes of the network, such as 'fox'\n" in ended.out
     assert "accuracy 1.0000, against the labels of 1 images\n" in ended.out
 
 
@@ -231,7 +236,9 @@ def test_csv_without_labels_is_predicted(run, tmp_path):
 def test_one_of_several_inputs_must_be_an_image(run, tmp_path):
     shot(tmp_path / "shots/0.png", 0)
     ended, _ = run(tmp_path / "shots/0.png", tmp_path / "shots")
-    assert_is_one_line(ended, "IMAGES: '.*shots' is no image file, nor .* as the only argument")
+    assert_is_one_line(
+        ended, "IMAGES: '.*shots' is neither an image file nor .* as the only argument"
+    )
 
 
 def test_class_names_must_differ(run, tmp_path):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from noisylabels.data import images
 
-SPLIT = "call what to train on train/ and what to test on test/"
+SPLIT = "rename the training set to train/ and the test set to test/"
 
 
 @pytest.mark.parametrize(
@@ -28,9 +28,10 @@ def test_folders_with_equal_subfolders_are_splits(parts, tmp_path):
         class_folders(tmp_path / "own" / part, cat=3, dog=3)
     message = complaint(tmp_path / "own")
     assert (
-        f"{'/, '.join(parts)}/ hold no images, but the same folders (cat, dog), as parts" in message
+        f"{'/, '.join(parts)}/ hold no images, but the same folders (cat, dog), like parts"
+        in message
     )
-    assert SPLIT in message and "name files and labels in a .csv" in message
+    assert SPLIT in message and "list files and labels in a .csv" in message
 
 
 def test_folders_with_other_subfolders_are_not_classes(tmp_path):
@@ -53,7 +54,7 @@ def test_mixed_folder_levels_are_an_error(flat, tmp_path):
         f"some folders hold images ({flat}/), others hold folders of images (train/ with cat, dog)"
         in message
     )
-    assert f"give {tmp_path / 'own/train'} alone, {SPLIT}" in message
+    assert f"give {tmp_path / 'own/train'} alone, or {SPLIT}" in message
 
 
 def test_split_that_lacks_classes_is_a_split(tmp_path):
@@ -69,7 +70,7 @@ def test_single_top_folder_is_an_error(within, tmp_path):
     """Archives are often unpacked into such a folder."""
     class_folders(tmp_path / "own" / within, cat=3, dog=3)
     expected = (
-        f"own holds images in {within}/ alone, in folders (cat, dog): give "
+        f"own holds images only in {within}/, in folders (cat, dog): give "
         f"{tmp_path / 'own' / within} if "
         "these are the classes"
     )

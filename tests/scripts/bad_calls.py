@@ -18,7 +18,7 @@ FLAGS = [
     (["--noise_pattern", "pair"], "--noise_pattern: invalid choice: 'pair'.*sym.*asym"),
     (
         ["--noise_pattern", "asym5"],
-        "--noise_pattern: asym5 flips truck to automobile, .* of CIFAR-10, and digits has other "
+        "--noise_pattern: asym5 flips classes of CIFAR-10 .*, but digits has other "
         "classes: give sym",
     ),
     (["--dataset", "mnist"], "--dataset: unknown data set 'mnist'.*digits.*cifar10.*cifar100"),
@@ -37,7 +37,7 @@ FLAGS = [
     (["--batch_size", "64.0"], "--batch_size: '64.0'"),
     (
         ["--batch_size", "1438"],
-        "--batch_size: 1438 is more than the (1437|718) samples of .* give a smaller one",
+        "--batch_size: 1438 is more than the (1437|718) samples of .* give a smaller number",
     ),
     (["--learning_rate", "0"], "--learning_rate: '0' is not a finite number above 0"),
     (["--learning_rate", "-1"], "--learning_rate: '-1'"),
@@ -84,17 +84,17 @@ FLAGS = [
     ),
     (
         ["--dataset", "cifar10", "--data_dir", "DATA/folders"],
-        "DATA/folders/.*/data_batch_1 is missing or no file",
+        "DATA/folders/.*/data_batch_1 is missing or not a file",
     ),
     (
         ["--dataset", "cifar10", "--data_dir", "DATA/empty"],
-        "DATA/empty/.*/data_batch_1 is missing or no file",
+        "DATA/empty/.*/data_batch_1 is missing or not a file",
     ),
     (
         ["--results_dir", "DATA/file"],
         "argument --results_dir: 'DATA/file' is a file, not a folder: give another",
     ),
-    (["--results_dir", ""], "argument --results_dir: an empty name is no folder"),
+    (["--results_dir", ""], "argument --results_dir: an empty name is not a folder"),
     (
         ["--results_dir", "DATA/file/x"],
         "argument --results_dir: 'DATA/file' is a file, not a folder: give another",
@@ -160,8 +160,8 @@ TRAINING = [
         "--validation_split: '1' is not a finite number of at least 0 and at most 0.9",
     ),
     (["--validation_split", "-0.1"], "--validation_split: '-0.1'"),
-    (["--selection", "DATA/nothing"], "DATA/nothing is no file: give another --selection, or"),
-    (["--selection", "DATA/folders"], "DATA/folders is no file: give another --selection, or"),
+    (["--selection", "DATA/nothing"], "DATA/nothing is not a file: give another --selection, or"),
+    (["--selection", "DATA/folders"], "DATA/folders is not a file: give another --selection, or"),
     (["--selection", "DATA/file"], "DATA/file (cannot be read as CSV|lacks the column y)"),
     (
         ["--method", "standard", "--selection", "DATA/file"],

@@ -186,9 +186,9 @@ REFUSED = {
     "existing folder": (["pets"], {}, "--output: .*pets exists, and nothing is overwritten"),
     "existing CSV": (["decisions.csv"], {}, "exists, and nothing is overwritten"),
     "inside the data set": (["pets/new"], {}, "new is inside --dataset"),
-    "no parent": (["no/where"], {}, "there is no folder .*no: make it"),
+    "no parent": (["no/where"], {}, "there is no folder .*no: create it"),
     "link of a CSV": (["new.csv", "--link"], {}, "--link: a .csv has no images to link"),
-    "npz": (["new"], {"dataset": "pets.npz"}, "pets.npz is no folder or .csv of image files"),
+    "npz": (["new"], {"dataset": "pets.npz"}, "pets.npz is not a folder or .csv of image files"),
     "other labels": (
         ["new"],
         {"decisions": "other.csv"},
@@ -199,7 +199,7 @@ REFUSED = {
         {"decisions": "all.csv"},
         "drops all images: nothing is left to write",
     ),
-    "no decisions": (["new"], {"decisions": "no.csv"}, "no.csv is no file"),
+    "no decisions": (["new"], {"decisions": "no.csv"}, "no.csv is not a file"),
     "mistyped flag": (["new", "--lnik"], {}, "--lnik; did you mean --link?"),
 }
 

@@ -61,7 +61,7 @@ def broken(root):
         table(
             "fields", "file,label\na/00.png,a,b\n"
         ): "line 2: 3 fields where the first line has 2",
-        root / "missing": "unknown data set .*|is no existing data set",
+        root / "missing": "unknown data set .*|is not an existing data set",
     }
 
 
@@ -89,11 +89,11 @@ FLAGS = [
         ["--noisy_labels", "LONG", "--noise_pattern", "sym"],
         "these labels are used as provided: leave it",
     ),
-    (["--noisy_labels", "missing.npy"], "is missing or no file"),
+    (["--noisy_labels", "missing.npy"], "is missing or not a file"),
     (["--dataset", "OWN", "--noise_pattern", "sym"], "those of pets are unknown: give y_true"),
     (
         ["--dataset", "OWN", "--noise_ratio", "0.2"],
-        "--noise_ratio: .* none is flipped: leave it out",
+        "--noise_ratio: .* no label is flipped: leave it out",
     ),
     (
         ["--dataset", "OWN", "--image_size", "3"],
@@ -117,7 +117,7 @@ TRAINING = [
     "script, flags, pattern",
     [("INCV", *row) for row in FLAGS]
     + [("INCV_main", "--dataset OWN".split() + flags, pattern) for flags, pattern in TRAINING]
-    + [("Verify_Theory", ["--dataset", "OWN"], "added to true labels, and those of pets")],
+    + [("Verify_Theory", ["--dataset", "OWN"], "added to true labels, but those of pets")],
 )
 def test_invalid_flags_are_one_error(script, flags, pattern, call, no_tensorflow, tmp_path):
     np.save(tmp_path / "short.npy", np.zeros(5, int))

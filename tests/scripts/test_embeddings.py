@@ -90,13 +90,13 @@ def test_a_wrong_number_of_rows_ends_before_the_work(call, no_network, tmp_path)
 @pytest.mark.parametrize(
     "script, flags, message",
     [
-        ("INCV", ["--recipe", "fast"], "--recipe: fast is for images, and texts has features"),
+        ("INCV", ["--recipe", "fast"], "--recipe: fast is for images, but texts has features"),
         ("INCV", ["--architecture", "CNN9"], "CNN9 is for images.*one of ridge, linear, mlp"),
         ("INCV", ["--augmentation", "flip"], "--augmentation: flip changes images"),
         ("INCV", ["--learning_rate", "1"], "--learning_rate: it has no effect on ridge"),
         ("INCV", ["--epochs", "3"], "--INCV_epochs: it has no effect on ridge"),
         ("INCV", ["--image_size", "8"], "--image_size: it applies to images"),
-        ("INCV_main", ["--architecture", "ridge"], "ridge is for INCV.py alone"),
+        ("INCV_main", ["--architecture", "ridge"], "ridge is for INCV.py only"),
         ("INCV_main", ["--INCV_epochs", "3"], "--INCV_epochs: it has no effect on ridge"),
     ],
 )

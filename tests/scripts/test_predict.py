@@ -158,7 +158,7 @@ def test_labels_of_other_classes_are_unknown(run, tmp_path):
     (tmp_path / "names.json").write_text(json.dumps(list("abcdefghij")))
     ended, _ = run("digits", "--classes", tmp_path / "names.json")
     assert re.fullmatch(
-        "the labels of 360 images are no classes of the network, such as .*\nwrote .*\n", ended.out
+        "the labels of 360 images are not classes of the network, such as .*\nwrote .*\n", ended.out
     )
 
 
@@ -169,7 +169,7 @@ def test_unknown_npz_labels_are_counted(run, tmp_path):
     np.savez(tmp_path / "digits.npz", x=data.x_test, y=labels)
     ended, frame = run(tmp_path / "digits.npz")
     assert (ended.code, ended.err, len(frame)) == (0, "", 360)
-    assert "the labels of 3 images are no classes of the network, such as '10'" in ended.out
+    assert "the labels of 3 images are not classes of the network, such as '10'" in ended.out
     assert "against the labels of 357 images" in ended.out
 
 
@@ -178,7 +178,7 @@ def test_single_files_and_patterns_are_predicted(run, tmp_path):
     paths = [str(tmp_path / "shots" / file) for file in files]
     ended, frame = run(paths[0], tmp_path / "shots/*/0[1-4].png")
     assert (ended.code, ended.err) == (0, "") and sorted(frame.file) == sorted(paths)
-    assert_is_one_line(run(tmp_path / "shots/*.jpg")[0], r"IMAGES: .*\*.jpg' is no image file")
+    assert_is_one_line(run(tmp_path / "shots/*.jpg")[0], r"IMAGES: .*\*.jpg' is not an image file")
 
 
 def test_csv_of_files_and_labels_is_predicted(run, expected, tmp_path):

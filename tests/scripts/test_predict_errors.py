@@ -138,7 +138,7 @@ def test_unusable_array_is_an_error(kind, run, tmp_path):
 
 def test_damaged_npz_is_an_error(run, tmp_path):
     (tmp_path / "images.npz").write_bytes(b"PK and so on")
-    assert_is_one_line(run(tmp_path / "images.npz")[0], "images.npz is damaged or no npz")
+    assert_is_one_line(run(tmp_path / "images.npz")[0], "images.npz is damaged or not an npz")
 
 
 def test_missing_images_are_an_error(run, tmp_path):
@@ -147,8 +147,8 @@ def test_missing_images_are_an_error(run, tmp_path):
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad/a.png").write_text("no image")
     for images, pattern in (
-        (tmp_path / "nothing", "IMAGES: .*nothing' is no image file, folder, .npz, .csv"),
-        (tmp_path / "empty/notes.txt", "IMAGES: .*notes.txt' is no image file, folder, .npz"),
+        (tmp_path / "nothing", "IMAGES: .*nothing' is not an image file, folder, .npz, .csv"),
+        (tmp_path / "empty/notes.txt", "IMAGES: .*notes.txt' is not an image file, folder, .npz"),
         (tmp_path / "empty", "IMAGES: .*empty holds no images: give a folder with some of .*png"),
         ("mnist", "IMAGES: 'mnist' is no .* or one of digits, cifar10, cifar100"),
         ("cifar10", "cannot download cifar10"),
@@ -169,6 +169,6 @@ def test_unwritable_output_is_an_error(run, tmp_path):
     for output in (tmp_path, tmp_path / "pipe", tmp_path / "nowhere" / "a.csv"):
         assert_is_one_line(
             run("digits", "--output", output)[0],
-            "--output: .* is no file, or in no folder that exists",
+            "--output: .* is not a file, or its folder does not exist",
         )
     assert (tmp_path / "pipe").is_fifo()

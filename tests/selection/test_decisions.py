@@ -159,11 +159,11 @@ BAD = {
     ),
     "negative": (
         lambda f: [[-1, 5, 5, "keep", ""]],
-        "line 2 has '-1' as index, which is no whole number",
+        "line 2 has '-1' as index, which is not a whole number",
     ),
     "no number": (
         lambda f: [["five", 5, 5, "keep", ""]],
-        "line 2 has 'five' as index, which is no whole",
+        "line 2 has 'five' as index, which is not a whole",
     ),
     "other decision": (
         lambda f: [row(f, 5, "delete")],
@@ -171,9 +171,12 @@ BAD = {
     ),
     "no such class": (
         lambda f: [row(f, 5, "relabel", "<script>\n"), row(f, 4, "relabel", "x")],
-        r"relabels as '<script>\\n', which is no class of digits",
+        r"relabels as '<script>\\n', which is not a class of digits",
     ),
-    "relabel as nothing": (lambda f: [row(f, 5, "relabel")], "relabels as '', which is no class"),
+    "relabel as nothing": (
+        lambda f: [row(f, 5, "relabel")],
+        "relabels as '', which is not a class",
+    ),
     "a new label to keep": (
         lambda f: [row(f, 5, "keep", 3)],
         "has a new_label where the decision is not relabel",
@@ -197,7 +200,7 @@ def test_decisions_that_do_not_fit_are_refused(kind, selected, train, tmp_path):
 @pytest.mark.parametrize(
     "content, message",
     [
-        (None, "is no file"),
+        (None, "is not a file"),
         (b"", "lacks the column index, file"),
         (b"\xff\xfe\0", "is encoded in UTF-16"),
         (b"index,file\n1,1\n", "lacks the column given_label, decision, new_label"),

@@ -212,7 +212,7 @@ def test_damaged_file_is_named_and_left_out(select, tmp_path, capsys):
         (
             found.name,
             lambda text: text.replace(",0.", ",7.", 1),
-            ", line .* the label_score 7.* is no probability;",
+            ", line .* the label_score 7.* is not a probability;",
         ),
         (
             "classes.json",

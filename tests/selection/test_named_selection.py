@@ -69,7 +69,7 @@ def test_named_selection_must_fit_data_and_assumed_pattern(select, train, tmp_pa
             r"--selection$",
         ),
         (other_seed, "seed1/.* has other noisy labels"),
-        (tmp_path / "missing.csv", "missing.csv is no file"),
+        (tmp_path / "missing.csv", "missing.csv is not a file"),
     ]:
         ended, begun = train("--selection", path)
         assert_is_one_line(ended, problem)

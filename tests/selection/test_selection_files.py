@@ -197,7 +197,7 @@ def test_selection_of_other_noise_is_refused(call, tmp_path, csv, labels):
 def test_folder_or_device_is_no_selection(kind, call, tmp_path, csv):
     csv.mkdir() if kind == "folder" else os.mkfifo(csv)
     assert_is_one_line(
-        call("INCV_main", "--results_dir", tmp_path / "results"), f"{csv} is no file: remove it"
+        call("INCV_main", "--results_dir", tmp_path / "results"), f"{csv} is not a file: remove it"
     )
 
 
