@@ -176,7 +176,7 @@ def test_command_draws_and_lists_what_to_open(digits, call):
     [
         (["--results_dir", "{empty}"], "--results_dir"),
         (["--results_dir", "{empty}/missing"], "--results_dir"),
-        (["--results_dir", "{digits}", ""], "--results_dir: an empty name is no folder"),
+        (["--results_dir", "{digits}", ""], "--results_dir: an empty name is not a folder"),
         (["--results_dir", "{digits}", "--dataset", "cifar10"], "only of digits"),
         (["--nonsense"], "--nonsense"),
     ],
