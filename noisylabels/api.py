@@ -70,9 +70,9 @@ def find_label_issues(
 ) -> pd.DataFrame:
     """Find labels that are probably wrong by iterative noisy cross-validation (INCV).
 
-    The computation is that of INCV.py. No files are left. On features, ridge regression takes
-    seconds and needs no TensorFlow. Networks train in child processes on Linux, if this process has
-    not imported TensorFlow, else in this process, with TensorFlow as it is configured.
+    The computation is that of INCV.py, without files. On features, ridge regression takes seconds
+    and needs no TensorFlow. On Linux, networks train in child processes. They train in this process
+    if it has imported TensorFlow, whose configuration then does not change.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""CSV files that people edit: the one reader for all of them, and the quoting that it relies on."""
+"""Reader of CSV files that people edit, and the quoting that it relies on."""
 
 import contextlib
 import csv
@@ -34,7 +34,7 @@ class Table(NamedTuple):
         Raises
         ------
         UserError
-            A value is none of `BOOLEANS`, in capitals or not.
+            A value is not one of `BOOLEANS`. Case is ignored.
         """
         values = [BOOLEANS.get(text.strip().lower()) for text in self.columns[column]]
         if None in values:
@@ -44,9 +44,9 @@ class Table(NamedTuple):
         return values
 
     def numbers(self, column: str, blank: float | None = None) -> list[float]:
-        """Return a column of numbers; UserError where a value is none.
+        """Return a column of numbers; UserError for another value.
 
-        An empty field is `blank`, if that is a number.
+        Empty fields become `blank`, if it is a number.
         """
         values = []
         for row, text in enumerate(self.columns[column]):
@@ -58,25 +58,25 @@ class Table(NamedTuple):
 
 
 def read_table(path: str | Path, choose: Callable[[list[str]], dict[str, str]]) -> Table:
-    """Read columns of a CSV as text; nothing becomes a number or a missing value.
+    """Read columns of a CSV as text. No value becomes a number or a missing value.
 
-    The file is UTF-8 with commas, as pandas or a spreadsheet writes it: with or without a byte
-    order mark, a line "sep=,", CRLF, empty rows and empty columns at the end. White space around
-    values stays, except in columns whose name in the header has white space around it, too.
+    The file is UTF-8 with commas, as pandas or a spreadsheet writes it. It may have a byte order
+    mark, a line "sep=,", CRLF, and empty rows and columns at the end. White space around values
+    stays, except in columns whose name in the header also has white space around it.
 
     Parameters
     ----------
     path
         The file.
     choose
-        Takes the names in the header, without white space around them. Returns {key: name} of the
-        columns to read; the keys are those of the result.
+        Function from the names in the header, stripped of white space, to {key: name} of the
+        columns to read. The keys are those of the result.
 
     Raises
     ------
     UserError
-        The file is missing, has another encoding or separator, two columns of a name that is read,
-        a row that is longer or shorter than the header, or broken quotes.
+        The file is missing, or has another encoding or separator. Or a name that is read occurs
+        twice, a row is longer or shorter than the header, or quotes are broken.
     """
     skipped, rows = 0, None
     try:
@@ -120,7 +120,7 @@ def read_table(path: str | Path, choose: Callable[[list[str]], dict[str, str]]) 
 
 
 def read_columns(path: str | Path, names: Sequence[str], optional: Sequence[str] = ()) -> Table:
-    """Read the columns of these names, see `read_table`; UserError where one is missing.
+    """Read the columns of these names, see `read_table`; UserError if one is missing.
 
     Columns that are `optional` are read if they exist.
     """
@@ -135,7 +135,7 @@ def read_columns(path: str | Path, names: Sequence[str], optional: Sequence[str]
 
 
 def find_column(header: Sequence[str], name: str) -> str | None:
-    """Return the column of this name, else the only one that differs in case, else None."""
+    """Return the column of this name, else the only one that differs only in case, else None."""
     alike = [column for column in header if column.casefold() == name.casefold()]
     if name in header:
         return name
@@ -143,9 +143,9 @@ def find_column(header: Sequence[str], name: str) -> str | None:
 
 
 def quoting(values: Iterable[object]) -> int:
-    """Return how the csv module must quote: all text where a value has a carriage return.
+    """Return how the csv module must quote: all text if a value has a carriage return.
 
-    Before Python 3.12.3 the module leaves it unquoted where lines end with a line feed.
+    Before Python 3.12.3, the module does not quote such a value if lines end with a line feed.
     """
     returns = any(isinstance(value, str) and "\r" in value for value in values)
     return csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
@@ -161,7 +161,7 @@ def _check_encoding(path: str | Path) -> None:
 
 
 def _first_line(path: str | Path, file: TextIO) -> tuple[str, int]:
-    """Return the line of the header, and how many lines are before it. UserError: no commas."""
+    """Return the header line and the number of lines before it; UserError if it has no commas."""
     skipped, first = 0, ""
     for first in iter(file.readline, ""):
         separator = SEPARATOR_LINE.fullmatch(first)

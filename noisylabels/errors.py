@@ -1,4 +1,4 @@
-"""The one kind of error that a user can fix."""
+"""Errors that a user can fix."""
 
 import difflib
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The one table of where a flag has an effect. A flag without an effect is an error."""
+"""The table of the conditions under which a flag has an effect. Else the flag is an error."""
 
 from argparse import Namespace
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from noisylabels.methods import METHODS, OPTIONS, PATTERN_AWARE_METHODS, SELECTI
 
 
 class Call(NamedTuple):
-    """A call of a script, as far as the use of flags depends on it."""
+    """The facts about a call of a script that decide whether a flag has an effect."""
 
     args: Namespace
     method: str | None  # None where the script has none
@@ -116,7 +116,7 @@ RULES = (
 
 
 def unused_because(flag: str, call: Call) -> str | None:
-    """Return where a flag applies if it has no effect in a call; None if it has one."""
+    """Return where a flag applies if it has no effect in a call, else None."""
     for rule in RULES:
         if flag in rule.flags and not rule.applies(call):
             return rule.only

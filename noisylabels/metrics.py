@@ -35,7 +35,7 @@ def label_scores(selected: np.ndarray, is_clean: np.ndarray) -> dict[str, float]
 
 
 def issue_scores(is_issue: np.ndarray, is_mislabelled: np.ndarray) -> dict[str, float]:
-    """Return how well label issues find mislabelled samples, which are ordered worst first.
+    """Return how well label issues, sorted worst first, find mislabelled samples.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Names of files and classes: which ones are equal, and which ones only look so."""
+"""Names of files and classes: which names are equal, and which names only look equal."""
 
 import posixpath
 import unicodedata
@@ -29,14 +29,15 @@ def places(
     Parameters
     ----------
     wanted, names
-        The m names to find, and the names among which they are.
+        The m names to find, and the names to search.
     key
-        Names with one key are taken as equal if no equal name exists and the key is unique.
+        Function of a name. If there is no equal name, a name with an equal key is taken. The key
+        must be unique.
 
     Returns
     -------
     numpy.ndarray
-        The places in `names`, int64 (m,); -1 for a name that is not there.
+        The positions in `names`, int64 (m,); -1 for a name that is missing there.
     """
     equal = {name: place for place, name in enumerate(names)}
     found = np.array([equal.get(name, -1) for name in wanted], np.int64)
@@ -50,7 +51,7 @@ def places(
 
 
 def visible(name: str) -> str:
-    """Return what can be seen of a name: composed, without invisible characters, single spaces."""
+    """Return the visible part of a name: composed, without invisible characters, single spaces."""
     composed = unicodedata.normalize("NFC", name)
     return " ".join("".join(filter(_is_visible, composed)).split())
 
@@ -61,7 +62,7 @@ def _is_visible(character: str) -> bool:
 
 
 def shown(name: str) -> str:
-    """Return a name as text for a message, with escapes if something of it cannot be seen."""
+    """Return a name as text for a message, with escapes if a part of it is invisible."""
     return name if name.isprintable() and name == name.strip() and name else ascii(name)
 
 

@@ -1,4 +1,4 @@
-"""Label noise: patterns, noise transition matrices, and what an algorithm may assume of them."""
+"""Label noise: patterns, noise transition matrices, and the patterns that algorithms assume."""
 
 from typing import NamedTuple
 
@@ -16,8 +16,8 @@ ASYM5_FLIPS = {9: 1, 2: 0, 4: 7, 3: 5, 5: 3}
 class Noise(NamedTuple):
     """A noise pattern and a noise ratio; for labels as provided, PROVIDED and None.
 
-    The noise ratio is the probability that a label is flipped, with asym5 that a label of its five
-    classes is.
+    The noise ratio is the probability that a label is flipped. asym5 flips only labels of five
+    classes.
     """
 
     pattern: str
@@ -52,8 +52,8 @@ def check_noise(pattern: str, ratio: float, n_classes: int) -> None:
 def default_assumed_pattern(pattern: str) -> str:
     """Return the pattern that an algorithm assumes by default: sym or asym.
 
-    For asym5 and for labels as provided this is asym, the cautious choice: no sample is removed for
-    its loss, and more of the selected samples are discarded.
+    For asym5 and for labels as provided, it is asym, the cautious choice. No sample is then removed
+    by its loss, and more of the selected samples are discarded.
     """
     return pattern if pattern in ASSUMABLE_PATTERNS else "asym"
 
@@ -71,8 +71,8 @@ def transition_matrix(pattern: str, ratio: float, n_classes: int) -> np.ndarray:
     Parameters
     ----------
     pattern : {"sym", "asym", "asym5"}
-        sym flips a label to one of the c - 1 other classes, uniformly; asym flips it to class
-        (y + 1) mod c; asym5 flips five classes of CIFAR-10 to a similar one, see ASYM5_FLIPS.
+        "sym" flips a label to one of the c - 1 other classes, uniformly. "asym" flips it to class
+        (y + 1) mod c. "asym5" flips five classes of CIFAR-10 to a similar one, see ASYM5_FLIPS.
     ratio : float
         Probability of a flip, in [0, 1].
     n_classes : int

@@ -1,5 +1,4 @@
-"""The theory of Chen et al. 2019: the scores that noise implies, and the noise that a score
-implies.
+"""The theory of Chen et al. 2019: scores predicted from the noise, and noise from a score.
 
 A model trained on noisy labels is assumed to predict class j for a sample of class i with
 probability T[i, j], the noise transition matrix: M = T. Everything here follows from that.

@@ -97,21 +97,21 @@ def cached_weights(name: str) -> Path:
 
 
 def find_backbone(name: str, weights: Path | None, image_size: int | None) -> Backbone:
-    """Return a backbone by its name; the file of Keras's own weights may still be missing.
+    """Return a backbone by its name. The file of Keras's own weights may still be missing.
 
     Parameters
     ----------
     name
         One of `NAMES`.
     weights
-        File of weights, or preset folder for a network of `PRESETS`; by default Keras's own.
+        File of weights, or preset folder for a network of `PRESETS`. By default Keras's own.
     image_size
-        Side in pixels to which images are resized and cropped; by default 224.
+        Side of the resized and cropped images in pixels. By default 224.
 
     Raises
     ------
     UserError
-        The weights are missing, the size is not possible, or keras-hub is not installed.
+        The weights are missing, the network does not take this size, or keras-hub is missing.
     """
     size = image_size or SIZE
     if name in APPLICATIONS:

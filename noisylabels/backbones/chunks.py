@@ -33,7 +33,7 @@ def write_chunk(
 
 
 def read_chunks(chunks: Sequence[tuple[Path, range]]) -> tuple[Embeddings, list[int]] | None:
-    """Read what `write_chunk` wrote to these files, each with its rows.
+    """Read files of `write_chunk`, each with its rows.
 
     Returns the embeddings and the peaks; None if a file is damaged, and renamed.
     """

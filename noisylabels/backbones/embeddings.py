@@ -14,7 +14,7 @@ from noisylabels.system.child_processes import call_in_child
 
 CHUNK = 512  # images per file; a killed extraction repeats at most these
 CHILD = "noisylabels.training.extraction"
-VERSION = 1  # of the reading of images: another one computes all embeddings anew
+VERSION = 1  # of the image reader; a new version computes all embeddings again
 
 
 def fetch_weights(backbone: Backbone, report: Callable[[str], None]) -> None:
@@ -40,10 +40,10 @@ def embed(
     gpu_id: str | None = None,
     threads: int | None = None,
 ) -> Embeddings:
-    """Compute embeddings, or read those that exist.
+    """Compute embeddings, or read them from the cache.
 
-    Images are streamed: memory holds a few batches of them and the embeddings. The network runs in
-    a child process, so this process needs no TensorFlow.
+    Images are streamed, so memory holds the embeddings and a few batches of images. The network
+    runs in a child process, so this process needs no TensorFlow.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ def embed(
     images
         The n images.
     cache
-        Folder for the chunks of all embeddings of a data set.
+        Folder for all embeddings of a data set.
     title
-        Name of the data set, for messages.
+        Name of the data set.
     report
         Receives lines to log.
     gpu_id, threads
@@ -63,7 +63,7 @@ def embed(
     Raises
     ------
     UserError
-        The weights are unusable, or the disk refuses.
+        The weights are unusable, or the cache cannot be written.
     """
     n = len(images)
     key = json.dumps([VERSION, images.digest, backbone.identity])
@@ -80,7 +80,7 @@ def embed(
         f"central {backbone.size}×{backbone.size} pixels are used"
     )
     found = None
-    while found is None:  # a damaged chunk is renamed, and computed anew
+    while found is None:  # a damaged chunk is renamed, and computed again
         missing = [chunk for chunk in chunks if not chunk[0].exists()]
         if missing:
             if len(missing) < len(chunks):

@@ -1,4 +1,4 @@
-"""The base class of all methods: networks, optimizers, gradient steps, predictions and state."""
+"""Base class of all methods: networks, optimizers, gradient steps, predictions and state."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Method:
     Parameters
     ----------
     inputs : MethodInputs
-        Training data, and what the method may know of the noise.
+        Training data and known facts about the noise.
     networks : list of keras.Model
         `n_networks` networks from images in [0, 1] to logits.
     optimizers : list of keras.optimizers.Optimizer
         One optimizer per network.
     flip_tta : bool
-        Predict with the mean of the logits of an image and its horizontal flip.
+        Predict with the mean logits of an image and its horizontal flip. See `training.prediction`.
     shift_tta : bool
         Give half of the weight to the image shifted by one pixel along both diagonals.
     label_smoothing : float
@@ -46,9 +46,9 @@ class Method:
     Attributes
     ----------
     samples : np.ndarray
-        Indices of the samples that the method trains on.
+        Indices of the training samples.
     held_out : np.ndarray
-        Indices of the validation samples that select the epoch; empty means the last epoch.
+        Indices of the validation samples that select the epoch. Empty means the last epoch.
     extra_state : list of tf.Variable
         Further variables that a checkpoint must contain.
     """
@@ -97,8 +97,8 @@ class Method:
     def end_epoch(self, is_clean: np.ndarray | None) -> dict[str, Any]:
         """Return further columns of the log after an epoch.
 
-        `is_clean`, bool (n,), says which observed labels are true. It is None if that is unknown,
-        and must not influence the training.
+        `is_clean`, bool (n,), marks the observed labels that are true. It is None if they are
+        unknown. It must not influence the training.
         """
         return {}
 
@@ -118,9 +118,9 @@ class Method:
         return {}
 
     def observed_probabilities(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return probabilities (n, c) of the observed labels, computed from those of the true ones.
+        """Convert probabilities of the true labels, (n, c), to those of the observed labels.
 
-        They define the loss on held-out samples.
+        The loss on held-out samples is computed from the latter.
         """
         return probabilities
 
@@ -188,7 +188,7 @@ class Method:
         x : tf.Tensor
             Images in [0, 1], float32 (n, h, w, ch).
         losses : callable
-            Function from the logits of each network to one scalar per network.
+            Function from the networks' logits to one scalar per network.
 
         Returns
         -------
@@ -198,7 +198,7 @@ class Method:
             The logits before the update, (n, c) each.
         """
         chosen = [self.networks[k] for k in networks]
-        # Each of several devices has a part of x, and the optimizer adds up their gradients.
+        # Each device has a part of x, and the optimizer adds up the gradients of all devices.
         devices = tf.distribute.get_strategy().num_replicas_in_sync
         with tf.GradientTape(persistent=True) as tape:
             logits = [network(x, training=True) for network in chosen]

@@ -9,11 +9,10 @@ Needs the noise ratio tau: the true one, or the option noise_ratio.
 
 Differences from the paper: Chen et al. 2019 do not say how they ran Co-teaching. By default it has
 the settings of all methods here, and ranks like their modified Co-teaching, see
-`small_loss_step`. With the option variant = 2018 it follows the authors' code instead:
-
-- Losses are ranked in training mode, in the same pass that gives the gradients.
-- R(e) = tau min(e / 9, 1).
-- From epoch 80 of 200, the learning rate falls linearly to 0, and Adam's beta1 is 0.1.
+`small_loss_step`. With the option variant = 2018 it follows the authors' code instead. Losses are
+then ranked in training mode, in the same pass that gives the gradients. The ramp of R(e) is
+R(e) = tau min(e / 9, 1). From epoch 80 of 200, the learning rate falls linearly to 0, and Adam's
+beta1 is 0.1.
 
 Two details of that code are left out. It divides the mean loss by the number of samples, which has
 no effect with Adam. For CIFAR-100 the learning rate falls from epoch 100.
@@ -96,7 +95,7 @@ def step_log(
     losses: Sequence[tf.Tensor],
     accuracies: Sequence[tf.Tensor],
 ) -> dict[str, tf.Tensor]:
-    """Return mean loss and accuracy, and the share of clean samples among those each keeps."""
+    """Return mean loss and accuracy, and the share of clean samples that each network keeps."""
     precision = [masked_mean(tf.gather(batch.is_clean, chosen)) for chosen in kept]
     return {
         "loss": tf.reduce_mean(losses),
@@ -109,14 +108,14 @@ def step_log(
 def ramp_epochs(epochs: int) -> float:
     """Return the number of epochs until R(e) is constant: 10, or half of a shorter training.
 
-    It does not scale with longer trainings: networks need a few epochs, whatever their number, to
+    It does not grow with the length of the training, because networks always need a few epochs to
     distinguish easy samples from hard ones.
     """
     return min(10, epochs / 2)
 
 
 def remember_rate(epoch: int, tau: float, ramp: float = 10) -> float:
-    """Return 1 - R(e), the share of a batch to keep, with `ramp` in place of 10."""
+    """Return 1 - R(e), the share of a batch to keep, with a ramp of `ramp` epochs."""
     return 1 - tau * min(epoch / ramp, 1)
 
 

@@ -1,4 +1,4 @@
-"""D2L: dimensionality-driven learning, which trusts the labels less once the features spread.
+"""D2L: dimensionality-driven learning, which weights labels by the dimensionality of features.
 
 A network that begins to fit noise needs more dimensions for its features. The local intrinsic
 dimensionality (LID) of the features is therefore measured before each epoch e of E:
@@ -13,13 +13,13 @@ The turning point is the first epoch e >= e_1 with
     LID_e - mean > 2 std,    mean and std of LID over the w epochs before e,
     w = 5/120 E,    e_1 = 45/120 E
 
-At the turning point, the network returns once to its state before the previous epoch. From there
-on, it learns the target
+At the turning point, the network returns once to its state before the previous epoch. It then
+learns the target
 
     target = alpha onehot(y) + (1 - alpha) onehot(argmax prediction)
     alpha = exp(-(e / E) LID_e / min LID)
 
-Until then alpha = 1, which is plain cross entropy.
+Before the turning point, alpha = 1, which is plain cross entropy.
 
 Needs no knowledge of the noise.
 
@@ -81,9 +81,9 @@ def lid(features: np.ndarray, k: int = 20) -> np.ndarray:
 
 
 def mean_lid(batches: Sequence[np.ndarray], previous: float = 1.0) -> float:
-    """Return the mean LID over batches of features (m, d), where it is finite.
+    """Return the mean of the finite LIDs over batches of features (m, d).
 
-    Return the previous value if it is finite nowhere, or if the mean is 0.
+    Return the previous value if no LID is finite, or if the mean is 0.
     """
     estimates = np.concatenate([lid(features) for features in batches])
     estimates = estimates[np.isfinite(estimates)]
@@ -121,7 +121,7 @@ def turning_point(lids: Sequence[float], first: int, window: int) -> int | None:
 
 
 def label_weight(lids: Sequence[float], epochs: int) -> float:
-    """Return alpha at the last epoch e of lids, of E = `epochs`."""
+    """Return alpha at the last epoch of `lids`, with E = `epochs`."""
     return float(np.exp(-(len(lids) - 1) / epochs * lids[-1] / min(lids)))
 
 

@@ -1,18 +1,18 @@
-"""ELR: early-learning regularisation, against drifting away from early predictions.
+"""ELR: early-learning regularisation, which penalises a drift away from early predictions.
 
-Each training sample has a target t, the moving average of the network's predictions p for it,
-0 at first. p is clipped to [1e-4, 1 - 1e-4]. A step first updates the targets of its batch, then
+Each training sample has a target t, the moving average of the network's predictions p for it. It
+starts at 0. p is clipped to [1e-4, 1 - 1e-4]. A step first updates the targets of its batch, then
 the network:
 
     t <- beta t + (1 - beta) p / sum(p),    L = mean CE(logits, y) + lambda mean log(1 - <p, t>)
 
-without a gradient through t. The second term is smallest where p agrees with t. There it
-outweighs a label that disagrees. It is negative, so the loss can be negative.
+without a gradient through t. The second term is smallest if p agrees with t, and then outweighs a
+label that disagrees. It is negative, so the loss can be negative.
 
 Needs the assumed pattern: beta = 0.7 and lambda = 3 for "sym", else beta = 0.9 and lambda = 1.
 These are the authors' values for CIFAR-10 with symmetric and asymmetric noise.
 
-The targets also estimate the true labels, argmax t.
+The targets also estimate the true labels by argmax t.
 
 Differences from the paper: the settings are those of all methods here. The authors use ResNet-34,
 SGD with momentum and warm restarts of the learning rate. ELR+, with two networks and mixup, is

@@ -11,12 +11,12 @@
 3. Train a new network with the loss -log sum_j p_j T[j, y_noisy]. Return to the epoch of the lowest
    such loss on the held-out samples.
 
-Both networks train on the same 90% of the samples. The other 10% are drawn with the same share
-from each observed class. A network that memorises its labels puts nearly all of T on the diagonal
-by its last epoch, and such a T corrects nothing.
+Both networks train on the same 90% of the samples. The other 10% are held out, the same share of
+each observed class. They are needed because a network that has memorised its labels estimates a
+nearly diagonal T, and such a T corrects nothing.
 
-Needs no knowledge of the noise; with the option T = true, the true T. Near 50% pair noise, the
-estimate can exchange two classes. The method is then expected to fail.
+Needs no knowledge of the noise. With the option T = true, it needs the true T. Near 50% pair noise,
+the estimate can exchange two classes. The method is then expected to fail.
 
 Differences from the paper: Chen et al. 2019 do not say how they ran F-correction. The held-out 10%
 and the choice of the epochs follow the authors' code, which draws them without regard to classes

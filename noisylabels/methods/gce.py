@@ -2,9 +2,8 @@
 
     L = (1 - p_y^q) / q,    dL/dlogits = p_y^q (p - onehot(y)),    q = 0.7
 
-The gradient is that of cross entropy times p_y^q: a label that the network finds unlikely has
-little influence. With q -> 0 the loss is cross entropy. With q = 1 it is half of the absolute
-error, which learns slowly.
+The gradient is that of cross entropy times p_y^q, so unlikely labels have little influence. With
+q -> 0 the loss is cross entropy. With q = 1 it is half of the absolute error, which learns slowly.
 
 Needs no knowledge of the noise.
 

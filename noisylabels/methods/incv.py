@@ -1,8 +1,8 @@
 """INCV: modified Co-teaching on the samples that iterative noisy cross-validation selected.
 
-Two networks f1 and f2. An epoch passes once through the selected set S. After a warm-up, each batch
-B_S of it is joined by a batch B_C of candidates. Each network ranks the batch by its own loss, and
-the n(e) samples of the smallest loss train the *other* network:
+The method trains two networks f1 and f2. An epoch passes once through the selected set S. After a
+warm-up, a batch B_C of candidates is added to each batch B_S of S. Each network ranks the batch by
+its own loss, and the n(e) samples of the smallest loss train the *other* network:
 
     n(e) = round(|B_S| (1 - eps_S min(1, e / 10)))    in epoch e,
     |B_C| = min(floor(|C| |B_S| / |S|), |B_S| / 2),
@@ -47,7 +47,7 @@ def candidate_batch_size(n_selected: int, n_candidates: int, batch_size: int = 1
 
 
 def keep_count(epoch: int, batch_size: int, eps_s: float, ramp: float = 10) -> int:
-    """Return n(e), at least 1, with `ramp` in place of 10."""
+    """Return n(e), at least 1, with a ramp of `ramp` epochs."""
     return max(1, round(batch_size * (1 - eps_s * min(1, epoch / ramp))))
 
 
@@ -84,7 +84,7 @@ class ModifiedCoTeaching(Method):
         width = candidate_batch_size(len(self.samples), len(self.candidates), batch_size)
         if epoch <= self.warm_up or width == 0:
             return selected
-        # The candidates are used in random order, which starts anew when they are used up.
+        # The candidates are used in random order. When they are used up, a new order begins.
         rounds = -(-n_steps * width // len(self.candidates))
         order = np.concatenate([rng.permutation(self.candidates) for _ in range(rounds)])
         joined = order[: n_steps * width].reshape(n_steps, width)

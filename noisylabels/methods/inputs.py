@@ -38,21 +38,19 @@ class MethodInputs:
 
 @dataclass(frozen=True)
 class PreparationContext:
-    """What a method may use before its training, see `Method.prepare`.
+    """Tools that a method may use before its training, see `Method.prepare`.
 
     Attributes
     ----------
     seed : int
         Random seed of the run.
     train_standard : callable
-        ``train_standard(samples, held_out)`` trains a network by standard training on the samples,
-        with the settings of the run, and keeps the epoch of the lowest loss on the held-out
-        samples. It returns that network's class probabilities of all images that are not set
-        aside for testing, float32 (n, c), computed in inference mode without augmentation. A
-        finished training is not repeated.
+        ``train_standard(samples, held_out)`` trains a standard network on the samples, and keeps
+        the epoch of the lowest held-out loss. It returns class probabilities of all images that
+        are not set aside for testing, float32 (n, c). A finished training is not repeated.
     teacher_probabilities : callable
         ``teacher_probabilities()`` returns class probabilities of all training images, float (n,
-        c), averaged over the networks that `incv` trained on the same selection.
+        c). They are averaged over the networks that `incv` trained on the same selection.
     """
 
     seed: int

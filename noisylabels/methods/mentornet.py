@@ -18,12 +18,12 @@ Needs no knowledge of the noise.
 
 Differences from the paper: Chen et al. 2019 do not say which MentorNet they ran. The default is
 self_paced, as in the Co-teaching paper, whose results their table includes. The authors' library
-keeps all samples in the first 18% by default (its comparison stops at 17%); their command for
+keeps all samples in the first 18% by default. Its comparison stops at 17%. Their command for
 self_paced has 0%, see the option burn_in. With 0%, classes whose losses are large at first are
 discarded and never learned. As in the authors' code, the losses come from the same pass in training
-mode as the gradient. The authors' MentorNets are networks that learned these formulas; the formulas
-themselves are used here. The authors' L2 penalty shrinks with v, here it does not. The data-driven
-MentorNet is left out: it learns its curriculum from clean labels, which no other method has.
+mode as the gradient. The authors' MentorNets are networks that learned these formulas. Here the
+formulas themselves are used. The authors' L2 penalty shrinks with v, here it does not. The
+data-driven MentorNet is left out, because it learns its curriculum from clean labels.
 
 Source: Jiang et al., "MentorNet: learning data-driven curriculum for very deep neural networks on
 corrupted labels", ICML 2018.
@@ -46,7 +46,7 @@ ALL, SELF_PACED, LINEAR = range(3)  # the forms of v: 1, 1[diff <= 0], clip(1 - 
 
 
 def percentile(losses: tf.Tensor, p: float) -> tf.Tensor:
-    """Return the p-percentile, p in [0, 1], of losses (B,): the nearest one, not interpolated."""
+    """Return the p-percentile of losses (B,), p in [0, 1], without interpolation."""
     position = tf.round(p * (tf.cast(tf.size(losses), tf.float32) - 1))
     return tf.sort(losses)[tf.cast(position, tf.int32)]
 
@@ -63,7 +63,7 @@ def sample_weights(diff: tf.Tensor, form: int | tf.Tensor) -> tf.Tensor:
 
 
 def dropout_mask(size: int | tf.Tensor, dropout: float | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Return zeros for dropped samples and int(size (1 - dropout)) random ones, float32 (size,)."""
+    """Return a random mask, float32 (size,), in which int(size (1 - dropout)) samples are 1."""
     order = tf.argsort(tf.random.stateless_uniform([size], seed))
     count = tf.cast(tf.cast(size, tf.float32) * (1 - dropout), tf.int32)
     return tf.cast(order < count, tf.float32)

@@ -1,4 +1,4 @@
-"""The methods' own flags, which are called <method>_<option>."""
+"""Flags of single methods. Their names are <method>_<option>."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 class MethodOption(NamedTuple):
     """A flag of one method: a choice, or a number if it has bounds."""
 
-    choices: tuple[Any, ...]  # the default first; of a number the default alone
+    choices: tuple[Any, ...]  # the default, then the other choices
     help: str
-    bounds: tuple[float, float] | None = None  # of a number
+    bounds: tuple[float, float] | None = None  # lowest and highest number
 
     @property
     def default(self) -> Any:
-        """Return the default value. None means that the method computes it."""
+        """Return the default value. None means that the method chooses it."""
         return self.choices[0]
 
 
@@ -22,7 +22,8 @@ OPTIONS = {
         ("estimated", "true"), "noise transition matrix: estimated by the method, or the true one"
     ),
     "co_teaching_variant": MethodOption(
-        ("harness", "2018"), "training settings: those of all methods, or those of the 2018 paper"
+        ("harness", "2018"),
+        "training settings: harness, those of all methods, or 2018, those of the authors' code",
     ),
     "co_teaching_noise_ratio": MethodOption(
         (None,), "noise ratio that Co-teaching assumes; by default the true one", (0, 1)

@@ -1,4 +1,4 @@
-"""All methods by name: the paper's in the order of its table, then others."""
+"""All methods by name: the methods of the paper in the order of its table, then later ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class MethodEntry(NamedTuple):
     title: str  # in tables and figures
     cost: float = 1.0  # time per epoch, relative to Standard
     teacher: str | None = None  # method whose networks it needs
-    files: tuple[str, ...] = ()  # <method>_<name>.csv that it writes besides its log and result
+    files: tuple[str, ...] = ()  # names of further files <method>_<name>.csv
 
 
 METHODS = {

@@ -10,7 +10,8 @@ Needs no knowledge of the noise.
 
 Differences from the paper: the settings are those of all methods here. A is log 1e-4 = -9.21 by
 default, since the authors' code clips the one-hot label at 1e-4; the paper has A = -4. The code
-also clips p at 1e-7 in the cross entropy, where a label has no gradient then; here it does not.
+also clips p at 1e-7 in the cross entropy, so that such labels have no gradient. Here p is not
+clipped.
 
 Source: Wang et al., "Symmetric cross entropy for robust learning with noisy labels", ICCV 2019.
 """

@@ -1,4 +1,4 @@
-"""Standard training: cross entropy on the observed labels. All other methods compare with it."""
+"""Standard training: cross entropy on the observed labels, the baseline of all methods."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def standard_probabilities(
     Parameters
     ----------
     samples, held_out : np.ndarray
-        Indices of the samples to train on, and of those that choose the epoch.
+        Indices of the training samples and of the samples that choose the epoch.
     inputs, settings, seed
         As for `training.trainer.build`. The initial weights differ from those of other networks.
     checkpoint : Path

@@ -1,1 +1,1 @@
-"""Tables and figures, from the files of the runs alone."""
+"""Tables and figures. They are drawn only from the files of the runs."""

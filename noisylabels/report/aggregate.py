@@ -96,7 +96,7 @@ def methods_of(runs: list[RunFolder]) -> list[str]:
 
 
 def known_without_record(run: RunFolder, method: str, result: pd.Series) -> dict[str, Any]:
-    """Return what the files of a training say about it, for runs without a record."""
+    """Return the settings of a training without a record, as far as its files show them."""
     log = read_training(run, method)
     recipe = {"recipe": result["recipe"]} if isinstance(result["recipe"], str) else {}
     return recipe | ({} if log is None else {"epochs": len(log)})
@@ -106,7 +106,7 @@ def over_seeds(lines: list[pd.Series], hold: bool = False) -> pd.DataFrame:
     """Return mean, sample standard deviation and count of several runs by epoch or iteration.
 
     Only epochs that all runs have are kept. With `hold`, a run that ended early keeps its last
-    value instead, as selections may.
+    value instead. Selections may end early.
     """
     if hold:  # blanks within a line stay blank
         longest = max(lines, key=len).index

@@ -1,4 +1,4 @@
-"""What the scripts print at their end: the result of a run, and the files to open next."""
+"""The last output of the scripts: the result of a run, and the files to open next."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def print_files(opened: Mapping[Path, str], *folders: Path) -> None:
     Parameters
     ----------
     opened : mapping
-        {path: description}; files that do not exist are left out.
+        {path: description}. Files that do not exist are left out.
     folders : Path
-        Folders whose other files are counted, with those in subfolders; hidden files are not.
+        Folders whose other files are counted, including subfolders. Hidden files do not count.
     """
     opened = {path: what for path, what in opened.items() if path.is_file()}
     if opened:
@@ -58,7 +58,7 @@ def print_selection(folder: Path, dataset: Dataset) -> None:
 
 
 def print_training(folder: Path, method: str, samples: int) -> None:
-    """Print the test accuracies of a finished run on so many training samples, from its files."""
+    """Print the test accuracies of a finished run and the scores of its labels, from its files."""
     columns = ["final", "last10_epochs", *RESULT_COLUMNS]
     result = read_csv(folder / f"{method}_result.csv", "network", columns, required=True)
     averaged = {10: "ten"}.get(n := int(result.last10_epochs.iloc[0]), n)

@@ -1,9 +1,8 @@
-"""Every table and figure, drawn from the CSVs alone: a picture can be made again without training
-again.
+"""Write all tables and figures from the CSVs, so that they can be drawn again without training.
 
-Missing runs leave gaps. The functions return the paths that they wrote, none where there is nothing
-to draw. Shares are fractions in the CSVs and per cent in table.md. Figures are PNGs, or what
-`set_format` chose.
+Missing runs leave gaps. The functions return the paths that they wrote, or no path if there is
+nothing to draw. Shares are fractions in the CSVs and per cent in table.md. Figures are PNGs unless
+`set_format` has chosen another format.
 """
 
 from __future__ import annotations
@@ -45,8 +44,8 @@ def set_format(name: str) -> None:
 def verify_figures(results_dir: Path | str, dataset: str) -> list[Path]:
     """Write `Verify_Theory.csv`, `.md`, `.png` (with the curves of the theory) and `_M.png`.
 
-    The last one compares M with T. M is that of the first run of a setting, preferably one by the
-    recipe.
+    The last figure compares M with T. M comes from the first run of a setting, preferably one with
+    the settings of the recipe.
     """
     found, measured = {}, {}
     for run in find_runs(results_dir, dataset):
@@ -91,9 +90,7 @@ def verify_figures(results_dir: Path | str, dataset: str) -> list[Path]:
 
 
 def representative(settings: list[Noise], n: int = 4) -> list[Noise]:
-    """Choose at most n settings for the confusion figure: the published ones, then others, spread
-    evenly.
-    """
+    """Choose at most n settings for the confusion figure: published ones, then evenly others."""
     chosen = [setting for setting in settings if setting in published.CONFUSION_SETTINGS]
     others = [setting for setting in settings if setting not in chosen]
     spread = np.linspace(0, len(others) - 1, min(n - len(chosen), len(others))).round().astype(int)
@@ -103,7 +100,7 @@ def representative(settings: list[Noise], n: int = 4) -> list[Noise]:
 def incv_figures(run_folder: Path, required: bool = False) -> list[Path]:
     """Draw `INCV_iterations.png`: LP, LR and the sizes of the sets after each iteration of one run.
 
-    Raises ValueError as `run_at`, and UserError if the log is missing or damaged and `required`.
+    Raises ValueError for other folders. If `required`, a missing or damaged log is a UserError.
     """
     run = run_at(run_folder)
     frame = read_iterations(run, required)
@@ -116,8 +113,8 @@ def incv_figures(run_folder: Path, required: bool = False) -> list[Path]:
 def training_figures(run_folder: Path, method: str) -> list[Path]:
     """Draw `<method>_training.png`: test accuracy, held-out scores and the columns of the method.
 
-    For f_correction also draw `f_correction_T.png`, its estimate of T next to the true T.
-    ValueError: see `run_at`.
+    For f_correction also draw `f_correction_T.png`, its estimate of T next to the true T. Raises
+    ValueError for other folders.
     """
     run, written = run_at(run_folder), []
     frame = read_training(run, method)
@@ -142,9 +139,7 @@ def training_figures(run_folder: Path, method: str) -> list[Path]:
 
 
 def summary(results_dir: Path | str, dataset: str) -> list[Path]:
-    """Write `table.csv` and `.md`, `TestAcc.png`, `INCV.png` and `.md` of a data set, `runs.csv`
-    and `runs.md`.
-    """
+    """Write the tables and figures of all trainings of a data set, and the lists of its runs."""
     folder, found = Path(results_dir) / dataset, summarise(results_dir, dataset)
     runs = find_runs(results_dir, dataset)
     records = [row for run in runs for row in rows_of_records(run)]
@@ -157,7 +152,7 @@ def summary(results_dir: Path | str, dataset: str) -> list[Path]:
 def write_summary(
     found: Summary, folder: Path, dataset: str, table: str, curves: str, selections: str
 ) -> list[Path]:
-    """Write a Summary to files of these names, given without their suffix."""
+    """Write a Summary to files of these names without suffix."""
     written = []
     if found.rows:
         frame = pd.DataFrame(found.rows)
@@ -241,16 +236,16 @@ def everything(results_dir: Path | str, dataset: str) -> list[Path]:
 def print_first_answers(
     folder: Path, dataset: Dataset, done: int, iterations: int, reviewed: int
 ) -> None:
-    """Write what is made of an unfinished selection's files, and print where it is.
+    """Write the review page and figures of an unfinished selection, and print their path.
 
     Parameters
     ----------
     folder : Path
-        Its run folder.
+        The run folder.
     dataset : Dataset
-        Its data set.
+        The data set.
     done, iterations : int
-        Number of finished iterations, and of all.
+        Numbers of finished iterations and of all iterations.
     reviewed : int
         Number of images on the review page.
     """
@@ -262,10 +257,10 @@ def print_first_answers(
 
 
 def selection_files(folder: Path, dataset: Dataset | None = None, *reviewed: int) -> list[Path]:
-    """Write what is made of a finished selection's files, the review page last.
+    """Write the files that are derived from a finished selection, the review page last.
 
-    Without a data set, damaged files are left out. With it, they are an error, and a missing
-    classes.json is written again.
+    Without a data set, damaged files are left out. With a data set, they are an error, and a
+    missing classes.json is written again.
     """
     classes = folder / "classes.json"
     if dataset is not None and not classes.exists():

@@ -40,8 +40,8 @@ from noisylabels.report.styles import (
 def theory_curves(points: pd.DataFrame, n_classes: int, published: dict | None = None) -> Figure:
     """Draw TA, LP and LR over the noise ratio: the theory as lines, runs as markers.
 
-    There is one panel per pattern: sym, asym, and others that have runs. A run without noise is in
-    every panel.
+    There is one panel per pattern: sym, asym, and other patterns with runs. Every panel shows the
+    runs without noise.
 
     Parameters
     ----------
@@ -162,8 +162,8 @@ def training(frame: pd.DataFrame, method: str, title: str) -> Figure:
     Parameters
     ----------
     frame : pd.DataFrame
-        Indexed by epoch, from 1, with columns `<quantity>`, or `<quantity>_1` and `_2` by network.
-        Text and blank columns are left out.
+        Log with the index epoch, from 1. Its columns are `<quantity>`, or `<quantity>_1` and `_2`
+        by network. Text and blank columns are left out.
     method : str
         The method, for its colour.
     title : str
@@ -208,10 +208,10 @@ def test_accuracy(settings: dict, doubtful: Collection[Noise] = ()) -> Figure:
     Parameters
     ----------
     settings : dict
-        {noise: {(method, differs): frame}}; a frame is indexed by epoch, with columns mean, std and
-        count over the seeds.
+        {noise: {(method, differs): frame}}. A frame has the index epoch and the columns mean, std
+        and count over the seeds.
     doubtful : collection of Noise
-        Settings with test labels that may be mislabelled.
+        Settings with test labels that may be wrong.
     """
     figure, panels = new_panels(len(settings), width=4.2, height=3.6)
     drawn = {key for lines in settings.values() for key in lines}
@@ -247,10 +247,11 @@ def selection(settings: dict, published: dict) -> Figure:
     Parameters
     ----------
     settings : dict
-        {(noise, differs): {"LP" and "LR": frame}}; a frame is indexed by iteration, with columns
+        {(noise, differs): {"LP" and "LR": frame}}. A frame has the index iteration and the columns
         mean, std and count.
     published : dict
-        Scores by noise, as in `published.SELECTION`. They look like the first line of their noise.
+        Scores by noise, as in `published.SELECTION`. They have the style of their noise's first
+        line.
     """
     figure, panels = new_panels(2, width=4.2, height=3.2)
     colors = colormaps["viridis"](np.linspace(0, 0.85, len(settings)))

@@ -65,13 +65,13 @@ def identity_of(run: RunFolder, name: str, otherwise: dict) -> dict:
     name : str
         The run's record is `<name>.json`.
     otherwise : dict
-        What is known without a record.
+        The known settings of a run without a record.
 
     Returns
     -------
     dict
-        Plain values, and the seed, which must differ. The digest of a selection is left out where
-        its settings are recorded, or where the user named the run.
+        Plain values, and the seed, which must differ. The digest of a selection is left out if its
+        settings are recorded, or if the user named the run.
     """
     path = run.folder / f"{name}.json"
     record = read_record(path)
@@ -134,10 +134,10 @@ def rows_of_records(run: RunFolder) -> list[dict[str, Any]]:
 
 
 def grouped(identities: dict) -> list:
-    """Group runs of one identity, in which a seed counts once: a list of (identity of the first,
-    [run, ...]).
+    """Group runs of one identity: a list of (identity of the first run, [run, ...]).
 
-    identities: {run: identity}. A run on unknown data is alone.
+    A seed counts once per group. Runs on unknown data form groups of one run. identities:
+    {run: identity}.
     """
     groups = []
     for run, identity in identities.items():
@@ -199,7 +199,7 @@ def labelled_groups(identities: dict, task: str, common: CommonSettings) -> list
 
 
 def _distinctions(identity: dict, other: dict) -> list:
-    """List the keys and values of an identity that differ from another one; the seed if none do."""
+    """List the keys and values in which an identity differs from another one, else the seed."""
 
     def flat(identity: dict) -> dict[str, Any]:
         selection = {
@@ -271,7 +271,7 @@ def differences(identity: dict, task: str, common: CommonSettings) -> str:
 
 
 def _number_format(identity: dict, common: CommonSettings) -> list:
-    """List the number format of a run, if it is not that of most runs of its precision."""
+    """List the number format of a run, unless most runs of its precision share it."""
     found = identity.get("computed_in")
     return [found] if found not in (None, common.computed_in.get(identity.get("precision"))) else []
 

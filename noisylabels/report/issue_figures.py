@@ -1,4 +1,4 @@
-"""The drawing of label issues: numbers and images in, a matplotlib Figure out."""
+"""Draw matplotlib figures of label issues from numbers and images."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from PIL import Image
 from noisylabels.names import shortened
 
 COLUMNS = 8  # of pictures
-NAMED = 40  # up to so many classes, the matrix has their names, above it their numbers
+NAMED = 40  # largest number of classes whose names the matrix shows; otherwise it shows indices
 ISSUE, OTHER = "#a00000", "#0072b2"
 AGREEING = "0.93"  # colour of the diagonal of the matrix
 
@@ -49,7 +49,7 @@ def pictures(
 
 
 def matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Draw how many samples of each given label (rows) are predicted as which class (columns).
+    """Draw the numbers of samples by observed label (rows) and predicted label (columns).
 
     The diagonal, where the two agree, is grey, so that the colours show the differences.
 
@@ -101,8 +101,7 @@ def matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
 
 
 def histogram(scores: np.ndarray, issue: np.ndarray) -> Figure:
-    """Draw the label_score of the issues and of the other samples, and the highest score of an
-    issue.
+    """Draw the label_score of issues and of other samples, and the highest score of an issue.
 
     Parameters
     ----------

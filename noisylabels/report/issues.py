@@ -1,7 +1,6 @@
-"""The label issues of a selection, made of its files: the cleaned labels, tasks for Label Studio,
-pictures.
+"""Derived files of label issues: cleaned labels, tasks for Label Studio, figures, review page.
 
-Only the pictures of samples, and the page to review them, need the images.
+Only the figure of samples and the review page need the images.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ LOCAL_FILES = "/data/local-files/?d="
 
 
 def print_found(folder: Path, dataset: Dataset) -> None:
-    """Print how many labels are probably wrong, and how right that is where the truth is known.
+    """Print how many labels are probably wrong, and the scores if the true labels are known.
 
     If the model cannot judge the labels, print why, and what would help.
     """
@@ -76,18 +75,18 @@ def files(
     folder : Path
         The run folder of a selection.
     dataset : Dataset, optional
-        Its data set; its label issues must then be whole. Without the images there is neither the
-        picture of the worst labels nor the review page, and damaged label issues are left out.
+        The data set. Its label issues must then be complete. Without it, figure and review page
+        are not written, and damaged label issues are left out.
     reviewed : int
         Number of images on the review page.
     unfinished : str
-        Says on the review page that more iterations follow. Then there are no cleaned labels and no
-        tasks for Label Studio yet.
+        Note on the review page that more iterations follow. Cleaned labels and tasks for Label
+        Studio are then not written.
 
     Returns
     -------
     list of Path
-        The files; none where there are no label issues.
+        The files. The list is empty if there are no label issues.
     """
     issues = read_issues(folder, dataset)
     if issues is None:
@@ -134,7 +133,7 @@ def write_labels(folder: Path, issues: Issues) -> list[Path]:
 
 
 def picture(pictures: ImageSource, i: int) -> Image.Image:
-    """Return a thumbnail of image i; an empty one if its file has become unreadable."""
+    """Return a thumbnail of image i, or an empty one if its file has become unreadable."""
     try:
         return pictures.thumbnail(i, review.THUMBNAIL)
     except Exception:  # a damaged file may raise any

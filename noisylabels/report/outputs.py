@@ -30,9 +30,7 @@ def save_text(text: str, path: Path) -> Path:
 
 
 def figure_path(path: Path) -> Path:
-    """Return the path of a figure, which ends in .png, with the suffix of the format that figures
-    are saved in.
-    """
+    """Replace the suffix .png of a figure's path by that of the chosen format."""
     return path.with_suffix(f".{rcParams['savefig.format']}")
 
 

@@ -1,5 +1,4 @@
-"""Published results of Chen et al. (ICML 2019) on CIFAR-10: their table, and values read off
-figures.
+"""Published results of Chen et al. (ICML 2019) on CIFAR-10, from their table and figures.
 
 A setting is a pair (pattern, ratio); all values are fractions.
 """
@@ -21,7 +20,7 @@ def _row(*percents: tuple[float, float]) -> dict[tuple[str, float], tuple[float,
     }
 
 
-# Test accuracy, (mean, std) of five runs; of which epoch and which network is not stated.
+# Test accuracy, (mean, std) of five runs. The paper does not state the epoch or the network.
 TEST_ACCURACY = {
     "f_correction": _row((85.08, 0.43), (76.02, 0.19), (34.76, 4.53), (83.55, 2.15)),
     "decoupling": _row((86.72, 0.32), (79.31, 0.62), (36.90, 4.61), (75.27, 0.83)),
@@ -56,11 +55,9 @@ THEORY_POINTS = {
 
 
 def is_cifar10(identity: dict) -> bool:
-    """Return whether a run's record says that it is of the data set that the published values are
-    of.
+    """Return whether the record of a run says that it used CIFAR-10 itself.
 
-    Custom images that have the name of a built-in data set are not: only their records have the
-    size of an image.
+    Records of custom images contain the size of an image, those of CIFAR-10 do not.
     """
     return identity.get("dataset") == "cifar10" and "image" not in identity
 

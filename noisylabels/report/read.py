@@ -1,6 +1,6 @@
-"""Read the files of runs. A missing file is None; a damaged one is named and left out.
+"""Read the files of runs. Missing files are None. Damaged files are reported and left out.
 
-For the run that a call asks for, a missing or damaged file is an error instead (`required`).
+For a requested run, a missing or damaged file is an error instead (`required`).
 """
 
 from __future__ import annotations
@@ -67,9 +67,7 @@ def read_accuracy(run: RunFolder, method: str) -> pd.Series | None:
 
 
 def read_training(run: RunFolder, method: str) -> pd.DataFrame | None:
-    """Read the log of a training by epoch, from 1; None if there is none, or no test accuracy in
-    it.
-    """
+    """Read the log of a training by epoch, from 1; None if it is missing or has no accuracy."""
     path, name = run.folder / f"{method}_training.csv", f"{method}_training"
     frame = read_csv(path, "epoch", TRAINING_COLUMNS, name)
     if frame is not None and 0 in frame.index:  # files of before count from 0
@@ -114,11 +112,11 @@ def read_csv(
     index : str
         Column of unique values.
     columns : list of str or tuple of str
-        Columns that it has, of numbers or blank; of a tuple, one of them.
+        Required columns of numbers or blanks. A tuple requires one of its columns.
     run : str, optional
-        Name of the record, in the same folder, of the run that wrote the CSV.
+        The run that wrote the CSV. Its record is in the same folder.
     required : bool
-        Raise UserError where the CSV is missing, empty or damaged, instead of returning None.
+        Raise UserError if the CSV is missing, empty or damaged. Otherwise return None.
     """
     with skipping(path, required):
         frame = _frame(path, index, columns)
@@ -129,9 +127,9 @@ def read_csv(
 
 
 def read_labels(path: Path, n: int) -> pd.DataFrame:
-    """Read the labels that a method took to be true: y, y_noisy, label, n rows.
+    """Read the labels that a method assigned: columns y, y_noisy and label, n rows.
 
-    Raises UserError.
+    Raises UserError if the file is missing or damaged.
     """
     with skipping(path, required=True):
         check_whole(path)
@@ -159,21 +157,21 @@ def is_unfinished(folder: Path, run: str) -> bool:
 
 
 def check_unchanged(path: Path, run: str | None) -> None:
-    """Raise ValueError if a file is not as the run of a record in its folder wrote it."""
+    """Raise ValueError if a file has changed since the run of a record wrote it."""
     if run and has_changed(finished_record(path.parent, run), path):
         raise ValueError("it has changed since the run wrote it")
 
 
 def check_whole(path: Path) -> None:
-    """Raise ValueError if the last line of a file has no end."""
+    """Raise ValueError if the last line of a file is incomplete."""
     if not path.read_bytes().endswith(b"\n"):
         raise ValueError("its end is missing")
 
 
 def _frame(path: Path, index: str, columns: list) -> pd.DataFrame:
-    """Read as `read_csv`; the frame may be empty.
+    """Read a CSV like `read_csv`. The frame may be empty.
 
-    Raises ValueError or OSError where there is no such CSV.
+    Raises ValueError or OSError if the CSV is missing or damaged.
     """
     check_whole(path)
     frame = pd.read_csv(path, dtype=str).apply(_numbers)
@@ -224,8 +222,9 @@ def _numbers(column: pd.Series) -> pd.Series:
 
 @contextlib.contextmanager
 def skipping(path: Path, required: bool = False) -> Iterator[None]:
-    """Leave the block at a missing file silently, at an unreadable one with a warning; `required`:
-    with a UserError.
+    """Leave the block if a file is missing, and warn if it is damaged.
+
+    If `required`, both are a UserError.
     """
     again = "remove it, and the same command makes it again"
     try:

@@ -59,15 +59,15 @@ class Issues(NamedTuple):
 
 
 def read_issues(folder: Path, dataset: Dataset | None = None) -> Issues | None:
-    """Read the label issues in a folder; None where there are none.
+    """Read the label issues in a folder; None if there are none.
 
     Parameters
     ----------
     folder : Path
         The run folder of a selection.
     dataset : Dataset, optional
-        The data set of the selection that a call asks for: its label issues must be there and
-        fit. Without it, a damaged file is named on standard error, with the line, and left out.
+        The data set of a requested selection. Its label issues must exist and fit. Without it,
+        damaged label issues are reported on standard error and left out.
     """
     path, required = folder / "label_issues.csv", dataset is not None
     if not required and (not path.exists() or is_unfinished(folder, "INCV")):
@@ -110,10 +110,7 @@ def read_issues(folder: Path, dataset: Dataset | None = None) -> Issues | None:
 
 
 def read_classes(path: Path, dataset: Dataset | None = None) -> list[str] | None:
-    """Read the names of the classes; None where there are none.
-
-    Those of a data set are required.
-    """
+    """Read the class names; None if there are none. With a data set, they are required."""
     with skipping(path, dataset is not None):
         classes = json.loads(path.read_bytes())
         if dataset is not None and classes != list(dataset.classes):
@@ -126,7 +123,7 @@ def read_classes(path: Path, dataset: Dataset | None = None) -> list[str] | None
 def read_reliability(folder: Path, issues: Issues, required: bool = False) -> Reliability | None:
     """Assess the model of a selection by its files.
 
-    The result is None if some are missing or damaged; `required`: this is a UserError.
+    The result is None if files are missing or damaged. If `required`, that is a UserError.
     """
     arguments = (read_record(folder / "INCV.json") or {}).get("arguments", {})
     iterations = read_csv(

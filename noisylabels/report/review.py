@@ -47,13 +47,13 @@ def page(
     issues : Issues
         The label issues, worst first.
     pictures : ImageSource, optional
-        The original images of the n samples. Without them the page has only their file names.
+        The original images of the n samples. By default the page shows only file names.
     shown : int
         Number of images on the page.
     reliability : Reliability, optional
         Whether the model can judge the labels.
     notes : sequence of str
-        Further sentences for the top of the page.
+        Further sentences on the page.
     """
     codes = {name: issues.codes(name) for name in ("given_label", "predicted_label")}
     whole = issues.frame.assign(**codes)
@@ -133,7 +133,7 @@ def members(frame: pd.DataFrame, pictures: ImageSource | None) -> dict[int, list
 
 
 def labels_digest(issues: Issues) -> str:
-    """Identify the samples and their observed labels, whatever their order.
+    """Identify the samples and their observed labels, independent of their order.
 
     The browser stores decisions under this name.
     """

@@ -1,6 +1,4 @@
-"""The tables: methods by noise settings (table.csv, table.md), selections (INCV.md), theory
-(Verify_Theory.md).
-"""
+"""Tables of methods (table.csv, table.md), selections (INCV.md) and theory (Verify_Theory.md)."""
 
 from collections.abc import Collection
 
@@ -15,8 +13,7 @@ from noisylabels.report.styles import with_difference
 
 
 def table_row(noise: Noise, method: str, differs: str, results: dict, known: dict | None) -> dict:
-    """Return a row of table.csv: means and sample standard deviations over the seeds of runs that
-    agree in all else.
+    """Return a row of table.csv: means and sample standard deviations over the seeds of a group.
 
     Parameters
     ----------
@@ -25,8 +22,8 @@ def table_row(noise: Noise, method: str, differs: str, results: dict, known: dic
     results : dict
         {run: Series of read.read_result}.
     known : dict or None
-        {noise: (mean, std)} as published of this method; None where the data set is not the
-        published one.
+        Published {noise: (mean, std)} of the method. None for another data set than the published
+        one.
 
     Returns
     -------
@@ -55,8 +52,7 @@ def table_row(noise: Noise, method: str, differs: str, results: dict, known: dic
 
 
 def markdown(table: pd.DataFrame, dataset: str, recipe: str) -> str:
-    """Return table.md: the methods that have run by settings, in per cent, the paper's methods
-    first.
+    """Return table.md: methods by settings, in per cent, the paper's methods first.
 
     Published values stand next to runs of the same data set.
 
@@ -114,8 +110,7 @@ def markdown(table: pd.DataFrame, dataset: str, recipe: str) -> str:
 
 
 def selections(found: dict, points: dict, dataset: str, recipe: str) -> str:
-    """Return INCV.md: LP, LR and their F-score after each iteration, next to the published ones if
-    there are any.
+    """Return INCV.md: LP, LR and F-score after each iteration, next to published values.
 
     Parameters
     ----------
@@ -158,18 +153,15 @@ def selections(found: dict, points: dict, dataset: str, recipe: str) -> str:
 
 
 def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection[str] = ()) -> str:
-    """Return Verify_Theory.md: TA, LP and LR of each run, of the theory, and as published if there
-    are such values.
+    """Return Verify_Theory.md: TA, LP and LR of each run, of the theory, and as published.
 
-    After the runs of each pattern follow the mean distances from the theory, also those of the
-    published values, over the runs that define both. Only runs with identical settings are
-    averaged.
+    The last rows of each pattern are the mean distances of runs and published values from the
+    theory, over the noise ratios that have both. Only runs with identical settings are averaged.
 
     Parameters
     ----------
     table : DataFrame
-        Verify_Theory.csv and a column `comparable`, whether a run is of the data set of the
-        published values.
+        Verify_Theory.csv and a column `comparable`, whether a run used the published data set.
     unknown : collection of str
         Values of `differs` whose runs are never averaged.
     """

@@ -1,1 +1,1 @@
-"""Run folders: where a run lies, its files, its record."""
+"""Runs: their folders, files, locks and records."""

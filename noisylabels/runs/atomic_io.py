@@ -23,7 +23,7 @@ ABANDONED = 3600  # seconds after which a temporary file counts as left by a kil
 
 @contextlib.contextmanager
 def disk(path: Path | str) -> Iterator[None]:
-    """Turn errors of the disk in the block into a UserError of one line."""
+    """Convert errors of the disk in the block to a UserError."""
     try:
         yield
     except OSError as error:
@@ -40,7 +40,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
     Raises
     ------
     UserError
-        The disk refuses, or the path is a device or a folder.
+        The file cannot be written, or the path is a device or a folder.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
@@ -93,7 +93,7 @@ def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def load_arrays(path: Path | str) -> dict[str, np.ndarray] | None:
-    """Read what `save_arrays` wrote; None if the file is missing, or unusable and renamed.
+    """Read a file of `save_arrays`; None if it is missing. A damaged file is renamed, also None.
 
     No code in the file is executed: members are read as plain arrays, never unpickled. A compressed
     file, which may expand beyond its size, is not read.

@@ -9,7 +9,7 @@ from noisylabels.errors import UserError
 from noisylabels.recipes import RECORD_DEFAULTS
 from noisylabels.runs.atomic_io import disk
 
-DIGESTS = {  # arguments that are digests, or have one, and of what
+DIGESTS = {  # arguments that are or have digests, and their content
     "data": "the images or labels",
     "labels": "the observed labels",
     "backbone_weights": "the weights of the backbone",
@@ -27,11 +27,9 @@ OF_ITS_ROWS = ("digest", "LP", "LR")  # of a selection in arguments
 
 
 def file_digest(path: Path) -> str:
-    """Identify the content of a file, by 16 hexadecimal digits. Raises UserError if it cannot be
-    read.
+    """Identify the content of a file by 16 hexadecimal digits; UserError if it cannot be read.
 
-    The line endings of Windows count as those of other systems: git may exchange them in a text
-    file.
+    Line endings of Windows count as those of other systems, because git may convert them.
     """
     with disk(path):
         return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()[:16]
@@ -54,10 +52,9 @@ def warn_if_unchecked(record: dict, path: Path) -> None:
 
 
 def computed_in(record: dict) -> str | None:
-    """Return the number format in which the last session of a run computed; None if nothing says
-    so.
+    """Return the number format of a run's last session; None if it is unknown.
 
-    Older records say it by the name of the device.
+    In older records it is part of the device's name.
     """
     hardware = record["sessions"][-1].get("hardware", {}) if record["sessions"] else {}
     device = str(hardware.get("device", ""))
@@ -79,15 +76,15 @@ def compare(path: Path, found: dict, given: dict, remedy: str) -> None:
     path : Path
         The record.
     found, given : dict
-        The arguments in the record, and those of this call. A setting that an older record lacks
+        The arguments in the record and the requested ones. A setting that an older record lacks
         had its default.
     remedy : str
-        What to give instead, in the words of the error.
+        What the error suggests to give instead.
 
     Raises
     ------
     UserError
-        They differ, or the record does not identify its data. The error says in what they differ.
+        They differ, or the record does not identify its data. The error names the differences.
     """
     if found.get("data") is None and given.get("data") is not None:
         raise UserError(
@@ -113,9 +110,7 @@ def agree(found: dict, given: dict) -> bool:
 
 
 def _differences(found: dict, given: dict) -> tuple[list[str], list[str]]:
-    """Return in words what has changed that arguments name by a digest, and the settings that
-    differ.
-    """
+    """Return the inputs that have changed by their digests, and the settings that differ."""
 
     def value(arguments: dict, key: str) -> Any:
         return arguments.get(key, RECORD_DEFAULTS.get(key))

@@ -37,7 +37,7 @@ def run_folder(
 
 
 class RunFolder(NamedTuple):
-    """What the path of a run folder says. The name is None for the default recipe."""
+    """The parts of a run folder's path. The name is None for the default recipe."""
 
     dataset: str
     noise: Noise
@@ -53,7 +53,7 @@ class RunFolder(NamedTuple):
 
 
 def run_at(folder: Path | str) -> RunFolder:
-    """Parse the path of a run folder; ValueError if it is none."""
+    """Parse the path of a run folder; ValueError for other folders."""
     match = _PATH.search(Path(folder).absolute().as_posix())
     if not match:
         raise ValueError(

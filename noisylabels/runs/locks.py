@@ -18,19 +18,19 @@ POLL = 0.5  # seconds between two attempts to take a lock
 
 @contextlib.contextmanager
 def held(path: Path, record_path: Path, wait: bool) -> Iterator[None]:
-    """Lock a run in the block; the system unlocks it when this process ends, however it ends.
+    """Lock a run in the block. The system unlocks it when this process ends for any reason.
 
-    The first byte of a file is locked. After it comes the name of the holder, since Windows lets
-    no other process read a locked byte. A holder that was killed has left its name there.
+    The first byte of a file is locked. The name of the holder follows it, because on Windows no
+    other process can read a locked byte. A killed holder leaves its name there.
 
     Parameters
     ----------
     path : Path
         The lock file.
     record_path : Path
-        The record of the run, for messages.
+        The record of the run, which messages name.
     wait : bool
-        Wait for the process that holds the run; otherwise that is a UserError that names it.
+        Wait for the process that holds the run. Otherwise raise a UserError that names it.
     """
     with contextlib.ExitStack() as stack:
         with disk(path):

@@ -40,9 +40,7 @@ def successor_of(record_path: Path) -> Path:
 
 
 def remove_checkpoints(record_path: Path) -> None:
-    """Remove what a finished run has left of its checkpoints, but not those of a run that will
-    replace it.
-    """
+    """Remove the checkpoints that a finished run has left, but not those of its successor."""
     if not successor_of(record_path).exists():
         clear_checkpoints(record_path)
 
@@ -55,7 +53,7 @@ def clear_checkpoints(record_path: Path) -> None:
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """Return the record of a run; None if there is none, or another kind of file."""
+    """Return the record of a run; None if the file is missing or not a record."""
     try:
         with disk(path), contextlib.suppress(FileNotFoundError):
             record = json.loads(path.read_bytes())
@@ -65,7 +63,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
 
 
 def _is_record(record: Any) -> bool:
-    """Return whether a JSON value has the form of a record; it may raise KeyError or TypeError."""
+    """Return whether a JSON value is a record. May raise KeyError or TypeError."""
     arguments, sessions = record["arguments"], record["sessions"]
     parts = [record.get("results") or {}, record.get("files", {}), *sessions]
     if not (

@@ -1,4 +1,4 @@
-"""Runs: one process a run, a record of each, and what is left to do of one that was stopped.
+"""Runs: one process per run, its record, and the continuation of a stopped run.
 
 A run is one script (and method) at one noise setting, recipe and seed. Several of them share a
 folder.
@@ -32,20 +32,19 @@ from noisylabels.runs.record import (
 
 
 class Run:
-    """A run, as far as its folder shows. Creating one writes nothing; the work is done in a
-    `session`.
+    """A run and its state in its folder. The constructor writes nothing; a `session` does the work.
 
     A run that replaces a finished one (`overwrite`) keeps the finished result until its own is
     complete:
 
-    1. It trains. The old record and outputs stay; the new record is in the folder of its
+    1. It trains. The old record and outputs stay. The new record is in the folder of its
        checkpoints.
-    2. `begin_outputs` removes the old outputs, then moves the new record to the place of the old
-       one, unfinished.
+    2. `begin_outputs` removes the old outputs, then replaces the old record by the new one, which
+       is unfinished.
     3. It writes its outputs and calls `finish`.
 
-    Killed in stage 1, the old run is still finished. Killed later, the new one is unfinished. In
-    both cases the same command goes on from the checkpoints.
+    If it is killed in stage 1, the old run is still finished. If it is killed later, the new run is
+    unfinished. In both cases the same command resumes from the checkpoints.
 
     Attributes
     ----------
@@ -61,21 +60,21 @@ class Run:
     arguments : dict
         Everything that the result depends on, as values of JSON.
     overwrite : bool
-        Run again where the run is finished, or has other arguments.
+        Repeat a finished run, or replace one with other arguments.
     outputs : sequence of str
-        The files that a finished run has.
+        Files of a finished run.
     more : sequence of str
-        Patterns of other files that it writes.
+        Patterns of its other files.
     editable : sequence of str
-        The outputs that people may edit.
+        Outputs that people may edit.
     remedy : str
-        What else to give where the arguments differ, in the words of the error.
+        Advice of the error about other arguments.
 
     Raises
     ------
     UserError
-        `overwrite` is False, and the folder has a run with other arguments, or an output of the
-        finished run is no longer as the run wrote it. Or the disk does not allow something.
+        `overwrite` is False, and the folder has a run with other arguments or changed outputs. Or
+        the folder cannot be read or written.
     """
 
     def __init__(
@@ -107,25 +106,23 @@ class Run:
 
     @contextlib.contextmanager
     def session(self, start: Callable[[], dict], wait: bool = False) -> Iterator[None]:
-        """Hold the run for this process while the block works on it, from where an earlier session
-        stopped.
+        """Lock the run while the block works on it, and resume an earlier session.
 
-        What another process has finished since this Run was created is not done again: `finished`
-        says so in the block.
+        If another process has finished the run in the meantime, `finished` is True in the block.
 
         Parameters
         ----------
         start : callable
-            Called when there is work to do. Returns what the session computes on, for the record.
-            May raise: nothing has been removed by then.
+            Called if there is work to do. Returns the hardware of the session, for the record. It
+            may raise, because nothing has been removed yet.
         wait : bool
-            Wait for a process that holds the run; otherwise that is a UserError that names it.
+            Wait for a process that holds the run. Otherwise raise a UserError that names it.
         """
         with disk(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         with held(self.folder / f".{self.name}.lock", self.record_path, wait):
             found = read_record(self.record_path)
-            wanted = not self.overwrite or found != self.seen  # another process has just made it
+            wanted = not self.overwrite or found != self.seen  # or another process has replaced it
             if (
                 wanted
                 and found
@@ -155,10 +152,10 @@ class Run:
         return self.checkpoints / f"{stage}.npz"
 
     def begin_outputs(self) -> None:
-        """Give up the result that this run replaces, if there is one. Call it when only the outputs
-        remain to write.
+        """Remove the result that this run replaces, if there is one.
 
-        The outputs go first: an old output never stands next to the new record.
+        Call this when only the outputs remain to be written. The old outputs are removed before the
+        old record, so that no old output is next to the new record.
         """
         if self.is_repeated:
             with disk(self.folder):
@@ -199,9 +196,7 @@ class Run:
                 )
 
     def _prepare(self, found: dict | None, start: Callable[[], dict]) -> None:
-        """Choose the record that this session goes on with, remove what belongs to no run, and
-        begin the session.
-        """
+        """Choose the record to continue, remove files that belong to no run, begin the session."""
         if found is None and self.record_path.exists():
             set_aside(self.record_path, "it is not the record of a run")
         elif found and not self.overwrite:
@@ -257,9 +252,7 @@ class Run:
             path.unlink(missing_ok=True)
 
     def _remove_leftovers(self) -> None:
-        """Remove the temporary files that a killed process was writing, except of figures: these
-        need no lock.
-        """
+        """Remove temporary files of killed processes, except those of figures."""
         names = [self.record_path.name, *(path.name for path in self.outputs), *self.more]
         parts = [f".{Path(name).stem}.*.part{Path(name).suffix}" for name in names]
         for path in [

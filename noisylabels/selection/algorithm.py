@@ -26,7 +26,7 @@ def is_selected(probabilities: np.ndarray, y_noisy: np.ndarray, top_k: int = 1) 
     Parameters
     ----------
     probabilities : np.ndarray
-        Class probabilities, (n, c). Of equal ones the lower class counts as more likely.
+        Class probabilities, (n, c). If two are equal, the lower class ranks first.
     y_noisy : np.ndarray
         Observed labels, int (n,).
     top_k : int
@@ -44,8 +44,8 @@ def is_selected(probabilities: np.ndarray, y_noisy: np.ndarray, top_k: int = 1) 
 def removal_ratio(eval_ratio: float, pattern: str | None) -> float:
     """Return r, the number of samples to remove per selected sample.
 
-    r = min(2, e / (1 - e)) for symmetric noise with ratio e. It is 0 for other patterns, because
-    samples of a large loss are then not necessarily mislabelled.
+    r = min(2, e / (1 - e)) for symmetric noise with ratio e. r = 0 for other patterns, because a
+    large loss does not show that a sample is mislabelled then.
 
     Source: Chen et al. 2019, INCV; no removal for other patterns as in the published code.
     """
@@ -67,8 +67,8 @@ def is_removed(loss: np.ndarray, n_selected: int, r: float) -> np.ndarray:
 def best_epoch_iterations(eval_ratio: float, pattern: str | None) -> int:
     """Return m, the number of iterations that select with the best epoch's weights.
 
-    The best epoch is that of the highest accuracy on the noisy held-out half. Later iterations use
-    the last epoch: once the training set is clean, the network has no noise to fit at the end.
+    The best epoch has the highest accuracy on the noisy held-out half. Later iterations use the
+    last epoch, because a network cannot fit noise once the training set is clean.
 
     Source: Chen et al. 2019, published code.
     """
@@ -92,7 +92,7 @@ class Stage(NamedTuple):
 class Scores(NamedTuple):
     """Scores of m held-out samples by a network that was not trained on them."""
 
-    agrees: np.ndarray  # whether the prediction is the observed label, see is_selected, bool (m,)
+    agrees: np.ndarray  # whether the observed label is predicted, see is_selected, bool (m,)
     loss: np.ndarray  # cross entropy with the observed label, (m,)
     predicted: np.ndarray  # most likely class, int (m,)
     label_score: np.ndarray  # probability of the observed label, (m,)
@@ -116,9 +116,9 @@ class Selection:
 
     select: np.ndarray  # the selected set S, bool (n,)
     candidate: np.ndarray  # the candidate set C, neither selected nor removed, bool (n,)
-    iteration: np.ndarray  # in which a sample was selected, from 1; 0 if it was not, int (n,)
-    predicted: np.ndarray  # most likely class by the last network that held it out, int (n,)
-    label_score: np.ndarray  # mean probability of the observed label over these networks, (n,)
+    iteration: np.ndarray  # iteration that selected a sample, from 1; 0 for other samples, int (n,)
+    predicted: np.ndarray  # prediction of the last network that held a sample out, int (n,)
+    label_score: np.ndarray  # mean held-out probability of the observed label, (n,)
     probabilities: np.ndarray  # class probabilities of the first iteration, float32 (n, c)
     eval_ratio: float = float("nan")  # estimated noise ratio
     iterations: list[dict[str, Any]] = field(default_factory=list)  # see summarise_iteration
@@ -156,18 +156,18 @@ def incv(
     """Select clean samples by iterative noisy cross-validation.
 
     The loop ends early if fewer than two candidates are left. If nothing is selected, the next
-    iteration trains on one half of the candidates alone.
+    iteration trains only on one half of the candidates.
 
     Parameters
     ----------
     train : callable
         ``train(halves, use_best)`` trains a network from the initial weights for each of two
         halves, and returns the `Scores` of their held-out samples. A half is a tuple of its
-        `Stage`, the indices to train on and the indices to hold out. If `use_best` is true, the
-        weights of the epoch of the best held-out accuracy score the samples, else those of the
-        last epoch. The two trainings are independent and may run in parallel.
+        `Stage`, the indices to train on and the indices to hold out. The samples are scored with
+        the weights of the best epoch if `use_best` is true, else with the last ones. The two
+        trainings are independent and may run in parallel.
     y : np.ndarray or None
-        True labels, int (n,), or None if unknown. They are used only to report LP and LR.
+        True labels, int (n,), or None. They are used only to report LP and LR.
     y_noisy : np.ndarray
         Observed labels, int (n,).
     n_classes : int
@@ -175,17 +175,16 @@ def incv(
     pattern : {"sym", "asym"} or None
         Assumed noise pattern.
     iterations : int
-        Number of iterations N.
+        Number of iterations.
     top_k : int
-        A sample is selected if its observed label is among the k most likely classes.
+        Number of predicted classes. A sample is selected if its label is one of them.
     seed : int
         Random seed of the splits.
     after_iteration : callable
         Called with the selection so far after each iteration.
     estimate : callable, optional
-        ``estimate(scores, labels)`` returns the noise ratio that the first held-out half shows. By
-        default it follows from the share of labels that agree, as if the network had memorised the
-        labels that it was trained on.
+        ``estimate(scores, labels)`` estimates the noise ratio from the first held-out half. The
+        default assumes that the network has memorised its training labels.
 
     Returns
     -------

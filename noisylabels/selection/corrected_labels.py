@@ -1,4 +1,4 @@
-"""The labels that a method keeps or corrects, as a CSV, and their scores."""
+"""Labels that a method keeps or corrects: their CSV and their scores."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def write_labels(
     experiment : Experiment
         True and observed labels.
     corrected : np.ndarray, optional
-        See `Method.corrected_labels`; a label is blank where this is -1. None writes nothing.
+        See `Method.corrected_labels`. -1 becomes a blank. None writes nothing.
 
     Returns
     -------
@@ -43,10 +43,9 @@ def write_labels(
 
 
 def scores_of(labels: pd.DataFrame | None) -> dict[str, float]:
-    """Return LP and LR of the labels that a method keeps, and the share of its labels that are
-    true.
+    """Return LP and LR of the labels that a method keeps, and the share of true labels.
 
-    `labels` is a frame of `write_labels`. Without true labels the result is {}.
+    `labels` is a frame of `write_labels`. The result is {} if the true labels are unknown.
     """
     if labels is None:
         return {}

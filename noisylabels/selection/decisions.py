@@ -1,6 +1,4 @@
-"""A person's decisions on labels: the decisions.csv of review.html, or one that was written
-otherwise.
-"""
+"""A person's decisions on labels, in the format of the decisions.csv that review.html saves."""
 
 import hashlib
 import re
@@ -17,18 +15,18 @@ from noisylabels.names import file_key, places
 from noisylabels.selection.issues import file_names
 
 COLUMNS = ("index", "file", "given_label", "decision", "new_label")
-DONE = {"keep": "kept", "drop": "dropped", "relabel": "relabelled", "unsure": "unsure"}
+DONE = {"keep": "kept", "drop": "dropped", "relabel": "relabelled", "unsure": "unsure"}  # in words
 
 
 class Decisions(NamedTuple):
-    """Decisions on samples of a data set, read and checked."""
+    """Valid decisions on samples of a data set."""
 
     path: Path
     digest: str  # of the file
     indices: np.ndarray  # of samples, int (m,)
     decided: np.ndarray  # one of DONE, str (m,)
-    labels: np.ndarray  # new labels of relabelled samples, observed ones of the others, int (m,)
-    others: int = 0  # decisions on files that are not among the samples
+    labels: np.ndarray  # new labels of relabelled samples, else the observed ones, int (m,)
+    others: int = 0  # number of decisions on other files
 
     def of(self, decision: str) -> np.ndarray:
         """Return the indices of the samples with a decision."""
@@ -37,8 +35,8 @@ class Decisions(NamedTuple):
     def apply(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return a selection's frame after these decisions.
 
-        Dropped samples are neither selected nor candidates; kept and relabelled ones are selected;
-        unsure ones do not change. UserError if nothing is selected.
+        Dropped samples are removed. Kept and relabelled samples are selected. Unsure ones do not
+        change. Raises UserError if no sample is selected then.
         """
         frame = frame.copy()
         frame.loc[self.indices, "y_noisy"] = self.labels
@@ -63,8 +61,8 @@ class Decisions(NamedTuple):
 def read_decisions(path: Path, dataset: Dataset, y_noisy: np.ndarray) -> Decisions:
     """Read a person's decisions from a CSV of COLUMNS.
 
-    Image files are found by their names, so that decisions outlast files that come or go; all
-    other samples by their index.
+    Image files are matched by name, so decisions remain valid when files are added or deleted. All
+    other samples are matched by index.
 
     Parameters
     ----------
@@ -76,9 +74,9 @@ def read_decisions(path: Path, dataset: Dataset, y_noisy: np.ndarray) -> Decisio
     Raises
     ------
     UserError
-        It is no such CSV, of another data set or of other labels, or contradicts itself.
+        The CSV is invalid, contradicts itself, or belongs to another data set or to other labels.
     """
-    advice = "give the decisions.csv that review.html next to this selection made"
+    advice = "give the decisions.csv that review.html of this selection saved"
 
     def fail(problem: str, row: int | None = None) -> None:
         if row is not None:
@@ -100,8 +98,8 @@ def read_decisions(path: Path, dataset: Dataset, y_noisy: np.ndarray) -> Decisio
         rows = np.flatnonzero(indices >= 0)
         if len(indices) and not len(rows):
             fail(
-                f"is of another data set: it has the file {columns['file'][0][:80]!a}, and none "
-                "of these"
+                f"belongs to another data set: it has the file {columns['file'][0][:80]!a}, but no "
+                "file of this one"
             )
     else:
         indices = np.array([*map(int, columns["index"])], np.int64)
@@ -112,7 +110,7 @@ def read_decisions(path: Path, dataset: Dataset, y_noisy: np.ndarray) -> Decisio
         decision = columns["decision"][row].strip()
         if k >= len(y_noisy):
             fail(
-                f"is of another data set: it has index {k}, but there are {len(y_noisy):,} "
+                f"belongs to another data set: it has index {k}, but there are {len(y_noisy):,} "
                 "training samples",
                 row,
             )
@@ -128,13 +126,13 @@ def read_decisions(path: Path, dataset: Dataset, y_noisy: np.ndarray) -> Decisio
         ):
             if not agrees:
                 fail(
-                    f"is of another data set or of other labels: at index {columns['index'][row]} "
-                    f"it has the {name} {columns[name][row][:80]!a}, here that is "
-                    f"{expected[:80]!a}",
+                    f"belongs to another data set or to other labels: at index "
+                    f"{columns['index'][row]} its {name} is {columns[name][row][:80]!a}, but here "
+                    f"it is {expected[:80]!a}",
                     row,
                 )
         if decision not in DONE:
-            fail(f"has the decision {decision[:80]!a}, which is none of {', '.join(DONE)}", row)
+            fail(f"has the decision {decision[:80]!a}, which is not one of {', '.join(DONE)}", row)
         if decision == "relabel" and new[row] < 0:
             fail(
                 f"relabels as {columns['new_label'][row][:80]!a}, which is not a class of "
@@ -142,7 +140,7 @@ def read_decisions(path: Path, dataset: Dataset, y_noisy: np.ndarray) -> Decisio
                 row,
             )
         if decision != "relabel" and columns["new_label"][row].strip():
-            fail("has a new_label where the decision is not relabel", row)
+            fail("has a new_label, but its decision is not relabel", row)
     decided = np.array([columns["decision"][row].strip() for row in rows], object)
     labels = np.where(decided == "relabel", new[rows], y_noisy[indices[rows]])
     return Decisions(

@@ -1,4 +1,4 @@
-"""One training of the selection: a network learns from one half and scores the other."""
+"""Train a network on one half of the candidates and score the other half."""
 
 import hashlib
 from collections.abc import Callable
@@ -18,8 +18,7 @@ from noisylabels.training.trainer import Trainer, build
 class HalfTrainer:
     """Train a network on one half of the candidates, and score the other half.
 
-    All trainings share one network, which starts from the same initial weights, and one compiled
-    step.
+    All trainings start from the same initial weights, and share one network and one compiled step.
 
     Parameters
     ----------
@@ -62,17 +61,16 @@ class HalfTrainer:
     def train(
         self, stage: Stage, samples: np.ndarray, held_out: np.ndarray, use_best: bool
     ) -> tuple[Scores, list[dict[str, Any]]]:
-        """Train on some samples, or resume that, and score the held-out ones.
+        """Train on some samples, or resume that training, and score the held-out samples.
 
         Parameters
         ----------
         stage : Stage
-            The iteration and half. It names checkpoint and random streams.
+            The iteration and half. They name the checkpoint and the random streams.
         samples, held_out : np.ndarray
             Indices of the samples to train on and to score.
         use_best : bool
-            Score with the weights of the epoch of the best held-out accuracy, else with the last
-            ones.
+            Score with the weights of the best held-out accuracy, else with the last ones.
 
         Returns
         -------

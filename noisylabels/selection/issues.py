@@ -1,4 +1,4 @@
-"""Label issues: samples whose labels are probably wrong, in files for people and tools."""
+"""Label issues, samples whose labels are probably wrong: their files for people and tools."""
 
 import os
 
@@ -24,8 +24,8 @@ def label_issues(
 ) -> pd.DataFrame:
     """Return the training samples as a frame, sorted by label_score, the worst label first.
 
-    A sample is a label issue if it was not selected: every network that it was held out from
-    contradicts its label. Duplicates with different labels are label issues, too.
+    A sample is a label issue if it was never selected: no network predicted its label while the
+    sample was held out. Duplicates with different labels are label issues, too.
 
     Parameters
     ----------
@@ -68,13 +68,13 @@ def label_issues(
 
 
 def file_names(dataset: Dataset, n: int) -> list[str]:
-    """Return the files of the n training samples, or their indices; bytes outside UTF-8 as \\x.."""
+    """Return the files of the n training samples, or their indices; escape bytes outside UTF-8."""
     files = range(n) if dataset.files is None else dataset.files
     return [os.fsencode(str(name)).decode("utf-8", "backslashreplace") for name in files]
 
 
 def duplicate_rows(dataset: Dataset, y_noisy: np.ndarray, duplicates: Duplicates) -> pd.DataFrame:
-    """Return the samples that have duplicates, by group, with the columns of duplicates.csv."""
+    """Return the rows of duplicates.csv: the samples that have duplicates, sorted by group."""
     n = len(y_noisy)
     groups, similarity, exact = duplicates.groups(n), np.zeros(n), np.zeros(n, bool)
     for side in duplicates.pairs.T:

@@ -1,15 +1,16 @@
 """The probability that an observed label is right, for a head that does not memorise its labels.
 
-A network that memorises noisy labels predicts a wrong label as often as it occurs, so its agreement
-with held-out labels shows the noise (`theory.estimate_noise_ratio`). A regularised head agrees more
-often, and that estimate is too low. Here the noise is measured on the most certain quarter of the
-held-out samples of each predicted class. With the predicted class i and the observed label j,
+A network that memorises noisy labels predicts a wrong label as often as it occurs. Its agreement
+with held-out labels therefore shows the noise (`theory.estimate_noise_ratio`). A regularised head
+agrees more often, so that this estimate is too low. Here the noise is measured on the most certain
+quarter of the held-out samples of each predicted class. For a predicted class i and an observed
+label j,
 
     T_ij = P(j | i),    noise ratio = max(P(i != j), estimate by agreement).
 
-The maximum is for human noise, which is rare among certain samples. Off-diagonal elements of T are
-scaled to this noise ratio. With class probabilities p of a sample, its label j is right with the
-probability
+The estimate by agreement matters for human noise, which is rare among certain samples. The
+off-diagonal elements of T are scaled to this noise ratio. For a sample with class probabilities p,
+the label j is right with the probability
 
     T_jj p_j / sum_i T_ij p_i.
 
@@ -54,7 +55,7 @@ def noise_ratio(outputs: np.ndarray, y_noisy: np.ndarray) -> float:
 def transition_matrix(outputs: np.ndarray, y_noisy: np.ndarray) -> np.ndarray:
     """Estimate T, float (c, c), from outputs (n, c) for held-out samples and their labels (n,).
 
-    A class with few certain samples tends to the mean noise, spread evenly over the other classes.
+    For a class with few certain samples, the estimate tends to symmetric noise of the mean ratio.
     """
     n_classes = outputs.shape[1]
     certain = certain_samples(outputs)
@@ -89,7 +90,7 @@ def temperature(outputs: np.ndarray, y_noisy: np.ndarray) -> float:
     Returns
     -------
     float
-        The factor of the highest likelihood, of `TEMPERATURES` / (2 standard deviations).
+        The most likely one of the factors `TEMPERATURES` / (2 standard deviations of the outputs).
     """
     T = transition_matrix(outputs, y_noisy)
     factors = TEMPERATURES / (2 * max(float(outputs.std()), 1e-12))
@@ -116,8 +117,8 @@ def score_labels(
 ) -> Scores:
     """Return the scores of held-out samples.
 
-    A label agrees if it is predicted, or if it is right with a probability above `ACCEPTED`. That
-    depends on the noise of these samples: candidates that are left have more of it.
+    A label agrees if it is predicted, or if it is right with a probability above `ACCEPTED`. The
+    latter uses the noise of these samples, because later candidates are noisier.
 
     Parameters
     ----------
@@ -128,10 +129,10 @@ def score_labels(
     factor : float
         See `temperature`.
     T : np.ndarray, optional
-        Noise of the whole data set, (c, c), for the score of a label and its loss; by default that
-        of these samples.
+        Noise of the whole data set, (c, c), for `label_score` and `loss`. By default that of these
+        samples.
     top_k : int
-        A label counts as predicted if it is among the k most likely classes.
+        Number of most likely classes that count as predicted.
     """
     probabilities = softmax(factor * outputs)
     own = transition_matrix(outputs, y_noisy)

@@ -1,4 +1,4 @@
-"""The trainings of a selection in this process, where it cannot fork."""
+"""The trainings of a selection in this process, for programs that cannot fork."""
 
 import contextlib
 import sys
@@ -22,7 +22,7 @@ class LocalTrainers(contextlib.AbstractContextManager):
         self.experiment, self.run, self.progress = experiment, run, progress
 
     def start(self) -> dict[str, Any]:
-        """Prepare the trainings; return what they compute on, as far as it is known."""
+        """Prepare the trainings; return their hardware as far as it is known."""
         execution, settings = self.experiment.execution, self.experiment.settings
         is_configured = "tensorflow" in sys.modules
         device = import_module("noisylabels.training.device")
@@ -43,4 +43,4 @@ class LocalTrainers(contextlib.AbstractContextManager):
         return [self.trainer.train(*half, use_best) for half in halves]
 
     def __exit__(self, *_: object) -> None:
-        """Leave nothing to end."""
+        """Do nothing, because there are no processes to end."""

@@ -1,9 +1,8 @@
 """Run a selection, with its trainings in child processes, so this process needs no TensorFlow.
 
-The two halves of an iteration are independent. Side by side they are faster than one after the
-other. Each half has a process with its share of the cores, or its own GPU. With equal threads per
-training the results are the same to the last digit. The processes share the memory of the images,
-and end together with this one.
+The two halves of an iteration are independent, so they train faster in parallel. Each half has a
+process with its share of the cores, or its own GPU. With equal threads per training, the results
+are the same to the last digit. The processes share the memory of the images, and end with this one.
 """
 
 import contextlib
@@ -64,9 +63,9 @@ def select(
     progress : Progress
         Shows the trainings.
     show_first_answers : callable, optional
-        Called with the number of finished iterations whenever the label issues so far have been
-        written. They are written after iterations of more than FIRST_ANSWERS seconds, unless this
-        run replaces a finished one.
+        Called with the number of finished iterations. It is called after each iteration of more
+        than FIRST_ANSWERS seconds, when the label issues so far have been written. A run that
+        replaces a finished one does not call it.
     """
     dataset = experiment.dataset
     page, started = experiment.folder / "review.html", time.monotonic()
@@ -143,9 +142,9 @@ def run_incv(
 def choose_trainers(
     experiment: Experiment,
 ) -> "type[RidgeTrainers] | type[Trainers] | type[LocalTrainers]":
-    """Return how to train in a program that is not ours.
+    """Return how to train when the API is called from a user's program.
 
-    Child processes are forked, because other ways to start them would run the program again.
+    Child processes must be forked, because other start methods would run the program again.
     """
     if experiment.settings.architecture == RIDGE:
         return RidgeTrainers
@@ -160,7 +159,7 @@ class Trainers(contextlib.AbstractContextManager):
         self.processes, self.connections = [], []
 
     def start(self) -> dict[str, Any]:
-        """Start the processes; return what they compute on, for the record."""
+        """Start the processes; return their hardware, for the record."""
         context = multiprocessing.get_context(start_method())  # a fork shares the images
         sys.stdout.flush()
         for gpu_id in self.experiment.execution.gpu_ids:
@@ -210,7 +209,7 @@ class Trainers(contextlib.AbstractContextManager):
         """Return the error for a process that died; its exit code names the signal."""
         error = UserError(
             "a process of the selection has died, perhaps because the memory ran out: finished "
-            "epochs are saved, the same command goes on; --parallel_halves off takes less memory"
+            "epochs are saved, the same command resumes; --parallel_halves off needs less memory"
         )
         for process in self.processes:
             process.join(1)
@@ -225,7 +224,7 @@ class Trainers(contextlib.AbstractContextManager):
 
 
 def _serve(connection: Connection, experiment: Experiment, run: Run, gpu_id: str | None) -> None:
-    """Run a child process: send what it computes on, then train each half that it receives."""
+    """Run a child process: send its hardware, then train each half that it receives."""
     begin_child()
     try:
         device = import_module("noisylabels.training.device")

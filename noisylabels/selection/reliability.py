@@ -19,14 +19,14 @@ LONGEST = 30  # characters of a class name
 
 
 class Reliability(NamedTuple):
-    """Whether a model can judge the observed labels, and the figures that show it."""
+    """Whether a model can judge the observed labels, and the numbers that show it."""
 
     reasons: list[str]  # why the model cannot judge the labels; empty if it can
-    notes: list[str]  # on classes that it cannot judge, and on a high noise ratio
+    notes: list[str]  # notes on classes that it cannot judge, and on a high noise ratio
     remedy: str  # what would help
-    agreement: float  # share of held-out predictions that are the observed label
-    chance: float  # the same, expected of predictions that are independent of the labels
-    majority: float  # the same, of the most frequent label as the only prediction
+    agreement: float  # share of held-out predictions that equal the observed label
+    chance: float  # expected share if predictions were independent of the labels
+    majority: float  # share if the most frequent label were always predicted
     p_value: float  # of an agreement this far above chance
     noise_ratio: float  # estimated
     never_predicted: list[str]  # classes
@@ -54,9 +54,9 @@ def kappa_test(predicted: np.ndarray, labels: np.ndarray) -> tuple[float, float,
     Returns
     -------
     agreement, chance : float
-        The observed agreement, and the expected one of independent predictions.
+        The agreement, and its expected value for independent predictions.
     p_value : float
-        Of kappa = 0 against kappa > 0, by the normal approximation.
+        p-value of kappa = 0 against kappa > 0, by the normal approximation.
 
     Source: Fleiss, Cohen and Everitt 1969, large sample standard errors of kappa.
     """
@@ -92,10 +92,10 @@ def assess(
     noise_ratio : float
         Estimated noise ratio.
     epochs : int
-        Epochs among which the best held-out agreement was chosen. The p-value is multiplied by it
+        Number of epochs from which the best one was chosen. The p-value is multiplied by it
         (Bonferroni).
     embedded : bool
-        Whether the model sees embeddings already.
+        Whether the inputs are embeddings.
     has_epochs : bool
         Whether the model is trained in epochs, unlike ridge regression.
 
@@ -115,8 +115,8 @@ def assess(
     reasons, notes = [], []
     if p_value > SIGNIFICANT:
         reasons.append(
-            f"its held-out predictions agree with {agreement:.1%} of the labels, and predictions "
-            f"by chance with {chance:.1%} (p = {p_value:.2g})"
+            f"its held-out predictions agree with {agreement:.1%} of the labels, and chance "
+            f"predictions with {chance:.1%} (p = {p_value:.2g})"
         )
     elif agreement <= majority:
         reasons.append(

@@ -1,4 +1,4 @@
-"""The trainings of a selection by ridge regression on embeddings, in this process, in seconds."""
+"""The trainings of a selection by ridge regression on embeddings, which take seconds."""
 
 import contextlib
 import time
@@ -22,10 +22,10 @@ class RidgeTrainers(contextlib.ExitStack):
     def __init__(self, experiment: Experiment, run: Run, progress: Progress) -> None:
         super().__init__()
         self.experiment, self.progress = experiment, progress
-        self.T: np.ndarray | None = None  # noise of the data set, as the first half shows it
+        self.T: np.ndarray | None = None  # noise of the data set, estimated on the first half
 
     def start(self) -> dict[str, Any]:
-        """Prepare the sums that all halves share; return what they compute on, for the record."""
+        """Prepare the sums that all halves share; return the hardware, for the record."""
         threads = self.experiment.execution.threads or cores()
         self.enter_context(threadpool_limits(threads))
         dataset = self.experiment.dataset

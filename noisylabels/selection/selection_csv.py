@@ -1,4 +1,4 @@
-"""The CSV of a selection, which INCV.py writes and INCV_main.py reads, and its logs."""
+"""The CSV of a selection, which INCV.py writes and INCV_main.py reads, and the logs."""
 
 import contextlib
 from collections.abc import Iterable
@@ -43,18 +43,13 @@ HISTORY, ITERATIONS, RECORD = "INCV_history.csv", "INCV_iterations.csv", "INCV.j
 
 
 class Selected(NamedTuple):
-    """A selection to train on: its CSV, read and checked, and the settings in its record; {} if
-    they are unknown.
+    """A valid selection to train on."""
 
-    frame: after the decisions, where a person has made some. edited: whether the CSV has changed
-    since INCV wrote it.
-    """
-
-    path: Path
-    frame: pd.DataFrame
-    made: dict
+    path: Path  # the CSV
+    frame: pd.DataFrame  # its rows, with a person's decisions applied
+    made: dict  # settings of the selection in its record; {} if they are unknown
     decisions: Decisions | None = None
-    edited: bool = False
+    edited: bool = False  # whether the CSV has changed since INCV wrote it
 
     @property
     def dropped(self) -> np.ndarray:
@@ -107,11 +102,11 @@ def find_selection(
     experiment : Experiment
         The configuration of the selection.
     path : Path, optional
-        A CSV named by the user. If INCV did not write it, or it was edited since, its settings
-        count as unknown.
+        A CSV named by the user. Its settings count as unknown if INCV did not write it, or if it
+        was edited.
     given : iterable of str
-        Names in the experiment's identity that must agree with the record of the selection. In an
-        unfinished record, all must agree.
+        Keys of the experiment's identity that must agree with the record of the selection. If the
+        record is unfinished, all keys must agree.
     decisions : Decisions, optional
         Decisions of a person on the selection.
 
@@ -133,7 +128,7 @@ def find_selection(
     if csv.name == usual.name and record is None and csv.with_name(RECORD).exists():
         raise UserError(
             f"{csv.with_name(RECORD)} is damaged, it is not the record of a run: restore it; or "
-            "move it away, and how the selection was made counts as unknown; or give "
+            "move it away, and the settings of the selection count as unknown; or give "
             f"{'another --selection' if path else '--overwrite_selection'}"
         )
     made = record["arguments"] if record else {}
@@ -179,7 +174,7 @@ def csv_path(experiment: Experiment) -> Path:
 
 
 def selection_run(experiment: Experiment) -> Run:
-    """Return the selection as a run; UserError: see `Run`."""
+    """Return the run of a selection. Errors are those of `Run`."""
     return Run(
         experiment.folder,
         RECORD.removesuffix(".json"),
@@ -193,7 +188,7 @@ def selection_run(experiment: Experiment) -> Run:
 
 
 def write_first_answers(experiment: Experiment, result: Selection, duplicates: Duplicates) -> None:
-    """Write what people look at while later iterations run."""
+    """Write the label issues and scores so far, for review while later iterations run."""
     write_issues(experiment, result, duplicates)
     write_csv(experiment.folder / ITERATIONS, pd.DataFrame(result.iterations))
 
@@ -221,29 +216,29 @@ def write_selection(
 def read_selection(
     path: Path, y: np.ndarray | None, y_noisy: np.ndarray, named: bool = False
 ) -> pd.DataFrame:
-    """Read the CSV of a selection, and check that it is of this data set and this noise.
+    """Read the CSV of a selection, and check that it belongs to this data set and this noise.
 
     Parameters
     ----------
     path
         The CSV.
     y, y_noisy
-        The labels that it must hold, int (n,); y is None if unknown, and has to be blank.
+        The labels that it must contain, int (n,). Unknown true labels, None, must be blank.
     named
-        Whether a person has named the CSV, instead of INCV having left it.
+        Whether the user named the CSV by a flag.
 
     Returns
     -------
     pandas.DataFrame
-        COLUMNS, n rows.
+        The n rows with the columns COLUMNS.
 
     Raises
     ------
     UserError
-        It does not fit; the message names the path, and the line where it is one.
+        The CSV does not fit. The message names the path and, if possible, the line.
     """
     other = "give another --selection" if named else "remove it to run INCV again"
-    advice = f"{other}, or give the arguments it was made with"
+    advice = f"{other}, or give the arguments that made it"
 
     def fail(problem: str, row: int | None = None) -> None:
         where = path if row is None else f"{path}, line {table.lines[row]}"
@@ -266,11 +261,11 @@ def read_selection(
     if len(frame) != len(y_noisy):
         fail(f"has {len(frame):,} rows, but the training set {len(y_noisy):,} samples")
     for expected, name, problem in (
-        (y, "y", "true labels (y) than the data set"),
-        (y_noisy, "y_noisy", "noisy labels (y_noisy) than this pattern, ratio and seed give"),
+        (y, "y", "true label (y) than the data set"),
+        (y_noisy, "y_noisy", "noisy label (y_noisy) than this pattern, ratio and seed produce"),
     ):
         if expected is not None and (frame[name] != expected).any():
-            fail(f"has other {problem}", int((frame[name] != expected).argmax()))
+            fail(f"has another {problem}", int((frame[name] != expected).argmax()))
     both = frame.select & frame.candidate
     if both.any():
         fail("has a sample that is both selected and a candidate", int(both.argmax()))
@@ -282,7 +277,7 @@ def read_selection(
 
 
 def _column(table: Table, name: str, kind: type, blank: bool) -> list:
-    """Return the values of a column; UserError for other text, or if `blank`, for any."""
+    """Return the values of a column; UserError for other text, or for any text if `blank`."""
     if kind is bool:
         return table.booleans(name)
     if not blank:

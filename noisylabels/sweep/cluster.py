@@ -62,13 +62,13 @@ class Cluster(contextlib.AbstractContextManager):
     Parameters
     ----------
     scheduler : str or dask cluster
-        An address, or a cluster, which is closed with this object.
+        An address or a cluster. The latter is closed with this object.
     gpus : float
-        Share of a GPU, or number of GPUs, per run.
+        Number of GPUs per run, or share of a GPU.
     expected : int
-        Number of workers to come.
+        Expected number of workers.
     problems : sequence of str
-        May grow: reasons why workers do not come.
+        Reasons why workers do not start. The list may grow.
     patience : float
         Seconds without a place for a task after which the sweep ends. Dask restarts a local worker,
         but not one that is killed while it starts.
@@ -130,7 +130,7 @@ class Cluster(contextlib.AbstractContextManager):
         self.close()
 
     def withdraw(self) -> None:
-        """Keep workers that join later out of the sweep."""
+        """Exclude workers that join later from the sweep."""
         with contextlib.suppress(Exception):  # the scheduler may be gone too
             self.client.unregister_worker_plugin(self.name)
 

@@ -98,7 +98,7 @@ def at_scheduler(scheduler: str, jobs: int | None, gpus: float | None, **plugin:
     Raises
     ------
     UserError
-        No scheduler answers, or it will have no worker.
+        No scheduler answers, or it cannot get a worker.
     """
     silence_dask()
     if is_configuration(scheduler):
@@ -109,7 +109,7 @@ def at_scheduler(scheduler: str, jobs: int | None, gpus: float | None, **plugin:
 
 
 def check_scheduler(scheduler: str) -> None:
-    """Raise UserError if `at_scheduler` would, as far as that shows before anything is started."""
+    """Raise UserError if it is clear before the start that `at_scheduler` would fail."""
     silence_dask()
     if is_configuration(scheduler):
         read_configuration(scheduler)
@@ -125,7 +125,7 @@ def is_configuration(scheduler: str) -> bool:
 
 @contextlib.contextmanager
 def answering(scheduler: str) -> Iterator[None]:
-    """Raise UserError where no scheduler answers at an address within the block."""
+    """Raise UserError if no scheduler answers at an address in the block."""
     try:
         yield
     except (OSError, ValueError) as error:
@@ -141,8 +141,8 @@ def read_configuration(path: str) -> type:
     Raises
     ------
     UserError
-        It cannot be read, has an unknown option or a value that no job can have, or this machine
-        lacks the network interface or the command that submits jobs.
+        The file cannot be read, or has an unknown option or an invalid value. Or this machine lacks
+        the network interface or the command that submits jobs.
     """
     jobqueue = import_jobqueue()
     try:

@@ -1,6 +1,6 @@
-"""What a run would use on this machine: code, packages, data, results folder.
+"""The fingerprint of a machine: code, packages, data and results folder that runs use.
 
-Workers compare it.
+Only workers with the fingerprint of the sweep may take part in it.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ MARK = ".sweep"  # a file that identifies a results folder
 
 
 def mark(results_dir: Path | str) -> None:
-    """Create a results folder and its mark if missing; UserError if the disk refuses."""
+    """Create a results folder and its mark if missing; UserError if that fails."""
     with disk(results_dir):
         Path(results_dir).mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError), open(Path(results_dir, MARK), "x") as file:
@@ -34,9 +34,7 @@ def check_writable(results_dir: Path | str) -> None:
 
 
 def fingerprint(root: Path, dataset: Dataset, results_dir: Path | str) -> dict[str, str | None]:
-    """Return {what: its state} of the code in `root`, the packages, the data and the results
-    folder.
-    """
+    """Return the states of the code in `root`, the packages, the data and the results folder."""
     return {
         "the code": digest_of_code(root),
         **versions(),

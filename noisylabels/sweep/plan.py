@@ -33,11 +33,11 @@ def plan_sweep(
     args : Namespace
         Parsed arguments of sweep.py.
     dataset : Dataset
-        The data set of all runs.
+        The data set.
     settings : iterable of Noise
         Noise settings.
     run_flags : iterable of str
-        Names of the flags on the command line that are meant for the runs.
+        Names of the flags that the runs receive.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The loop of a sweep: start tasks wherever there is room and record how they end."""
+"""The loop of a sweep: start tasks on free places and record how they end."""
 
 import contextlib
 import time
@@ -13,7 +13,7 @@ from noisylabels.sweep.tasks import Task, TaskQueue, TaskResult, killed
 
 
 class Executor(Protocol):
-    """What runs tasks: this process or a cluster. `places` tasks run at a time."""
+    """Runs tasks, in this process or on a cluster. `places` tasks run at a time."""
 
     places: int
     about: str

@@ -35,15 +35,15 @@ def call(
     root : Path
         Folder of the scripts.
     script : str
-        Name of the script, without its suffix.
+        Name of the script without suffix.
     flags : list of str
         Command-line flags.
     log : Path
         File for standard output and standard error.
     folder : Path, optional
-        Working directory; by default that of this process.
+        Working directory. By default that of this process.
     is_wanted : callable
-        Called every second; the process is killed when it returns False.
+        Called every second. The process is killed when it returns False.
 
     Returns
     -------

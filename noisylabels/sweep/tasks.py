@@ -41,13 +41,11 @@ class Task:
 
 
 class TaskResult(NamedTuple):
-    """The end of a task: the problem, None if it succeeded; seconds; the worker, if there are
-    several.
-    """
+    """The end of a task."""
 
-    problem: str | None
+    problem: str | None  # None if the task succeeded
     seconds: float = 0.0
-    where: str = ""
+    where: str = ""  # the worker
 
 
 def killed(error: CalledProcessError) -> str:

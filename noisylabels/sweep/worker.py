@@ -32,17 +32,17 @@ class SweepWorkerPlugin(WorkerPlugin):
     name : str
         Name of the sweep.
     root, folder : path
-        Folder of the scripts, and the folder in which they are called.
+        Folder of the scripts, and their working directory.
     flags : sequence of str
         Flags with which sweep.py prints its fingerprint.
     fingerprint : dict, optional
-        The fingerprint that the worker must have; None skips the comparison.
+        Required fingerprint. None skips the comparison.
     gpus : float
-        Share of a GPU, or number of GPUs, per run; 0 for none.
+        Number of GPUs per run, or share of a GPU. 0 means none.
     threads : int, optional
-        Threads per run; by default an equal share of the cores.
+        Threads per run. By default an equal share of the cores.
     numbered : bool
-        The worker's name is the number of its one place among all places of the machine.
+        Whether the worker has one place, and is named by its number among the machine's places.
     """
 
     def __init__(

@@ -1,5 +1,4 @@
-"""Check Python and its packages before anything else is imported, and end with one line if they
-fail.
+"""Check Python and its packages before other imports, and end with one line if they are unfit.
 
 Each script imports this module first. If the script was called itself, Ctrl-C ends it in one line
 from here on, because the imports that follow take seconds. Old Pythons must be able to parse this

@@ -1,9 +1,9 @@
 """Choose the GPUs of a process, and explain why TensorFlow cannot use one.
 
-Three causes are known: the kernels that this TensorFlow was built with
-(`tf.sysconfig.get_build_info`); kernels for compute capability 9.0, which newer cards compile
-themselves, fail on 12.0 (TensorFlow issues 89272, 97387, 101746); and the oldest driver for CUDA 12
-(NVIDIA's guide to CUDA compatibility).
+Three causes are known. TensorFlow may lack kernels for the GPU (`tf.sysconfig.get_build_info`).
+Kernels for compute capability 9.0, which newer cards compile themselves, fail on 12.0 (TensorFlow
+issues 89272, 97387, 101746). The driver may be too old for CUDA 12 (NVIDIA's guide to CUDA
+compatibility).
 """
 
 import re

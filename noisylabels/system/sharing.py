@@ -1,29 +1,30 @@
-"""How the two halves of a selection share the machine."""
+"""Division of the machine between the two halves of a selection."""
 
 from noisylabels.system import hardware
 
-TWO_TRAININGS = 3e9  # bytes of free memory for two trainings side by side
+TWO_TRAININGS = 3e9  # bytes of free memory for two parallel trainings
 
 
 def share_machine(
     parallel: str, gpu_id: str | None, threads: int | None
 ) -> tuple[tuple[str | None, ...], int]:
-    """Decide whether two halves train side by side, and on what.
+    """Decide whether two halves train in parallel, and on which GPUs and threads.
 
     Parameters
     ----------
     parallel : {"auto", "on", "off"}
-        "auto": side by side with two GPUs, or without a GPU but with two cores, and enough memory.
+        "auto" means parallel if memory suffices for two trainings, and there are two GPUs, or two
+        cores without a GPU.
     gpu_id : str or None
         See `training.device.start_tensorflow`.
     threads : int or None
-        Threads per training; None for an equal share of the cores.
+        Threads per training. None means an equal share of the cores.
 
     Returns
     -------
     gpu_ids : tuple
-        One GPU id per process. A half uses as many GPUs alone as side by side, because they share
-        its batches.
+        GPU ids of each process. A half uses the same number of GPUs in sequence as in parallel,
+        because its batches are divided among them.
     threads : int
         Threads per training.
     """

@@ -24,15 +24,12 @@ def open_streams() -> None:
 
 
 def is_live_terminal() -> bool:
-    """Return whether standard output is a terminal that can redraw lines, whatever FORCE_COLOR
-    says.
-    """
+    """Return whether standard output is a terminal that can redraw lines. Ignore FORCE_COLOR."""
     return sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 def leave_on_signals(line: str) -> None:
-    """End the process at once, with this line, on Ctrl-C, SIGTERM or SIGHUP. A later call changes
-    the line.
+    """End the process with a line on Ctrl-C, SIGTERM or SIGHUP. A later call changes the line.
 
     SIGHUP has no effect where it is ignored, as under nohup. Every finished epoch is on disk by
     then, and files that are being written are temporary ones.

@@ -97,9 +97,9 @@ def shift_along(images: tf.Tensor, offset: tf.Tensor, axis: int, fill: str) -> t
     offset : tf.Tensor
         Offsets in pixels, float32 (n,).
     axis : {1, 2}
-        The axis to shift along.
+        Axis of the shift.
     fill : {"nearest", "reflect"}
-        Repeat the border pixel, or reflect the image at it.
+        How to fill the border.
 
     Returns
     -------

@@ -21,7 +21,7 @@ def every_n_epochs(n: int, epochs: int, callback: AfterEpoch) -> AfterEpoch:
 
 
 def combine_callbacks(*callbacks: AfterEpoch) -> AfterEpoch:
-    """Return a callback that runs several ones and joins their columns."""
+    """Return a callback that runs several callbacks and joins their columns."""
 
     def after_epoch(epoch: int, memory: dict[str, np.ndarray]) -> dict[str, Any]:
         row = {}

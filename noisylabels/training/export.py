@@ -153,10 +153,8 @@ def inference_model(network: keras.Model, flip_tta: bool, shift_tta: bool = Fals
     ----------
     network : keras.Model
         A network of `models.create_model`. Its weights are copied.
-    flip_tta : bool
-        Average the logits of an image and its horizontal flip.
-    shift_tta : bool
-        Give half of the weight to the image shifted by one pixel along both diagonals.
+    flip_tta, shift_tta : bool
+        See `methods.base.Method`.
 
     Returns
     -------

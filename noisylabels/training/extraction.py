@@ -47,9 +47,9 @@ def extract(
     chunks
         File and rows of each chunk.
     title
-        Name of the data set, for messages.
+        Name of the data set.
     device
-        GPU and number of threads, see `training.device.start_tensorflow`.
+        GPU and number of threads. See `training.device.start_tensorflow`.
     report
         Receives progress lines.
 

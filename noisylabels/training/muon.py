@@ -46,13 +46,13 @@ class Muon(keras.optimizers.Optimizer):
     learning_rate : float
         Rate of the kernels at the peak of the schedule.
     weight_decay : float
-        An update subtracts this times the learning rate from a vector or matrix, relatively.
+        Weight decay of vectors and matrices. An update shrinks them by it times the learning rate.
     batch : int
         Samples per update. Gradients are those of the mean loss.
     accumulate : int
         Calls whose mean gradient makes one update.
     vector_rate, matrix_rate : float
-        Rates of vectors and matrices at the peak, for gradients of the summed loss.
+        Peak rates of vectors and matrices. They apply to gradients of the summed loss.
     momentum, other_momentum : float
         Momentum of kernels, and of all other weights.
 

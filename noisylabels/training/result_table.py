@@ -35,17 +35,8 @@ def test_accuracies(history: pd.DataFrame, n_networks: int) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        One row per network, and one for the mean, with the columns
-
-        - network: "1", "2" or "mean",
-        - final: accuracy of the saved networks, at the epoch of the lowest held-out loss, or else
-          at the last one,
-        - last: at the last epoch,
-        - last10: mean over the last ten epochs, or all if there are fewer,
-        - last10_epochs: number of epochs in that mean,
-        - best: maximum over all epochs, a choice that uses the test labels,
-        - validated: at the epoch of the highest held-out accuracy, nan without held-out samples,
-        - steps: number of optimizer steps.
+        One row per network, and one for the mean. The columns are those of <method>_result.csv,
+        see docs/outputs.md, without `recipe` and `test_labels`.
     """
     curves = curves_of(history, TEST_ACCURACY, n_networks)
     if curves is None:

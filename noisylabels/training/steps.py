@@ -51,18 +51,15 @@ def compile_steps(
     Returns
     -------
     callable
-        Function of
+        A function that returns the values of `method.logged`, float32 (steps, len(method.logged)).
+        Its arguments are, in this order,
 
-        - images, (n, h, w, ch), see `training.device.as_tensor`,
-        - observed labels, int32 (n,),
-        - whether each label is true, bool (n,),
-        - indices of the samples of each step, int32 (steps, batch size),
-        - seeds, int32 (steps, 2),
-        - learning rates, float32 (steps,),
-        - whether alternating flips mirror each image in this epoch, bool (n,),
-        - the schedule
-
-        that returns the values of `method.logged`, float32 (steps, len(method.logged)).
+        - images, (n, h, w, ch), see `training.device.as_tensor`;
+        - observed labels, int32 (n,), and whether each label is true, bool (n,);
+        - indices of the samples of each step, int32 (steps, batch size);
+        - seeds, int32 (steps, 2), and learning rates, float32 (steps,);
+        - the images that alternating flips mirror in this epoch, bool (n,);
+        - the schedule.
     """
     augment = getattr(augmentations, augmentation)
 

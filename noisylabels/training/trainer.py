@@ -59,8 +59,8 @@ def build(
     seed : int
         Random seed of the run.
     stage : {"INCV", "main", "verify", "standard"}
-        The kind of training. Seed and stage name the random stream of the initial weights. All
-        methods start from the same weights, and the selection starts from others.
+        Kind of training. Seed and stage name the random stream of the initial weights. All methods
+        start from the same weights, the selection from others.
     create : callable, optional
         ``create(input_shape, n_classes)`` returns the networks in place of the architecture.
 
@@ -92,16 +92,16 @@ class Trainer:
     method : Method
         The method to train.
     is_clean : np.ndarray or None
-        Whether each observed label is true, bool (n,); None if unknown. It is logged and does not
-        influence the training.
+        Whether each observed label is true, bool (n,); None if unknown. It is only logged.
     augmentation : str
         Name of a function of `training.augmentation`.
     learning_rate : callable
-        Function of the time in epochs, 0 to `epochs`, and of the number of epochs.
+        Function of the time in epochs and of the number of epochs. The time goes from 0 to
+        `epochs`.
     jit_compile : bool
         Compile the training step with XLA.
     on_event : callable
-        Called with a `progress.Event` every few steps and after each epoch.
+        Called with each `progress.Event`.
     """
 
     def __init__(
@@ -146,24 +146,24 @@ class Trainer:
         epochs : int
             Length of the training.
         seed, stage : int, str
-            Name the random streams of batches, augmentation and alternating flips.
+            Names of the random streams of batches and augmentation.
         checkpoint : Path
-            File to resume from and to write after each epoch.
+            File to resume from. It is written after each epoch.
         after_epoch : callable
             Called after each epoch with the epoch, from 0, and the memory. It returns further
-            columns of the log. The arrays that it puts into the memory are saved in the checkpoint.
+            columns of the log. The memory is a dictionary of arrays, which checkpoints contain.
         name : str
             Name of the training in its events.
         samples_digest : str, optional
-            Digest of the samples, if they depend on an earlier stage. A checkpoint with another
-            digest is not used.
+            Digest of samples that depend on an earlier stage. A checkpoint with another digest is
+            not used.
 
         Returns
         -------
         history : list of dict
             One row of the log per epoch.
         memory : dict of np.ndarray
-            What `after_epoch` has put into the memory.
+            The memory after the last epoch.
 
         Raises
         ------

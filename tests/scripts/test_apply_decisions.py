@@ -192,7 +192,7 @@ REFUSED = {
     "other labels": (
         ["new"],
         {"decisions": "other.csv"},
-        "it has the given_label 'dog', here that is 'cat'",
+        "its given_label is 'dog', but here it is 'cat'",
     ),
     "all dropped": (
         ["new"],

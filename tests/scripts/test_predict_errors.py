@@ -150,7 +150,7 @@ def test_missing_images_are_an_error(run, tmp_path):
         (tmp_path / "nothing", "IMAGES: .*nothing' is not an image file, folder, .npz, .csv"),
         (tmp_path / "empty/notes.txt", "IMAGES: .*notes.txt' is not an image file, folder, .npz"),
         (tmp_path / "empty", "IMAGES: .*empty holds no images: give a folder with some of .*png"),
-        ("mnist", "IMAGES: 'mnist' is no .* or one of digits, cifar10, cifar100"),
+        ("mnist", "IMAGES: 'mnist' is not .* or one of digits, cifar10, cifar100"),
         ("cifar10", "cannot download cifar10"),
     ):
         ended, frame = run(images)

@@ -144,14 +144,14 @@ BAD = {
     ),
     "of other files": (
         lambda f: [[5, "cat/5.png", f.y_noisy[5], "keep", ""]],
-        "at index 5 it has the file 'cat/5.png', here that is '5'",
+        "at index 5 its file is 'cat/5.png', but here it is '5'",
     ),
     "of other labels": (
         lambda f: [
             row(f, 3, "keep"),
             *([i, i, (f.y_noisy[i] + 1) % 10, "drop", ""] for i in (5, 4)),
         ],
-        r"at index 5 it has the given_label '\d', here that is '\d'",
+        r"at index 5 its given_label is '\d', but here it is '\d'",
     ),
     "twice": (
         lambda f: [row(f, 5, "keep"), row(f, 5, "drop")],
@@ -167,7 +167,7 @@ BAD = {
     ),
     "other decision": (
         lambda f: [row(f, 5, "delete")],
-        "decision 'delete', which is none of keep, drop, relabel, unsure",
+        "decision 'delete', which is not one of keep, drop, relabel, unsure",
     ),
     "no such class": (
         lambda f: [row(f, 5, "relabel", "<script>\n"), row(f, 4, "relabel", "x")],
@@ -179,7 +179,7 @@ BAD = {
     ),
     "a new label to keep": (
         lambda f: [row(f, 5, "keep", 3)],
-        "has a new_label where the decision is not relabel",
+        "has a new_label, but its decision is not relabel",
     ),
     "all dropped": (
         lambda f: [row(f, i, "drop") for i in np.flatnonzero(f.select)],
@@ -213,7 +213,7 @@ def test_invalid_decision_files_are_refused(content, message, selected, train, t
         path.write_bytes(content)
     assert_is_one_line(
         train("--decisions", path)[0],
-        f"{path}.* ({message}).*review.html next to this selection made$",
+        f"{path}.* ({message}).*review.html of this selection saved$",
     )
 
 
@@ -230,7 +230,7 @@ def test_unreadable_disk_is_one_error(tmp_path, monkeypatch):
 def test_decisions_on_another_seed_or_method_are_refused(selected, train, tmp_path):
     path = write(tmp_path / "decisions.csv", [row(selected, i, "keep") for i in range(9)])
     assert_is_one_line(
-        train("--decisions", path, "--seed", 1)[0], "is of another data set or of other labels"
+        train("--decisions", path, "--seed", 1)[0], "belongs to another data set or to other labels"
     )
     assert_is_one_line(
         train("--decisions", path, "--method", "standard")[0],
@@ -277,8 +277,8 @@ def test_decisions_follow_file_names(tmp_path):
         "the training set are ignored"
     )
     with pytest.raises(
-        UserError, match=r"is of another data set: it has the file 'a/1.png', and none of these"
+        UserError, match=r"belongs to another data set: it has the file 'a/1.png', but no file"
     ):
         read_decisions(path, replace(dataset, files=("x", "y", "z")), np.array([0, 0, 1]))
-    with pytest.raises(UserError, match=r"at index 1 it has the given_label 'a', here that is 'b'"):
+    with pytest.raises(UserError, match=r"at index 1 its given_label is 'a', but here it is 'b'"):
         read_decisions(path, replace(dataset, files=("a/2.png", "b/1.png")), np.array([1, 1]))

@@ -68,7 +68,7 @@ def test_named_selection_must_fit_data_and_assumed_pattern(select, train, tmp_pa
             r"INCV.json .* assumed_pattern \(found asym, given sym\); give those, another "
             r"--selection$",
         ),
-        (other_seed, "seed1/.* has other noisy labels"),
+        (other_seed, "seed1/.* has another noisy label"),
         (tmp_path / "missing.csv", "missing.csv is not a file"),
     ]:
         ended, begun = train("--selection", path)

@@ -73,25 +73,25 @@ BAD = {
     ),
     "cut off": (lambda f: text(f)[:20_000], r"has \d+ rows, but the training set 1,437"),
     "header alone": (lambda f: text(f[:0]), "has 0 rows"),
-    "other labels": (changed("y", 7, 11), "has other true labels"),
-    "smaller label": (changed("y", 7, -1), "has other true labels"),
-    "other order": (lambda f: text(f[::-1]), "has other true labels"),
+    "other labels": (changed("y", 7, 11), "has another true label"),
+    "smaller label": (changed("y", 7, -1), "has another true label"),
+    "other order": (lambda f: text(f[::-1]), "has another true label"),
     "other noise": (
         changed("y_noisy", 7, 11),
-        "has other noisy labels .y_noisy. than this pattern, ratio and seed",
+        "has another noisy label .y_noisy. than this pattern, ratio and seed",
     ),
-    "smaller noise": (changed("y_noisy", 7, -1), "has other noisy labels"),
+    "smaller noise": (changed("y_noisy", 7, -1), "has another noisy label"),
     "other pattern": (
         lambda f: text(f.assign(y_noisy=noisy(f.y, "asym", 0))),
-        "has other noisy labels",
+        "has another noisy label",
     ),
     "other seed": (
         lambda f: text(f.assign(y_noisy=noisy(f.y, "sym", 1))),
-        "has other noisy labels",
+        "has another noisy label",
     ),
     "NaN label": (changed("y_noisy", 7, float("nan")), "has '' as y_noisy: give a number"),
     "text label": (changed("y", 7, "cat"), "has 'cat' as y: give a number"),
-    "endless exponent": (changed("y", 7, "1e" + "9" * 400), "has other true labels"),
+    "endless exponent": (changed("y", 7, "1e" + "9" * 400), "has another true label"),
     "NaN select": (changed("select", 7, float("nan")), "has '' as select: give True or False"),
     "select 2": (changed("select", 7, 2), "has '2' as select: give True or False"),
     "candidate yes": (changed("candidate", 7, "yes"), "has 'yes' as candidate: give True or False"),
@@ -164,7 +164,7 @@ def test_invalid_selection_is_refused(kind, call, tmp_path, csv, labels):
     before = files_in(tmp_path)
     ended = call("INCV_main", "--results_dir", tmp_path / "results")
     assert_is_one_line(ended, f"{csv}(, line [0-9]+:?)? ({pattern})")
-    assert "remove it to run INCV again, or give the arguments it was made with" in ended.err
+    assert "remove it to run INCV again, or give the arguments that made it" in ended.err
     assert files_in(tmp_path) == before
 
 
@@ -190,7 +190,7 @@ def test_selection_of_other_noise_is_refused(call, tmp_path, csv, labels):
             "--noise_ratio",
             ratio,
         )
-        assert_is_one_line(ended, f"{path}, line [0-9]+ has other noisy labels")
+        assert_is_one_line(ended, f"{path}, line [0-9]+ has another noisy label")
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe"])
