@@ -77,6 +77,7 @@ def test_completion_time_is_that_of_the_last_gpu(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_paper_table_scales_to_its_longest_chain():
     """160 tasks: one GPU always works, and no number of GPUs is faster than a chain."""
     out = benchmark("scaling", "paper")

@@ -94,6 +94,7 @@ def test_only_downloads_use_the_network():
     assert set(found) == {"download.py", "backbone.py"}  # data sets, and weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
     [
@@ -147,6 +148,7 @@ importlib.import_module("INCV_main").main(["--results_dir", sys.argv[1]])
 """
 
 
+@pytest.mark.slow
 def test_without_docstrings_help_works_and_training_is_one_error(tmp_path):
     """Python removes docstrings with -OO, and Keras needs them."""
     ended = subprocess.run(

@@ -114,7 +114,7 @@ def compile_steps(
             return step(batch)
 
         return tf.map_fn(
-            one_step,
+            tf.autograph.experimental.do_not_convert(one_step),
             tf.range(tf.shape(batches)[0]),
             parallel_iterations=1,
             fn_output_signature=tf.TensorSpec([len(method.logged)], tf.float32),

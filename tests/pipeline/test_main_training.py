@@ -65,6 +65,7 @@ def arguments(tmp_path, name):
     return json.loads((tmp_path / f"digits/sym/0.5/{name}.json").read_text())["arguments"]
 
 
+@pytest.mark.slow
 def test_validation_split_holds_out_selected_and_candidates(trained, tmp_path):
     log, result, (seen,), out = trained("incv", "--validation_split", 0.2)
     selection = pd.read_csv(tmp_path / SELECTION)
@@ -117,6 +118,7 @@ def test_nothing_is_held_out_by_default(trained, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_evaluate_every_changes_no_training(trained, tmp_path):
     """Evaluate in the last ten epochs too; F-correction in every epoch."""
     flags = ["--epochs", 13, "--validation_split", 0.2]
@@ -138,6 +140,7 @@ def test_evaluate_every_changes_no_training(trained, tmp_path):
     assert log.test_accuracy_1.notna().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags, networks",
     [([], 2), pytest.param(["--f_correction_T", "true"], 1, marks=pytest.mark.slow)],

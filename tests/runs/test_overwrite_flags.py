@@ -128,7 +128,12 @@ def test_overwrite_on_a_terminal_shows_one_progress_line(finished, tmp_path):
         ("INCV_main", ["--overwrite"], "noisylabels.training.trainer.Trainer.fit"),
         ("INCV_main", ["--overwrite_selection"], "noisylabels.selection.processes.incv"),
         ("INCV", ["--overwrite"], "noisylabels.selection.processes.incv"),
-        ("Verify_Theory", ["--overwrite"], "noisylabels.training.trainer.Trainer.fit"),
+        pytest.param(
+            "Verify_Theory",
+            ["--overwrite"],
+            "noisylabels.training.trainer.Trainer.fit",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_failing_script_keeps_the_finished_result(

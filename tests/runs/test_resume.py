@@ -230,6 +230,7 @@ def test_a_full_disk_and_a_damaged_checkpoint_change_no_result(
     assert_same(tmp_path / "damaged", tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_killed_training_resumes_to_the_same_result(finished, tmp_path):
     script, expected = "INCV_main", finished("INCV_main")[0]
     shutil.copytree(finished("INCV")[0], tmp_path, dirs_exist_ok=True)

@@ -89,9 +89,9 @@ def test_bad_call_from_the_shell_is_one_error(tmp_path):
 @pytest.mark.parametrize(
     "script, arguments, code",
     [
-        ("INCV", ["--help"], 0),
+        pytest.param("INCV", ["--help"], 0, marks=pytest.mark.slow),
         ("INCV_main", ["--noise_ratio", "2"], 2),
-        ("Verify_Theory", ["--help"], 0),
+        pytest.param("Verify_Theory", ["--help"], 0, marks=pytest.mark.slow),
     ],
 )
 def test_help_and_argument_errors_are_quick(script, arguments, code):

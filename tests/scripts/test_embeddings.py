@@ -126,7 +126,7 @@ def accuracy(tmp_path, method):
     return pd.read_csv(path, index_col="network").final["mean"]
 
 
-@pytest.mark.parametrize("network", ["linear", "mlp"])
+@pytest.mark.parametrize("network", [pytest.param("linear", marks=pytest.mark.slow), "mlp"])
 def test_heads_select_and_train_on_the_selection(run, undrawn, unstarted, tmp_path, network):
     epochs = ["--threads", "1", "--learning_rate", "0.02", "--architecture", network, "--epochs"]
     ended = run("INCV", "--INCV_iter", "1", *epochs, 6)

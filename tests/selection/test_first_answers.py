@@ -100,6 +100,7 @@ def test_first_answers_do_not_count_as_a_finished_selection(select, tmp_path, wi
     assert draw.everything(tmp_path, "digits") == [] and contents(folder) == before
 
 
+@pytest.mark.slow
 def test_resumed_run_has_the_files_of_an_uninterrupted_one(select, tmp_path, without_figures):
     select(stop_in=2)
     resumed = select(stop_in=None)

@@ -120,7 +120,12 @@ def wait_until_it_ignores_ctrl_c(pid):
 
 
 @pytest.mark.parametrize(
-    "by, code", [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
+    "by, code",
+    [
+        (signal.SIGKILL, -9),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+    ],
 )
 def test_no_process_is_left_when_the_parent_ends(by, code, tmp_path):
     """Stop the children first, so that they cannot answer."""

@@ -267,7 +267,7 @@ def sweep_of_long_tasks(folder, address):
     "here, by, code",
     [
         (True, signal.SIGTERM, 143),
-        (False, signal.SIGINT, 130),
+        pytest.param(False, signal.SIGINT, 130, marks=SLOW),
         pytest.param(True, signal.SIGINT, 130, marks=SLOW),
         pytest.param(True, signal.SIGKILL, -9, marks=SLOW),
         pytest.param(False, signal.SIGKILL, -9, marks=SLOW),
@@ -309,6 +309,7 @@ def test_sweep_ends_if_no_local_worker_is_left(scripts, tmp_path, monkeypatch):
         carried_out([coded(tmp_path, "never", "")], runs)
 
 
+@pytest.mark.slow
 def test_task_fails_after_losing_four_workers(scripts, tmp_path):
     status = carried_out(
         [coded(tmp_path, "deadly", "import os, time; time.sleep(1); os.kill(os.getppid(), 9)")],

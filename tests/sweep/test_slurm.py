@@ -80,6 +80,7 @@ def queue():
     return dict(line.split() for line in lines.stdout.splitlines())
 
 
+@pytest.mark.slow
 def test_cancelled_job_is_replaced(slurm, configuration, tmp_path):
     """Its task continues in another job, and no job is left in the end."""
     code = (

@@ -111,14 +111,10 @@ def modules(config):
     "name, shape, precision, mirror, tolerance",
     [
         ("FastCNN", (8, 8, 1), "float32", True, 1e-5),
-        ("FastCNN", (12, 9, 3), "float32", False, 1e-5),
-        (
-            "FastCNN",
-            (12, 9, 3),
-            "mixed_bfloat16",
-            True,
-            0.03,
-        ),  # the method's own are rounded to 1/256
+        pytest.param("FastCNN", (12, 9, 3), "float32", False, 1e-5, marks=pytest.mark.slow),
+        pytest.param(  # the method's own are rounded to 1/256
+            "FastCNN", (12, 9, 3), "mixed_bfloat16", True, 0.03, marks=pytest.mark.slow
+        ),
         ("SmallCNN", (8, 8, 1), "float32", False, 1e-5),
     ],
 )
@@ -139,7 +135,7 @@ def test_probabilities_equal_those_of_the_method(
         np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize("flip_tta", [False, True])
+@pytest.mark.parametrize("flip_tta", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_saved_model_averages_shifted_images(flip_tta, tmp_path):
     images = random_images(16, 12, 9, 3)
     network = network_for("IdentityCNN32", images)
