@@ -6,85 +6,25 @@ import re
 import signal
 import subprocess
 import sys
-import threading
-from pathlib import Path
 
 import pytest
-from dask_cluster import Scheduler, soon, write_scripts
+from code_tasks import at_work, carried_out, coded, meeting, steps
+from dask_cluster import soon
 from distributed import Client
 from helpers import ROOT, end
 
-from noisylabels import cli
 from noisylabels.errors import UserError
 from noisylabels.sweep import executors
-from noisylabels.sweep.run_tasks import run_tasks
-from noisylabels.sweep.status import Status
-from noisylabels.sweep.tasks import Task
-from noisylabels.sweep.worker import SweepWorkerPlugin
-from noisylabels.system import hardware, signals
+from noisylabels.system import hardware
 
 SLOW = pytest.mark.slow
-STEPS = """
-import os, time
-path = {path!r}
-for step in range(4):
-    while step == 2 and not os.path.exists({gate!r}):
-        time.sleep(.05)
-    if not os.path.exists(path) or os.path.getsize(path) <= step:
-        time.sleep(.2)
-        with open(path, "a") as file:
-            file.write(str(step))
-"""
+
 SWEEP = """
 import sys
 sys.path[:0] = {paths}
-import test_cluster
-test_cluster.sweep_of_long_tasks({folder!r}, {address!r})
+import long_sweep
+long_sweep.sweep_of_long_tasks({folder!r}, {address!r})
 """
-
-
-@pytest.fixture
-def scripts(tmp_path):
-    return write_scripts(tmp_path)
-
-
-@pytest.fixture
-def dask(tmp_path):
-    """Start a scheduler without workers."""
-    with Scheduler(tmp_path) as scheduler:
-        yield scheduler
-
-
-def coded(folder, title, code, needs=None):
-    return Task(title, "code", [code], folder / f"{title}.json", needs=needs)
-
-
-def steps(folder, k, needs=None, gate="."):
-    """Return a task that writes a file in four steps, the third after `gate`, and resumes."""
-    return coded(
-        folder, f"steps{k}", STEPS.format(path=str(folder / f"{k}.txt"), gate=str(gate)), needs
-    )
-
-
-def carried_out(tasks, executor, meanwhile=None):
-    """Return the Status of tasks that an executor has done; call meanwhile(status) in a thread."""
-    with executor as runs, Status(tasks, runs) as status:
-        if meanwhile:
-            threading.Thread(target=meanwhile, args=[status], daemon=True).start()
-        run_tasks(tasks, runs, status)
-    return status
-
-
-def at_work(folder):
-    """Return {title: process id} of the tasks of a folder."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if title := re.search(
-                re.escape(f"{folder}/").encode() + rb"(\w+)\.txt", path.read_bytes()
-            ):
-                found[f"steps{title[1].decode()}"] = int(path.parent.name)
-    return found
 
 
 def test_killed_tasks_are_done_elsewhere(dask, scripts, tmp_path, capsys):
@@ -130,7 +70,7 @@ def test_killed_tasks_are_done_elsewhere(dask, scripts, tmp_path, capsys):
 
 
 def test_differing_worker_is_refused(dask, scripts, tmp_path, recwarn):
-    """Also one that joins during the sweep; the others continue."""
+    """This includes one that joins during the sweep; the others continue."""
     dask.add("127.0.0.1")
     dask.add("127.0.0.2", CODE="9")
 
@@ -142,7 +82,7 @@ def test_differing_worker_is_refused(dask, scripts, tmp_path, recwarn):
 
     gate, tasks = tmp_path / "gate", [steps(tmp_path, k) for k in range(2)]
     wait = f"import os, time; any(os.path.exists('{gate}') or time.sleep(.05) for _ in range(1200))"
-    tasks.append(coded(tmp_path, "last", wait, tasks[1]))
+    tasks.append(coded(tmp_path, "last", wait, needs=tasks[1]))
     runs = executors.at_scheduler(dask.address, None, 0, **scripts)
     assert runs.places == 1
     assert not carried_out(tasks, runs, come).failed
@@ -170,7 +110,7 @@ def test_sweep_ends_if_all_workers_are_refused(dask, scripts, tmp_path, recwarn)
     assert not (tmp_path / "0.txt").exists()
 
 
-# ------------------------------------------------------------------------------- what a run is told
+# ---------------------------------------------------------------------------------- shares of runs
 
 
 def test_runs_get_gpu_and_threads(dask, scripts, tmp_path):
@@ -178,13 +118,7 @@ def test_runs_get_gpu_and_threads(dask, scripts, tmp_path):
     dask.add("127.0.0.1", "--nthreads", "4", "--resources", "GPU=2")
     runs = executors.at_scheduler(dask.address, None, 0.5, **scripts)
     assert runs.places == 4
-    wait = (
-        "import os, time\nprint(*sys.argv[1:-1], "
-        f"flush=True)\nopen(f'{tmp_path}/{{os.getpid()}}.here', 'w')\nwhile len([x for x in "
-        f"os.listdir('{tmp_path}') if x.endswith('.here')]) < 4: "
-        "time.sleep(.01)"
-    )
-    tasks = [coded(tmp_path, f"t{k}", wait) for k in range(4)]
+    tasks = meeting(tmp_path, 4, "*sys.argv[1:-1]")
     assert not carried_out(tasks, runs).failed
     threads = max(1, hardware.cores() // 4)
     assert sorted(task.log.read_text() for task in tasks) == [
@@ -192,27 +126,8 @@ def test_runs_get_gpu_and_threads(dask, scripts, tmp_path):
     ]
 
 
-@pytest.mark.parametrize(
-    "gpus, place, script, flags",
-    [
-        (0, 3, "INCV_main", "--threads 2 --wait"),
-        (0, 3, "INCV", "--threads 2 --parallel_halves off"),
-        (1, 3, "INCV", "--threads 2 --gpu_id 3"),
-        (0.25, 3, "INCV", "--threads 2 --gpu_id 0"),
-        (0.25, 4, "INCV_main", "--threads 2 --wait --gpu_id 1"),
-        (1 / 3, 3, "INCV_main", "--threads 2 --wait --gpu_id 1"),
-        (2, 1, "INCV", "--threads 2 --gpu_id 2,3"),
-    ],
-)
-def test_own_flags(gpus, place, script, flags):
-    assert (
-        " ".join(SweepWorkerPlugin("name", "", "", gpus=gpus, threads=2).own_flags(script, place))
-        == flags
-    )
-
-
 def test_local_workers_share_the_cores(scripts, tmp_path, monkeypatch):
-    """Nobody else can reach them."""
+    """They listen on this machine only."""
     monkeypatch.setattr(hardware, "cores", lambda: 7)
     monkeypatch.setattr(hardware, "gpus", lambda: 0)
     runs = executors.on_this_machine(tmp_path, 2, None)
@@ -230,37 +145,12 @@ def test_local_workers_share_the_gpus(scripts, tmp_path, monkeypatch):
     ):
         executors.on_this_machine(tmp_path, 3, None)
     runs = executors.on_this_machine(tmp_path, 2, None)
-    wait = (
-        "import os, time\nprint(sys.argv[4], "
-        f"flush=True)\nopen(f'{tmp_path}/{{os.getpid()}}.here', 'w')\nwhile len([x for x in "
-        f"os.listdir('{tmp_path}') if x.endswith('.here')]) < 2: "
-        "time.sleep(.01)"
-    )
-    tasks = [coded(tmp_path, f"t{k}", wait) for k in range(2)]
+    tasks = meeting(tmp_path, 2, "sys.argv[4]")
     assert not carried_out(tasks, runs).failed
     assert sorted(task.log.read_text() for task in tasks) == ["0\n", "1\n"]
 
 
 # ---------------------------------------------------------------------------------- what goes wrong
-
-
-def sweep_of_long_tasks(folder, address):
-    """Run two tasks that take minutes, at an address or on this machine."""
-
-    def run(_):
-        root = Path(folder)
-        scripts = write_scripts(root)
-        runs = (
-            executors.at_scheduler(address, None, 0, **scripts)
-            if address
-            else executors.on_this_machine(root, 2, 0)
-        )
-        if address:
-            signals.LEAVING.append(runs.leave)
-        code = f"import time; '{folder}/{{}}.txt'; time.sleep(600)"
-        carried_out([coded(root, f"long{k}", code.format(k)) for k in (0, 1)], runs)
-
-    cli.main(cli.Parser("sweep"), run, [])
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from distributed import Status
 from noisylabels.sweep.worker import SweepWorkerPlugin
 
 SEES = "import json, os\nprint(json.dumps({'the code': '1', 'proxy': os.environ['https_proxy']}))"
+
 SEEN = {"the code": "1", "proxy": "http://127.0.0.1:9"}
 
 
@@ -201,3 +202,20 @@ def test_killed_task_raises_so_that_it_is_retried(set_up, tmp_path):
     with pytest.raises(subprocess.CalledProcessError) as error:
         runs.run_task("code", ["os.kill(os.getpid(), 15)"], str(tmp_path / "t.log"))
     assert error.value.returncode == -15 and runs.free == {0, 1}
+
+
+@pytest.mark.parametrize(
+    "gpus, place, script, flags",
+    [
+        (0, 3, "INCV_main", "--threads 2 --wait"),
+        (0, 3, "INCV", "--threads 2 --parallel_halves off"),
+        (1, 3, "INCV", "--threads 2 --gpu_id 3"),
+        (0.25, 3, "INCV", "--threads 2 --gpu_id 0"),
+        (0.25, 4, "INCV_main", "--threads 2 --wait --gpu_id 1"),
+        (1 / 3, 3, "INCV_main", "--threads 2 --wait --gpu_id 1"),
+        (2, 1, "INCV", "--threads 2 --gpu_id 2,3"),
+    ],
+)
+def test_own_flags_are_threads_and_gpus(gpus, place, script, flags):
+    runs = SweepWorkerPlugin("name", "", "", gpus=gpus, threads=2)
+    assert " ".join(runs.own_flags(script, place)) == flags
