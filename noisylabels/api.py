@@ -90,25 +90,25 @@ def find_label_issues(
         recipe's network. Its input is float32: images (h, w, ch), 0 to 1, or features (d,). Its
         output is one logit per class, without softmax.
     recipe : str, optional
-        A key of `noisylabels.recipes.RECIPES`; by default `features` for features, else `fast`.
+        A key of `noisylabels.recipes.RECIPES`. By default `features` for features, else `fast`.
     epochs, batch_size : int, optional
-        Settings of each training; by default the recipe's.
+        Settings of each training. By default those of the recipe.
     may_be_mirrored : bool
         Whether a flipped image belongs to the same class.
     iterations : int
-        Iterations of INCV, two trainings each.
+        Iterations of INCV. Each one has two trainings.
     top_k : int
-        Select a sample if its label is among the k most likely classes.
+        Number of most likely classes. A sample is selected if its label is one of them.
     assumed_pattern : {"sym", "asym"}
         Noise pattern that INCV assumes.
     seed : int
         Random seed.
     gpu_id : str, optional
-        GPU; "-1" is the CPU.
+        Id of the GPU, or "-1" for the CPU.
     threads : int, optional
         Threads of a training on the CPU.
     quiet : bool
-        Whether to show no progress.
+        Show no progress.
 
     Returns
     -------

@@ -16,7 +16,7 @@ from noisylabels.runs.folders import NAME
 from noisylabels.system.signals import leave_on_signals, open_streams
 
 FORMATS = ("png", "pdf", "svg")
-RESUMES = "finished epochs are saved, the same command goes on from there"
+RESUMES = "finished epochs are saved, the same command continues from there"
 
 
 class Formatter(argparse.ArgumentDefaultsHelpFormatter):

@@ -86,7 +86,7 @@ def load(
     name : str
         One of DATASETS, or the path of custom images.
     data_dir : str
-        Folder of CIFAR, or where to download it.
+        Folder of CIFAR. Missing files are downloaded there.
     noisy_labels : str, optional
         FILE or FILE#KEY with observed labels. The labels of the data set are then the true ones.
     trust_labels : bool

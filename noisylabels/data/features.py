@@ -23,9 +23,9 @@ def read_matrices(
     Parameters
     ----------
     matrices : sequence of Matrix
-        Arrays of equal width, with m rows together.
+        Arrays of equal width. Together they have m rows.
     targets : np.ndarray
-        The sample of each row, int (m,), -1 to leave it out.
+        The sample of each row, int (m,). Rows with -1 are left out.
     test : np.ndarray
         Samples of the test set, bool (n,).
 
@@ -97,11 +97,11 @@ def read_features(
     spec : str
         FILE or FILE#KEY.
     files : sequence of str, optional
-        File names of the n samples, if they have any.
+        File names of the n samples.
     test : np.ndarray
         Samples of the test set, bool (n,).
     name : str
-        Name of the data set.
+        Name of the data set. Messages contain it.
     report : callable
         Receives the line that says how rows are matched.
 

@@ -121,7 +121,7 @@ def read_files(
     test : np.ndarray
         Files of the test set, bool (n,).
     size : int
-        Side in pixels.
+        Side in pixels. Images become square.
     name : str
         Name of the data set. It appears in messages.
     report : callable
@@ -245,9 +245,9 @@ def read_arrays(
     path : Path
         The npz.
     parts : list of (str, tuple, bool)
-        For each array its name, its shape and whether it is in Fortran order.
+        Name and shape of each array, and whether it is in Fortran order.
     test : np.ndarray
-        Rows of the test set in all arrays together, bool (n,).
+        Test images, bool (n,). The rows of all arrays are counted together.
     size : int, optional
         Side in pixels. By default the images keep their size.
     name, report

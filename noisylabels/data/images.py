@@ -75,9 +75,9 @@ def load(
         Share of each class that tests the final network if there is no test set. By default 0.2.
         INCV judges these images, too, see `Dataset.test_rows`.
     seed : int
-        Random seed of that split.
+        Random seed of the split.
     image_column, label_column : str, optional
-        Columns of a CSV.
+        Columns of a CSV. By default known names, see `sources.in_table`.
     no_mirror : bool
         Whether a flipped image may belong to another class.
     features : str, optional

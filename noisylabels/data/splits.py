@@ -40,9 +40,9 @@ def split_labels(path: Path, samples: Samples, share: float, seed: int) -> Label
     path : Path
         Path of the data set.
     samples : Samples
-        Its labels and test set.
+        Labels and test set.
     share : float
-        Share of each class to draw, or 0.
+        Share of each class to draw.
     seed : int
         Random seed of the draw.
 

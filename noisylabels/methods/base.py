@@ -32,16 +32,16 @@ class Method:
     inputs : MethodInputs
         Training data and known facts about the noise.
     networks : list of keras.Model
-        `n_networks` networks from images in [0, 1] to logits.
+        `n_networks` networks. They map images in [0, 1] to logits.
     optimizers : list of keras.optimizers.Optimizer
         One optimizer per network.
     flip_tta : bool
-        Predict with the mean logits of an image and its horizontal flip. See `training.prediction`.
+        Predict with the mean logits of an image and its horizontal flip.
     shift_tta : bool
-        Give half of the weight to the image shifted by one pixel along both diagonals.
+        Predict also with shifts by one pixel along both diagonals. They have half of the weight.
     label_smoothing : float
-        Share of the target that is spread over all classes. Only `train_step` of this class uses
-        it: methods with another loss ignore it.
+        Share of the target that is spread over all classes. Methods with a loss of their own ignore
+        it.
 
     Attributes
     ----------
@@ -188,7 +188,7 @@ class Method:
         x : tf.Tensor
             Images in [0, 1], float32 (n, h, w, ch).
         losses : callable
-            Function from the networks' logits to one scalar per network.
+            Function from all logits to one scalar per network.
 
         Returns
         -------

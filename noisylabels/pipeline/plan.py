@@ -128,7 +128,7 @@ def plan_training(
     data : NoisyData
         Images and observed labels.
     method : str
-        One of METHODS, used instead of `args.method`.
+        One of METHODS. It replaces `args.method`.
     overwrite : bool, optional
         Repeat a finished training. By default `args.overwrite`.
 

@@ -245,7 +245,7 @@ def print_first_answers(
     dataset : Dataset
         The data set.
     done, iterations : int
-        Numbers of finished iterations and of all iterations.
+        Numbers of finished and of all iterations.
     reviewed : int
         Number of images on the review page.
     """

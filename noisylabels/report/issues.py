@@ -75,8 +75,8 @@ def files(
     folder : Path
         The run folder of a selection.
     dataset : Dataset, optional
-        The data set. Its label issues must then be complete. Without it, figure and review page
-        are not written, and damaged label issues are left out.
+        The data set. Its label issues must then be complete. Without it, damaged label issues are
+        left out. Figure and review page are not written.
     reviewed : int
         Number of images on the review page.
     unfinished : str

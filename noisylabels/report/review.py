@@ -49,11 +49,11 @@ def page(
     pictures : ImageSource, optional
         The original images of the n samples. By default the page shows only file names.
     shown : int
-        Number of images on the page.
+        Number of images.
     reliability : Reliability, optional
         Whether the model can judge the labels.
     notes : sequence of str
-        Further sentences on the page.
+        Further sentences.
     """
     codes = {name: issues.codes(name) for name in ("given_label", "predicted_label")}
     whole = issues.frame.assign(**codes)

@@ -58,11 +58,11 @@ class Run:
     name : str
         The record is `<name>.json`.
     arguments : dict
-        Everything that the result depends on, as values of JSON.
+        Everything that the result depends on. The values are those of JSON.
     overwrite : bool
         Repeat a finished run, or replace one with other arguments.
     outputs : sequence of str
-        Files of a finished run.
+        Files of a finished run. They must exist and be unchanged.
     more : sequence of str
         Patterns of its other files.
     editable : sequence of str

@@ -173,15 +173,15 @@ def incv(
     n_classes : int
         Number of classes.
     pattern : {"sym", "asym"} or None
-        Assumed noise pattern.
+        Assumed noise pattern. None means neither of both.
     iterations : int
         Number of iterations.
     top_k : int
-        Number of predicted classes. A sample is selected if its label is one of them.
+        Number of most likely classes. A sample is selected if its label is one of them.
     seed : int
         Random seed of the splits.
     after_iteration : callable
-        Called with the selection so far after each iteration.
+        Called after each iteration. It receives the selection so far.
     estimate : callable, optional
         ``estimate(scores, labels)`` estimates the noise ratio from the first held-out half. The
         default assumes that the network has memorised its training labels.

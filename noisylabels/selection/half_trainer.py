@@ -70,7 +70,7 @@ class HalfTrainer:
         samples, held_out : np.ndarray
             Indices of the samples to train on and to score.
         use_best : bool
-            Score with the weights of the best held-out accuracy, else with the last ones.
+            Score with the weights of the best epoch. Otherwise score with the last ones.
 
         Returns
         -------

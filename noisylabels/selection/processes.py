@@ -209,7 +209,7 @@ class Trainers(contextlib.AbstractContextManager):
         """Return the error for a process that died; its exit code names the signal."""
         error = UserError(
             "a process of the selection has died, perhaps because the memory ran out: finished "
-            "epochs are saved, the same command resumes; --parallel_halves off needs less memory"
+            "epochs are saved, the same command continues; --parallel_halves off needs less memory"
         )
         for process in self.processes:
             process.join(1)

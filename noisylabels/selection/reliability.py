@@ -84,7 +84,7 @@ def assess(
     Parameters
     ----------
     predicted : np.ndarray
-        Held-out predictions of the first iteration, int (n,).
+        Predictions for held-out samples, int (n,). They are those of the first iteration.
     labels : np.ndarray
         Observed labels, int (n,).
     classes : sequence of str

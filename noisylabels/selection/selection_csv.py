@@ -105,8 +105,8 @@ def find_selection(
         A CSV named by the user. Its settings count as unknown if INCV did not write it, or if it
         was edited.
     given : iterable of str
-        Keys of the experiment's identity that must agree with the record of the selection. If the
-        record is unfinished, all keys must agree.
+        Keys of the identity that must agree with the record. If the record is unfinished, all keys
+        must agree.
     decisions : Decisions, optional
         Decisions of a person on the selection.
 

@@ -64,7 +64,7 @@ class Cluster(contextlib.AbstractContextManager):
     scheduler : str or dask cluster
         An address or a cluster. The latter is closed with this object.
     gpus : float
-        Number of GPUs per run, or share of a GPU.
+        GPUs per run. It may be a share of a GPU.
     expected : int
         Expected number of workers.
     problems : sequence of str

@@ -37,7 +37,7 @@ def plan_sweep(
     settings : iterable of Noise
         Noise settings.
     run_flags : iterable of str
-        Names of the flags that the runs receive.
+        Names of flags for the runs.
 
     Raises
     ------

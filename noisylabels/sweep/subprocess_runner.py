@@ -39,7 +39,7 @@ def call(
     flags : list of str
         Command-line flags.
     log : Path
-        File for standard output and standard error.
+        File for the output. Errors go there too.
     folder : Path, optional
         Working directory. By default that of this process.
     is_wanted : callable

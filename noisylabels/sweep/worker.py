@@ -36,9 +36,9 @@ class SweepWorkerPlugin(WorkerPlugin):
     flags : sequence of str
         Flags with which sweep.py prints its fingerprint.
     fingerprint : dict, optional
-        Required fingerprint. None skips the comparison.
+        Required fingerprint. By default it is not compared.
     gpus : float
-        Number of GPUs per run, or share of a GPU. 0 means none.
+        GPUs per run, or a share of a GPU. By default none.
     threads : int, optional
         Threads per run. By default an equal share of the cores.
     numbered : bool

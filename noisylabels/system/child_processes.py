@@ -63,7 +63,7 @@ def call_in_child(
         process.join()
         error = UserError(
             "a child process has died, perhaps because the memory ran out: what it finished is "
-            "saved, the same command goes on"
+            "saved, the same command continues"
         )
         if process.exitcode < 0:
             error.code = 128 - process.exitcode

@@ -13,12 +13,12 @@ def share_machine(
     Parameters
     ----------
     parallel : {"auto", "on", "off"}
-        "auto" means parallel if memory suffices for two trainings, and there are two GPUs, or two
-        cores without a GPU.
+        "auto" means parallel if there are two GPUs, or two cores without a GPU. The free memory
+        must suffice for two trainings.
     gpu_id : str or None
         See `training.device.start_tensorflow`.
     threads : int or None
-        Threads per training. None means an equal share of the cores.
+        Threads per training. By default an equal share of the cores.
 
     Returns
     -------

@@ -99,7 +99,7 @@ def shift_along(images: tf.Tensor, offset: tf.Tensor, axis: int, fill: str) -> t
     axis : {1, 2}
         Axis of the shift.
     fill : {"nearest", "reflect"}
-        How to fill the border.
+        Source of the pixels outside the border.
 
     Returns
     -------

@@ -57,7 +57,7 @@ def build(
     settings : Settings
         Architecture, precision and optimizer.
     seed : int
-        Random seed of the run.
+        Random seed.
     stage : {"INCV", "main", "verify", "standard"}
         Kind of training. Seed and stage name the random stream of the initial weights. All methods
         start from the same weights, the selection from others.

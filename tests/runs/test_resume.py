@@ -106,7 +106,9 @@ def interrupted(script, arguments, folder, moment, by=signal.SIGKILL):
 
 
 def assert_is_interrupted(ended, by):
-    line = r"\w+.py: interrupted; finished epochs are saved, the same command goes on from there\n"
+    line = (
+        r"\w+.py: interrupted; finished epochs are saved, the same command continues from there\n"
+    )
     assert ended.code == 128 + by and re.fullmatch(line, ended.err)
 
 

@@ -184,17 +184,21 @@ def test_batch_larger_than_the_data_is_an_error(script, call, folders, tiny):
 @pytest.mark.parametrize(
     "script, arguments, words",
     [
-        ("INCV", ["--top_k", 10], "finished epochs are saved, the same command goes on from there"),
+        (
+            "INCV",
+            ["--top_k", 10],
+            "finished epochs are saved, the same command continues from there",
+        ),
         (
             "INCV",
             ["--top_k", 10, "--overwrite"],
-            "finished epochs are saved, the same command goes on from there, but repeats what is "
+            "finished epochs are saved, the same command continues from there, but repeats what is "
             "finished",
         ),
         (
             "sweep",
             ["--top_k", 10, "--overwrite_selection"],
-            "finished epochs are saved, the same command goes on from there, but repeats what is "
+            "finished epochs are saved, the same command continues from there, but repeats what is "
             "finished",
         ),
         ("predict", ["nothing.keras", "digits"], "nothing is written"),

@@ -48,7 +48,7 @@ threading = tf.config.threading
 print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())
 """
 
-DIED = r"\S+: error: a process of the selection has died, .* the same command goes on; .*\n"
+DIED = r"\S+: error: a process of the selection has died, .* the same command continues; .*\n"
 
 FIRST = """
 import sys, time, INCV

@@ -94,7 +94,7 @@ def test_ctrl_c_stops_a_sweep_that_can_resume(tmp_path):
     process.send_signal(signal.SIGINT)
     ended = end(process, 60)
     assert ended.code == 130 and ended.err == (
-        "sweep.py: interrupted; finished epochs are saved, the same command goes on from there\n"
+        "sweep.py: interrupted; finished epochs are saved, the same command continues from there\n"
     )
     assert_all_have_ended(tmp_path)
     again = shell(*command)

@@ -24,7 +24,7 @@ cli.main(cli.Parser("script"), run, [])
 """
 
 
-LINE = "-c: interrupted; finished epochs are saved, the same command goes on from there\n"
+LINE = "-c: interrupted; finished epochs are saved, the same command continues from there\n"
 
 
 def begun(path, seconds, prepare=None, stdout=subprocess.PIPE, **environment):
