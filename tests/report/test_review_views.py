@@ -29,7 +29,7 @@ def test_chosen_cards_are_marked_when_drawn_later(opened):
 
 
 def test_large_screen_is_filled_after_a_filter(opened):
-    browser = opened(*np.random.default_rng(0).integers(0, 5, (2, 1500)))
+    browser = opened(*np.random.default_rng(0).integers(0, 5, (2, 1500)), list("abcde"))
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": 8000, "height": 9500, "deviceScaleFactor": 1, "mobile": False},
@@ -101,6 +101,15 @@ def test_many_classes_are_listed_as_pairs(given, suggested, title, pairs, opened
         text(browser, "map-title") == title
         and [button.get_property("textContent") for button in buttons] == pairs
     )
+
+
+@pytest.mark.parametrize("c", [2, 31])
+def test_long_class_names_are_shown_whole(c, opened):
+    names = [f"Tomato___a_disease_of_leaves_with_a_name_that_is_far_too_long_{k}" for k in range(c)]
+    browser = opened([0, 1, 1], [1, 0, 1], names)
+    parts = "return [...document.querySelectorAll('aside, .card div')]"
+    cut = browser.execute_script(f"{parts}.filter(part => part.scrollWidth > part.clientWidth)")
+    assert not cut and browser.find_element(By.CSS_SELECTOR, ".card").text.count("Tomato") == 2
 
 
 def test_five_thousand_images(opened):
