@@ -109,6 +109,7 @@ def heat_maps(rows: list[list[tuple[str, np.ndarray]]], labels: list[str]) -> Fi
     """
     largest = 100 * max(np.nanmax(matrix) for row in rows for _, matrix in row)
     written = len(rows[0][0][1]) <= 10
+    ticks = 10 if len(rows[0][0][1]) <= 100 else 5  # with two digits, or with more
     figure = Figure(
         figsize=(2.4 * len(rows[0]) + (0.4 if written else 1), 2.8 * len(rows)),
         layout="constrained",
@@ -122,7 +123,7 @@ def heat_maps(rows: list[list[tuple[str, np.ndarray]]], labels: list[str]) -> Fi
             axes.set_title(title, fontsize=10)
             axes.tick_params(labelsize=8)
             for axis in (axes.xaxis, axes.yaxis):
-                axis.set_major_locator(MaxNLocator(10, integer=True))
+                axis.set_major_locator(MaxNLocator(ticks, integer=True))
             if written:
                 write_values(axes, 100 * matrix, dark=largest / 2)
     if written:

@@ -67,7 +67,9 @@ def matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     axes = figure.subplots()
     most = max(counts[~agree].max(), 1)
     colors = colormaps["Blues"].with_extremes(bad=AGREEING)
-    image = axes.imshow(np.ma.masked_array(counts, agree), vmin=0, vmax=most, cmap=colors)
+    others = np.ma.masked_array(counts, agree)
+    # Any other interpolation would fade single cells of many classes.
+    image = axes.imshow(others, vmin=0, vmax=most, cmap=colors, interpolation="nearest")
     axes.set(xlabel="predicted label", ylabel="given label")
     if c <= NAMED:
         names = [shortened(name) for name in classes]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from records import assert_nothing_is_clipped
 
@@ -86,6 +87,19 @@ def test_matrix_is_coloured_only_off_the_diagonal(counts, highest, colors):
     for k in range(2):
         assert np.ptp(drawn[k, k, :3]) < 0.01 and drawn[k, k, 0] > 0.85  # a light grey
     assert highest == 1 or drawn[0, 1, 0] < 0.1 < drawn[1, 0, 0]
+
+
+def test_single_difference_of_many_classes_is_visible():
+    counts = np.zeros((1000, 1000), int)
+    counts[300, 700] = 1
+    figure = issue_figures.matrix(counts, [str(k) for k in range(1000)])
+    figure.set_dpi(150)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba()).astype(int)[::-1]
+    (left, low), (right, high) = figure.axes[0].get_window_extent().shrunk(0.98, 0.98).get_points()
+    inside = pixels[int(low) : int(high), int(left) : int(right)]
+    assert (inside[..., 2] - inside[..., 0]).max() > 90  # dark blue
 
 
 def test_long_class_names_keep_their_ends():
