@@ -28,6 +28,7 @@ QUICK = {  # settings for whole runs of the scripts: seconds, after TensorFlow's
 }
 SCRIPTS = tuple(QUICK)
 EPOCH_COLUMNS = ("epoch", "learning_rate", "loss", "accuracy", "steps")  # of every training log
+RESULT_COLUMNS = ("final", "last", "last10", "last10_epochs", "best", "validated", "steps")
 SELECTION = "digits/sym/0.5/digits_sym0.5_INCV_results.csv"  # where INCV writes it, by default
 NO_NETWORK = {
     f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https")

@@ -177,7 +177,7 @@ def test_no_file_is_long():
         *ROOT.glob("*.py"),
         *(
             path
-            for folder in ("noisylabels", "models", "benchmarks")
+            for folder in ("noisylabels", "models", "benchmarks", "tests")
             for path in (ROOT / folder).rglob("*.py")
         ),
     ]:

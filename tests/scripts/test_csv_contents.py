@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import EPOCH_COLUMNS, SELECTION
+from helpers import EPOCH_COLUMNS, RESULT_COLUMNS, SELECTION
 
 from noisylabels.selection.algorithm import best_epoch_iterations
 from utils import corrupt_labels, load_dataset
@@ -96,16 +96,7 @@ def test_training_csvs_and_summary(finished):
     result = pd.read_csv(
         folder / "digits/sym/0.5/incv_result.csv", dtype={"network": str}
     ).set_index("network")
-    assert list(result.index) == ["1", "2", "mean"] and list(result) == [
-        "final",
-        "last",
-        "last10",
-        "last10_epochs",
-        "best",
-        "validated",
-        "steps",
-        "recipe",
-    ]
+    assert list(result.index) == ["1", "2", "mean"] and list(result) == [*RESULT_COLUMNS, "recipe"]
     selected = pd.read_csv(folder / SELECTION).select.sum()
     assert (history.steps == -(-selected // 128)).all() and (
         result.steps == history.steps.sum()

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import EPOCH_COLUMNS
+from helpers import EPOCH_COLUMNS, RESULT_COLUMNS
 from toys import N, fit, killed, toy
 
 from noisylabels.training import result_table
@@ -183,15 +183,7 @@ FIRST, SECOND = [0.1, 0.2, 0.9, 0.4, 0.5, 0.6, 0.7, 0.3, 0.2, 0.8, 0.6, 0.5], [0
 def test_test_accuracies_by_hand():
     history = history_of(test_accuracy_1=FIRST, test_accuracy_2=SECOND)
     result = result_table.test_accuracies(history, 2).set_index("network")
-    assert list(result) == [
-        "final",
-        "last",
-        "last10",
-        "last10_epochs",
-        "best",
-        "validated",
-        "steps",
-    ]
+    assert list(result) == [*RESULT_COLUMNS]
     expected = {
         "1": [0.5, 0.5, 0.55, 10, 0.9, np.nan, 30],
         "2": [0.9, 0.9, 0.54, 10, 0.9, np.nan, 30],
