@@ -103,6 +103,8 @@ class Run:
         if self.finished:
             self._check_outputs(self.seen)
             remove_checkpoints(self.record_path)
+        else:
+            self._check_places()
 
     @contextlib.contextmanager
     def session(self, start: Callable[[], dict], wait: bool = False) -> Iterator[None]:
@@ -194,6 +196,13 @@ class Run:
                     f"{path} is damaged, or was edited since the run wrote it: restore it, or move "
                     "it away, and the same command makes it again"
                 )
+
+    def _check_places(self) -> None:
+        """Raise UserError if something else than a file is where the run will write one."""
+        others = [path for pattern in self.more for path in self.folder.glob(pattern)]
+        for path in [*self.outputs, *others]:
+            if path.exists() and not path.is_file():
+                raise UserError(f"{path} is not a file: move it away, or give {self.remedy}")
 
     def _prepare(self, found: dict | None, start: Callable[[], dict]) -> None:
         """Choose the record to continue, remove files that belong to no run, begin the session."""

@@ -161,6 +161,16 @@ def test_lost_output_does_not_cost_the_others(until, arguments, overwrite, tmp_p
     assert record(tmp_path)["arguments"] == arguments and len(record(tmp_path)["sessions"]) == 2
 
 
+@pytest.mark.parametrize("name", ["b.csv", "c_1.keras"])
+def test_folder_in_place_of_an_output_ends_before_the_work(name, tmp_path):
+    work(tmp_path)
+    (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match=f"{name} is not a file: move it away, or give another"):
+        Run(tmp_path, "INCV", NEW, True, ["a.csv", "b.csv"], ["c_?.keras"])
+    assert outputs(tmp_path)["a.csv"] == "2"
+
+
 def test_old_arguments_do_not_use_new_checkpoints(killed):
     folder = killed("removing", NEW)
     run = run_of(folder, OLD, overwrite=False)
