@@ -1,4 +1,4 @@
-"""Train a robust network on noisy labels: modified Co-teaching on INCV's selection, or others.
+"""Train on noisy labels by modified Co-teaching on INCV's selection, or by another method.
 
     python INCV_main.py --noise_pattern sym --noise_ratio 0.5                    # digits, a minute
     python INCV_main.py --noise_pattern sym --noise_ratio 0.5 --dataset cifar10  # for a GPU
@@ -34,19 +34,19 @@ def arguments() -> cli.Parser:
     flags.add_noise(parser)
     flags.add_common(parser)
     flags.add_data(parser)
-    parser.add_argument("--method", choices=METHODS, default="incv", help="how to train")
+    parser.add_argument("--method", choices=METHODS, default="incv", help="training method")
     flags.add_methods(parser)
     return parser
 
 
 def run(args: Namespace) -> None:
-    """Train by a method, after INCV where the method needs it, and print the result."""
+    """Train by a method, after INCV if the method needs it, and print the result."""
     check_flags(args, [args.method])
     draw.set_format(args.format)
     # D: images and observed labels
     data = load_noisy_data(args)
 
-    # the selection, where the method needs one, and the training
+    # the selection, if the method needs one, and the training
     plan = plan_training(args, data, args.method)
     pending = plan.pending
     if pending:

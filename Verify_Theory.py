@@ -10,8 +10,8 @@ Files are written to results/<dataset>/<pattern>/<ratio>/ for each ratio:
 - Verify_Theory_M.csv, the confusion matrix M;
 - Verify_Theory_history.csv, one row per epoch.
 
-All runs together are drawn in results/<dataset>/: Verify_Theory.png (TA, LP and LR over the noise
-ratio) and Verify_Theory_M.png (M and T).
+The figures of all runs are written to results/<dataset>/: Verify_Theory.png (TA, LP and LR over
+the noise ratio) and Verify_Theory_M.png (M and T).
 """
 
 import noisylabels.system.check_requirements  # noqa: F401 # isort: skip

@@ -1,4 +1,4 @@
-"""Write a corrected copy of a data set, with the decisions that a person made on the review page.
+"""Write a corrected copy of a data set with your decisions on the review page.
 
     python apply_decisions.py --dataset photos/ --decisions decisions.csv --output corrected/
     python apply_decisions.py --dataset photos.csv --decisions decisions.csv --output corrected.csv
@@ -42,12 +42,13 @@ def arguments() -> cli.Parser:
         type=Path,
         required=True,
         metavar="PATH",
-        help="the corrected copy, which must not exist: a .csv, or else a folder",
+        help="the corrected copy, a .csv or a folder; it must not exist yet",
     )
     add(
         "--link",
         action="store_true",
-        help="make hard links instead of copies; they need no space, on the same disk",
+        help="create hard links instead of copies; they need no space, but must be on the same "
+        "disk",
     )
     add(
         "--noisy_labels",

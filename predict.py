@@ -56,7 +56,7 @@ def arguments() -> cli.Parser:
     add(
         "--gpu_id",
         type=cli.gpu_ids,
-        help="GPU; -1 is the CPU; by default the first GPU, or the CPU",
+        help="id of a GPU; -1 is the CPU; by default the first GPU, or the CPU",
     )
     return parser
 

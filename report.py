@@ -1,4 +1,4 @@
-"""Draw every table and figure again, from the CSVs alone.
+"""Draw all tables and figures again from the CSVs.
 
     python report.py --results_dir results --dataset digits
     python report.py --results_dir results others    # compare them: results/<dataset>/compared.*
@@ -29,7 +29,7 @@ def arguments() -> cli.Parser:
         nargs="+",
         type=cli.folder,
         default=["results"],
-        help="folder of the runs; several are also compared, in the first",
+        help="folder of the runs; several folders are also compared, with files in the first one",
     )
     parser.add_argument("--dataset", metavar="NAME|PATH", help="data set to draw; by default all")
     cli.add_format(parser)

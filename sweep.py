@@ -1,4 +1,4 @@
-"""Run a sweep: noise settings x methods x seeds, selections first, and the table of all methods.
+"""Run all combinations of noise settings, methods and seeds, and write the table of methods.
 
     python sweep.py                                    # the paper's table, on digits, seeds 0 to 2
     python sweep.py --dataset cifar10 --recipe fast --seeds 0 --settings sym:0.5
@@ -86,7 +86,7 @@ def arguments() -> cli.Parser:
         nargs="+",
         type=setting,
         metavar="PATTERN:RATIO",
-        help="noise settings; by default the paper's four, sym:0.2 sym:0.5 sym:0.8 asym:0.4, or "
+        help="noise settings; by default sym:0.2 sym:0.5 sym:0.8 asym:0.4 as in the paper, or "
         "given for labels as provided",
     )
     add(
@@ -106,7 +106,7 @@ def arguments() -> cli.Parser:
     add(
         "--jobs",
         type=cli.number(int, 1),
-        help="runs at a time on this machine, by default 1; several share the cores",
+        help="number of parallel runs on this machine, which share the cores; by default 1",
     )
     add(
         "--scheduler",
@@ -117,8 +117,8 @@ def arguments() -> cli.Parser:
     add(
         "--gpus_per_run",
         type=gpus_per_run,
-        help="share of a GPU per run, such as 0.25, or number of GPUs; by default 1 where there "
-        "are GPUs and several jobs",
+        help="number of GPUs per run, or share of a GPU such as 0.25; by default 1 if there are "
+        "GPUs and several jobs",
     )
     add("--dry_run", action="store_true", help="print the plan and what is finished, run nothing")
     add("--fingerprint", action="store_true", help=argparse.SUPPRESS)  # for workers

@@ -32,8 +32,8 @@ def head(
 ) -> keras.KerasTensor:
     """Return logits (n, n_classes) of feature maps x (n, h, w, ch).
 
-    The maps are pooled over all pixels by the layer "features". Features and logits are float32,
-    whatever the precision of the layers before.
+    The maps are pooled over all pixels by the layer "features". Features and logits are float32 for
+    any precision of the layers before.
     """
     features = pooling(name="features", dtype="float32")(x)
     return keras.layers.Dense(n_classes, dtype="float32", **dense_options)(features)

@@ -126,7 +126,7 @@ class Ridge:
             yield (z @ (inverse[:, None] * projected) - h * y) / (1 - h)
 
     def _sums_of(self, rows: np.ndarray) -> Moments:
-        """Return the sums over samples, by those over all others if these are fewer."""
+        """Return the sums over samples, computed from the other samples if these are fewer."""
         if 2 * len(rows) <= len(self.x):
             return self._sums(rows)
         others = self._sums(np.setdiff1d(np.arange(len(self.x)), rows))

@@ -134,8 +134,8 @@ def main(
 ) -> None:
     """Parse a command line, by default that of the process, and call run(args), the script's body.
 
-    Errors of the user or of the disk end in one line and exit code 2. `stopped` says what Ctrl-C
-    leaves.
+    Errors of the user or of the disk end in one line and exit code 2. `stopped` describes the
+    state after Ctrl-C.
     """
     open_streams()
     args = parser.parse_args(argv)

@@ -105,7 +105,7 @@ class Execution:
     """Where and how a run computes. Results depend on it in their last digits only."""
 
     gpu_id: str | None = None
-    gpu_ids: tuple[str | None, ...] = (None,)  # one per process that trains side by side
+    gpu_ids: tuple[str | None, ...] = (None,)  # one per parallel process
     threads: int | None = None  # per training; None for all cores
     jit_compile: bool = False
     wait: bool = False  # for another process that works on the same run

@@ -11,10 +11,10 @@ from noisylabels.noise import ASSUMABLE_PATTERNS, PATTERNS, PROVIDED
 from noisylabels.recipes import AUGMENTATIONS, OPTIMIZERS, PRECISIONS, RECIPES
 
 PATTERN_HELP = (
-    "sym: to any other class, uniformly; asym: to the next class; asym5, for cifar10: truck to "
-    "automobile, bird to airplane, deer to horse, cat to dog, dog to cat"
+    "how labels are flipped; sym: to any other class, uniformly; asym: to the next class; asym5, "
+    "for cifar10: truck to automobile, bird to airplane, deer to horse, cat to dog, dog to cat"
 )
-RATIO_HELP = "probability that a label is flipped; with asym5, that a label of its five classes is"
+RATIO_HELP = "probability that a label is flipped, for asym5 a label of its five classes"
 
 
 def add_common(parser: ArgumentParser, axes: bool = True) -> None:
@@ -53,8 +53,8 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
     add(
         "--name",
         type=folder_name,
-        help="write to a subfolder of this name; runs with a non-default recipe are written to a "
-        "subfolder named after it",
+        help="name of a subfolder for this run; by default none, or the recipe's name if the "
+        "recipe is not the default one",
     )
     add(
         "--overwrite",

@@ -19,7 +19,7 @@ from noisylabels.errors import UserError
 
 
 class Archive(NamedTuple):
-    """A file on the network and what is known about it before the download."""
+    """A file to download, with its size and checksum."""
 
     url: str
     bytes: int

@@ -37,7 +37,7 @@ def fetch(name: str, archive: tuple[str, int, str], folder: Path, files: tuple[s
     Raises
     ------
     UserError
-        The download fails, the file differs from the published one, or the disk refuses it.
+        The download fails, the file differs from the published one, or it cannot be stored.
     """
     url, n_bytes, sha256 = archive
     data_dir = folder.parent

@@ -77,7 +77,7 @@ def load(
     seed : int
         Random seed of the split.
     image_column, label_column : str, optional
-        Columns of a CSV. By default known names, see `sources.in_table`.
+        Columns of a CSV. By default those with known names.
     no_mirror : bool
         Whether a flipped image may belong to another class.
     features : str, optional

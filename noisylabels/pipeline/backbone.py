@@ -25,7 +25,7 @@ FOR_EMBEDDINGS = {
 
 
 def choose_backbone(args: Namespace, report: Callable[[str], None]) -> Backbone | None:
-    """Return the backbone of a command line; None if networks are trained on the data as it is.
+    """Return the backbone of a command line; None if the inputs are used directly.
 
     Custom images have one by default if its weights are in Keras's cache. `report` receives a line
     that says which networks are used, and why.

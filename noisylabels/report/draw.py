@@ -100,7 +100,8 @@ def representative(settings: list[Noise], n: int = 4) -> list[Noise]:
 def incv_figures(run_folder: Path, required: bool = False) -> list[Path]:
     """Draw `INCV_iterations.png`: LP, LR and the sizes of the sets after each iteration of one run.
 
-    Raises ValueError for other folders. If `required`, a missing or damaged log is a UserError.
+    Raises ValueError if the folder is not a run folder. If `required`, a missing or damaged log is
+    a UserError.
     """
     run = run_at(run_folder)
     frame = read_iterations(run, required)
@@ -114,7 +115,7 @@ def training_figures(run_folder: Path, method: str) -> list[Path]:
     """Draw `<method>_training.png`: test accuracy, held-out scores and the columns of the method.
 
     For f_correction also draw `f_correction_T.png`, its estimate of T next to the true T. Raises
-    ValueError for other folders.
+    ValueError if the folder is not a run folder.
     """
     run, written = run_at(run_folder), []
     frame = read_training(run, method)

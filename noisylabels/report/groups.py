@@ -222,7 +222,7 @@ def _distinctions(identity: dict, other: dict) -> list:
 def differences(identity: dict, task: str, common: CommonSettings) -> str:
     """Describe how runs differ from the common recipe and data; "" if they do not.
 
-    `task` is one of a recipe's.
+    `task` is a task of the recipe.
     """
     recipe = common.recipe
     found, name = [], identity.get("name")
@@ -251,11 +251,10 @@ def differences(identity: dict, task: str, common: CommonSettings) -> str:
         found.append(f"data {identity['data']}")
     assumed = default_assumed_pattern(identity.get("noise_pattern"))
     if identity.get("assumed_pattern", assumed) != assumed:
-        found.append(f"told {identity['assumed_pattern']}")
+        found.append(f"assumes {identity['assumed_pattern']}")
     for name, option in options_of(identity.get("method"), OPTIONS).items():
-        value = identity.get(
-            f"{identity['method']}_{name}", option.default and "unknown"
-        )  # none was given before
+        # Older records lack options without a default.
+        value = identity.get(f"{identity['method']}_{name}", option.default and "unknown")
         found += [f"{name} {value}"] * (value != option.default)
     selection = identity.get("selection")
     if selection is not None and {*selection} <= {"digest"}:

@@ -119,7 +119,7 @@ def files(
 
 
 def write_labels(folder: Path, issues: Issues) -> list[Path]:
-    """Write the labels that are no issues, and the tasks for Label Studio; return the paths."""
+    """Write the labels that are not issues, and the tasks for Label Studio; return the paths."""
     frame = issues.frame
     selected = frame[~frame.is_label_issue].sort_values("index")
     cleaned = selected.rename(columns={"file": "file_name", "given_label": "label"})[

@@ -70,7 +70,7 @@ def read_training(run: RunFolder, method: str) -> pd.DataFrame | None:
     """Read the log of a training by epoch, from 1; None if it is missing or has no accuracy."""
     path, name = run.folder / f"{method}_training.csv", f"{method}_training"
     frame = read_csv(path, "epoch", TRAINING_COLUMNS, name)
-    if frame is not None and 0 in frame.index:  # files of before count from 0
+    if frame is not None and 0 in frame.index:  # older files count from 0
         frame.index = frame.index + 1
     if frame is None or frame[networks_of(frame)].isna().all(axis=None):
         return None
@@ -186,7 +186,7 @@ def _frame(path: Path, index: str, columns: list) -> pd.DataFrame:
     ]:
         raise ValueError(f"no numbers in {text[0]}")
     if (frame.select_dtypes(float).abs() > 1e15).any(axis=None):
-        raise ValueError("a number beyond all reason")
+        raise ValueError("a number that is too large")
     return frame.dropna(subset=index).set_index(index, verify_integrity=True)
 
 

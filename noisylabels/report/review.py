@@ -118,7 +118,7 @@ def thumbnail(pictures: ImageSource | None, i: int) -> tuple[str, int]:
 
 
 def link(pictures: ImageSource | None, i: int) -> str | None:
-    """Return the URI of the file of image i; None if it is no file."""
+    """Return the URI of the file of image i; None if it is not in a file."""
     path = pictures and pictures.path(i)
     return Path(path).as_uri() if path else None
 

@@ -128,9 +128,7 @@ def _cell(value: object) -> str:
 
 
 def _without_folder(word: str) -> str:
-    """Return a word of a command line; an absolute path, of any system, is reduced to its last
-    part.
-    """
+    """Return a word of a command line. Reduce an absolute path of any system to its last part."""
     absolute = PurePosixPath(word).is_absolute() or PureWindowsPath(word).is_absolute()
     return f"./{_last_part(word)}" if absolute else word
 

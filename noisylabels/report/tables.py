@@ -54,7 +54,7 @@ def table_row(noise: Noise, method: str, differs: str, results: dict, known: dic
 def markdown(table: pd.DataFrame, dataset: str, recipe: str) -> str:
     """Return table.md: methods by settings, in per cent, the paper's methods first.
 
-    Published values stand next to runs of the same data set.
+    Runs of the published data set have the published values next to them.
 
     Parameters
     ----------
@@ -202,9 +202,8 @@ def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection
             if differs in unknown:
                 continue
             frames = [pd.DataFrame(found) for found in scores.values()]
-            alone = all(
-                frame.iloc[:, 1:].isna().all(axis=None) for frame in frames
-            )  # nothing is published
+            # Without published values, the distances are averaged over all runs.
+            alone = all(frame.iloc[:, 1:].isna().all(axis=None) for frame in frames)
             cells = []
             for frame in frames:
                 defined = frame[[0]].dropna() if alone else frame.dropna()

@@ -17,7 +17,7 @@ import pandas as pd
 from noisylabels.csv_files import quoting
 from noisylabels.errors import UserError
 
-DISK_REMEDY = "fix that or write elsewhere, and give the command again: what is on disk is whole"
+DISK_REMEDY = "fix that or write elsewhere, then repeat the command; all files on disk are complete"
 ABANDONED = 3600  # seconds after which a temporary file counts as left by a killed process
 
 
@@ -44,7 +44,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     if path.exists() and not path.is_file():
-        raise UserError(f"{path}: a device or a folder is there, not a file; {DISK_REMEDY}")
+        raise UserError(f"{path} is a device or a folder, not a file; {DISK_REMEDY}")
     temporary = path.with_name(
         f".{path.stem}.{os.getpid()}.{os.urandom(4).hex()}.part{path.suffix}"
     )

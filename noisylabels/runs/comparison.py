@@ -45,8 +45,8 @@ def warn_if_unchecked(record: dict, path: Path) -> None:
     """Warn if the record of a finished run, at `path`, has no digests to check its files by."""
     if "files" not in record:
         warnings.warn(
-            f"{path} is of an earlier version, without digests of its files: whether they have "
-            "changed since is unknown",
+            f"{path} was written by an earlier version without digests of its files, so it is "
+            "unknown whether they have changed",
             stacklevel=2,
         )
 
@@ -69,7 +69,7 @@ def computed_in(record: dict) -> str | None:
 
 
 def compare(path: Path, found: dict, given: dict, remedy: str) -> None:
-    """Check that a record is of a run with the same arguments.
+    """Check that a recorded run has the requested arguments.
 
     Parameters
     ----------
@@ -88,19 +88,20 @@ def compare(path: Path, found: dict, given: dict, remedy: str) -> None:
     """
     if found.get("data") is None and given.get("data") is not None:
         raise UserError(
-            f"{path} does not record which images and labels this run was made on, as its version "
-            f"did not; give {remedy}"
+            f"{path} was written by an earlier version that did not record the images and labels "
+            f"of a run; give {remedy}"
         )
     changed, settings = _differences(found, given)
     if changed:
         settings = f", and it had other arguments: {', '.join(settings)}" if settings else ""
         raise UserError(
             f"{path}: {' and '.join(changed)} have changed since this run{settings}; give the "
-            f"former ones, {remedy}"
+            f"original ones, {remedy}"
         )
     if settings:
         raise UserError(
-            f"{path} is of a run with other arguments: {', '.join(settings)}; give those, {remedy}"
+            f"{path} records a run with other arguments: {', '.join(settings)}; give those, "
+            f"{remedy}"
         )
 
 

@@ -122,7 +122,7 @@ def _revision() -> str | None:
 
 
 def environment(computing: dict[str, Any]) -> dict[str, Any]:
-    """Return start, command, versions, git revision and hardware of a session, as far as known."""
+    """Return start, command, versions, git revision and hardware of a session."""
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": None,

@@ -145,9 +145,8 @@ class Run:
     def place(self) -> str:
         """Hardware and folder of the session, in words."""
         hardware = self.record["sessions"][-1]["hardware"]
-        return (
-            f"on {hardware['device']}, threads a training: {hardware['threads']}; to {self.folder}"
-        )
+        threads = f"threads per training: {hardware['threads']}"
+        return f"on {hardware['device']}, {threads}; to {self.folder}"
 
     def checkpoint(self, stage: str) -> Path:
         """Return the path of a stage's checkpoint."""
@@ -251,8 +250,8 @@ class Run:
             return True
         if not self.overwrite:
             raise UserError(
-                f"{self.record_path} was begun in {before}, and this machine computes in {now}: "
-                f"continue it on a machine like the first, or give {self.remedy}"
+                f"{self.record_path} began in {before}, but this machine computes in {now}: "
+                f"continue it on a machine like the first one, or give {self.remedy}"
             )
         return False
 

@@ -15,7 +15,7 @@ from noisylabels.system.progress import Progress
 class LocalTrainers(contextlib.AbstractContextManager):
     """Train halves one after the other in this process; see `processes.Trainers`.
 
-    TensorFlow stays as it is configured if it is imported already.
+    If TensorFlow is already imported, its configuration does not change.
     """
 
     def __init__(self, experiment: Experiment, run: Run, progress: Progress) -> None:

@@ -22,7 +22,7 @@ from noisylabels.sweep.subprocess_runner import RETRIES
 from noisylabels.sweep.tasks import Task, TaskResult, killed
 from noisylabels.system import child_processes, hardware
 
-SECONDS = 1.0  # between two looks at the workers
+SECONDS = 1.0  # between two checks of the workers
 WITHDRAW = 5.0  # seconds at most to withdraw a sweep from the scheduler after an interruption
 ANSWER = 20.0  # seconds in which a scheduler has to answer
 WORKERS_LOST = (

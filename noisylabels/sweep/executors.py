@@ -47,7 +47,7 @@ def on_this_machine(root: Path, jobs: int, gpus: float | None) -> Cluster:
     jobs : int
         Runs at a time.
     gpus : float or None
-        Share of a GPU, or number of GPUs, per run; None for 1 where there is a GPU.
+        Number of GPUs per run, or share of a GPU. By default 1 if there are GPUs.
 
     Raises
     ------

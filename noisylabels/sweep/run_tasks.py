@@ -59,8 +59,8 @@ class SerialExecutor(contextlib.AbstractContextManager):
 def run_tasks(tasks: list[Task], executor: Executor, status: Status) -> None:
     """Run the tasks that are not done, each after the task it needs.
 
-    Only as many tasks as the executor has places are handed to it. Dask would assign all of them to
-    workers at once and, when a worker is lost, count the loss against every task assigned to it.
+    The executor receives at most as many tasks as it has places. Otherwise Dask would assign all
+    tasks to workers at once and, if a worker is lost, count the loss against all of its tasks.
     """
     pending = TaskQueue(tasks)
     while status.running or pending.heap:

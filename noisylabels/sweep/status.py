@@ -22,8 +22,7 @@ TAIL = 500  # bytes at the end of a log that contain its last line
 
 
 class Status:
-    """The state of all tasks, on a terminal as live lines at its bottom, else as one line per
-    change.
+    """The state of all tasks: live lines on a terminal, else one line per change.
 
     Parameters
     ----------

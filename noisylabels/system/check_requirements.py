@@ -1,8 +1,8 @@
 """Check Python and its packages before other imports, and end with one line if they are unfit.
 
-Each script imports this module first. If the script was called itself, Ctrl-C ends it in one line
-from here on, because the imports that follow take seconds. Old Pythons must be able to parse this
-module.
+Each script imports this module first. The imports that follow take seconds. If the script itself
+was called, Ctrl-C therefore ends it with one line from here on. Old Pythons must be able to parse
+this module.
 """
 
 import os

@@ -44,7 +44,7 @@ def choose(gpu_id: str | None, found: Sequence[Any], batch_size: int | None = No
             raise UserError(
                 f"argument --gpu_id: {why_none(gpus())}, or give -1 for the CPU (docs/running.md)"
             )
-        warnings.warn(f"{why_none(gpus())}; the CPU computes (docs/running.md)", stacklevel=2)
+        warnings.warn(f"{why_none(gpus())}; the CPU is used (docs/running.md)", stacklevel=2)
     elif wanted[-1] >= len(found) and (found or wanted[-1] > 1):
         there = "this machine has none; leave it out to use the CPU"
         if found:
@@ -56,7 +56,7 @@ def choose(gpu_id: str | None, found: Sequence[Any], batch_size: int | None = No
         return [found[wanted[0]]]
     if batch_size is None:
         warnings.warn(
-            f"this training cannot share its batches: of the GPUs {gpu_id} it uses {wanted[0]} "
+            f"this training cannot share its batches: it uses only GPU {wanted[0]} of {gpu_id} "
             "(docs/running.md)",
             stacklevel=2,
         )

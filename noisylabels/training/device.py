@@ -242,5 +242,5 @@ def as_tensor(images: np.ndarray) -> tf.Tensor:
         # A failed copy to a GPU raises InternalError.
         raise UserError(
             f"argument --gpu_id: the device has too little memory for {len(images):,} images of "
-            f"{images[0].nbytes:,} bytes; smaller images, or -1 for the CPU"
+            f"{images[0].nbytes:,} bytes; give smaller images, or -1 for the CPU"
         ) from None

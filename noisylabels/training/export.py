@@ -1,5 +1,4 @@
-"""Export of networks as plain Keras models, from images in 0..255 or embeddings to "
-"probabilities."""
+"""Export networks as plain Keras models from images in 0..255, or embeddings, to probabilities."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -6,8 +6,8 @@ import numpy as np
 def random_batches(samples: np.ndarray, batch_size: int, rng: np.random.Generator) -> np.ndarray:
     """Return the samples in random order as batches, int32 (ceil(n / batch_size), batch_size).
 
-    The last batch is filled up with samples of the first ones. All batches have the same shape, so
-    that the training step is compiled only once.
+    The last batch is filled up with samples of the first batches. All batches have the same shape,
+    so the training step is compiled only once.
     """
     n_batches = -(-len(samples) // batch_size)
     order = np.resize(rng.permutation(samples), n_batches * batch_size)

@@ -121,7 +121,7 @@ def test_incv_run_with_other_settings_is_not_changed(
 ):
     assert_is_one_line(
         student(*flags),
-        r"incv_training.json is of a run with other arguments: epochs \(found 12, "
+        r"incv_training.json records a run with other arguments: epochs \(found 12, "
         r"given 3\); give those, another --name or --results_dir, or --method incv --overwrite$",
     )
     assert files_in(tmp_path) == taught

@@ -227,7 +227,7 @@ def test_run_is_not_resumed_in_another_number_format(before, now, refused, tmp_p
     if refused:
         with pytest.raises(
             UserError,
-            match=f"INCV.json was begun in .*, and this machine computes in {now}: continue "
+            match=f"INCV.json began in .*, but this machine computes in {now}: continue "
             "it on .* give another --name or --results_dir, or --overwrite$",
         ):
             begin()

@@ -196,7 +196,7 @@ def test_nothing_is_clipped(name):
 
 def test_long_names_are_not_clipped():
     words = (
-        "selection: 5 epochs, 1 iteration, told asym, weight decay 0.0005, a name of its own, "
+        "selection: 5 epochs, 1 iteration, assumes asym, weight decay 0.0005, a name of its own, "
         "no record"
     )
     lines = {("incv", ""): TWO, ("incv", words): TWO, ("co_teaching", words): TWO}

@@ -36,7 +36,7 @@ def test_only_the_seed_may_differ(tmp_path):
         ({"learning_rate": 0.01, "batch_size": 64}, "rate 0.01, batch 64"),
         ({"validation_split": 0.1}, "0.1 held out"),
         ({"evaluate_every": 5}, "evaluated every 5"),
-        ({"assumed_pattern": "asym"}, "told asym"),
+        ({"assumed_pattern": "asym"}, "assumes asym"),
         (
             {
                 "recipe": "fast",
@@ -73,7 +73,7 @@ def test_row_names_differing_arguments(tmp_path, changes, differs):
 
 @pytest.mark.parametrize(
     "pattern, assumed, differs",
-    [("asym5", "asym", ""), ("asym5", "sym", "told sym"), ("asym", "asym", "")],
+    [("asym5", "asym", ""), ("asym5", "sym", "assumes sym"), ("asym", "asym", "")],
 )
 def test_default_assumed_pattern_makes_no_difference(tmp_path, pattern, assumed, differs):
     write_run(

@@ -23,52 +23,52 @@ DIGESTS = {
     [
         (
             {"data": "1", "labels": "2", "samples": 29, "noise_ratio": 0.2},
-            "r.json: the images or labels have changed since this run; give the former ones, R",
+            "r.json: the images or labels have changed since this run; give the original ones, R",
         ),
         (
             {"data": "1", "image": "8×8×3"},
             "r.json: the images or labels have changed since this run, and it had other "
-            "arguments: image (found None, given 8×8×3); give the former ones, R",
+            "arguments: image (found None, given 8×8×3); give the original ones, R",
         ),
         (
             {"labels": "2", "noise_ratio": 0.2},
-            "r.json: the observed labels have changed since this run; give the former ones, R",
+            "r.json: the observed labels have changed since this run; give the original ones, R",
         ),
         (
             {"decisions": "3", "selection": {**SELECTION, "LP": 0.7}},
-            "r.json: the decisions have changed since this run; give the former ones, R",
+            "r.json: the decisions have changed since this run; give the original ones, R",
         ),
         (
             {"decisions": None},
-            "r.json is of a run with other arguments: decisions (found some, given none); give "
+            "r.json records a run with other arguments: decisions (found some, given none); give "
             "those, R",
         ),
         (
             {"selection": {**SELECTION, "digest": "4", "LP": 0.7}},
-            "r.json: the selection's rows have changed since this run; give the former ones, R",
+            "r.json: the selection's rows have changed since this run; give the original ones, R",
         ),
         (
             {"selection": {"digest": "4", "LP": 0.7, "LR": 0.6}},
-            "r.json: the selection's rows have changed since this run; give the former ones, R",
+            "r.json: the selection's rows have changed since this run; give the original ones, R",
         ),
         (
             {"selection": {**SELECTION, "digest": "4", "INCV_iter": 2}},
-            "r.json is of a run with other arguments: selection: "
+            "r.json records a run with other arguments: selection: "
             "INCV_iter (found 4, given 2); give those, R",
         ),
         (
             {"selection": {**SELECTION, "digest": "4", "computed_in": "float32"}},
-            "r.json: the selection's rows have changed since this run; give the former ones, R",
+            "r.json: the selection's rows have changed since this run; give the original ones, R",
         ),
         (
             {"noise_ratio": 0.2},
-            "r.json is of a run with other arguments: noise_ratio (found 0.1, given 0.2); give "
+            "r.json records a run with other arguments: noise_ratio (found 0.1, given 0.2); give "
             "those, R",
         ),
         (
             {"decisions": "3", "labels": "2"},
             "r.json: the decisions and the observed labels have changed since this run; "
-            "give the former ones, R",
+            "give the original ones, R",
         ),
     ],
 )

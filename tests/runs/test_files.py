@@ -131,7 +131,7 @@ def test_missing_folder_or_file_in_its_place_is_an_error(tmp_path):
         with pytest.raises(UserError, match=f"{folder}/a.json: .*; fix that or write elsewhere"):
             write_json(folder / "a.json", {})
     (tmp_path / "a.json").mkdir()
-    with pytest.raises(UserError, match="a.json: a device or a folder is there"):
+    with pytest.raises(UserError, match="a.json is a device or a folder"):
         write_json(tmp_path / "a.json", {})
 
 
@@ -141,7 +141,7 @@ def test_device_is_not_replaced_by_a_file(tmp_path):
     for name in ("pipe", "link"):
         with pytest.raises(
             UserError,
-            match=f"{name}: a device or a folder is there, not a file; .* write elsewhere",
+            match=f"{name} is a device or a folder, not a file; .* write elsewhere",
         ):
             write_json(tmp_path / name, {})
     assert (

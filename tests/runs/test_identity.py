@@ -110,7 +110,9 @@ def test_run_without_recorded_data_is_refused(
     path.write_text(json.dumps(record))
     ended = call(script.__name__, *flags)
     assert_is_one_line(
-        ended, r"\.json does not record which images and labels .* give .* --overwrite\b"
+        ended,
+        r"\.json was written by an earlier version that did not record the images .* give .* "
+        r"--overwrite\b",
     )
 
 

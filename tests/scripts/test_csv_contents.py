@@ -60,7 +60,9 @@ def test_selection_history_and_summary(finished):
     iterations = pd.read_csv(folder / "digits/sym/0.5/INCV_iterations.csv")
     assert list(iterations) == ["iteration", "LP", "LR", "eps", "selected", "candidate", "removed"]
     assert (iterations[["selected", "candidate", "removed"]].sum(axis=1) == 1437).all()
-    assert re.search(f"\non CPU.*, threads a training: 1; to {folder}/digits/sym/0.5\n", ended.out)
+    assert re.search(
+        f"\non CPU.*, threads per training: 1; to {folder}/digits/sym/0.5\n", ended.out
+    )
     last = iterations.iloc[-1]
     needed = (history.iteration <= best_epoch_iterations(last.eps, "sym")) | (history.epoch == 5)
     assert (

@@ -57,4 +57,7 @@ def test_old_record_without_digests_is_accepted_with_a_warning(select, train, tm
     assert "digits_sym0.5_INCV_results.csv" in record.pop("files")
     path.write_text(json.dumps(record))
     ended, (what, _) = train()
-    assert what == "training" and f"{path} is of an earlier version, without digests" in ended.err
+    assert (
+        what == "training"
+        and f"{path} was written by an earlier version without digests" in ended.err
+    )

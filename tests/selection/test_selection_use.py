@@ -53,7 +53,7 @@ def test_selection_is_printed_and_recorded(select, train, tmp_path):
     select("--INCV_iter", 2, "--architecture", "SmallCNN", "--overwrite")
     assert_is_one_line(
         train("--epochs", 3)[0],
-        r"incv_training.json is of a run with other arguments: selection: "
+        r"incv_training.json records a run with other arguments: selection: "
         r"architecture \(found MLP, given SmallCNN\); give those, ",
     )
 
@@ -173,7 +173,7 @@ def test_selection_that_contradicts_a_flag_is_refused(flags, differs, select, tr
     ended, begun = train(*flags)
     assert_is_one_line(
         ended,
-        rf"INCV.json is of a run with other arguments: {differs}; give .*--overwrite_selection$",
+        rf"INCV.json records a run with other arguments: {differs}; give .*--overwrite_selection$",
     )
     assert begun is None and files_in(tmp_path) == before
 

@@ -86,7 +86,7 @@ def test_missing_gpu_is_an_error(gpu_id, found, batch_size, message, machine):
 def test_whole_batches_use_the_first_gpu_and_warn(machine):
     machine(3)
     with pytest.warns(
-        UserWarning, match="cannot share its batches: of the GPUs 1,2 it uses 1 "
+        UserWarning, match="cannot share its batches: it uses only GPU 1 of 1,2 "
     ) as warned:
         assert gpu.choose("1,2", "abc", None) == ["b"]
     assert warned[0].filename == __file__  # it is of whoever asks
@@ -137,7 +137,7 @@ def test_gpus_that_tensorflow_does_not_find(driver, problem, machine):
     with pytest.warns(UserWarning) as warned:
         assert gpu.choose(None, "") == []
     assert (
-        str(warned[0].message) == f"{problem}; the CPU computes (docs/running.md)"
+        str(warned[0].message) == f"{problem}; the CPU is used (docs/running.md)"
         and warned[0].filename == __file__
     )
 
