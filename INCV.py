@@ -56,7 +56,7 @@ def run(args: Namespace) -> None:
         experiment = plan.experiment
         check_class_names(experiment, ["INCV"])
         show = partial(
-            draw.print_first_answers,
+            draw.print_first_results,
             experiment.folder,
             data.dataset,
             iterations=experiment.arguments["INCV_iter"],

@@ -111,7 +111,7 @@ def check_paths(args: Namespace) -> None:
     """Raise UserError if there is no network, or the output cannot be written or is an input."""
     if args.model.suffix != ".keras" or not zipfile.is_zipfile(args.model):
         raise UserError(
-            f"argument MODEL: {args.model} is missing, or no network of Keras: give a .keras that "
+            f"argument MODEL: {args.model} is missing or not a Keras network: give a .keras that "
             "INCV_main.py saved"
         )
     if "data_dir" in args.set_flags and args.images not in (["cifar10"], ["cifar100"]):

@@ -113,7 +113,9 @@ def read_table(path: str | Path, choose: Callable[[list[str]], dict[str, str]]) 
         raise UserError(f"{path} is not encoded in UTF-8: save it as CSV UTF-8") from None
     except csv.Error as error:
         line = skipped + rows.line_num
-        raise UserError(f"{path}, line {line}: it is no CSV ({error}); correct that line") from None
+        raise UserError(
+            f"{path}, line {line}: it is not valid CSV ({error}); correct that line"
+        ) from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     return Table(Path(path), columns, lines)

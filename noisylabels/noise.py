@@ -44,8 +44,8 @@ def check_noise(pattern: str, ratio: float, n_classes: int) -> None:
         raise UserError(f"label noise needs at least two classes, not {n_classes}")
     if pattern == "asym5" and n_classes != 10:
         raise UserError(
-            f"asym5 flips five of the ten classes of CIFAR-10; here are {n_classes}: choose sym or "
-            "asym"
+            f"asym5 flips five of the ten classes of CIFAR-10; this data set has {n_classes}: "
+            "choose sym or asym"
         )
 
 

@@ -67,9 +67,9 @@ def test_spreadsheet_csv_is_read(content, tmp_path):
             "sep=,\n\nfile,label\n\na.png,cat\nc.png,a,b\n",
             ", line 6: 3 fields where the first line has 2",
         ),
-        (PLAIN + 'c.png,"x"y\n', ", line 4: it is no CSV"),
-        (PLAIN + 'c.png,"x\n', ", line 4: it is no CSV"),
-        (PLAIN + "c" * 200_000 + ",x\n", ", line 4: it is no CSV"),
+        (PLAIN + 'c.png,"x"y\n', ", line 4: it is not valid CSV"),
+        (PLAIN + 'c.png,"x\n', ", line 4: it is not valid CSV"),
+        (PLAIN + "c" * 200_000 + ",x\n", ", line 4: it is not valid CSV"),
     ],
 )
 def test_invalid_csv_is_refused(content, problem, tmp_path):

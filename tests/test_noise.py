@@ -78,7 +78,8 @@ def test_asym5_needs_the_ten_classes_by_name():
     }
     for c in (5, 100):
         with pytest.raises(
-            UserError, match=f"asym5 flips five of the ten classes of CIFAR-10; here are {c}"
+            UserError,
+            match=f"asym5 flips five of the ten classes of CIFAR-10; this data set has {c}",
         ):
             corrupt_labels(np.arange(5), "asym5", 0.4, c, seed=0)
 

@@ -58,13 +58,13 @@ def own_name(path: str | os.PathLike) -> str:
     if not own or not own.isprintable() or own == PROVIDED:
         raise UserError(
             f"argument --dataset: {own!a} cannot be the name of a folder of results: rename "
-            f"{str(path)!a}, or give a link to it of another name"
+            f"{str(path)!a}, or give a link to it with another name"
         )
     if own.casefold() in DATASETS:
         raise UserError(
             f"argument --dataset: {str(path)!a} is a custom data set, but {own.casefold()} is the "
             "name of a built-in one, and both would share a results folder: rename yours, or give "
-            "a link to it of another name"
+            "a link to it with another name"
         )
     return own
 

@@ -56,8 +56,8 @@ def class_codes(
             unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name
         ):
             raise UserError(
-                f"{path}: the class {name[:80]!a} has no name, or a line break or another "
-                "character in it that cannot be shown: rename it"
+                f"{path}: the class name {name[:80]!a} is empty, or contains a line break or "
+                "another invisible character: rename it"
             )
         other = spaced.setdefault(" ".join(name.split()), name)
         if other != name:
@@ -67,8 +67,8 @@ def class_codes(
             )
     if len(present) < 2:
         raise UserError(
-            f"{path} has one class only, {listed(present)}: give images of two or "
-            "more, and in a folder those of each in a folder of its own at the top"
+            f"{path} has one class only, {listed(present)}: give images of two classes or "
+            "more, in a folder with one subfolder per class"
         )
     if len(present) > MAX_CLASSES:
         raise UserError(

@@ -40,7 +40,7 @@ def find_features(spec: str) -> Matrix:
     suffix = path.suffix.lower()
     if suffix not in (".npy", ".npz", ".csv") or not path.is_file():
         raise UserError(
-            f"argument --features: {path} is missing, or no .npy, .npz or .csv: give a file of "
+            f"argument --features: {path} is missing, or not a .npy, .npz or .csv: give a file of "
             "features"
         )
     if suffix == ".npz":

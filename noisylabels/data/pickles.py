@@ -110,7 +110,7 @@ def unpickle(data: bytes, max_steps: int, torch: bool = False) -> Any:
         full = f"{module.decode()}.{name.decode()}"
         if full not in names:
             raise pickle.UnpicklingError(
-                f"it needs {full[:80]!a}, which no data set needs; nothing was executed"
+                f"it refers to {full[:80]!a}, which no data set needs; nothing was executed"
             )
         return names[full]
 

@@ -89,8 +89,8 @@ def _check_classes(path: Path, labels: Labels) -> None:
     classes, given, truth, test = labels.classes, labels.given, labels.truth, labels.is_tested
     if truth is not None and not np.isin(truth, given).any():
         raise UserError(
-            f"{path}: y_true has no class of the labels: it has {classes[truth[0]]!a}, they have "
-            f"{classes[given[0]]!a}; write both alike"
+            f"{path}: y_true and the labels share no class: y_true has {classes[truth[0]]!a}, the "
+            f"labels have {classes[given[0]]!a}; use the same names"
         )
     if test.all() or (not labels.is_drawn and not test.any()):
         raise UserError(

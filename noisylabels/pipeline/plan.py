@@ -215,7 +215,7 @@ def check_teacher(method: str, teacher: TrainingPlan) -> None:
 
 
 def check_class_names(experiment: Experiment, replaced: Iterable[str]) -> None:
-    """Raise UserError if runs that stay in the folder have other classes than the data set now.
+    """Raise UserError if remaining runs of the folder have other classes than the data set.
 
     Their networks and probabilities share classes.json. `replaced`: names of the other runs.
     """
@@ -227,7 +227,7 @@ def check_class_names(experiment: Experiment, replaced: Iterable[str]) -> None:
     others = [record.name for record in records if record.stem not in replaced and record.exists()]
     if others:
         raise UserError(
-            f"{path} is not of the classes that {dataset.name} has now, and {listed(others)} need "
+            f"{path} has other classes than {dataset.name} has now, and {listed(others)} need "
             "it: give another --name or --results_dir, or move that folder away"
         )
 

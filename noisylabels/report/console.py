@@ -78,8 +78,8 @@ def print_training(folder: Path, method: str, samples: int) -> None:
     if "test_labels" in result and is_tested:
         what = "test agreement"
         print(
-            "\nThe labels of the test images are as noisy as the rest: this is the share of them "
-            "that is predicted,\nnot the share of predictions that are right."
+            "\nThe labels of the test images are as noisy as the rest. The values are agreement "
+            "with these labels,\nnot accuracy."
         )
     if is_tested:
         print("", f"{what:<16}" + "   ".join(titles.values()), sep="\n")

@@ -234,7 +234,7 @@ def everything(results_dir: Path | str, dataset: str) -> list[Path]:
     return written + summary(results_dir, dataset)
 
 
-def print_first_answers(
+def print_first_results(
     folder: Path, dataset: Dataset, done: int, iterations: int, reviewed: int
 ) -> None:
     """Write the review page and figures of an unfinished selection, and print their path.
@@ -254,7 +254,7 @@ def print_first_answers(
     note = f"Written {so_far}. Reload this page when INCV has finished; your decisions are kept."
     issues.files(folder, dataset, reviewed, note)
     page = folder / "review.html"
-    print(f"first answers {so_far}: {page}; later iterations refine them", flush=True)
+    print(f"first results {so_far}: {page}; later iterations refine them", flush=True)
 
 
 def selection_files(folder: Path, dataset: Dataset | None = None, *reviewed: int) -> list[Path]:

@@ -29,11 +29,11 @@ from noisylabels.selection.algorithm import Scores, Selection, Stage, incv
 from noisylabels.selection.label_posterior import noise_ratio
 from noisylabels.selection.local_trainers import LocalTrainers
 from noisylabels.selection.ridge_trainer import RidgeTrainers
-from noisylabels.selection.selection_csv import csv_path, write_first_answers, write_selection
+from noisylabels.selection.selection_csv import csv_path, write_first_results, write_selection
 from noisylabels.system.child_processes import begin_child, start_method
 from noisylabels.system.progress import Event, Progress, print_wrapped
 
-FIRST_ANSWERS = 30  # seconds of an iteration after which the label issues so far are written
+FIRST_RESULTS = 30  # seconds of an iteration after which the label issues so far are written
 
 
 def trainings(experiment: Experiment) -> dict[str, float]:
@@ -50,7 +50,7 @@ def select(
     experiment: Experiment,
     run: Run,
     progress: Progress,
-    show_first_answers: Callable[[int], None] | None = None,
+    show_first_results: Callable[[int], None] | None = None,
 ) -> None:
     """Run the selection, or resume it, and write its files.
 
@@ -62,9 +62,9 @@ def select(
         Its run.
     progress : Progress
         Shows the trainings.
-    show_first_answers : callable, optional
+    show_first_results : callable, optional
         Called with the number of finished iterations. It is called after each iteration of more
-        than FIRST_ANSWERS seconds, when the label issues so far have been written. A run that
+        than FIRST_RESULTS seconds, when the label issues so far have been written. A run that
         replaces a finished one does not call it.
     """
     dataset = experiment.dataset
@@ -81,9 +81,9 @@ def select(
         seconds, started = time.monotonic() - started, time.monotonic()
         done = len(result.iterations)
         is_last = done == experiment.arguments["INCV_iter"]
-        if show_first_answers and seconds > FIRST_ANSWERS and not is_last and not run.is_repeated:
-            write_first_answers(experiment, result, duplicates())
-            show_first_answers(done)
+        if show_first_results and seconds > FIRST_RESULTS and not is_last and not run.is_repeated:
+            write_first_results(experiment, result, duplicates())
+            show_first_results(done)
             started = time.monotonic()
 
     kind = RidgeTrainers if experiment.settings.architecture == RIDGE else Trainers

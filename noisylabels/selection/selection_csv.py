@@ -187,7 +187,7 @@ def selection_run(experiment: Experiment) -> Run:
     )
 
 
-def write_first_answers(experiment: Experiment, result: Selection, duplicates: Duplicates) -> None:
+def write_first_results(experiment: Experiment, result: Selection, duplicates: Duplicates) -> None:
     """Write the label issues and scores so far, for review while later iterations run."""
     write_issues(experiment, result, duplicates)
     write_csv(experiment.folder / ITERATIONS, pd.DataFrame(result.iterations))
@@ -197,7 +197,7 @@ def write_selection(
     experiment: Experiment, result: Selection, duplicates: Duplicates, history: list[dict]
 ) -> None:
     """Write the files of a finished selection; `history` has one row per epoch."""
-    write_first_answers(experiment, result, duplicates)
+    write_first_results(experiment, result, duplicates)
     write_csv(experiment.folder / HISTORY, pd.DataFrame(history))
     write_csv(
         csv_path(experiment),

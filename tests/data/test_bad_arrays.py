@@ -54,7 +54,7 @@ BAD_ARRAYS = {
     "a number": ({"x": X, "y": 3}, "y must hold whole numbers or text"),
     "float labels": ({"x": X, "y": Y / 1}, "it is float64"),
     "long labels": ({"x": X, "y": np.array(["a" * 999, "b"] * 4)}, "texts of 3,996 bytes"),
-    "empty label": ({"x": X, "y": np.array(["", "b"] * 4)}, "has no name"),
+    "empty label": ({"x": X, "y": np.array(["", "b"] * 4)}, "is empty, or contains"),
     "text not in UTF-8": ({"x": X, "y": np.array([b"\xff", b"a"] * 4)}, "not encoded in UTF-8"),
     "one class": ({"x": X, "y": Y * 0}, "one class only, 0"),
     "other size to test on": (

@@ -69,7 +69,7 @@ BAD_TABLES = {
         "file;label\nx/00.png;a\n",
         "separates its columns by semicolons: save it with commas",
     ),
-    "open quote": ('file,label\nx/00.png,"a\n', "line 2: it is no CSV"),
+    "open quote": ('file,label\nx/00.png,"a\n', "line 2: it is not valid CSV"),
     "zero": ("file,label\nx/00.png,\0\n", ""),
     "other encoding": ("file,label\nx/00.png,caf\udce9\n", "is not encoded in UTF-8"),
 }

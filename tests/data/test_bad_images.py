@@ -39,7 +39,7 @@ def test_folder_without_images_is_an_error(tmp_path):
 
 def test_one_class_is_an_error(tmp_path):
     class_folders(tmp_path / "own", a=5)
-    assert "one class only, a: give images of two or more" in complaint(tmp_path / "own")
+    assert "one class only, a: give images of two classes or more" in complaint(tmp_path / "own")
     (tmp_path / "own" / "b").mkdir()  # empty
     assert "one class only, a" in complaint(tmp_path / "own")
 

@@ -107,7 +107,7 @@ TABLES = {
     ),
     "class": (
         f'file,label\na,"a\n{LONG}"\nb,b\n',
-        f"the class 'a\\n{LONG[:78]}' has no name, or a line break",
+        f"the class name 'a\\n{LONG[:78]}' is empty, or contains a line break",
     ),
     "empty lines": (
         "file,label\n\na,b\n\n\na,b\n",
@@ -242,7 +242,8 @@ def test_true_labels_as_floats_are_recognised(tmp_path):
         table(tmp_path / "own.csv", ("file", "label", "y_true"), rows), test_split=0.5
     )
     assert message.endswith(
-        "y_true has no class of the labels: it has '0.0', they have '0'; write both alike"
+        "y_true and the labels share no class: y_true has '0.0', the labels have '0'; use the same "
+        "names"
     )
 
 

@@ -76,7 +76,7 @@ def test_memo_returns_the_same_object(protocol):
         (b"\x80\x02\x00.", r"it uses the opcode b'\\x00', which no data set needs"),
         (
             b"\x80\x02c%s\nname\n." % (b"m" * 90),
-            "it needs '%s', which no data set needs; nothing was executed" % ("m" * 80),
+            "it refers to '%s', which no data set needs; nothing was executed" % ("m" * 80),
         ),
         (b"\x80\x02NNR.", "it holds an object other than a uint8 array"),
         (b"\x80\x02}.more", None),

@@ -158,8 +158,8 @@ def test_images_of_equal_size_only_change_channels():
 @pytest.mark.parametrize(
     "model, images, output, said",
     [
-        ("a.zip", "digits", "p.csv", "argument MODEL: .*a.zip is missing, or no network of Keras"),
-        ("a.h5", "digits", "p.csv", "argument MODEL: .*a.h5 is missing, or no network of Keras"),
+        ("a.zip", "digits", "p.csv", "argument MODEL: .*a.zip is missing or not a Keras network"),
+        ("a.h5", "digits", "p.csv", "argument MODEL: .*a.h5 is missing or not a Keras network"),
         ("gone.keras", "digits", "p.csv", "argument MODEL: .*gone.keras is missing"),
         (
             "a.keras",

@@ -49,8 +49,8 @@ def test_noisy_test_labels_and_corrected_labels_are_summarised(tmp_path, capsys)
     assert (
         capsys.readouterr().out
         == """
-The labels of the test images are as noisy as the rest: this is the share of them that is predicted,
-not the share of predictions that are right.
+The labels of the test images are as noisy as the rest. The values are agreement with these labels,
+not accuracy.
 
 test agreement  network saved   last epoch   mean of last 4   epoch by held-out labels   \
 best epoch (by the test set)

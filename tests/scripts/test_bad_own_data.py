@@ -42,12 +42,12 @@ def broken(root):
     np.save(root / "short.npy", np.zeros(5, int))
     return {
         root / "empty": "holds no images: put those of each class into a folder",
-        root / "single": "one class only, a: give images of two or more",
+        root / "single": "one class only, a: give images of two classes or more",
         root
         / "text": r"1 of 8 images cannot be read, such as 'a/00.png' \(no image.*repair or remove",
         root / "truncated": r"1 of 9 images cannot be read, such as 'b/00.jpg'.*truncated.*repair",
         root / "huge": r"a/large.png.*400000000 pixels\) exceeds limit.*repair or remove",
-        root / "odd": r"the class 'a, \"quoted\"\\nline' has .* a line break.*rename it",
+        root / "odd": r"the class name 'a, \"quoted\"\\nline' is .* a line break.*rename it",
         root / "loop": "one class only, a",
         root / "objects.npz": "y holds Python objects, which are not read: save it",
         table(

@@ -36,13 +36,13 @@ def test_bad_images_are_refused_before_tensorflow_starts(
 
 
 MODELS = {  # what is in the file, and what the line must say
-    "missing": (None, "MODEL: .*model.keras is missing, or no network of Keras: give a .keras"),
+    "missing": (None, "MODEL: .*model.keras is missing or not a Keras network: give a .keras"),
     "text": (
         b"a network",
-        "MODEL: .*model.keras is missing, or no network of Keras: give a .keras",
+        "MODEL: .*model.keras is missing or not a Keras network: give a .keras",
     ),
     "another zip": (b"zip", r"model.keras is damaged or not a Keras model \(\w+\): give a .keras"),
-    "cut": (b"cut", r"model.keras is (damaged|missing), or no network of Keras"),
+    "cut": (b"cut", r"model.keras is (damaged|missing) or not a Keras network"),
     "as it is trained": (
         b"raw",
         "model.keras is not a model from images to probabilities: .*; save it again with",

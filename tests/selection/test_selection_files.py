@@ -129,7 +129,7 @@ BAD = {
     "zeros": (lambda f: bytes(10_000), "cannot be read as CSV|lacks the column"),
     "UTF-16": (lambda f: text(f).decode().encode("utf-16"), "is encoded in UTF-16"),
     "ragged": (lambda f: text(f) + b"1,2,3,4,5,6,7,8\n", "8 fields where the first line has 5"),
-    "open quote": (lambda f: text(f) + b'"', "[0-9]+ fields|it is no CSV"),
+    "open quote": (lambda f: text(f) + b'"', "[0-9]+ fields|it is not valid CSV"),
     "endless line": (lambda f: b"y" * 2_000_000, "is far too long"),
 }
 HARMLESS = {

@@ -45,7 +45,7 @@ class Guesses(InThisProcess):
 def select(call, tmp_path, monkeypatch):
     """Call INCV.py with these flags; each iteration counts as a long one."""
     monkeypatch.setattr("noisylabels.selection.processes.Trainers", Guesses)
-    monkeypatch.setattr("noisylabels.selection.processes.FIRST_ANSWERS", -1)
+    monkeypatch.setattr("noisylabels.selection.processes.FIRST_RESULTS", -1)
 
     def select(*flags, results_dir=tmp_path, **attributes):
         for name, value in attributes.items():
@@ -76,12 +76,12 @@ def page_data(path):
     return json.loads(re.search(r'id="data">(.*?)</script>', path.read_text())[1])
 
 
-def test_first_answers_are_there_after_iteration_1(select, tmp_path):
+def test_first_results_are_there_after_iteration_1(select, tmp_path):
     ended = select(stop_in=2)
     folder = tmp_path / FOLDER
     assert ended.code == 2 and "stopped" in ended.err
     assert (
-        f"first answers after iteration 1 of 4: {folder / PAGE}; later iterations refine them"
+        f"first results after iteration 1 of 4: {folder / PAGE}; later iterations refine them"
         in (ended.out)
     )
     found = {path.name for path in folder.iterdir()}
@@ -93,7 +93,7 @@ def test_first_answers_are_there_after_iteration_1(select, tmp_path):
     assert record_of(tmp_path, "INCV")["finished"] is False
 
 
-def test_first_answers_do_not_count_as_a_finished_selection(select, tmp_path, without_figures):
+def test_first_results_do_not_count_as_a_finished_selection(select, tmp_path, without_figures):
     select(stop_in=3)
     folder = tmp_path / FOLDER
     before = contents(folder)
@@ -104,7 +104,7 @@ def test_first_answers_do_not_count_as_a_finished_selection(select, tmp_path, wi
 def test_resumed_run_has_the_files_of_an_uninterrupted_one(select, tmp_path, without_figures):
     select(stop_in=2)
     resumed = select(stop_in=None)
-    assert resumed.code == 0 and resumed.out.count("first answers after iteration") == 3
+    assert resumed.code == 0 and resumed.out.count("first results after iteration") == 3
     select(results_dir=tmp_path / "once")
     found = contents(tmp_path / FOLDER)
     assert found == contents(tmp_path / "once" / FOLDER) and "cleaned.csv" in found
@@ -115,13 +115,13 @@ def test_resumed_run_has_the_files_of_an_uninterrupted_one(select, tmp_path, wit
 
 
 def test_quick_iterations_write_nothing_early(select, tmp_path, without_figures, monkeypatch):
-    monkeypatch.setattr("noisylabels.selection.processes.FIRST_ANSWERS", 60)
-    assert "first answers" not in select(stop_in=2).out
+    monkeypatch.setattr("noisylabels.selection.processes.FIRST_RESULTS", 60)
+    assert "first results" not in select(stop_in=2).out
     assert contents(tmp_path / FOLDER) == {}
 
 
 def test_one_iteration_is_no_first_answer(select, tmp_path, without_figures):
-    assert "first answers" not in select("--INCV_iter", 1).out
+    assert "first results" not in select("--INCV_iter", 1).out
     assert page_data(tmp_path / FOLDER / PAGE)["notes"] == []
 
 
@@ -129,7 +129,7 @@ def test_a_finished_result_stays_until_the_new_one_is_whole(select, tmp_path, wi
     select()
     before = contents(tmp_path / FOLDER)
     ended = select("--overwrite", stop_in=2, weight=0.5)
-    assert ended.code == 2 and "first answers" not in ended.out
+    assert ended.code == 2 and "first results" not in ended.out
     assert contents(tmp_path / FOLDER) == before
 
 
