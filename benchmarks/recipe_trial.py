@@ -97,10 +97,12 @@ if __name__ == "__main__":
     parser.add_argument("--noise_ratio", type=float, default=0.5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--samples", type=int, default=25_000, help="to train on")
-    parser.add_argument("--held_out", type=int, default=25_000, help="to score")
-    parser.add_argument("--width", type=int, help="of the first group; the others have 4 times it")
-    parser.add_argument("--activation", help="of IdentityCNN, such as relu")
+    parser.add_argument("--samples", type=int, default=25_000, help="number of training samples")
+    parser.add_argument("--held_out", type=int, default=25_000, help="number of scored samples")
+    parser.add_argument(
+        "--width", type=int, help="width of the first group; the other groups are 4 times as wide"
+    )
+    parser.add_argument("--activation", help="activation of IdentityCNN, such as relu")
     parser.add_argument("--set", nargs="*", default=[], metavar="SETTING=VALUE")
     parser.add_argument("--checkpoint", type=Path, help="file to resume from")
     main(parser.parse_args())

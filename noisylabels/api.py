@@ -147,7 +147,10 @@ def find_label_issues(
         batch_size=batch_size,
     )
     if settings.architecture == RIDGE and (epochs or batch_size):
-        raise ValueError("epochs and batch_size have no effect on ridge regression: give build")
+        raise ValueError(
+            "epochs and batch_size have no effect on ridge regression: leave them out, or give "
+            "build to train a network"
+        )
     data = NoisyData(dataset, Noise(PROVIDED), seed, dataset.given)
     gpu_ids, threads = share_machine("auto", gpu_id, threads)
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:

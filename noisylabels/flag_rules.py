@@ -14,7 +14,7 @@ class Call(NamedTuple):
     """The facts about a call of a script that decide whether a flag has an effect."""
 
     args: Namespace
-    method: str | None  # None where the script has none
+    method: str | None  # None if the script has no methods
 
 
 class Rule(NamedTuple):
@@ -94,14 +94,14 @@ RULES = (
     Rule(("selection", "decisions"), f"to the methods {SELECTING}", _selects),
     Rule(
         ("assumed_pattern",),
-        f"to the methods {', '.join(PATTERN_AWARE_METHODS)}; to elr, unless --elr_beta and "
-        "--elr_lambda are both set",
+        f"to the methods {', '.join(PATTERN_AWARE_METHODS[:-1])} and {PATTERN_AWARE_METHODS[-1]}, "
+        "but not to elr with both --elr_beta and --elr_lambda",
         _assumes_pattern,
     ),
     Rule(
         ("evaluate_every",),
-        "to other methods than f_correction, which evaluates every epoch, and to more than 10 "
-        "epochs, since the last ten are always evaluated",
+        "to trainings of more than 10 epochs, because the last ten are always evaluated; "
+        "f_correction evaluates every epoch",
         _skips_evaluations,
     ),
     *(
