@@ -183,7 +183,9 @@ def test_single_label_is_an_error():
 )
 def test_asym5_is_refused_for_other_classes(classes):
     args = SimpleNamespace(noise_pattern="asym5", noise_ratio=None)
-    with pytest.raises(UserError, match="of CIFAR-10, and own has other classes: give sym or asym"):
+    with pytest.raises(
+        UserError, match="of CIFAR-10 .*, but own has other classes: give sym or asym"
+    ):
         resolve_noise(args, replace(dataset(), classes=classes))
     own = replace(dataset(), classes=[*cifar.LAYOUTS["cifar10"].classes])
     assert resolve_noise(args, own) == Noise("asym5", 0.5)

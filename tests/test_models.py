@@ -172,7 +172,12 @@ def test_unknown_network_is_an_error():
 
 
 @pytest.mark.parametrize(
-    "name, shape", [("ResNet32", CIFAR), ("SmallCNN", (8, 8, 1)), ("FastCNN", CIFAR)]
+    "name, shape",
+    [
+        pytest.param("ResNet32", CIFAR, marks=pytest.mark.slow),
+        ("SmallCNN", (8, 8, 1)),
+        ("FastCNN", CIFAR),
+    ],
 )
 def test_network_equals_one_of_keras_layers(name, shape):
     """Compare logits, gradients and moving statistics by the norm of the difference.

@@ -8,13 +8,19 @@ from toys import N, fit, killed, toy
 
 from noisylabels.methods import METHODS, d2l
 
+SLOW = pytest.mark.slow
+LIKE_STANDARD = ("f_correction", "gce", "sce")  # another loss, and nothing more to resume
+
 
 def finite(method):
     return all(np.isfinite(array).all() for array in method.get_state())
 
 
 @pytest.mark.runs
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in ("standard", "incv") else pytest.param(name, marks=SLOW) for name in METHODS],
+)
 def test_xla_compiles_the_step_without_changing_it(name, tmp_path):
     methods = toy(name), toy(name)
     for method, jit_compile in zip(methods, (False, True)):
@@ -47,7 +53,8 @@ def eager():
 @pytest.mark.parametrize(
     "name, options, kill_at",
     [
-        *((name, {}, (3,)) for name in METHODS if name != "d2l"),
+        *((name, {}, (3,)) for name in METHODS if name not in ("d2l", *LIKE_STANDARD)),
+        *(pytest.param(name, {}, (3,), marks=SLOW) for name in LIKE_STANDARD),
         ("d2l", {}, (2, 3, 4)),
         ("co_teaching", {"variant": "2018"}, (5,)),
     ],
@@ -82,7 +89,7 @@ def test_resumed_training_equals_an_uninterrupted_one(
 @pytest.mark.runs
 @pytest.mark.parametrize("kinds", [1, 6])
 @pytest.mark.parametrize("name", METHODS)
-def test_no_data_leads_to_nan(name, kinds, tmp_path):
+def test_no_data_leads_to_nan(name, kinds, tmp_path, eager):
     """Use equal images of one class, and six kinds of images with an absent class."""
     kind = np.arange(N) % kinds
     images = np.broadcast_to(np.uint8(20 * kind).reshape(N, 1, 1, 1), (N, 2, 2, 1)).copy()

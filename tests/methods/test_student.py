@@ -100,6 +100,7 @@ def test_student_learns_the_selection_and_both_predictions(student, taught, tmp_
     assert "epoch 1/" not in again.out and files_in(tmp_path) == after
 
 
+@pytest.mark.slow
 def test_missing_incv_run_is_done_first(student, finished, tmp_path):
     shutil.copytree(finished("INCV")[0], tmp_path, dirs_exist_ok=True)
     ended = student("--epochs", 2)

@@ -84,5 +84,5 @@ def test_other_data_has_no_default_backbone(choose, tmp_path):
     assert choose(features="photos.npy") == (None, [])
     assert choose(tmp_path / "images.npz")[0].name == "EfficientNetV2B0"
     for flags in ({"features": "photos.npy"}, {"dataset": tmp_path / "embedded.npz"}):
-        with pytest.raises(UserError, match="it embeds images"):
+        with pytest.raises(UserError, match="it applies to images"):
             choose(**flags, backbone="MobileNet")

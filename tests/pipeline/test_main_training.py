@@ -203,6 +203,7 @@ def test_elr_writes_and_scores_its_labels(trained, tmp_path):
     assert [results["LP"], results["LR"]] == pytest.approx(scores) and scores[0] > 0.6
 
 
+@pytest.mark.slow
 def test_2018_variant_decays_the_learning_rate(trained):
     log, *_ = trained("co_teaching", "--co_teaching_variant", "2018")
     assert log.learning_rate.tolist() == pytest.approx([1e-3, 1e-3, 1e-3, 2e-3 / 3, 1e-3 / 3])

@@ -8,6 +8,7 @@ from helpers import QUICK
 from noisylabels import seeding
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method, stages, others",
     [

@@ -14,6 +14,7 @@ from noisylabels.data.image_source import FileImages
 from noisylabels.selection.reliability import assess
 
 
+@pytest.mark.slow
 def test_chosen_cards_are_marked_when_drawn_later(opened):
     browser = opened(*np.random.default_rng(0).integers(0, 5, (2, 500)))
     drawn = len(marks(browser))
@@ -28,6 +29,7 @@ def test_chosen_cards_are_marked_when_drawn_later(opened):
     } == {"true"}
 
 
+@pytest.mark.slow
 def test_large_screen_is_filled_after_a_filter(opened):
     browser = opened(*np.random.default_rng(0).integers(0, 5, (2, 1500)), list("abcde"))
     browser.execute_cdp_cmd(

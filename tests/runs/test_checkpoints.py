@@ -59,9 +59,10 @@ def epochs_in(path):
             lambda time: 1e30 if time == 3 else 0.01,
             "the loss is no longer finite in epoch 4, step 2",
         ),
-        (
+        pytest.param(
             lambda time: float("inf") if time == 3.5 else 0.01,
             "the weights are no longer finite in epoch 4, step 2",
+            marks=pytest.mark.slow,
         ),
     ],
 )

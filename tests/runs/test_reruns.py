@@ -167,7 +167,11 @@ def test_second_process_names_the_holder(script, name, flags, tmp_path, call, un
 
 @pytest.mark.runs
 @pytest.mark.parametrize(
-    "output, reason", [("full disk", "No space left on device"), ("closed pipe", "Broken pipe")]
+    "output, reason",
+    [
+        ("full disk", "No space left on device"),
+        pytest.param("closed pipe", "Broken pipe", marks=pytest.mark.slow),
+    ],
 )
 def test_unwritable_standard_output_is_one_error(output, reason, tmp_path):
     """Use a full disk and a closed pipe."""

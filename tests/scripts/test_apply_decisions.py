@@ -245,7 +245,7 @@ def test_links_to_another_disk_are_refused(pets, apply, tmp_path, monkeypatch):
 
 def test_help_says_what_is_copied():
     text = " ".join(apply_decisions.arguments().format_help().split())
-    assert "the corrected copy, which must not exist" in text and "(default: None)" not in text
+    assert "it must not exist yet" in text and "(default: None)" not in text
 
 
 # --- other tools ---

@@ -111,7 +111,8 @@ def test_decisions_are_part_of_the_identity(selected, train, tmp_path):
         and differences(identity, "main", common_settings([identity])) == "reviewed"
     )
     assert_is_one_line(
-        train()[0], r"of a run with other arguments: decisions \(found some, given none\); give"
+        train()[0],
+        r"records a run with other arguments: decisions \(found some, given none\); give",
     )
     write(path, some(selected)[1][:-1])
     assert_is_one_line(

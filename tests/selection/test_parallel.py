@@ -256,6 +256,7 @@ def test_traceback_of_a_child_is_shown(tmp_path):
     assert_all_have_ended(tmp_path)
 
 
+@pytest.mark.slow
 def test_training_loads_few_libraries_and_sets_threads():
     """Keras would import plotting and scikit-learn; later imports of them work."""
     done = subprocess.run([sys.executable, "-c", LOADED], cwd=ROOT, capture_output=True, text=True)

@@ -65,7 +65,9 @@ def test_each_method_has_gpu_kernels(name, as_on_a_gpu):
     assert without_kernel(method._predict[0]) == {}
 
 
-@pytest.mark.parametrize("recipe", ["fast", "muon", pytest.param("paper", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "recipe", ["fast", *(pytest.param(name, marks=pytest.mark.slow) for name in ("muon", "paper"))]
+)
 def test_networks_and_augmentations_have_gpu_kernels(recipe, as_on_a_gpu, monkeypatch):
     """Use bfloat16 if the recipe does."""
     monkeypatch.setattr(device, "computes_bfloat16", lambda: True)
@@ -97,6 +99,6 @@ def test_too_little_memory_for_the_images_is_one_error(monkeypatch):
     monkeypatch.setattr(device, "image_type", fails)
     with pytest.raises(
         UserError,
-        match="--gpu_id: the device has too little memory for 12 images of 4 bytes; smaller",
+        match="--gpu_id: the device has too little memory for 12 images of 4 bytes; give smaller",
     ):
         as_tensor(images)

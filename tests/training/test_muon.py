@@ -166,6 +166,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(uninterrupted, tmp_path)
         np.testing.assert_array_equal(resumed, expected)
 
 
+@pytest.mark.slow
 def test_xla_trains_the_same_network(uninterrupted, tmp_path):
     for compiled, expected in zip(trained(tmp_path, jit_compile=True), uninterrupted, strict=True):
         np.testing.assert_allclose(compiled, expected, rtol=0.05, atol=0.02)
