@@ -87,7 +87,7 @@ def test_labels_of_the_first_class_alone_are_known(run, tmp_path):
     shot(tmp_path / "shots" / "unknown.png", 1)
     ended, _ = run(tmp_path / "shots")
     assert "accuracy 1.0000, against the labels of 1 images\n" in ended.out
-    assert "no classes of the network" not in ended.out
+    assert "not classes of the network" not in ended.out
 
 
 def test_folder_named_like_an_image(run, tmp_path):
