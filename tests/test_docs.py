@@ -107,7 +107,7 @@ def issue_scores(name: str) -> dict[str, list[tuple[float, float, float]]]:
 
 
 LAST_ITERATION = {"digits": "INCV, 4 iterations", "cifar10": "INCV, all iterations"}
-CLEANLAB = "cleanlab find_label_issues"
+CLEANLAB, NEIGHBOURS = "cleanlab find_label_issues", "10 nearest neighbours"
 
 
 @pytest.mark.parametrize("name, title", [("digits", "digits"), ("cifar10", "CIFAR-10")])
@@ -117,7 +117,10 @@ def test_comparison_with_cleanlab_matches_csv(name, title):
         ("INCV, 1 iteration", "INCV, 1 iteration"),
         ("INCV, 4 iterations", LAST_ITERATION[name]),
         ("cleanlab", CLEANLAB),
+        ("10 nearest neighbours", NEIGHBOURS),
     ):
+        if finder not in scores:  # it is measured on digits and embeddings
+            continue
         cells = [f"{f_score(precision, recall):.3f}" for precision, recall, _ in scores[finder]]
         assert f"| {title} | {label} | {' | '.join(cells)} |" in text, finder
 
@@ -144,18 +147,18 @@ def test_tables_and_claims_on_embeddings_match_csv():
             ("INCV, 1 iteration", "INCV, 1 iteration"),
             ("INCV, 4 iterations", "INCV, 4 iterations"),
             ("cleanlab", CLEANLAB),
-            ("10 nearest neighbours", "10 nearest neighbours"),
+            ("10 nearest neighbours", NEIGHBOURS),
         ):
             cells = [
                 f"{f1[(*each, finder)]:.3f} / {ranking[(*each, finder)]:.3f}" for each in settings
             ]
             assert f"| {name} | {' | '.join(cells)} |" in table, (title, name)
     settings = sum(ON_EMBEDDINGS.values(), [])
-    last, neighbours = "INCV, 4 iterations", "10 nearest neighbours"
+    last = "INCV, 4 iterations"
     lost = [
         each
         for each in settings
-        if f1[(*each, last)] < max(f1[(*each, CLEANLAB)], f1[(*each, neighbours)])
+        if f1[(*each, last)] < max(f1[(*each, CLEANLAB)], f1[(*each, NEIGHBOURS)])
     ]
     assert lost == [("flowers", "sym 0.8")] and "highest F1 in 10 of 11 settings" in text
     behind = [ranking[(*each, CLEANLAB)] - ranking[(*each, last)] for each in settings]
