@@ -47,10 +47,10 @@ def run(args: Namespace) -> None:
     """Select the clean samples of a data set and print the result."""
     check_flags(args, [None])
     draw.set_format(args.format)
-    # D: images and observed labels
+    # the noisy data set D
     data = load_noisy_data(args, set_aside=False)
 
-    # S, C and the estimated noise ratio: four iterations of two trainings on halves of C
+    # S, C and the estimated noise ratio: in each iteration, train on S and each half of C
     plan = plan_selection(args, data)
     if not plan.run.finished:
         experiment = plan.experiment
@@ -65,7 +65,7 @@ def run(args: Namespace) -> None:
         with Progress(plan.work, args.quiet) as progress:
             select(experiment, plan.run, progress, show)
 
-    # files
+    # files that describe the selection
     csv = csv_path(plan.experiment)
     draw.selection_files(csv.parent, data.dataset, args.review_images)
     print_selection(csv.parent, data.dataset)

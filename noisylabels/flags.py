@@ -24,9 +24,9 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
         "--dataset",
         default="digits",
         metavar="NAME|PATH",
-        help="digits, which is included; cifar10 or cifar100, in --data_dir; or custom images: a "
-        "folder with one subfolder per class, a .csv with columns for files and labels, or an "
-        ".npz, see docs/data.md",
+        help="digits, which is included; cifar10 or cifar100, read from --data_dir; or custom "
+        "images: a folder with one subfolder per class, a .csv with columns for files and labels, "
+        "or an .npz, see docs/data.md",
     )
     add(
         "--gpu_id",
@@ -39,7 +39,7 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
         "--threads",
         type=number(int, 1),
         help="threads per training on the CPU; by default all cores, or an equal share of them for "
-        "parallel trainings; the last digits of results depend on it",
+        "parallel trainings; results depend on it in their last decimal places",
     )
     if axes:
         add(
@@ -48,7 +48,12 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
             default=0,
             help="random seed for noise, splits, initial weights, batch order and augmentation",
         )
-    add("--data_dir", type=folder, default="data", help="folder of CIFAR, or where to download it")
+    add(
+        "--data_dir",
+        type=folder,
+        default="data",
+        help="folder that contains CIFAR, or to which it is downloaded",
+    )
     add("--results_dir", type=folder, default="results", help="folder for results")
     add(
         "--name",
@@ -59,13 +64,13 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
     add(
         "--overwrite",
         action="store_true",
-        help="repeat a finished run, or replace one with other settings",
+        help="repeat a finished run, or replace a run that has other settings",
     )
     add(
         "--recipe",
         choices=RECIPES,
-        help="set of training settings, see docs/running.md; by default digits for digits, "
-        "features for embeddings, fast for custom images, else paper",
+        help="set of training settings, see docs/running.md; by default digits for the digits "
+        "data set, features for embeddings, fast for custom images, else paper",
     )
     add(
         "--architecture",
@@ -75,26 +80,35 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
     add(
         "--optimizer",
         choices=OPTIMIZERS,
-        help="optimizer; if it is not the recipe's, it has its own default learning rate",
+        help="by default the recipe's; another optimizer uses its own default learning rate",
     )
-    add("--learning_rate", type=number(float, 0, above=True), help="peak learning rate")
+    add(
+        "--learning_rate",
+        type=number(float, 0, above=True),
+        help="peak learning rate; by default the recipe's",
+    )
     add(
         "--weight_decay",
         type=number(float, 0),
-        help="each step shrinks the weights by this times the learning rate",
+        help="decoupled weight decay: each step subtracts this times learning rate times weights; "
+        "by default the recipe's",
     )
-    add("--batch_size", type=number(int, 2), help="samples per step")
+    add(
+        "--batch_size",
+        type=number(int, 2),
+        help="samples per step; by default the recipe's, or fewer for small data sets",
+    )
     add(
         "--augmentation",
         choices=AUGMENTATIONS,
         help="random changes of the training images; alternate: flip each image in every second "
-        "epoch",
+        "epoch; by default the recipe's",
     )
     add(
         "--precision",
         choices=PRECISIONS,
-        help="mixed: compute in bfloat16 if that is faster here, else in float32; on a CPU this is "
-        "measured once",
+        help="number format of the training; mixed: bfloat16 if that is faster on this machine "
+        "(measured once on a CPU), else float32; by default the recipe's",
     )
     add_format(parser)
     add("--quiet", action="store_true", help="print results only, no progress")
@@ -102,7 +116,7 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
         "--jit_compile",
         action="store_true",
         help="compile training steps with XLA; meant for GPUs, slower on CPUs; results then differ "
-        "in their last digits from run to run",
+        "from run to run in their last decimal places",
     )
 
 
@@ -169,7 +183,8 @@ def add_data(parser: ArgumentParser, labels: bool = True) -> None:
         "--test_split",
         type=number(float, 0, 0.9),
         help="share of the images that INCV_main.py and Verify_Theory.py set aside for testing if "
-        "there is no test set; by default 0.2; 0 trains on all images; INCV.py judges all images",
+        "there is no test set; by default 0.2; 0 trains on all images; not for INCV.py, which "
+        "judges all images",
     )
     add(
         "--image_column",
@@ -242,7 +257,7 @@ def add_selection(parser: ArgumentParser, *aliases: str) -> None:
         choices=ASSUMABLE_PATTERNS,
         help="noise pattern that the algorithm assumes; it determines the removal of samples, the "
         "choice of the epoch, the warm-up and the share of discarded samples; by default "
-        "--noise_pattern, or asym, the cautious choice, for asym5 and for labels as provided",
+        "--noise_pattern, but asym, the cautious choice, for asym5 and for labels as provided",
     )
 
 
@@ -266,9 +281,9 @@ def add_methods(parser: ArgumentParser) -> None:
     add(
         "--selection",
         type=Path,
-        help="CSV of a selection to train on; by default INCV's, in the folder of the run",
+        help="CSV of the selection to train on; by default that of INCV.py in the run's folder",
     )
-    add("--decisions", type=Path, help="decisions.csv with your decisions on review.html")
+    add("--decisions", type=Path, help="file of your decisions, saved by review.html")
     add(
         "--overwrite_selection",
         action="store_true",

@@ -174,12 +174,12 @@ def test_claims_about_cleanlab_match_csvs():
         leads += sum(f_score(*ours[:2]) > f_score(*other[:2]) for ours, other in pairs)
         better_rankings += sum(ours[2] > other[2] for ours, other in pairs)
     readme, page = (ROOT / "README.md").read_text(), (ROOT / "benchmarks/README.md").read_text()
-    assert f"INCV leads in {leads} of 8 measured settings" in readme
-    assert f"higher F-score in {leads} of 8 settings" in page and better_rankings == 8
+    assert f"INCV beats cleanlab in {leads} of 8 measured settings" in readme
+    assert f"higher F1 in {leads} of 8 settings" in page and better_rankings == 8
     ours, cleanlab = (
         f_score(*scores[finder][1][:2]) for finder in (LAST_ITERATION["cifar10"], CLEANLAB)
     )
-    assert f"F-score of {ours:.3f}" in readme and f"cleanlab reaches {cleanlab:.3f}" in readme
+    assert f"F1 of {ours:.3f}" in readme and f"cleanlab reaches {cleanlab:.3f}" in readme
 
 
 def test_readme_table_matches_record():

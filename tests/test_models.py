@@ -277,9 +277,6 @@ def test_saved_network_has_the_same_outputs(name, shape, tmp_path):
     )
 
 
-# -------------------------------------------------------------------------------------------- build
-
-
 @pytest.mark.runs
 @pytest.mark.parametrize(
     "name, expected",

@@ -1,22 +1,23 @@
 """ELR: early-learning regularisation, which penalises a drift away from early predictions.
 
-Each training sample has a target t, the moving average of the network's predictions p for it. It
-starts at 0. p is clipped to [1e-4, 1 - 1e-4]. A step first updates the targets of its batch, then
-the network:
+Each training sample has a target t, the moving average of the network's predictions p for this
+sample. t starts at 0, and p is clipped to [1e-4, 1 - 1e-4]. Each step first updates the targets of
+its batch, then the network:
 
     t <- beta t + (1 - beta) p / sum(p),    L = mean CE(logits, y) + lambda mean log(1 - <p, t>)
 
-without a gradient through t. The second term is smallest if p agrees with t, and then outweighs a
-label that disagrees. It is negative, so the loss can be negative.
+without a gradient through t. CE is the cross entropy with the observed label y. The second term is
+smallest if p agrees with t, and can then outweigh a label that disagrees with t. It is never
+positive, so the loss can be negative.
 
 Needs the assumed pattern: beta = 0.7 and lambda = 3 for "sym", else beta = 0.9 and lambda = 1.
 These are the authors' values for CIFAR-10 with symmetric and asymmetric noise.
 
 The targets also estimate the true labels by argmax t.
 
-Differences from the paper: the settings are those of all methods here. The authors use ResNet-34,
-SGD with momentum and warm restarts of the learning rate. ELR+, with two networks and mixup, is
-left out.
+Differences from the paper: all methods here share the same training settings. The authors use
+ResNet-34, SGD with momentum and warm restarts of the learning rate. ELR+, with two networks and
+mixup, is left out.
 
 Source: Liu et al., "Early-learning regularization prevents memorization of noisy labels",
 NeurIPS 2020.

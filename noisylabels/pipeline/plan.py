@@ -1,4 +1,4 @@
-"""Resolve a command line once: settings, folders, runs, and the runs that already exist."""
+"""Plan the runs of a command line: settings, folders, and the results that already exist."""
 
 import warnings
 from argparse import Namespace
@@ -38,13 +38,13 @@ class SelectionPlan:
 
     @property
     def work(self) -> dict[str, float]:
-        """Expected samples times epochs of each training that is left, by its name."""
+        """Return the work left, {training: expected samples times epochs}."""
         return {} if self.run.finished else trainings(self.experiment)
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingPlan:
-    """A training by one method, with the selection and the networks that it needs."""
+    """A training by one method, with the selection and the teacher networks that it needs."""
 
     experiment: Experiment
     method: str
@@ -61,7 +61,7 @@ class TrainingPlan:
 
     @property
     def pending(self) -> "list[TrainingPlan]":
-        """Return the trainings that are left, in their order."""
+        """Return the trainings that are left, the teacher first."""
         return [plan for plan in (self.teacher, self) if plan and not plan.finished]
 
     @property
@@ -73,7 +73,7 @@ class TrainingPlan:
 
     @property
     def work(self) -> dict[str, float]:
-        """Expected samples times epochs of each training that is left, by its name."""
+        """Return the work left, {training: expected samples times epochs}."""
         found = self.selection.work if self.selection else {}
         for plan in self.pending or [self]:
             samples = plan.experiment.settings.epochs * len(plan.experiment.dataset.train_rows)
@@ -83,7 +83,7 @@ class TrainingPlan:
         return found
 
     def with_selection(self, selected: Selected) -> "TrainingPlan":
-        """Return the plan with the selection that has been made for it."""
+        """Return the plan with its finished selection."""
         teacher = self.teacher and self.teacher.with_selection(selected)
         return replace(self, selection=None, selected=selected, teacher=teacher)
 
@@ -111,7 +111,7 @@ def plan_theory(args: Namespace, data: NoisyData) -> TheoryPlan:
 
 
 def plan_selection(args: Namespace, data: NoisyData) -> SelectionPlan:
-    """Plan a selection; UserError if its folder has one with other settings."""
+    """Plan a selection; raise UserError if its folder has one with other settings."""
     experiment = selection_experiment(args, data, args.overwrite)
     return SelectionPlan(experiment, selection_run(experiment))
 
@@ -135,7 +135,7 @@ def plan_training(
     Raises
     ------
     UserError
-        The arguments contradict each other, the data or the existing files.
+        The arguments contradict each other, or they do not fit the data or the existing files.
     """
     selection = selected = decisions = None
     repeated = False
@@ -175,7 +175,7 @@ def plan_training(
 
 
 def training_run(experiment: Experiment, method: str, selected: Selected | None) -> Run:
-    """Return the run of a training; UserError if its folder has one with other arguments."""
+    """Return a training's run; raise UserError if its folder has one with other arguments."""
     identity = experiment.identity | {"selection": selected and selected.identity}
     if teacher := METHODS[method].teacher:
         identity["teacher"] = networks_digest(experiment.folder, teacher)
@@ -217,7 +217,7 @@ def check_teacher(method: str, teacher: TrainingPlan) -> None:
 def check_class_names(experiment: Experiment, replaced: Iterable[str]) -> None:
     """Raise UserError if remaining runs of the folder have other classes than the data set.
 
-    Their networks and probabilities share classes.json. `replaced`: names of the other runs.
+    All runs of a folder share classes.json. `replaced`: names of the runs that are overwritten.
     """
     path, dataset = experiment.folder / CLASSES, experiment.dataset
     if not path.exists() or read_classes(path) in (None, list(dataset.classes)):
@@ -227,8 +227,8 @@ def check_class_names(experiment: Experiment, replaced: Iterable[str]) -> None:
     others = [record.name for record in records if record.stem not in replaced and record.exists()]
     if others:
         raise UserError(
-            f"{path} has other classes than {dataset.name} has now, and {listed(others)} need "
-            "it: give another --name or --results_dir, or move that folder away"
+            f"{path} has other classes than {dataset.name} has now, and is still used by "
+            f"{listed(others)}: use another --name or --results_dir, or move that folder away"
         )
 
 

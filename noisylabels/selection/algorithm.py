@@ -44,8 +44,8 @@ def is_selected(probabilities: np.ndarray, y_noisy: np.ndarray, top_k: int = 1) 
 def removal_ratio(eval_ratio: float, pattern: str | None) -> float:
     """Return r, the number of samples to remove per selected sample.
 
-    r = min(2, e / (1 - e)) for symmetric noise with ratio e. r = 0 for other patterns, because a
-    large loss does not show that a sample is mislabelled then.
+    r = min(2, e / (1 - e)) for symmetric noise with ratio e. r = 0 for other patterns, where a
+    large loss does not identify mislabelled samples.
 
     Source: Chen et al. 2019, INCV; no removal for other patterns as in the published code.
     """
@@ -92,10 +92,10 @@ class Stage(NamedTuple):
 class Scores(NamedTuple):
     """Scores of m held-out samples by a network that was not trained on them."""
 
-    agrees: np.ndarray  # whether the observed label is predicted, see is_selected, bool (m,)
-    loss: np.ndarray  # cross entropy with the observed label, (m,)
+    agrees: np.ndarray  # whether INCV accepts the observed label: is_selected or score_labels, (m,)
+    loss: np.ndarray  # cross entropy with the observed label; for ridge, -log label_score, (m,)
     predicted: np.ndarray  # most likely class, int (m,)
-    label_score: np.ndarray  # probability of the observed label, (m,)
+    label_score: np.ndarray  # probability of the observed label; for ridge, that it is right, (m,)
     probabilities: np.ndarray | None  # class probabilities (m, c); None after iteration 1
 
 
@@ -116,9 +116,9 @@ class Selection:
 
     select: np.ndarray  # the selected set S, bool (n,)
     candidate: np.ndarray  # the candidate set C, neither selected nor removed, bool (n,)
-    iteration: np.ndarray  # iteration that selected a sample, from 1; 0 for other samples, int (n,)
-    predicted: np.ndarray  # prediction of the last network that held a sample out, int (n,)
-    label_score: np.ndarray  # mean held-out probability of the observed label, (n,)
+    iteration: np.ndarray  # iteration that selected a sample, from 1; 0 if none did, int (n,)
+    predicted: np.ndarray  # latest prediction for a sample while it was held out, int (n,)
+    label_score: np.ndarray  # mean of the held-out label scores over the iterations, (n,)
     probabilities: np.ndarray  # class probabilities of the first iteration, float32 (n, c)
     eval_ratio: float = float("nan")  # estimated noise ratio
     iterations: list[dict[str, Any]] = field(default_factory=list)  # see summarise_iteration
@@ -155,8 +155,8 @@ def incv(
 ) -> Selection:
     """Select clean samples by iterative noisy cross-validation.
 
-    The loop ends early if fewer than two candidates are left. If nothing is selected, the next
-    iteration trains only on one half of the candidates.
+    The loop ends early if fewer than two candidates are left. Each training uses the selected
+    samples and one half of the candidates.
 
     Parameters
     ----------
@@ -164,16 +164,16 @@ def incv(
         ``train(halves, use_best)`` trains a network from the initial weights for each of two
         halves, and returns the `Scores` of their held-out samples. A half is a tuple of its
         `Stage`, the indices to train on and the indices to hold out. The samples are scored with
-        the weights of the best epoch if `use_best` is true, else with the last ones. The two
-        trainings are independent and may run in parallel.
+        the weights of the best epoch if `use_best` is true, else with those of the last epoch. The
+        two trainings are independent and may run in parallel.
     y : np.ndarray or None
-        True labels, int (n,), or None. They are used only to report LP and LR.
+        True labels, int (n,), or None. They are used only to report label precision and recall.
     y_noisy : np.ndarray
         Observed labels, int (n,).
     n_classes : int
         Number of classes.
     pattern : {"sym", "asym"} or None
-        Assumed noise pattern. None means neither of both.
+        Assumed noise pattern. None is treated like "asym".
     iterations : int
         Number of iterations.
     top_k : int
@@ -231,7 +231,7 @@ def summarise_iteration(
 ) -> dict[str, Any]:
     """Return label precision and recall of the selected set, and the sizes of all sets.
 
-    LP and LR are nan if the true labels y are None, or where they are undefined.
+    LP and LR are nan if the true labels `y` are None, or if they are undefined.
     """
     select, candidate = result.select, result.candidate
     scores = {"LP": float("nan"), "LR": float("nan")}

@@ -1,14 +1,14 @@
-"""The probability that an observed label is right, for a head that does not memorise its labels.
+"""The probability that an observed label is right, for a classifier that does not memorise labels.
 
-A network that memorises noisy labels predicts a wrong label as often as it occurs. Its agreement
-with held-out labels therefore shows the noise (`theory.estimate_noise_ratio`). A regularised head
-agrees more often, so that this estimate is too low. Here the noise is measured on the most certain
-quarter of the held-out samples of each predicted class. For a predicted class i and an observed
-label j,
+A network that memorises noisy labels predicts each wrong label as often as it occurs in training.
+Its agreement with held-out labels therefore shows the noise ratio (`theory.estimate_noise_ratio`).
+A regularised classifier, such as ridge regression, agrees more often, so this estimate is too low.
+Here the noise is measured on the most certain quarter of the held-out samples of each predicted
+class. For a predicted class i and an observed label j,
 
     T_ij = P(j | i),    noise ratio = max(P(i != j), estimate by agreement).
 
-The estimate by agreement matters for human noise, which is rare among certain samples. The
+The estimate by agreement matters for human label noise, which is rare among certain samples. The
 off-diagonal elements of T are scaled to this noise ratio. For a sample with class probabilities p,
 the label j is right with the probability
 
@@ -22,10 +22,10 @@ import numpy as np
 from noisylabels.selection.algorithm import Scores, is_selected
 from noisylabels.theory import estimate_noise_ratio
 
-CERTAIN = 0.25  # share of held-out samples of a predicted class
+CERTAIN_SHARE = 0.25  # share of the held-out samples of a predicted class that count as certain
 PRIOR_SAMPLES = 20  # weight of the mean noise in each row of T, in samples
-ACCEPTED = 0.75  # probability above which a label that is not predicted is selected
-TEMPERATURES = 2.0 ** np.arange(-2, 7.1, 0.5)
+ACCEPTANCE_THRESHOLD = 0.75  # a sample is selected if its label is right with a higher probability
+INVERSE_TEMPERATURES = 2.0 ** np.arange(-2, 7.1, 0.5)
 
 
 def certain_samples(outputs: np.ndarray) -> np.ndarray:
@@ -39,7 +39,7 @@ def certain_samples(outputs: np.ndarray) -> np.ndarray:
     found = []
     for k in np.unique(predicted):
         members = np.flatnonzero(predicted == k)
-        count = int(np.ceil(CERTAIN * len(members)))
+        count = int(np.ceil(CERTAIN_SHARE * len(members)))
         found.append(members[np.argsort(-margin[members], kind="stable")[:count]])
     return np.sort(np.concatenate(found))
 
@@ -55,7 +55,8 @@ def noise_ratio(outputs: np.ndarray, y_noisy: np.ndarray) -> float:
 def transition_matrix(outputs: np.ndarray, y_noisy: np.ndarray) -> np.ndarray:
     """Estimate T, float (c, c), from outputs (n, c) for held-out samples and their labels (n,).
 
-    For a class with few certain samples, the estimate tends to symmetric noise of the mean ratio.
+    For a class with few certain samples, the estimate shrinks towards symmetric noise of the mean
+    ratio.
     """
     n_classes = outputs.shape[1]
     certain = certain_samples(outputs)
@@ -65,19 +66,19 @@ def transition_matrix(outputs: np.ndarray, y_noisy: np.ndarray) -> np.ndarray:
     counts = np.where(off_diagonal, ratio / (n_classes - 1), 1 - ratio) * PRIOR_SAMPLES
     np.add.at(counts, (predicted, observed), 1)
     T = np.where(off_diagonal, counts / counts.sum(axis=1, keepdims=True), 0)
-    wrong = T.sum(axis=1)
-    if wrong.max() > 0:
-        T *= min(ratio / wrong[predicted].mean(), 1 / wrong.max())
+    noise_rates = T.sum(axis=1)
+    if noise_rates.max() > 0:
+        T *= min(ratio / noise_rates[predicted].mean(), 1 / noise_rates.max())
     return T + np.diag(1 - T.sum(axis=1))
 
 
 def softmax(outputs: np.ndarray) -> np.ndarray:
-    """Return exp(outputs), normalised to sum 1 over the classes, (n, c)."""
+    """Return exp(outputs), normalised to a sum of 1 over the classes, (n, c)."""
     exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
-def temperature(outputs: np.ndarray, y_noisy: np.ndarray) -> float:
+def fit_inverse_temperature(outputs: np.ndarray, y_noisy: np.ndarray) -> float:
     """Return the factor a for which softmax(a outputs) T predicts the observed labels best.
 
     Parameters
@@ -90,10 +91,10 @@ def temperature(outputs: np.ndarray, y_noisy: np.ndarray) -> float:
     Returns
     -------
     float
-        The most likely one of the factors `TEMPERATURES` / (2 standard deviations of the outputs).
+        The most likely of `INVERSE_TEMPERATURES` / (2 standard deviations of the outputs).
     """
     T = transition_matrix(outputs, y_noisy)
-    factors = TEMPERATURES / (2 * max(float(outputs.std()), 1e-12))
+    factors = INVERSE_TEMPERATURES / (2 * max(float(outputs.std()), 1e-12))
     rows = np.arange(len(y_noisy))
     likelihoods = [
         np.log((softmax(outputs * a) @ T)[rows, y_noisy] + 1e-12).mean() for a in factors
@@ -111,14 +112,15 @@ def label_posterior(probabilities: np.ndarray, y_noisy: np.ndarray, T: np.ndarra
 def score_labels(
     outputs: np.ndarray,
     y_noisy: np.ndarray,
-    factor: float,
+    inverse_temperature: float,
     T: np.ndarray | None = None,
     top_k: int = 1,
 ) -> Scores:
     """Return the scores of held-out samples.
 
-    A label agrees if it is predicted, or if it is right with a probability above `ACCEPTED`. The
-    latter uses the noise of these samples, because later candidates are noisier.
+    A label is accepted if it is predicted, or if it is right with a probability above
+    `ACCEPTANCE_THRESHOLD`. This probability uses the noise of the held-out samples, because the
+    candidates of later iterations are noisier.
 
     Parameters
     ----------
@@ -126,18 +128,18 @@ def score_labels(
         Outputs of a model for samples that it was not trained on, (n, c).
     y_noisy : np.ndarray
         Their observed labels, int (n,).
-    factor : float
-        See `temperature`.
+    inverse_temperature : float
+        Factor of the outputs, see `fit_inverse_temperature`.
     T : np.ndarray, optional
-        Noise of the whole data set, (c, c), for `label_score` and `loss`. By default that of these
-        samples.
+        Noise of the whole data set, (c, c), for `label_score` and `loss`. By default that of the
+        held-out samples.
     top_k : int
         Number of most likely classes that count as predicted.
     """
-    probabilities = softmax(factor * outputs)
-    own = transition_matrix(outputs, y_noisy)
-    accepted = label_posterior(probabilities, y_noisy, own) > ACCEPTED
-    right = label_posterior(probabilities, y_noisy, own if T is None else T)
+    probabilities = softmax(inverse_temperature * outputs)
+    T_held_out = transition_matrix(outputs, y_noisy)
+    accepted = label_posterior(probabilities, y_noisy, T_held_out) > ACCEPTANCE_THRESHOLD
+    right = label_posterior(probabilities, y_noisy, T_held_out if T is None else T)
     return Scores(
         agrees=is_selected(outputs, y_noisy, top_k) | accepted,
         loss=-np.log(right + 1e-8),

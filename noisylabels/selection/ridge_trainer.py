@@ -11,7 +11,11 @@ from models.ridge import Ridge
 from noisylabels.experiment import Experiment
 from noisylabels.runs.run import Run
 from noisylabels.selection.algorithm import Scores, Stage
-from noisylabels.selection.label_posterior import score_labels, temperature, transition_matrix
+from noisylabels.selection.label_posterior import (
+    fit_inverse_temperature,
+    score_labels,
+    transition_matrix,
+)
 from noisylabels.system.hardware import cores
 from noisylabels.system.progress import Event, Progress
 
@@ -44,12 +48,12 @@ class RidgeTrainers(contextlib.ExitStack):
     ) -> tuple[Scores, list[dict[str, Any]]]:
         start, y = time.perf_counter(), self.experiment.y_noisy
         fit = self.ridge.fit(samples)
-        factor = temperature(fit.outputs, y[fit.left_out])
+        inverse_temperature = fit_inverse_temperature(fit.outputs, y[fit.left_out])
         outputs = self.ridge.outputs(fit.weights, held_out)
         if self.T is None:
             self.T = transition_matrix(outputs, y[held_out])
         top_k = self.experiment.arguments["top_k"]
-        scores = score_labels(outputs, y[held_out], factor, self.T, top_k)
+        scores = score_labels(outputs, y[held_out], inverse_temperature, self.T, top_k=top_k)
         row = {
             **stage._asdict(),
             "epoch": 1,

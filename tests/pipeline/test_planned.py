@@ -73,7 +73,7 @@ def test_networks_keep_their_class_names(script, call, no_tensorflow, tmp_path):
     (tmp_path / "own/ant").rename(tmp_path / "own/cat")
     ended = call(script, *flags)
     assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert "classes than own has now, and gce_training.json need it: give another" in ended.err
+    assert "than own has now, and is still used by gce_training.json: use another" in ended.err
     args = INCV_main.arguments().parse_args([*map(str, flags), "--method", "gce"])
     plan = plan_training(args, load_noisy_data(args), "gce")
     check_class_names(plan.experiment, plan.replaced)

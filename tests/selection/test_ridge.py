@@ -116,7 +116,7 @@ def test_labels_agree_if_they_are_more_probably_right_than_wrong():
     for noisy, expected in ((0, True), (100, False)):
         labels = np.where(RNG.permutation(400) < noisy, 1 - y, y)
         labels[:8] = 1
-        scores = posterior.score_labels(outputs, labels, factor=1.0)
+        scores = posterior.score_labels(outputs, labels, inverse_temperature=1.0)
         assert scores.agrees[:8].all() == expected
         assert (scores.predicted[:8] == 0).all()
 
