@@ -184,7 +184,7 @@ def add_data(parser: ArgumentParser, labels: bool = True) -> None:
         type=number(float, 0, 0.9),
         help="share of the images that INCV_main.py and Verify_Theory.py set aside for testing if "
         "there is no test set; by default 0.2; 0 trains on all images; not for INCV.py, which "
-        "judges all images",
+        "then judges all images",
     )
     add(
         "--image_column",

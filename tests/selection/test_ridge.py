@@ -108,7 +108,7 @@ def test_noise_of_a_head_is_estimated(pattern, ratio):
     assert posterior.noise_ratio(outputs, y_noisy[held_out]) == pytest.approx(ratio, abs=0.05)
 
 
-def test_labels_agree_if_they_are_more_probably_right_than_wrong():
+def test_labels_that_are_probably_right_are_accepted():
     """At a low noise ratio, the second class is accepted; at a high one, it is not."""
     y = np.arange(400) % 2
     outputs = np.eye(2)[y] * 10.0
