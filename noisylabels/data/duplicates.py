@@ -16,7 +16,7 @@ LEAST_DIMENSIONS = 256  # below that, different samples are often as similar as 
 DIRECTIONS = 64  # of the largest variance of the embeddings
 HEAD = 4096  # bytes of a file that are read first
 SAMPLE = 4096  # embeddings that determine these directions
-BLOCK = 512  # rows that are compared with all others at once
+BLOCK = 128  # rows that are compared with all others at once
 MOST_PAIRS = 20  # per sample; embeddings with more pairs do not distinguish samples
 
 
