@@ -51,7 +51,7 @@ def gradients(network, x, y):
         ("ResNet32", 470_602, 468_138, 1_232),
         ("ResNet110", 3_323_210, 3_302_442, 10_832),
         pytest.param("ResNet164", 4_972_682, 4_941_546, 16_016, marks=pytest.mark.slow),
-        ("WRN-28-10", 84_951_722, 84_909_130, 21_296),
+        pytest.param("WRN-28-10", 84_951_722, 84_909_130, 21_296, marks=pytest.mark.slow),
     ],
 )
 def test_parameter_counts(name, parameters, trainable, biases):
@@ -282,9 +282,9 @@ def test_saved_network_has_the_same_outputs(name, shape, tmp_path):
     "name, expected",
     [
         ("ResNet32", [(32, 16), (16, 32), (8, 64)]),
-        ("ResNet110", [(32, 64), (16, 128), (8, 256)]),
+        pytest.param("ResNet110", [(32, 64), (16, 128), (8, 256)], marks=pytest.mark.slow),
         pytest.param("ResNet164", [(32, 64), (16, 128), (8, 256)], marks=pytest.mark.slow),
-        ("WRN-28-10", [(32, 160), (16, 320), (8, 640)]),
+        pytest.param("WRN-28-10", [(32, 160), (16, 320), (8, 640)], marks=pytest.mark.slow),
         ("CNN9", [(32, 128), (16, 256), (8, 128)]),
         ("FastCNN", [(15, 32), (7, 128), (3, 128)]),
         ("SmallCNN", [(32, 32), (16, 64)]),

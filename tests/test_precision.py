@@ -78,6 +78,7 @@ def test_a_failed_measurement_means_float32(cached, monkeypatch, code):
     assert not precision.bfloat16_is_faster()
 
 
+@pytest.mark.slow
 @pytest.mark.runs
 def test_the_measurement_times_both_types(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

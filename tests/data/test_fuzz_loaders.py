@@ -60,6 +60,7 @@ def test_attacks_work_with_pickle_itself(attack, tmp_path):
     assert witness.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bomb", SMALL_BOMBS)
 def test_small_bombs_are_refused_quickly(bomb, tiny, tmp_path):
     """Refuse small files that would use unlimited memory or time."""

@@ -55,6 +55,7 @@ def test_2018_variant_in_a_short_training(epochs, keep):
     assert [method.schedule(epoch)["keep"] for epoch in range(len(keep))] == keep
 
 
+@pytest.mark.slow
 @pytest.mark.runs
 def test_beta_of_2018_is_applied_in_its_steps(tmp_path):
     """Adam's first moment is (1 - beta1) times the first gradient; beta1 is 0.1 in epoch 2."""

@@ -110,7 +110,7 @@ def test_no_data_leads_to_nan(name, kinds, tmp_path, eager):
     ],
 )
 @pytest.mark.parametrize("name", ["incv", "co_teaching"])
-def test_extreme_inputs_do_not_lead_to_nan(name, told, tmp_path):
+def test_extreme_inputs_do_not_lead_to_nan(name, told, tmp_path, eager):
     method = toy(name, **told)
     history = fit(method, tmp_path, 5)  # the warm-up ends with epoch 2 or 4
     assert finite(method) and all(np.isfinite(row["loss"]) for row in history)

@@ -93,6 +93,7 @@ def test_validation_split_holds_out_selected_and_candidates(trained, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_held_out_samples_are_stratified_and_equal_for_methods(
     trained,
 ):

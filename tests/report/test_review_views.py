@@ -114,6 +114,7 @@ def test_long_class_names_are_shown_whole(c, opened):
     assert not cut and browser.find_element(By.CSS_SELECTOR, ".card").text.count("Tomato") == 2
 
 
+@pytest.mark.slow
 def test_five_thousand_images(opened):
     """Draw some at first and others on scrolling; show how many are missing."""
     rng = np.random.default_rng(0)

@@ -69,6 +69,7 @@ def test_killed_tasks_are_done_elsewhere(dask, scripts, tmp_path, capsys):
 # -------------------------------------------------------------------------------- who may take part
 
 
+@pytest.mark.slow
 def test_differing_worker_is_refused(dask, scripts, tmp_path, recwarn):
     """This includes one that joins during the sweep; the others continue."""
     dask.add("127.0.0.1")

@@ -142,7 +142,8 @@ def test_probabilities_equal_those_of_the_method(
         np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize("flip_tta", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("flip_tta", [False, True])
 def test_the_saved_model_averages_shifted_images(flip_tta, tmp_path):
     images = random_images(16, 12, 9, 3)
     network = network_for("IdentityCNN32", images)

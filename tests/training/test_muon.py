@@ -159,6 +159,7 @@ def uninterrupted(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("muon"))
 
 
+@pytest.mark.slow
 def test_a_resumed_training_equals_an_uninterrupted_one(uninterrupted, tmp_path):
     with pytest.raises(InterruptedError):
         trained(tmp_path, stop_after=2)

@@ -16,9 +16,8 @@ from noisylabels.methods import METHODS, method_class
 from noisylabels.system import gpu
 from noisylabels.training import device
 
-QUICK = ("normalised", "standard")
-MUON = ("muon",)
-NORMALISED = ("normalised", pytest.param("muon", marks=pytest.mark.slow))
+QUICK = ("standard",)
+NORMALISED = ("normalised", "muon")
 LATER = ("d2l", "f_correction", "gce", "sce")  # as standard but for loss and measurements
 
 
@@ -34,7 +33,7 @@ def trained(tmp_path_factory):
         return folder
 
     def trained(name):
-        together = next(group for group in (QUICK, MUON, LATER) if name.startswith(group))
+        together = next(group for group in (QUICK, NORMALISED, LATER) if name.startswith(group))
         return dict(np.load(run(*together) / f"{name}.npz"))
 
     return trained
@@ -48,9 +47,7 @@ def assert_close(first, second, tolerance=1e-5):
 
 def test_methods_that_share_batches():
     """The other methods rank the samples of a batch, or store values per sample."""
-    assert {name for name in METHODS if method_class(name).shares_batches} == {*QUICK, *LATER} - {
-        "normalised"
-    }
+    assert {name for name in METHODS if method_class(name).shares_batches} == {*QUICK, *LATER}
 
 
 @pytest.mark.parametrize(
@@ -61,6 +58,7 @@ def test_two_devices_equal_one(method, trained):
     assert_close(trained(f"{method}_1"), trained(f"{method}_2"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NORMALISED)
 def test_two_devices_normalise_halves_of_a_batch(name, trained):
     """Penalties and weight decay count once; moving statistics are the first device's."""
@@ -72,11 +70,13 @@ def test_two_devices_normalise_halves_of_a_batch(name, trained):
     assert np.abs(one["loss"] - two["loss"]).max() > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NORMALISED)
 def test_resumed_training_on_two_devices_is_equal(name, trained):
     assert_close(trained(f"{name}_resumed_2"), trained(f"{name}_2"), 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NORMALISED)
 def test_copies_of_the_weights_stay_equal(name, trained):
     copies = trained(f"{name}_copies")
