@@ -15,7 +15,7 @@ gpu: .venv/installed           ## add CUDA for TensorFlow: Linux with an NVIDIA 
 test: .venv/tested             ## run the tests, three files at a time
 	$(PYTEST) --dist loadfile --no-loadscope-reorder
 
-quick: .venv/tested            ## run the tests that execute no script to its end
+quick: .venv/tested            ## run the tests that take milliseconds
 	$(PYTEST) -m 'not slow and not runs'
 
 slow: .venv/tested             ## run the long tests: fuzzing, kills, whole recipes
