@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from helpers import QUICK
+from helpers import QUICK, SMALL
 
 from noisylabels import seeding
 
@@ -17,11 +17,10 @@ from noisylabels import seeding
             {("main", "0"), ("main", "1"), ("INCV", "0")},
             {"noise", "split", "epoch", "flips", "tracked", "validation"},
         ),
-        pytest.param(
+        (
             "f_correction",
             {("main", "0"), ("standard", "0")},
             {"noise", "held_out", "epoch", "flips", "tracked", "validation"},
-            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -37,7 +36,7 @@ def test_all_random_streams_of_a_run_differ(
     monkeypatch.setattr(seeding, "_entropy", recorded)
     ended = call(
         "INCV_main",
-        *QUICK["INCV_main"],
+        *(QUICK["INCV_main"] if method == "incv" else [*SMALL, "--epochs", 12]),
         "--method",
         method,
         "--validation_split",
