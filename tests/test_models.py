@@ -49,7 +49,7 @@ def gradients(network, x, y):
     "name, parameters, trainable, biases",
     [  # of 2019
         ("ResNet32", 470_602, 468_138, 1_232),
-        ("ResNet110", 3_323_210, 3_302_442, 10_832),
+        pytest.param("ResNet110", 3_323_210, 3_302_442, 10_832, marks=pytest.mark.slow),
         pytest.param("ResNet164", 4_972_682, 4_941_546, 16_016, marks=pytest.mark.slow),
         pytest.param("WRN-28-10", 84_951_722, 84_909_130, 21_296, marks=pytest.mark.slow),
     ],
@@ -103,7 +103,7 @@ def test_widths_of_plain_networks(name, filters, parameters):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow) if name.startswith("ResNet164") else name
+        pytest.param(name, marks=pytest.mark.slow) if name.startswith(("ResNet1", "WRN")) else name
         for name in ARCHITECTURES
     ],
 )

@@ -178,6 +178,7 @@ def test_f_correction_keeps_the_epoch_of_lowest_held_out_loss(flags, networks, t
         np.testing.assert_allclose(T, np.full((10, 10), 0.5 / 9) + (0.5 - 0.5 / 9) * np.eye(10))
 
 
+@pytest.mark.slow
 def test_f_correction_can_use_the_true_matrix(trained, tmp_path):
     trained(
         "f_correction", "--f_correction_T", "true", "--noise_pattern", "asym", "--noise_ratio", 0.3

@@ -89,6 +89,7 @@ def test_too_little_memory_is_one_clear_error(fit):
         fit(change=lambda trainer: setattr(trainer, "steps", steps))
 
 
+@pytest.mark.slow
 def test_checkpoint_of_another_stage_is_set_aside(fit, tmp_path, capsys):
     expected, _ = fit(stage="1b")
     (tmp_path / "1a.npz").unlink()

@@ -127,7 +127,12 @@ def test_overwrite_on_a_terminal_shows_one_progress_line(finished, tmp_path):
     [
         ("INCV_main", ["--overwrite"], "noisylabels.training.trainer.Trainer.fit"),
         ("INCV_main", ["--overwrite_selection"], "noisylabels.selection.processes.incv"),
-        ("INCV", ["--overwrite"], "noisylabels.selection.processes.incv"),
+        pytest.param(
+            "INCV",
+            ["--overwrite"],
+            "noisylabels.selection.processes.incv",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "Verify_Theory",
             ["--overwrite"],

@@ -202,6 +202,7 @@ def test_incv_main_makes_the_same_selection_as_incv(finished):
     )
 
 
+@pytest.mark.slow
 def test_existing_selection_csv_is_used(finished, call, unstarted, tmp_path):
     """Use the CSV without INCV's other files."""
     (tmp_path / SELECTION).parent.mkdir(parents=True)

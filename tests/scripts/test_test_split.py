@@ -159,6 +159,7 @@ def test_a_test_set_of_its_own_needs_no_split(call, tmp_path):
         assert "has a test set of its own: leave it out" in ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.runs
 def test_training_without_a_test_set_says_so(pets, call, unstarted, tmp_path):
     flags = ["--dataset", pets, "--results_dir", tmp_path / "results", "--test_split", "0"]

@@ -183,6 +183,7 @@ def real(tmp_path):
     return real
 
 
+@pytest.mark.slow
 @pytest.mark.runs
 def test_halves_do_not_influence_each_other(real):
     """Give equal answers whether the other half was trained before or not."""

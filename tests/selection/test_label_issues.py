@@ -162,6 +162,7 @@ def test_report_repeats_files_without_images(select, tmp_path):
     assert files_in(folder) == before
 
 
+@pytest.mark.slow
 @pytest.mark.runs
 def test_same_command_completes_files_after_a_kill(select, tmp_path, monkeypatch):
     """Kill before the first, a middle and the last file."""

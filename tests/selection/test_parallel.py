@@ -247,6 +247,7 @@ def failed(how, folder):
     return subprocess.run(selection_with(how, folder), cwd=ROOT, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_traceback_of_a_child_is_shown(tmp_path):
     done = failed("1 / 0", tmp_path)
     assert done.returncode == 2 and "ZeroDivisionError: division by zero\n" in done.stderr

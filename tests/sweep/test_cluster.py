@@ -127,6 +127,7 @@ def test_runs_get_gpu_and_threads(dask, scripts, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_local_workers_share_the_cores(scripts, tmp_path, monkeypatch):
     """They listen on this machine only."""
     monkeypatch.setattr(hardware, "cores", lambda: 7)

@@ -131,6 +131,7 @@ def test_interrupted_sweep_leaves_no_job(slurm, configuration, tmp_path):
     soon(lambda: not queue())
 
 
+@pytest.mark.slow
 def test_refused_job_ends_the_sweep_with_one_error(slurm, configuration, tmp_path):
     configuration.write_text(configuration.read_text().replace("queue: tests", "queue: nosuch"))
     tasks = [Task("t", "code", [""], tmp_path / "t.json")]

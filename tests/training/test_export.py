@@ -187,6 +187,7 @@ def test_constant_channel_is_harmless():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.runs
 @pytest.mark.parametrize(
     "names", [QUICK, pytest.param(sorted({*ARCHITECTURES} - {*QUICK}), marks=pytest.mark.slow)]

@@ -50,9 +50,8 @@ def test_methods_that_share_batches():
     assert {name for name in METHODS if method_class(name).shares_batches} == {*QUICK, *LATER}
 
 
-@pytest.mark.parametrize(
-    "method", ["standard", *(pytest.param(name, marks=pytest.mark.slow) for name in LATER)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["standard", *LATER])
 def test_two_devices_equal_one(method, trained):
     """Losses, weights, optimizer and predictions, without batch normalisation."""
     assert_close(trained(f"{method}_1"), trained(f"{method}_2"))

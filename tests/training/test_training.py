@@ -127,6 +127,7 @@ def test_one_trace_serves_all_trainings(digits, tmp_path):
     assert trainer.steps.experimental_get_tracing_count() == 1
 
 
+@pytest.mark.slow
 def test_one_graph_trains_both_networks(digits, tmp_path):
     method, trainer = trainer_of(
         digits, "co_teaching", options={"variant": "harness", "noise_ratio": 0.4}
