@@ -257,10 +257,9 @@ def test_figure_drawn_twice_is_the_same_file(digits):
     assert not list(path.parent.glob(".*"))  # no temporary file stays
 
 
+@pytest.mark.slow
 @pytest.mark.runs
-@pytest.mark.parametrize(
-    "name, starts", [pytest.param("pdf", b"%PDF-", marks=pytest.mark.slow), ("svg", b"<?xml")]
-)
+@pytest.mark.parametrize("name, starts", [("pdf", b"%PDF-"), ("svg", b"<?xml")])
 def test_pdf_and_svg_are_reproducible(name, starts, digits, call):
     found = []
     for _ in range(2):

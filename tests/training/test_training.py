@@ -211,12 +211,13 @@ def test_network_learns_the_digits(digits, tmp_path):
     assert history[-1]["loss"] < 0.7 * history[0]["loss"] and history[-1]["accuracy"] > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "architecture, precision, tolerance",
     [
         ("SmallCNN", "float32", 1e-3),
-        pytest.param("SmallCNN", "mixed", 1e-2, marks=pytest.mark.slow),
-        pytest.param("ResNet32", "float32", 1e-3, marks=pytest.mark.slow),
+        ("SmallCNN", "mixed", 1e-2),
+        ("ResNet32", "float32", 1e-3),
     ],
 )
 def test_xla_step_equals_the_plain_step(architecture, precision, tolerance, monkeypatch, tmp_path):
