@@ -95,13 +95,7 @@ def test_only_downloads_use_the_network():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "method",
-    [
-        pytest.param("standard", marks=pytest.mark.runs),
-        pytest.param("incv", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("method", ["standard", "incv"])
 def test_demo_needs_nothing_of_posix(method, tmp_path):
     flags = [
         "--method",

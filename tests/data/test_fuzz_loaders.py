@@ -89,7 +89,7 @@ def run_apart(*arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cases", [500, pytest.param(12_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("cases", [500, 12_000])
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
 def test_mutated_files_load_or_are_refused(name, cases):
     valid, refused = map(int, run_apart("mutations", name, cases).split())

@@ -142,10 +142,7 @@ def test_evaluate_every_changes_no_training(trained, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "flags, networks",
-    [([], 2), pytest.param(["--f_correction_T", "true"], 1, marks=pytest.mark.slow)],
-)
+@pytest.mark.parametrize("flags, networks", [([], 2), (["--f_correction_T", "true"], 1)])
 def test_f_correction_keeps_the_epoch_of_lowest_held_out_loss(flags, networks, trained, tmp_path):
     """Use a rate that overfits. The saved network has the reported accuracy.
 

@@ -188,10 +188,7 @@ def test_constant_channel_is_harmless():
 
 
 @pytest.mark.slow
-@pytest.mark.runs
-@pytest.mark.parametrize(
-    "names", [QUICK, pytest.param(sorted({*ARCHITECTURES} - {*QUICK}), marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("names", [QUICK, sorted({*ARCHITECTURES} - {*QUICK})])
 def test_saved_network_needs_only_keras(names, tmp_path):
     """Load it in another process and folder; probabilities agree within 1e-4."""
     images, expected = random_images(16, 8, 8, 1), {}
