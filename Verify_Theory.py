@@ -16,11 +16,7 @@ the noise ratio) and Verify_Theory_M.png (M and T).
 
 import noisylabels.system.check_requirements  # noqa: F401 # isort: skip
 from argparse import Namespace
-from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
 
 from noisylabels import cli, flags
 from noisylabels.flag_rules import check_flags
@@ -28,9 +24,8 @@ from noisylabels.noise import Noise
 from noisylabels.pipeline.load import add_noise, load_data, resolve_noise
 from noisylabels.pipeline.plan import plan_theory
 from noisylabels.report import draw
-from noisylabels.report.console import print_files
+from noisylabels.report.console import print_files, print_theory
 from noisylabels.report.outputs import figure_path
-from noisylabels.report.read import VERIFY_COLUMNS, read_csv
 from noisylabels.system.progress import Progress
 
 
@@ -65,7 +60,7 @@ def run(args: Namespace) -> None:
             verify(unfinished, progress.show)
 
     # files
-    print_summary(args.noise_pattern, [plan.experiment.folder for plan in plans])
+    print_theory(args.noise_pattern, [plan.experiment.folder for plan in plans])
     draw.verify_figures(args.results_dir, dataset.name)
     folder = Path(args.results_dir, dataset.name)
     opened = {
@@ -78,28 +73,6 @@ def run(args: Namespace) -> None:
         folder / "Verify_Theory.md": "all runs in numbers",
     }
     print_files(opened, folder)
-
-
-def print_summary(pattern: str, folders: Sequence[Path]) -> None:
-    """Print the scores of finished runs, from their files."""
-    print(f"\n{pattern}     TA  theory      LP  theory      LR  theory   clean test accuracy")
-    found = [
-        read_csv(folder / "Verify_Theory.csv", "ratio", VERIFY_COLUMNS, required=True)
-        for folder in folders
-    ]
-    for row in pd.concat(found).itertuples():
-        print(
-            f"{row.Index:<4.2g}"
-            + "".join(
-                f"{a:>7.3f} {b:>7.3f} "
-                for a, b in (
-                    (row.TA, row.TA_theory),
-                    (row.LP, row.LP_theory),
-                    (row.LR, row.LR_theory),
-                )
-            )
-            + ("  no test set" if np.isnan(row.test_accuracy) else f"{row.test_accuracy:>10.3f}")
-        )
 
 
 def main(argv: list[str] | None = None) -> None:

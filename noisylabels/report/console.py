@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from noisylabels.methods import METHODS
 from noisylabels.report import issues
-from noisylabels.report.read import RESULT_COLUMNS, read_csv, read_iterations, read_labels
+from noisylabels.report.read import (
+    RESULT_COLUMNS,
+    VERIFY_COLUMNS,
+    read_csv,
+    read_iterations,
+    read_labels,
+)
 from noisylabels.runs.folders import run_at
 from noisylabels.selection.corrected_labels import scores_of
 
@@ -100,4 +107,26 @@ def print_training(folder: Path, method: str, samples: int) -> None:
         print(
             f"its labels: {(frame.label == frame.y_noisy).sum():,} of {len(frame):,} as "
             f"observed{scores}"
+        )
+
+
+def print_theory(pattern: str, folders: Sequence[Path]) -> None:
+    """Print the scores of finished runs, from their files."""
+    print(f"\n{pattern}     TA  theory      LP  theory      LR  theory   clean test accuracy")
+    found = [
+        read_csv(folder / "Verify_Theory.csv", "ratio", VERIFY_COLUMNS, required=True)
+        for folder in folders
+    ]
+    for row in pd.concat(found).itertuples():
+        print(
+            f"{row.Index:<4.2g}"
+            + "".join(
+                f"{a:>7.3f} {b:>7.3f} "
+                for a, b in (
+                    (row.TA, row.TA_theory),
+                    (row.LP, row.LP_theory),
+                    (row.LR, row.LR_theory),
+                )
+            )
+            + ("  no test set" if np.isnan(row.test_accuracy) else f"{row.test_accuracy:>10.3f}")
         )
