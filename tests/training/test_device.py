@@ -1,6 +1,7 @@
 """Number formats that a machine supports, and images on the device."""
 
 import mmap
+import platform
 
 import numpy as np
 import pytest
@@ -76,3 +77,10 @@ def test_images_become_a_tensor_at_any_address(offset):
     assert tensor.dtype == tf.uint8
     images[0, 0, 0, 0] = 99
     assert (tensor.numpy()[0, 0, 0, 0] == 99) == (offset == 0)  # one memory, or a copy
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="oneDNN is measured on x86 only")
+def test_convolutions_use_onednn_on_every_processor():
+    from tensorflow.python.framework.test_util import IsMklEnabled
+
+    assert IsMklEnabled()
