@@ -27,6 +27,8 @@ from helpers import (
 # One thread each: two processes test at a time, and results are those of --threads 1.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+# Some tests import TensorFlow before training/device.py sets this.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from noisylabels.data import cifar, download
 from noisylabels.errors import UserError
