@@ -53,6 +53,7 @@ class Settings:
     shift_tta: bool = False  # also those of the image shifted by a pixel, see methods.base.Method
     validation_split: float = 0.0  # share of the samples held out to choose an epoch
     evaluate_every: int = 1  # epochs between two evaluations; the last ten are all evaluated
+    compared_epochs: int = 0  # INCV chooses the best of so many last epochs; 0 stands for all
 
     def learning_rate_at(self, time: float, epochs: int) -> float:
         """Return the learning rate at a time in epochs, of a training of `epochs` epochs."""

@@ -22,6 +22,7 @@ PAPER = {
     "mirror": False,
     "validation_split": 0,
     "evaluate_every": 1,
+    "compared_epochs": 0,
     "accumulate": 1,
     "label_smoothing": 0,
     "shift_tta": False,

@@ -70,7 +70,8 @@ class HalfTrainer:
         samples, held_out : np.ndarray
             Indices of the samples to train on and to score.
         use_best : bool
-            Score with the weights of the best epoch. Otherwise score with the last ones.
+            Score with the weights of the best epoch, or of the best of the last
+            `settings.compared_epochs`. Otherwise score with the last weights.
 
         Returns
         -------
@@ -80,15 +81,16 @@ class HalfTrainer:
             The training log, one row per epoch.
         """
         epochs = self.experiment.settings.epochs
+        compared = self.experiment.settings.compared_epochs or epochs if use_best else 1
         top_k = self.experiment.arguments["top_k"]
         y = self.experiment.y_noisy[held_out]
 
         def after_epoch(epoch: int, memory: dict[str, np.ndarray]) -> dict[str, Any]:
-            if not use_best and epoch < epochs - 1:
+            if epoch < epochs - compared:
                 return {"heldout_accuracy": None}
             p = self.method.probabilities(self.trainer.images, held_out)
             accuracy = float(np.mean(p.argmax(axis=1) == y))
-            if not use_best or accuracy > memory.get("accuracy", -1):
+            if accuracy > memory.get("accuracy", -1):
                 memory.update(score_predictions(p, y, top_k)._asdict())
                 memory["accuracy"] = np.array(accuracy)
                 if stage.iteration > 1:

@@ -99,8 +99,9 @@ def script(monkeypatch, tmp_path):
         classes=("a", "b", "c"),
     )
 
-    def train(use_best, top_k=1):
-        chosen = replace(small, arguments=small.arguments | {"top_k": top_k})
+    def train(use_best, top_k=1, **changes):
+        settings = replace(small.settings, **changes)
+        chosen = replace(small, settings=settings, arguments=small.arguments | {"top_k": top_k})
         trainer = half_trainer.HalfTrainer(chosen, selection_run(chosen), lambda event: None)
         return trainer.train(Stage(2, "b"), SAMPLES, HELD_OUT, use_best)
 
@@ -121,6 +122,14 @@ def test_first_best_epoch_selects(script):
         0
     ].predicted == EPOCHS
     assert {(row["iteration"], row["half"]) for row in rows} == {(2, "b")}
+
+
+def test_best_of_the_last_epochs_selects_if_the_recipe_compares_only_them(script):
+    """The network does not predict in the epochs before."""
+    (hit, *_), rows = script[1](use_best=True, compared_epochs=2)
+    assert hit.tolist() == [False, True, True, True]
+    assert [row["heldout_accuracy"] for row in rows] == [None, None, 0.75, 0.5]
+    assert script[0].predicted == 2
 
 
 def test_last_epoch_selects_if_requested(script):
@@ -161,7 +170,7 @@ def test_half_starts_from_initial_weights_on_its_samples(script):
     assert (inputs.n_classes, inputs.batch_size, inputs.epochs) == (CLASSES, 128, EPOCHS)
     assert script.stage == (5, "INCV")
     assert script.is_clean.tolist() == [True, False, True, True, False, True]
-    assert script.augmentation == "flip" and script.rate == experiment.settings.learning_rate_at
+    assert script.augmentation == "flip" and script.rate.__self__ == experiment.settings
 
 
 # ------------------------------------------------------------------------------------ real networks
