@@ -1,7 +1,7 @@
 """Train once as in the first iteration of INCV, and score the selection.
 
-    python benchmarks/recipe_trial.py --data_dir D --recipe muon --width 16
-    python benchmarks/recipe_trial.py --data_dir D --recipe muon --set optimizer=nesterov epochs=14
+    python benchmarks/recipe_trial.py --data_dir D --width 16
+    python benchmarks/recipe_trial.py --data_dir D --set label_smoothing=0 epochs=14
 
 Use it to measure what a change of a recipe brings. A network learns from the first half of
 CIFAR-10 with noisy labels, and scores samples of the other half after the last epoch. Split and

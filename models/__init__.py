@@ -24,11 +24,10 @@ ARCHITECTURES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "ResNet164-2019": ("resnet", "resnet_v2", {"n": 18, "variance": VARIANCE_2019}),
     "WRN-28-10": ("resnet", "resnet_v1", {"n": 9, "widths": (160, 320, 640)}),
     "CNN9": ("cnn", "cnn9", {}),
-    "FastCNN": ("cnn", "fast_cnn", {}),
-    "FastCNN48": ("cnn", "fast_cnn", {"widths": (48, 192, 192)}),
-    "FastCNN64": ("cnn", "fast_cnn", {"widths": (64, 256, 256)}),  # the published widths
-    "IdentityCNN": ("cnn", "identity_cnn", {}),
+    "IdentityCNN16": ("cnn", "identity_cnn", {"widths": (16, 64, 64)}),
+    "IdentityCNN24": ("cnn", "identity_cnn", {"widths": (24, 96, 96)}),
     "IdentityCNN32": ("cnn", "identity_cnn", {"widths": (32, 128, 128)}),
+    "IdentityCNN64": ("cnn", "identity_cnn", {"widths": (64, 256, 256)}),  # the published widths
     "SmallCNN": ("cnn", "small_cnn", {}),
     "MLP": ("cnn", "mlp", {}),
 }

@@ -1,4 +1,4 @@
-"""Networks without residual connections: CNN9, two fast CNNs, a small CNN and an MLP."""
+"""Networks without residual connections: CNN9, the fast recipe's CNN, a small CNN and an MLP."""
 
 import keras
 from keras.layers import (
@@ -34,39 +34,6 @@ def cnn9(layers: Layers, input_shape: tuple[int, int, int], n_classes: int) -> k
     return keras.Model(inputs, head(x, n_classes))
 
 
-def fast_cnn(
-    layers: Layers,
-    input_shape: tuple[int, int, int],
-    n_classes: int,
-    widths: tuple[int, ...] = (32, 128, 128),
-) -> keras.Model:
-    """Build the wide and shallow network of the fast recipe.
-
-    A fixed whitening layer is followed by three groups [conv, 2×2 max pooling, BN, ReLU, conv, BN,
-    ReLU], global max pooling and a dense layer whose logits are divided by 9. Batch normalisation
-    has no scale. Its shift has 64 times the learning rate of the other weights.
-
-    Source: Jordan, "94% on CIFAR-10 in 3.29 seconds", 2024. The default widths are smaller here,
-    for training on a CPU.
-    """
-
-    def norm() -> keras.layers.Layer:
-        return layers.norm(scale=False, momentum=0.6, epsilon=1e-5, shift_rate=64)
-
-    inputs = Input(input_shape)
-    # Whitening amplifies small differences between pixels, which bfloat16 would lose.
-    x = ReLU()(Whitening(dtype="float32")(inputs))
-    for width in widths:
-        x = layers.conv(width)(x)
-        pool_size = [min(2, side) for side in x.shape[1:3]]
-        if max(pool_size) > 1:  # images of 8×8 pixels have shrunk to one pixel in the last group
-            x = MaxPooling2D(pool_size)(x)
-        x = ReLU()(norm()(x))
-        x = ReLU()(norm()(layers.conv(width)(x)))
-    logits = head(x, n_classes, GlobalMaxPooling2D, use_bias=False)
-    return keras.Model(inputs, Rescaling(1 / 9, dtype="float32")(logits))
-
-
 def identity_cnn(
     layers: Layers,
     input_shape: tuple[int, int, int],
@@ -74,12 +41,13 @@ def identity_cnn(
     widths: tuple[int, ...] = (64, 256, 256),
     activation: str = "gelu",
 ) -> keras.Model:
-    """Build the network of the muon recipe: `fast_cnn` with GELU and identity kernels.
+    """Build the wide and shallow network of the fast recipe.
 
-    Each convolution starts as the identity on its first filters. Batch normalisation has a trained
-    shift and no scale. The initial weights of the dense layer have a standard deviation of 1. The
-    logits are divided by 16 sqrt(width), which is 256 for the published width of 256, so that
-    narrower networks learn with the same rates.
+    A fixed whitening layer is followed by three groups [conv, 2×2 max pooling, BN, GELU, conv, BN,
+    GELU], global max pooling and a dense layer. Each convolution starts as the identity on its
+    first filters. Batch normalisation has a trained shift and no scale. The initial weights of the
+    dense layer have a standard deviation of 1. The logits are divided by 16 sqrt(width), which is
+    256 for the published width of 256, so that narrower networks learn with the same rates.
 
     Source: Jordan, airbench94 with Muon, 2024.
     """
@@ -96,11 +64,12 @@ def identity_cnn(
         return Activation(activation)(layers.norm(scale=False, momentum=0.6, epsilon=1e-5)(x))
 
     inputs = Input(input_shape)
+    # Whitening amplifies small differences between pixels, which bfloat16 would lose.
     x = Activation(activation)(Whitening(dtype="float32")(inputs))
     for width in widths:
         x = conv(x, width)
         pool_size = [min(2, side) for side in x.shape[1:3]]
-        if max(pool_size) > 1:
+        if max(pool_size) > 1:  # images of 8×8 pixels have shrunk to one pixel in the last group
             x = MaxPooling2D(pool_size)(x)
         x = norm_activation(x)
         x = norm_activation(conv(x, width))

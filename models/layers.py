@@ -45,38 +45,25 @@ class BatchNorm(keras.layers.BatchNormalization):
 
     Weights, outputs, gradients and moving statistics equal those of
     `keras.layers.BatchNormalization`. On a CPU the fused kernel takes about a third of the time.
-
-    Parameters
-    ----------
-    shift_rate : float
-        Multiplier of the learning rate of beta, exact for SGD. The stored weight is
-        beta / sqrt(shift_rate).
-    **kwargs
-        Arguments of `keras.layers.BatchNormalization`.
     """
-
-    def __init__(self, shift_rate: float = 1, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.shift_rate = shift_rate
 
     def call(
         self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
     ) -> tf.Tensor:
         """Return the normalised images. Update the moving statistics in training mode."""
         gamma = self.gamma.value if self.scale else tf.ones([inputs.shape[-1]])
-        beta = self.beta.value * self.shift_rate**0.5
         if not (training and self.trainable):
             return tf.compat.v1.nn.fused_batch_norm(
                 inputs,
                 gamma,
-                beta,
+                self.beta.value,
                 mean=self.moving_mean.value,
                 variance=self.moving_variance.value,
                 epsilon=self.epsilon,
                 is_training=False,
             )[0]
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs, gamma, beta, epsilon=self.epsilon, is_training=True
+            inputs, gamma, self.beta.value, epsilon=self.epsilon, is_training=True
         )
         # The kernel returns the unbiased variance. Keras averages the biased one.
         count = tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), tf.float32)
@@ -84,10 +71,6 @@ class BatchNorm(keras.layers.BatchNormalization):
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + value * (1 - self.momentum))
         return outputs
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the configuration from which Keras rebuilds the layer."""
-        return {**super().get_config(), "shift_rate": self.shift_rate}
 
 
 @keras.saving.register_keras_serializable("incv")
@@ -200,10 +183,8 @@ class Layers:
 
     def norm(self, **options: Any) -> keras.layers.Layer:
         """Return a batch normalisation layer."""
-        if self.stock:
-            options.pop("shift_rate", None)
-            return keras.layers.BatchNormalization(**options)
-        return BatchNorm(**options)
+        kind = keras.layers.BatchNormalization if self.stock else BatchNorm
+        return kind(**options)
 
     def conv(self, filters: int, size: int = 3, **options: Any) -> keras.layers.Layer:
         """Return a convolution with "same" padding.

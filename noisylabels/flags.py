@@ -215,7 +215,7 @@ def add_evaluation(parser: ArgumentParser) -> None:
         "--evaluate_every",
         type=number(int, 1),
         help="epochs between two evaluations; the last ten epochs are always evaluated; fewer "
-        "evaluations are faster; by default the recipe's, 4 for fast and muon in INCV_main.py, "
+        "evaluations are faster; by default the recipe's, 4 for fast in INCV_main.py, "
         "else 1",
     )
     add(

@@ -94,7 +94,7 @@ def test_paper_table_scales_to_its_longest_chain():
 
 def test_a_trial_changes_settings_and_network(monkeypatch):
     monkeypatch.setattr(recipe_trial, "ARCHITECTURES", dict(ARCHITECTURES))
-    recipe = RECIPES["muon"]["main"]
+    recipe = RECIPES["fast"]["main"]
     settings = recipe_trial.changed(
         recipe, ["epochs=4", "weight_decay=0.5", "shift_tta=False"], 16, "relu"
     )

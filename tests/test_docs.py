@@ -184,7 +184,7 @@ def test_claims_about_cleanlab_match_csvs():
 
 def test_readme_table_matches_record():
     table, text = (
-        pd.read_csv(ROOT / "results/record/cifar10/table.csv"),
+        pd.read_csv(ROOT / "results/jpeg/cifar10/table.csv"),
         (ROOT / "README.md").read_text(),
     )
     table = table[table.method.isin(PAPER_METHODS) & table.differs.isna()].set_index(

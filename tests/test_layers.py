@@ -37,25 +37,6 @@ def test_batch_norm_equals_that_of_keras(options):
         )
 
 
-def test_shift_rate_multiplies_the_learning_rate_of_beta():
-    """64 at rate 0.01 moves beta as 1 at rate 0.64 does, with Nesterov momentum."""
-    rng = np.random.default_rng(0)
-    x, pull = rng.random((4, 3, 3, 2), np.float32), rng.random((4, 3, 3, 2), np.float32)
-    found = []
-    for shift_rate, rate in ((64, 0.01), (1, 0.64)):
-        layer = BatchNorm(scale=False, shift_rate=shift_rate)
-        layer.build((None, 3, 3, 2))
-        optimizer = keras.optimizers.SGD(rate, momentum=0.85, nesterov=True)
-        for _ in range(3):
-            with tf.GradientTape() as tape:
-                loss = tf.reduce_sum(layer(x, training=True) ** 2 * pull)
-            optimizer.apply(
-                tape.gradient(loss, layer.trainable_variables), layer.trainable_variables
-            )
-        found.append(layer.beta.numpy() * shift_rate**0.5)
-    np.testing.assert_allclose(*found, rtol=1e-4)
-
-
 def test_whitening_makes_patches_uncorrelated():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (400, 9, 9, 3)).astype(np.float32)

@@ -198,7 +198,6 @@ def to_stock_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
     if isinstance(layer, Standardization):
         return keras.layers.BatchNormalization(center=False, epsilon=0, name=layer.name)
     if isinstance(layer, BatchNorm):
-        del config["shift_rate"]
         return keras.layers.BatchNormalization.from_config(config)
     return type(layer).from_config(config)
 
@@ -211,7 +210,4 @@ def stock_weights(layer: keras.layers.Layer) -> list[np.ndarray]:
     if isinstance(layer, Standardization):
         mean, scale = weights
         return [scale, mean, np.ones_like(mean)]  # gamma, moving mean and variance
-    if isinstance(layer, BatchNorm):
-        beta = 1 if layer.scale else 0  # the weights are gamma, if any, then beta
-        weights[beta] *= layer.shift_rate**0.5
     return weights

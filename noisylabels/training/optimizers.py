@@ -1,4 +1,4 @@
-"""The optimizers of the recipes: Adam, SGD with Nesterov momentum, and Muon."""
+"""The optimizers of the recipes: Adam and Muon."""
 
 import keras
 import tensorflow as tf
@@ -30,18 +30,6 @@ class Adam(keras.optimizers.Adam):
         )
 
 
-def adam(learning_rate: float, weight_decay: float) -> keras.optimizers.Optimizer:
-    """Return the optimizer of Chen et al. 2019."""
-    return Adam(learning_rate, epsilon=1e-8, weight_decay=weight_decay or None)
-
-
-def nesterov(learning_rate: float, weight_decay: float) -> keras.optimizers.Optimizer:
-    """Return the optimizer of the fast recipe."""
-    return keras.optimizers.SGD(
-        learning_rate, momentum=0.85, nesterov=True, weight_decay=weight_decay or None
-    )
-
-
 def create(settings: Settings) -> keras.optimizers.Optimizer:
     """Return a new optimizer with the settings of a recipe.
 
@@ -54,4 +42,6 @@ def create(settings: Settings) -> keras.optimizers.Optimizer:
     if settings.optimizer == "muon":
         samples = settings.batch_size * settings.accumulate
         return Muon(rate, decay, samples, settings.accumulate)
-    return {"adam": adam, "nesterov": nesterov}[settings.optimizer](rate, decay)
+    if settings.optimizer == "adam":  # with the epsilon of the 2019 code
+        return Adam(rate, epsilon=1e-8, weight_decay=decay or None)
+    raise KeyError(settings.optimizer)

@@ -51,6 +51,7 @@ def test_only_the_seed_may_differ(tmp_path):
                 **RECIPES["fast"]["main"].values,
                 "augmentation": "none",
                 "mirror": False,
+                "shift_tta": False,
             },
             "fast",
         ),

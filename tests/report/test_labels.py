@@ -81,7 +81,12 @@ def test_unknown_setting_is_named_by_its_key(folder, tmp_path):
     [
         ("cifar10", "paper", {"augmentation": "none"}, "augmentation none"),
         ("cifar10", "fast", {"mirror": False}, "mirror False"),
-        ("cifar10", "fast", {"augmentation": "none", "mirror": False}, "augmentation none"),
+        (
+            "cifar10",
+            "fast",
+            {"augmentation": "none", "mirror": False, "shift_tta": False},
+            "augmentation none",
+        ),
         ("digits", "fast", {"augmentation": "flip"}, "augmentation flip"),
     ],
 )

@@ -141,7 +141,7 @@ def test_few_images_make_small_batches(n, batch, rate, tmp_path):
 
 def test_muon_updates_eight_times_per_epoch_of_digits(tmp_path):
     """Each half has 718 samples."""
-    made = experiment("--recipe", "muon", "--results_dir", tmp_path)
+    made = experiment("--recipe", "fast", "--results_dir", tmp_path)
     assert (made.settings.batch_size, made.settings.accumulate) == (62, 1)
     assert made.identity["samples"] == 718
 

@@ -156,7 +156,7 @@ def test_method_gets_the_noise_rate(flags, ratio, train, tmp_path):
         (["--INCV_epochs", 24], r"epochs \(found 25, given 24\)"),
         (["--INCV_iter", 4], r"INCV_iter \(found 3, given 4\)"),
         (["--top_k", 2], r"top_k \(found 1, given 2\)"),
-        (["--optimizer", "nesterov"], r"optimizer \(found adam, given nesterov\)"),
+        (["--optimizer", "muon"], r"optimizer \(found adam, given muon\)"),
         (["--learning_rate", 0.1], r"learning_rate \(found 0.003, given 0.1\)"),
         (["--weight_decay", 0.1], r"weight_decay \(found 0.0, given 0.1\)"),
         (["--batch_size", 64], r"batch_size \(found 32, given 64\)"),

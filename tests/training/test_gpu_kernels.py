@@ -65,9 +65,7 @@ def test_each_method_has_gpu_kernels(name, as_on_a_gpu):
     assert without_kernel(method._predict[0]) == {}
 
 
-@pytest.mark.parametrize(
-    "recipe", ["fast", *(pytest.param(name, marks=pytest.mark.slow) for name in ("muon", "paper"))]
-)
+@pytest.mark.parametrize("recipe", ["fast", pytest.param("paper", marks=pytest.mark.slow)])
 def test_networks_and_augmentations_have_gpu_kernels(recipe, as_on_a_gpu, monkeypatch):
     """Use bfloat16 if the recipe does."""
     monkeypatch.setattr(device, "computes_bfloat16", lambda: True)
