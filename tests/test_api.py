@@ -121,7 +121,7 @@ def test_settings_are_those_of_the_recipe_but_for_the_arguments(oracle):
     made = oracle.experiment
     assert (made.recipe, made.settings.epochs, made.seed) == ("fast", 3, 7)
     assert made.arguments["top_k"] == 2 and made.settings.batch_size == 3  # 8 steps an epoch
-    assert made.settings.augmentation == "translate_alternate"
+    assert made.settings.augmentation == "alternate"
     api.find_label_issues(LABELS, IMAGES, recipe="paper", may_be_mirrored=False, quiet=True)
     assert oracle.experiment.settings.augmentation == "none"
     assert oracle.experiment.settings.architecture == "ResNet32"
