@@ -22,6 +22,7 @@ from noisylabels.pipeline.load import load_noisy_data
 from noisylabels.pipeline.plan import check_class_names, plan_selection
 from noisylabels.report import draw, review
 from noisylabels.report.console import print_files, print_selection
+from noisylabels.report.read_issues import read_selection_result
 from noisylabels.selection.processes import select
 from noisylabels.selection.selection_csv import csv_path
 from noisylabels.system.progress import Progress
@@ -67,8 +68,9 @@ def run(args: Namespace) -> None:
 
     # files that describe the selection
     csv = csv_path(plan.experiment)
-    draw.selection_files(csv.parent, data.dataset, args.review_images)
-    print_selection(csv.parent, data.dataset)
+    result = read_selection_result(csv.parent, data.dataset)
+    draw.selection_files(result, data.dataset, args.review_images)
+    print_selection(result)
     draw.summary(args.results_dir, data.dataset.name)
     opened = {
         csv.with_name("review.html"): "review the labels that are most likely wrong",

@@ -20,12 +20,19 @@ from pathlib import Path
 from noisylabels import cli, flags
 from noisylabels.flag_rules import check_flags
 from noisylabels.methods import METHODS
-from noisylabels.pipeline.execute import carry_out
 from noisylabels.pipeline.load import load_noisy_data
-from noisylabels.pipeline.plan import check_class_names, plan_training, warn_of_bad_networks
+from noisylabels.pipeline.plan import (
+    TrainingPlan,
+    check_class_names,
+    plan_training,
+    warn_of_bad_networks,
+)
 from noisylabels.report import draw
-from noisylabels.report.console import print_files, print_training
+from noisylabels.report.console import print_files, print_selection, print_training
 from noisylabels.report.outputs import figure_path
+from noisylabels.report.read_issues import read_selection_result
+from noisylabels.selection.processes import select
+from noisylabels.system.progress import Progress
 
 
 def arguments() -> cli.Parser:
@@ -68,6 +75,24 @@ def run(args: Namespace) -> None:
         Path(args.results_dir, data.dataset.name, "table.md"): "all methods and noise settings",
     }
     print_files(opened, folder)
+
+
+def carry_out(plan: TrainingPlan, quiet: bool) -> None:
+    """Make a missing selection, then run the trainings that are left."""
+    is_undrawn = plan.has_undrawn_selection
+    with Progress(plan.work, quiet) as progress:
+        if plan.selection:
+            select(plan.selection.experiment, plan.selection.run, progress)
+            plan = plan.with_selection()
+        if is_undrawn:
+            result = read_selection_result(plan.experiment.folder, plan.experiment.dataset)
+            draw.selection_files(result, plan.experiment.dataset)
+            print_selection(result)
+        progress.begin()
+        from noisylabels.pipeline.train import train  # with TensorFlow, after all checks
+
+        for training in plan.pending:
+            train(training.ready(), progress.show)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -44,7 +44,7 @@ from noisylabels.metrics import issue_scores
 from noisylabels.noise import PROVIDED, Noise
 from noisylabels.pipeline.load import add_noise, load_data
 from noisylabels.pipeline.resolve import selection_experiment
-from noisylabels.report.read_issues import read_issues
+from noisylabels.report.read_issues import read_selection_result
 from noisylabels.runs.folders import find_runs
 from noisylabels.selection.algorithm import Half, Scores, incv
 from noisylabels.selection.processes import choose_trainers, trainings
@@ -169,7 +169,7 @@ def finished_rows(results_dir: Path) -> Iterator[dict[str, Any]]:
     """
     for dataset in sorted(path.name for path in results_dir.iterdir() if path.is_dir()):
         for run in find_runs(results_dir, dataset):
-            issues = read_issues(run.folder)
+            issues = read_selection_result(run.folder).issues
             if issues is None or (issues.frame.y_true == "").any():
                 continue
             issues = issues._replace(frame=issues.frame.sort_values("index"))

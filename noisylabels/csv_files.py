@@ -43,6 +43,13 @@ class Table(NamedTuple):
             raise self.error(row, f"has {text!a} as {column}: give True or False")
         return values
 
+    def blanks(self, column: str) -> list[float]:
+        """Return nan for each row of an empty column; UserError if it has a value."""
+        for row, text in enumerate(self.columns[column]):
+            if text.strip():
+                raise self.error(row, f"has {text[:80]!a} as {column}: leave it blank")
+        return [math.nan] * len(self.lines)
+
     def numbers(self, column: str, blank: float | None = None) -> list[float]:
         """Return a column of numbers; UserError for another value.
 

@@ -125,6 +125,7 @@ class Experiment:
     )  # further values of the identity, by flag
     execution: Execution = Execution()
     overwrite: bool = False
+    requested: tuple[str, ...] = ()  # keys of the identity that flags have set
     build: Callable[[tuple[int, ...], int], keras.Model] | None = None  # replaces the network
 
     @property

@@ -23,6 +23,7 @@ from helpers import (
     prepare_calls,
     shell,
 )
+from matplotlib.figure import Figure
 
 # One thread each: two processes test at a time, and results are those of --threads 1.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
@@ -120,7 +121,7 @@ def no_pretrained_weights(tmp_path_factory):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Let scripts called in this process draw nothing, to save time."""
-    for name in ("summary", "incv_figures", "training_figures", "verify_figures", "issues.files"):
+    for name in ("summary", "selection_files", "training_figures", "verify_figures"):
         monkeypatch.setattr(f"noisylabels.report.draw.{name}", lambda *_: [])
 
 
@@ -128,9 +129,11 @@ def undrawn(monkeypatch):
 def without_figures(monkeypatch):
     """Let the report write its tables without figures."""
     names = "theory_curves heat_maps iterations training test_accuracy selection".split()
-    none = SimpleNamespace(**dict.fromkeys(names, lambda *_: None))
-    monkeypatch.setattr("noisylabels.report.draw.figures", none)
-    monkeypatch.setattr("noisylabels.report.draw.save", lambda figure, path: path.touch() or path)
+    empty = SimpleNamespace(**dict.fromkeys(names, lambda *_: Figure()))
+    monkeypatch.setattr("noisylabels.report.draw.figures", empty)
+    monkeypatch.setattr(
+        "noisylabels.report.outputs.save_figure", lambda figure, path: path.touch() or path
+    )
 
 
 @pytest.fixture
@@ -192,7 +195,7 @@ def train(call, tmp_path, monkeypatch):
         told.append((augmentation, learning_rate, jit_compile))
         raise UserError("stop")
 
-    monkeypatch.setattr("noisylabels.pipeline.execute.select", select)
+    monkeypatch.setattr("INCV_main.select", select)
     monkeypatch.setattr(device, "start_tensorflow", lambda *given: told.append(given) or CPU)
     monkeypatch.setattr(trainer, "build", build)
     monkeypatch.setattr(trainer, "Trainer", stop)

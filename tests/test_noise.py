@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +12,8 @@ from helpers import ROOT
 from noisylabels.data.cifar import LAYOUTS
 from noisylabels.errors import UserError
 from noisylabels.noise import Noise
-from noisylabels.pipeline.load import resolve_noise
-from noisylabels.pipeline.resolve import assumed_pattern
+from noisylabels.pipeline.load import add_noise, resolve_noise
+from noisylabels.pipeline.resolve import selection_experiment
 from noisylabels.seeding import derived_seed, generator
 from utils import corrupt_labels, load_dataset
 
@@ -151,10 +151,10 @@ def test_asym5_of_cifar10_from_the_flags(script, tiny, tmp_path):
         .parse_args(["--noise_pattern", "asym5", "--noise_ratio", "0.4"])
     )
     noise = resolve_noise(args, load_dataset("cifar10", tmp_path))
-    assert (
-        noise == Noise("asym5", 0.4)
-        and assumed_pattern(args, SimpleNamespace(noise=noise)) == "asym"
-    )
+    assert noise == Noise("asym5", 0.4)
+    data = add_noise(load_dataset("digits", ""), Noise("asym", 0.4), 0)
+    made = selection_experiment(args, replace(data, noise=noise), overwrite=False)
+    assert made.assumed_pattern == "asym"
     with pytest.raises(SystemExit):
         __import__(script).arguments().parse_args(["--assumed_pattern", "asym5"])
 

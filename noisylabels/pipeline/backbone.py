@@ -1,19 +1,17 @@
-"""Choose the backbone of a command line, and embed images with it."""
+"""Choose the backbone of a command line."""
 
 import warnings
 from argparse import Namespace
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from models import HEADS
 from noisylabels.backbones import DEFAULT, NAMES, NONE, Backbone, cached_weights, find_backbone
-from noisylabels.backbones.embeddings import Embeddings, embed, fetch_weights
-from noisylabels.data import is_path, name_of
-from noisylabels.data.image_source import ImageSource
+from noisylabels.backbones.embeddings import fetch_weights
+from noisylabels.data import name_of
 from noisylabels.data.sources import in_arrays
 from noisylabels.errors import UserError
-from noisylabels.pipeline.heads import FEATURES
+from noisylabels.pipeline.resolve import FEATURES
 
 # Values of flags that fit embeddings; other values train networks on the images themselves.
 FOR_EMBEDDINGS = {
@@ -24,7 +22,9 @@ FOR_EMBEDDINGS = {
 }
 
 
-def choose_backbone(args: Namespace, report: Callable[[str], None]) -> Backbone | None:
+def choose_backbone(
+    args: Namespace, is_custom: bool, report: Callable[[str], None]
+) -> Backbone | None:
     """Return the backbone of a command line; None if the inputs are used directly.
 
     Custom images have one by default if its weights are in Keras's cache. `report` receives a line
@@ -36,13 +36,13 @@ def choose_backbone(args: Namespace, report: Callable[[str], None]) -> Backbone 
         The backbone cannot be used, its weights are missing and cannot be downloaded, or the data
         set has no images.
     """
-    name, images = args.backbone, has_images(args)
+    name, images = args.backbone, has_images(args, is_custom)
     if name in NAMES and not images:
         raise UserError(
             f"argument --backbone: it applies to images, but {args.features or args.dataset} has "
             "features: leave it out"
         )
-    if name is None and images and is_path(args.dataset):
+    if name is None and images and is_custom:
         name, why = default_backbone(args)
         report(f"{name_of(args.dataset)}: {why}")
     if name in (None, NONE):
@@ -52,12 +52,12 @@ def choose_backbone(args: Namespace, report: Callable[[str], None]) -> Backbone 
     return backbone
 
 
-def has_images(args: Namespace) -> bool:
+def has_images(args: Namespace, is_custom: bool) -> bool:
     """Return whether the data set of a command line has images, not only features."""
     if args.features:
         return False
     path = Path(args.dataset)
-    if not (is_path(args.dataset) and path.suffix.lower() == ".npz" and path.is_file()):
+    if not (is_custom and path.suffix.lower() == ".npz" and path.is_file()):
         return True
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they are repeated when the data set is loaded
@@ -80,19 +80,4 @@ def default_backbone(args: Namespace) -> tuple[str, str]:
     return DEFAULT, (
         f"the pretrained network {DEFAULT} embeds the images, because its weights are in {path}; "
         f"--backbone {NONE} trains networks from scratch"
-    )
-
-
-def embedder(
-    args: Namespace, backbone: Backbone, folder: Path, report: Callable[[str], None]
-) -> Callable[[ImageSource], Embeddings]:
-    """Return the function that embeds images. `folder` has the results of the data set."""
-    return partial(
-        embed,
-        backbone,
-        cache=folder / "embeddings",
-        title=name_of(args.dataset),
-        report=report,
-        gpu_id=args.gpu_id,
-        threads=args.threads,
     )

@@ -5,14 +5,15 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from noisylabels.data import CUSTOM_FLAGS, is_path, name_of
+from noisylabels.backbones.embeddings import embed
+from noisylabels.data import CUSTOM_FLAGS, is_path, load, name_of
 from noisylabels.data.cifar import LAYOUTS
 from noisylabels.data.dataset import Dataset
 from noisylabels.errors import UserError
 from noisylabels.experiment import NoisyData
 from noisylabels.noise import PATTERNS, PROVIDED, Noise
-from noisylabels.pipeline.backbone import choose_backbone, embedder
-from utils import load_dataset, observed_labels
+from noisylabels.pipeline.backbone import choose_backbone
+from utils import observed_labels
 
 
 def load_data(args: Namespace, set_aside: bool = True) -> Dataset:
@@ -23,18 +24,28 @@ def load_data(args: Namespace, set_aside: bool = True) -> Dataset:
     Raises UserError if the results would be written into the data set, where the next run would
     read the figures as images.
     """
-    results = Path(args.results_dir) / name_of(args.dataset)
-    if is_path(args.dataset) and results.resolve().is_relative_to(Path(args.dataset).resolve()):
+    name, is_custom = name_of(args.dataset), is_path(args.dataset)
+    results = Path(args.results_dir) / name
+    if is_custom and results.resolve().is_relative_to(Path(args.dataset).resolve()):
         raise UserError(
             f"argument --results_dir: {results} is inside --dataset {args.dataset}, so its figures "
             "would count as images; give a folder outside"
         )
     report = partial(print, flush=True)
     options = {flag: getattr(args, flag) for flag in CUSTOM_FLAGS}
-    backbone = choose_backbone(args, report)
+    backbone = choose_backbone(args, is_custom, report)
     if backbone:
-        options |= {"image_size": None, "embed": embedder(args, backbone, results, report)}
-    dataset = load_dataset(
+        options["image_size"] = None
+        options["embed"] = partial(
+            embed,
+            backbone,
+            cache=results / "embeddings",
+            title=name,
+            report=report,
+            gpu_id=args.gpu_id,
+            threads=args.threads,
+        )
+    dataset = load(
         args.dataset,
         args.data_dir,
         **options,
@@ -55,7 +66,8 @@ def add_noise(dataset: Dataset, noise: Noise, seed: int) -> NoisyData:
 def load_noisy_data(args: Namespace, set_aside: bool = True) -> NoisyData:
     """Load the data set of the arguments, see `load_data`, and add the requested noise."""
     dataset = load_data(args, set_aside)
-    return add_noise(dataset, resolve_noise(args, dataset), args.seed)
+    noise = resolve_noise(args, dataset)
+    return add_noise(dataset, noise, args.seed)
 
 
 def resolve_noise(args: Namespace, dataset: Dataset) -> Noise:

@@ -2,29 +2,33 @@
 
 import warnings
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from noisylabels.errors import UserError
 from noisylabels.experiment import Experiment, NoisyData
-from noisylabels.methods import METHODS, OPTIONS, PATTERN_AWARE_METHODS, SELECTION_METHODS
+from noisylabels.methods import METHODS, SELECTION_METHODS
 from noisylabels.names import listed
 from noisylabels.pipeline.resolve import (
-    assumed_pattern,
-    check_options,
     make_experiment,
     selection_experiment,
-    selection_flags,
+    training_experiment,
 )
-from noisylabels.report.read_issues import read_classes
-from noisylabels.runs.comparison import has_changed
+from noisylabels.report.read import read_classes
 from noisylabels.runs.record import read_record
 from noisylabels.runs.run import Run
 from noisylabels.selection.decisions import Decisions, read_decisions
 from noisylabels.selection.issues import CLASSES
 from noisylabels.selection.processes import trainings
-from noisylabels.selection.selection_csv import RECORD, Selected, find_selection, selection_run
+from noisylabels.selection.selection_csv import (
+    RECORD,
+    Selected,
+    csv_path,
+    find_selection,
+    load_selection,
+    selection_run,
+)
 
 THEORY_FILES = ("Verify_Theory.csv", "Verify_Theory_M.csv", "Verify_Theory_history.csv")
 
@@ -72,6 +76,15 @@ class TrainingPlan:
         )
 
     @property
+    def has_undrawn_selection(self) -> bool:
+        """Return whether the selection is to be made, or a killed process has not drawn it."""
+        if self.selected is None:
+            return self.selection is not None
+        csv = self.selected.path
+        is_ours = bool(self.selected.made) and csv == csv_path(self.experiment)
+        return is_ours and not (csv.parent / "review.html").exists()
+
+    @property
     def work(self) -> dict[str, float]:
         """Return the work left, {training: expected samples times epochs}."""
         found = self.selection.work if self.selection else {}
@@ -82,9 +95,12 @@ class TrainingPlan:
             found[plan.method] = samples * METHODS[plan.method].cost
         return found
 
-    def with_selection(self, selected: Selected) -> "TrainingPlan":
-        """Return the plan with its finished selection."""
-        teacher = self.teacher and self.teacher.with_selection(selected)
+    def with_selection(self) -> "TrainingPlan":
+        """Return the plan with its selection, which has just been made."""
+        experiment, run = self.selection.experiment, self.selection.run
+        record = read_record(run.record_path)
+        selected = load_selection(experiment, csv_path(experiment), record, self.decisions)
+        teacher = self.teacher and replace(self.teacher, selection=None, selected=selected)
         return replace(self, selection=None, selected=selected, teacher=teacher)
 
     def ready(self) -> "TrainingPlan":
@@ -137,38 +153,21 @@ def plan_training(
     UserError
         The arguments contradict each other, or they do not fit the data or the existing files.
     """
-    selection = selected = decisions = None
-    repeated = False
+    decisions = selection = selected = teacher = run = None
     if args.decisions:
         decisions = read_decisions(args.decisions, data.dataset, data.y_noisy)
+    overwrite = args.overwrite if overwrite is None else overwrite
+    if method in SELECTION_METHODS:
+        overwrite = overwrite or args.overwrite_selection and not args.selection
+    experiment = training_experiment(args, data, method, overwrite, decisions)
     if method in SELECTION_METHODS:
         wanted = selection_experiment(args, data, args.overwrite_selection)
-        selected = find_selection(
-            wanted, args.selection, selection_flags(args, data.dataset), decisions
-        )
-        repeated = args.overwrite_selection and not args.selection
+        selected = find_selection(wanted, args.selection, decisions)
         if selected is None:
             selection = SelectionPlan(wanted, selection_run(wanted))
-    overwrite = args.overwrite if overwrite is None else overwrite
-    experiment = make_experiment(
-        args,
-        "main",
-        data,
-        (len(data.dataset.train_rows), "the training set"),
-        args.epochs,
-        overwrite=overwrite or repeated,
-        method=method,
-        assumed_pattern=assumed_pattern(args if method in PATTERN_AWARE_METHODS else None, data),
-        selection=None,
-        **({"decisions": decisions.digest} if decisions else {}),
-        **{flag: getattr(args, flag) for flag in OPTIONS if flag.startswith(f"{method}_")},
-    )
-    check_options(experiment)
-    teacher = None
     if METHODS[method].teacher:
         teacher = plan_training(args, data, METHODS[method].teacher, args.overwrite_selection)
         check_teacher(method, teacher)
-    run = None
     if selection is None and (teacher is None or teacher.finished):
         run = training_run(experiment, method, selected)
     return TrainingPlan(experiment, method, selection, selected, decisions, teacher, run)
@@ -207,7 +206,7 @@ def check_teacher(method: str, teacher: TrainingPlan) -> None:
     if not teacher.finished:
         return
     paths = network_paths(teacher.experiment.folder, teacher.method)
-    for path, problem in _bad_networks(teacher, paths):
+    for path, problem in teacher.run.problems(paths):
         raise UserError(
             f"argument --method: {method} learns from the networks of {teacher.method}, but {path} "
             f"is {problem}; run --method {teacher.method} --overwrite first"
@@ -234,17 +233,6 @@ def check_class_names(experiment: Experiment, replaced: Iterable[str]) -> None:
 
 def warn_of_bad_networks(plan: TrainingPlan) -> None:
     """Warn if networks of a finished training are missing or have changed."""
-    record = read_record(plan.run.record_path) or {}
-    names = [name for name in record.get("files", {}) if name.endswith(".keras")]
-    for path, problem in _bad_networks(plan, [plan.experiment.folder / name for name in names]):
+    names = [name for name in plan.run.seen.get("files", {}) if name.endswith(".keras")]
+    for path, problem in plan.run.problems([plan.run.folder / name for name in names]):
         warnings.warn(f"{path} is {problem}; --overwrite trains it again", stacklevel=2)
-
-
-def _bad_networks(plan: TrainingPlan, paths: list[Path]) -> Iterator[tuple[Path, str]]:
-    """Yield each missing or changed network of a finished training, and the problem."""
-    record = read_record(plan.run.record_path)
-    for path in paths:
-        if not path.exists():
-            yield path, "missing"
-        elif has_changed(record, path):
-            yield path, f"not the file that {plan.method} saved"

@@ -6,18 +6,28 @@ from typing import Any
 
 import numpy as np
 
-from models import RIDGE
+from models import HEADS, RIDGE
 from noisylabels.data.dataset import TEST_SPLIT, Dataset
 from noisylabels.errors import UserError
 from noisylabels.experiment import Execution, Experiment, NoisyData
-from noisylabels.methods import OPTIONS
+from noisylabels.methods import OPTIONS, PATTERN_AWARE_METHODS
 from noisylabels.noise import PROVIDED, default_assumed_pattern
-from noisylabels.pipeline.heads import OVERRIDES, check_inputs, check_ridge, selection_args
 from noisylabels.recipes import RECIPES, flips, resolve
 from noisylabels.runs.folders import run_folder
+from noisylabels.selection.decisions import Decisions
 from noisylabels.system.sharing import share_machine
 
 ITERATIONS, TOP_K = 4, 1  # defaults of the selection
+FEATURES = "features"  # the recipe of embeddings
+OVERRIDES = (  # flags that change the network or its training
+    "architecture",
+    "optimizer",
+    "learning_rate",
+    "weight_decay",
+    "batch_size",
+    "augmentation",
+    "precision",
+)
 
 
 def make_experiment(
@@ -46,7 +56,8 @@ def make_experiment(
     overwrite : bool, optional
         Repeat a finished run. By default `args.overwrite`.
     **arguments
-        Further values that the result depends on.
+        Further values that the result depends on. `assumed_pattern` is None by default, for the
+        pattern of the noise.
 
     Raises
     ------
@@ -56,15 +67,19 @@ def make_experiment(
     """
     dataset, (n, what) = data.dataset, samples
     check_labels(args, data)
-    if args.no_mirror and flips(args.augmentation or ""):
+    overrides = overrides_of(args, task, dataset)
+    if args.no_mirror and flips(overrides["augmentation"] or ""):
         raise UserError(f"argument --no_mirror: --augmentation {args.augmentation} flips images")
     recipe = args.recipe or dataset.default_recipe
-    check_inputs(args, task, dataset, recipe)
+    check_inputs(overrides, task, dataset, recipe)
     # In these cases the size of batches and updates depends on the number of samples.
     if dataset.is_custom or dataset.is_embedded or RECIPES[recipe][task].accumulate > 1:
         arguments["samples"] = n
     if task != "INCV" and dataset.test_rows is not None:
         arguments["test_split"] = TEST_SPLIT if args.test_split is None else args.test_split
+    assumed = arguments.get("assumed_pattern") or default_assumed_pattern(data.noise.pattern)
+    if "assumed_pattern" in arguments:
+        arguments["assumed_pattern"] = assumed
     settings = resolve(
         recipe,
         task,
@@ -74,7 +89,7 @@ def make_experiment(
         epochs=epochs,
         validation_split=args.validation_split if task == "main" else None,
         evaluate_every=args.evaluate_every if task != "INCV" else None,
-        **{name: getattr(args, name) for name in OVERRIDES},
+        **overrides,
     )
     if settings.batch_size > n:
         raise UserError(
@@ -86,9 +101,7 @@ def make_experiment(
         name = recipe
     return Experiment(
         data=data,
-        assumed_pattern=arguments.get(
-            "assumed_pattern", default_assumed_pattern(data.noise.pattern)
-        ),
+        assumed_pattern=assumed,
         recipe=recipe,
         settings=settings,
         folder=run_folder(args.results_dir, dataset.name, data.noise, data.seed, name),
@@ -104,9 +117,39 @@ def make_experiment(
     )
 
 
+def overrides_of(args: Namespace, task: str, dataset: Dataset) -> dict[str, Any]:
+    """Return the values of the flags that change the network or its training, None by default.
+
+    On embeddings, the flags of INCV_main.py and sweep.py apply only to the training.
+    """
+    if task == "INCV" and dataset.is_embedded and hasattr(args, "method"):
+        return dict.fromkeys(OVERRIDES)
+    return {name: getattr(args, name) for name in OVERRIDES}
+
+
+def training_experiment(
+    args: Namespace, data: NoisyData, method: str, overwrite: bool, decisions: Decisions | None
+) -> Experiment:
+    """Resolve the settings of a training by a method."""
+    experiment = make_experiment(
+        args,
+        "main",
+        data,
+        (len(data.dataset.train_rows), "the training set"),
+        args.epochs,
+        overwrite,
+        method=method,
+        assumed_pattern=args.assumed_pattern if method in PATTERN_AWARE_METHODS else None,
+        selection=None,
+        **({"decisions": decisions.digest} if decisions else {}),
+        **{flag: getattr(args, flag) for flag in OPTIONS if flag.startswith(f"{method}_")},
+    )
+    check_options(experiment)
+    return experiment
+
+
 def selection_experiment(args: Namespace, data: NoisyData, overwrite: bool) -> Experiment:
     """Resolve the settings of a selection."""
-    args = selection_args(args, data.dataset)
     top_k, n_classes = args.top_k or TOP_K, data.dataset.n_classes
     if top_k >= n_classes:
         raise UserError(f"argument --top_k: {top_k} must be below the {n_classes} classes")
@@ -116,35 +159,76 @@ def selection_experiment(args: Namespace, data: NoisyData, overwrite: bool) -> E
         data,
         (len(data.y_noisy) // 2, "half of the training set"),
         args.INCV_epochs,
-        overwrite=overwrite,
+        overwrite,
         INCV_iter=args.INCV_iter or ITERATIONS,
         top_k=top_k,
-        assumed_pattern=assumed_pattern(args, data),
+        assumed_pattern=args.assumed_pattern,
     )
+    overrides = overrides_of(args, "INCV", data.dataset)
     parallel = args.parallel_halves
     if made.settings.architecture == RIDGE:
-        check_ridge(args)
+        check_ridge({"INCV_epochs": args.INCV_epochs, **overrides})
         parallel = "off"
     gpu_ids, threads = share_machine(parallel, args.gpu_id, args.threads)
-    return replace(made, execution=replace(made.execution, gpu_ids=gpu_ids, threads=threads))
-
-
-def selection_flags(args: Namespace, dataset: Dataset) -> list[str]:
-    """Return the keys of a selection's identity that flags have set, and the assumed pattern."""
-    args = selection_args(args, dataset)
     flags = {
         "recipe": args.recipe,
         "epochs": args.INCV_epochs,
         "INCV_iter": args.INCV_iter,
         "top_k": args.top_k,
-        **{name: getattr(args, name) for name in OVERRIDES},
+        **overrides,
     }
-    return ["assumed_pattern", *(name for name, value in flags.items() if value is not None)]
+    return replace(
+        made,
+        requested=("assumed_pattern", *(name for name in flags if flags[name] is not None)),
+        execution=replace(made.execution, gpu_ids=gpu_ids, threads=threads),
+    )
 
 
-def assumed_pattern(args: Namespace | None, data: NoisyData) -> str:
-    """Return the noise pattern that the algorithm assumes, by default that of the noise."""
-    return getattr(args, "assumed_pattern", None) or default_assumed_pattern(data.noise.pattern)
+def check_inputs(overrides: dict[str, Any], task: str, dataset: Dataset, recipe: str) -> None:
+    """Raise UserError if recipe, network or augmentation do not fit images, or embeddings."""
+    heads, network = (RIDGE, *HEADS), overrides["architecture"]
+    if not dataset.is_embedded:
+        if recipe == FEATURES:
+            raise UserError(
+                "argument --recipe: features is for embeddings: give --features, --backbone or "
+                "an .npz of them"
+            )
+        if network in heads:
+            raise UserError(
+                f"argument --architecture: {network} is a head on embeddings: give --features or "
+                "--backbone, or a network for images"
+            )
+        return
+    if recipe != FEATURES:
+        raise UserError(
+            f"argument --recipe: {recipe} is for images, but {dataset.name} has features: leave "
+            "it out"
+        )
+    if network not in (None, *heads):
+        raise UserError(
+            f"argument --architecture: {network} is for images, but {dataset.name} has features: "
+            f"give one of {', '.join(heads)}"
+        )
+    if network == RIDGE and task != "INCV":
+        raise UserError(
+            "argument --architecture: ridge is for INCV.py only, because methods train in steps: "
+            "give linear or mlp"
+        )
+    augmentation = overrides["augmentation"]
+    if augmentation not in (None, "none"):
+        raise UserError(
+            f"argument --augmentation: {augmentation} changes images, not features: leave it out"
+        )
+
+
+def check_ridge(flags: dict[str, Any]) -> None:
+    """Raise UserError if a flag is set that has no effect on ridge regression."""
+    for flag, value in flags.items():
+        if flag != "architecture" and value not in (None, "none"):
+            raise UserError(
+                f"argument --{flag}: it has no effect on ridge regression; leave it out, or give "
+                "INCV.py --architecture linear or mlp"
+            )
 
 
 def check_labels(args: Namespace, data: NoisyData) -> None:

@@ -13,6 +13,8 @@ from noisylabels.report import published, tables
 from noisylabels.report.groups import common_settings, identity_of, labelled_groups
 from noisylabels.report.read import read_accuracy, read_iterations, read_result, read_training
 from noisylabels.runs.folders import RunFolder, find_runs
+from noisylabels.runs.record import read_record
+from noisylabels.selection.selection_csv import RECORD
 
 
 class Summary(NamedTuple):
@@ -69,7 +71,7 @@ def summarise(results_dir: Path | str, dataset: str) -> Summary:
             run: frame
             for run in runs
             if run.noise == noise
-            and (frame := read_iterations(run)) is not None
+            and (frame := read_iterations(run.folder, read_record(run.folder / RECORD))) is not None
             and frame[["LP", "LR"]].notna().any(axis=None)
         }  # blank where the true labels are not known
         selected = {run: identity_of(run, "INCV", {"recipe": common.recipe}) for run in frames}

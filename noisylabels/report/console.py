@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from noisylabels.methods import METHODS
-from noisylabels.report import issues
+from noisylabels.metrics import issue_scores
 from noisylabels.report.read import (
     RESULT_COLUMNS,
     VERIFY_COLUMNS,
     read_csv,
-    read_iterations,
     read_labels,
 )
-from noisylabels.runs.folders import run_at
+from noisylabels.report.read_issues import Issues, SelectionResult
 from noisylabels.selection.corrected_labels import scores_of
-
-if TYPE_CHECKING:
-    from noisylabels.data.dataset import Dataset
+from noisylabels.selection.reliability import TITLE, Reliability
 
 
 def print_files(opened: Mapping[Path, str], *folders: Path) -> None:
@@ -51,9 +47,9 @@ def print_files(opened: Mapping[Path, str], *folders: Path) -> None:
             print(f"{len(others):,} other files are in {folder}")
 
 
-def print_selection(folder: Path, dataset: Dataset) -> None:
-    """Print the result of a finished selection, from the files in its folder."""
-    last = read_iterations(run_at(folder), required=True).iloc[-1]
+def print_selection(result: SelectionResult) -> None:
+    """Print the result of a finished selection, from its files."""
+    last = result.iterations.iloc[-1]
     print(
         f"\nestimated noise ratio  {last.eps:.3f}\n"
         f"selected               {last.selected:,.0f}, candidate {last.candidate:,.0f}, removed "
@@ -61,7 +57,35 @@ def print_selection(folder: Path, dataset: Dataset) -> None:
     )
     if np.isfinite([last.LP, last.LR]).any():  # the true labels are known
         print(f"label precision        {last.LP:.3f}\nlabel recall           {last.LR:.3f}")
-    issues.print_found(folder, dataset)
+    print_found(result.issues, result.reliability)
+
+
+def print_found(issues: Issues, judged: Reliability) -> None:
+    """Print how many labels are probably wrong, and the scores if the true labels are known.
+
+    If the model cannot judge the labels, print why, and what would help.
+    """
+    frame = issues.frame
+    found = f"label issues           {frame.is_label_issue.sum():,} of {len(frame):,}"
+    if (frame.y_true != "").all():
+        scores = issue_scores(
+            frame.is_label_issue.to_numpy(), (frame.y_true != frame.given_label).to_numpy()
+        )
+        found += ": " + ", ".join(
+            f"{name.removeprefix('issue_').replace('_', ' ')} {value:.3f}"
+            for name, value in scores.items()
+        )
+    print(found)
+    duplicates = (frame.duplicate_group >= 0).sum()
+    if duplicates:
+        two = f"{frame.duplicate_conflict.sum():,} of them with different labels"
+        print(f"duplicates             {duplicates:,}, {two}")
+    if not judged.can_judge:
+        print(f"\n{TITLE.capitalize()}:")
+        print(*(f"- {reason}" for reason in judged.reasons), sep="\n")
+        print(f"What would help: {judged.remedy}.")
+    if judged.notes:
+        print("", *judged.notes, sep="\n")
 
 
 def print_training(folder: Path, method: str, samples: int) -> None:

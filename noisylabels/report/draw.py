@@ -7,6 +7,7 @@ nothing to draw. Shares are fractions in the CSVs and per cent in table.md. Figu
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,23 +17,26 @@ from matplotlib import rcParams
 
 from noisylabels.methods import title_of
 from noisylabels.noise import PROVIDED, Noise, transition_matrix
-from noisylabels.report import figures, issues, published, run_list, tables
+from noisylabels.report import figures, issues, published, review, run_list, tables
 from noisylabels.report.aggregate import Summary, methods_of, summarise
 from noisylabels.report.groups import common_settings, differences, identity_of, rows_of_records
-from noisylabels.report.outputs import save, save_csv, save_text
+from noisylabels.report.outputs import save, save_all
 from noisylabels.report.read import (
     VERIFY_COLUMNS,
+    finished_record,
     networks_of,
     read_csv,
-    read_iterations,
     read_matrix,
     read_training,
 )
+from noisylabels.report.read_issues import SelectionResult, read_selection_result
 from noisylabels.report.styles import with_difference
-from noisylabels.runs.atomic_io import write_json
 from noisylabels.runs.folders import find_runs, run_at
+from noisylabels.selection.issues import CLASSES
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from noisylabels.data.dataset import Dataset
 
 
@@ -49,8 +53,9 @@ def verify_figures(results_dir: Path | str, dataset: str) -> list[Path]:
     """
     found, measured = {}, {}
     for run in find_runs(results_dir, dataset):
-        row = read_csv(run.folder / "Verify_Theory.csv", "seed", VERIFY_COLUMNS, "Verify_Theory")
-        M = read_matrix(run.folder / "Verify_Theory_M.csv", "Verify_Theory")
+        record = finished_record(run.folder, "Verify_Theory")
+        row = read_csv(run.folder / "Verify_Theory.csv", "seed", VERIFY_COLUMNS, record)
+        M = read_matrix(run.folder / "Verify_Theory_M.csv", record)
         if row is not None:
             found[run] = row[VERIFY_COLUMNS].iloc[0]
         if M is not None:
@@ -72,9 +77,9 @@ def verify_figures(results_dir: Path | str, dataset: str) -> list[Path]:
     folder, written = Path(results_dir) / dataset, []
     points = published.THEORY_POINTS if any(comparable) else None
     if len(table):
-        written.append(save_csv(table, folder / "Verify_Theory.csv"))
+        written.append(save(table, folder / "Verify_Theory.csv"))
         text = tables.verified(table.assign(comparable=comparable), dataset, recipe, unknown)
-        written.append(save_text(text, folder / "Verify_Theory.md"))
+        written.append(save(text, folder / "Verify_Theory.md"))
     if len(table) and matrices:
         n_classes = len(next(iter(matrices.values())))
         written.append(
@@ -83,7 +88,7 @@ def verify_figures(results_dir: Path | str, dataset: str) -> list[Path]:
     if matrices:
         chosen = representative(list(dict.fromkeys(run.noise for run in measured)))
         M = [(f"M, {noise}", matrices[noise]) for noise in chosen]
-        T = [(f"T, {noise}", true_T(noise, matrices[noise])) for noise in chosen]
+        T = [(f"T, {noise}", transition_matrix(*noise, len(matrices[noise]))) for noise in chosen]
         figure = figures.heat_maps([M, T], ["predicted class", "noisy label"])
         written.append(save(figure, folder / "Verify_Theory_M.png"))
     return written
@@ -97,82 +102,64 @@ def representative(settings: list[Noise], n: int = 4) -> list[Noise]:
     return sorted(chosen + [others[i] for i in spread])
 
 
-def incv_figures(run_folder: Path, required: bool = False) -> list[Path]:
-    """Draw `INCV_iterations.png`: LP, LR and the sizes of the sets after each iteration of one run.
-
-    Raises ValueError if the folder is not a run folder. If `required`, a missing or damaged log is
-    a UserError.
-    """
-    run = run_at(run_folder)
-    frame = read_iterations(run, required)
-    if frame is None:
-        return []
-    title = f"INCV, {run.title}: estimated noise ratio {frame['eps'].iloc[-1]:.3f}"
-    return [save(figures.iterations(frame, title), run.folder / "INCV_iterations.png")]
-
-
 def training_figures(run_folder: Path, method: str) -> list[Path]:
     """Draw `<method>_training.png`: test accuracy, held-out scores and the columns of the method.
 
     For f_correction also draw `f_correction_T.png`, its estimate of T next to the true T. Raises
     ValueError if the folder is not a run folder.
     """
-    run, written = run_at(run_folder), []
+    run, contents = run_at(run_folder), {}
     frame = read_training(run, method)
     if frame is not None:
         heldout = [column for column in frame if column.startswith("heldout_")]
         own = frame.columns[frame.columns.get_loc("seconds") + 1 :]
         shown = frame[[*networks_of(frame), *heldout, *own]]
-        figure = figures.training(shown, method, f"{title_of(method)}, {run.title}")
-        written.append(save(figure, run.folder / f"{method}_training.png"))
+        title = f"{title_of(method)}, {run.title}"
+        contents[f"{method}_training.png"] = figures.training(shown, method, title)
     T = None
     if method == "f_correction":
-        T = read_matrix(run.folder / "f_correction_T.csv", "f_correction_training")
+        record = finished_record(run.folder, "f_correction_training")
+        T = read_matrix(run.folder / "f_correction_T.csv", record)
     if T is not None:
         row = [("T, estimated", T)]
         if run.noise.pattern != PROVIDED:
-            true = ("T, true", true_T(run.noise, T))
+            true = ("T, true", transition_matrix(*run.noise, len(T)))
             row = [true] if np.allclose(T, true[1]) else [*row, true]
-        written.append(
-            save(figures.heat_maps([row], ["noisy label"]), run.folder / "f_correction_T.png")
-        )
-    return written
+        contents["f_correction_T.png"] = figures.heat_maps([row], ["noisy label"])
+    return save_all(contents, run.folder)
 
 
 def summary(results_dir: Path | str, dataset: str) -> list[Path]:
     """Write the tables and figures of all trainings of a data set, and the lists of its runs."""
-    folder, found = Path(results_dir) / dataset, summarise(results_dir, dataset)
     runs = find_runs(results_dir, dataset)
-    records = [row for run in runs for row in rows_of_records(run)]
-    written = [save_csv(pd.DataFrame(records), folder / "runs.csv")] if records else []
+    contents, records = {}, [row for run in runs for row in rows_of_records(run)]
+    if records:
+        contents["runs.csv"] = pd.DataFrame(records)
     if run_list_text := run_list.markdown(runs, dataset):
-        written.append(save_text(run_list_text, folder / "runs.md"))
-    return written + write_summary(found, folder, dataset, "table", "TestAcc", "INCV")
+        contents["runs.md"] = run_list_text
+    contents |= tables_and_figures(
+        summarise(results_dir, dataset), dataset, "table", "TestAcc", "INCV"
+    )
+    return save_all(contents, Path(results_dir) / dataset)
 
 
-def write_summary(
-    found: Summary, folder: Path, dataset: str, table: str, curves: str, selections: str
-) -> list[Path]:
-    """Write a Summary to files of these names without suffix."""
-    written = []
+def tables_and_figures(
+    found: Summary, dataset: str, table: str, curves: str, selections: str
+) -> dict[str, Figure | pd.DataFrame | str]:
+    """Return the contents of a Summary's files, by name; the arguments are names without suffix."""
+    contents = {}
     if found.rows:
-        frame = pd.DataFrame(found.rows)
-        written.append(save_csv(frame, folder / f"{table}.csv"))
-        written.append(
-            save_text(tables.markdown(frame, dataset, found.recipe), folder / f"{table}.md")
-        )
+        contents[f"{table}.csv"] = frame = pd.DataFrame(found.rows)
+        contents[f"{table}.md"] = tables.markdown(frame, dataset, found.recipe)
     if found.curves:
-        written.append(
-            save(figures.test_accuracy(found.curves, found.doubtful), folder / f"{curves}.png")
-        )
+        contents[f"{curves}.png"] = figures.test_accuracy(found.curves, found.doubtful)
     if found.selections:
         points = {noise: scores for (noise, _), scores in found.published.items()}
-        written.append(
-            save(figures.selection(found.selections, points), folder / f"{selections}.png")
+        contents[f"{selections}.png"] = figures.selection(found.selections, points)
+        contents[f"{selections}.md"] = tables.selections(
+            found.selections, found.published, dataset, found.recipe
         )
-        text = tables.selections(found.selections, found.published, dataset, found.recipe)
-        written.append(save_text(text, folder / f"{selections}.md"))
-    return written
+    return contents
 
 
 def compare(results_dirs: list[Path], dataset: str) -> list[Path]:
@@ -208,19 +195,10 @@ def compare(results_dirs: list[Path], dataset: str) -> list[Path]:
                 for (noise, differs), scores in found.published.items()
             }
         )
-    return write_summary(
-        together,
-        Path(results_dirs[0]) / dataset,
-        dataset,
-        "compared",
-        "compared_TestAcc",
-        "compared_INCV",
+    contents = tables_and_figures(
+        together, dataset, "compared", "compared_TestAcc", "compared_INCV"
     )
-
-
-def true_T(noise: Noise, like: np.ndarray) -> np.ndarray:
-    """Return the true T of a noise setting, with the size of another matrix."""
-    return transition_matrix(*noise, len(like))
+    return save_all(contents, Path(results_dirs[0]) / dataset)
 
 
 def everything(results_dir: Path | str, dataset: str) -> list[Path]:
@@ -228,7 +206,7 @@ def everything(results_dir: Path | str, dataset: str) -> list[Path]:
     written = verify_figures(results_dir, dataset)
     runs = find_runs(results_dir, dataset)
     for run in runs:
-        written += selection_files(run.folder)
+        written += selection_files(read_selection_result(run.folder))
         for method in methods_of(runs):
             written += training_figures(run.folder, method)
     return written + summary(results_dir, dataset)
@@ -252,18 +230,46 @@ def print_first_results(
     """
     so_far = f"after iteration {done} of {iterations}"
     note = f"Written {so_far}. Reload this page when INCV has finished; your decisions are kept."
-    issues.files(folder, dataset, reviewed, note)
+    selection_files(read_selection_result(folder, dataset), dataset, reviewed, note)
     page = folder / "review.html"
     print(f"first results {so_far}: {page}; later iterations refine them", flush=True)
 
 
-def selection_files(folder: Path, dataset: Dataset | None = None, *reviewed: int) -> list[Path]:
-    """Write the files that are derived from a finished selection, the review page last.
+def selection_files(
+    result: SelectionResult,
+    dataset: Dataset | None = None,
+    reviewed: int = review.SHOWN,
+    unfinished: str = "",
+) -> list[Path]:
+    """Write the files that are derived from a selection, the review page last.
 
-    Without a data set, damaged files are left out. With a data set, they are an error, and a
-    missing classes.json is written again.
+    Parameters
+    ----------
+    result : SelectionResult
+        The contents of its files, with those that `dataset` requires.
+    dataset : Dataset, optional
+        The data set. A missing classes.json is then written again.
+    reviewed : int
+        Number of images on the review page.
+    unfinished : str
+        Note on the review page that more iterations follow. Files for users of a finished selection
+        are then not written.
+
+    Raises
+    ------
+    ValueError
+        The folder of the selection is not a run folder.
     """
-    classes = folder / "classes.json"
-    if dataset is not None and not classes.exists():
-        write_json(classes, list(dataset.classes))
-    return [*incv_figures(folder, dataset is not None), *issues.files(folder, dataset, *reviewed)]
+    contents, frame = {}, result.iterations
+    if dataset is not None and not (result.folder / CLASSES).exists():
+        contents[CLASSES] = json.dumps(list(dataset.classes), indent=2) + "\n"
+    if frame is not None and not unfinished:
+        title = (
+            f"INCV, {run_at(result.folder).title}: estimated noise ratio {frame.eps.iloc[-1]:.3f}"
+        )
+        contents["INCV_iterations.png"] = figures.iterations(frame, title)
+    if result.issues is not None:
+        contents |= issues.contents(
+            result.issues, result.reliability, dataset, reviewed, unfinished
+        )
+    return save_all(contents, result.folder)

@@ -6,7 +6,6 @@ Only the figure of samples and the review page need the images.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 from xml.etree import ElementTree
@@ -16,13 +15,13 @@ import pandas as pd
 from PIL import Image
 
 from noisylabels.data.image_source import ImageSource, pictures_of
-from noisylabels.metrics import issue_scores
 from noisylabels.report import issue_figures, review
-from noisylabels.report.outputs import save, save_csv, save_text
-from noisylabels.report.read_issues import Issues, read_issues, read_reliability
+from noisylabels.report.read_issues import Issues
 from noisylabels.selection.reliability import TITLE, Reliability
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from noisylabels.data.dataset import Dataset
 
 RELIABILITY = "reliability.json"
@@ -31,105 +30,64 @@ SHOWN = 48  # the worst, in a picture
 LOCAL_FILES = "/data/local-files/?d="
 
 
-def print_found(folder: Path, dataset: Dataset) -> None:
-    """Print how many labels are probably wrong, and the scores if the true labels are known.
-
-    If the model cannot judge the labels, print why, and what would help.
-    """
-    issues = read_issues(folder, dataset)
-    frame = issues.frame
-    found = f"label issues           {frame.is_label_issue.sum():,} of {len(frame):,}"
-    if (frame.y_true != "").all():
-        scores = issue_scores(
-            frame.is_label_issue.to_numpy(), (frame.y_true != frame.given_label).to_numpy()
-        )
-        found += ": " + ", ".join(
-            f"{name.removeprefix('issue_').replace('_', ' ')} {value:.3f}"
-            for name, value in scores.items()
-        )
-    print(found)
-    duplicates = (frame.duplicate_group >= 0).sum()
-    if duplicates:
-        two = f"{frame.duplicate_conflict.sum():,} of them with different labels"
-        print(f"duplicates             {duplicates:,}, {two}")
-    print_reliability(read_reliability(folder, issues, required=True))
-
-
-def print_reliability(judged: Reliability) -> None:
-    """Print whether the model can judge the labels, unless there is nothing to say."""
-    if not judged.can_judge:
-        print(f"\n{TITLE.capitalize()}:")
-        print(*(f"- {reason}" for reason in judged.reasons), sep="\n")
-        print(f"What would help: {judged.remedy}.")
-    if judged.notes:
-        print("", *judged.notes, sep="\n")
-
-
-def files(
-    folder: Path, dataset: Dataset | None = None, reviewed: int = review.SHOWN, unfinished: str = ""
-) -> list[Path]:
-    """Write all files that follow from the label issues in a folder.
+def contents(
+    issues: Issues,
+    judged: Reliability | None,
+    dataset: Dataset | None = None,
+    reviewed: int = review.SHOWN,
+    unfinished: str = "",
+) -> dict[str, Figure | pd.DataFrame | str]:
+    """Return the contents of all files that follow from label issues, by name.
 
     Parameters
     ----------
-    folder : Path
-        The run folder of a selection.
+    issues : Issues
+        The label issues of a selection.
+    judged : Reliability, optional
+        Whether the model can judge the labels.
     dataset : Dataset, optional
-        The data set. Its label issues must then be complete. Without it, damaged label issues are
-        left out. Figure and review page are not written.
+        The data set. Without it, there is no figure of samples and no review page.
     reviewed : int
         Number of images on the review page.
     unfinished : str
-        Note on the review page that more iterations follow. Cleaned labels and tasks for Label
-        Studio are then not written.
-
-    Returns
-    -------
-    list of Path
-        The files. The list is empty if there are no label issues.
+        Note on the review page that more iterations follow. There are then no cleaned labels and no
+        tasks for Label Studio.
     """
-    issues = read_issues(folder, dataset)
-    if issues is None:
-        return []
-    frame, judged = issues.frame, read_reliability(folder, issues)
-    written = [] if unfinished else write_labels(folder, issues)
+    frame, worst = issues.frame, issues.frame[:SHOWN]
+    found = {} if unfinished else labels(issues)
     if judged:
-        written.append(save_text(json.dumps(judged.record, indent=2) + "\n", folder / RELIABILITY))
-    doubt = "" if judged is None or judged.can_judge else TITLE.capitalize()
+        found[RELIABILITY] = json.dumps(judged.record, indent=2) + "\n"
+    pictures = None if dataset is None else pictures_of(dataset)
+    thumbnails = [] if pictures is None else [picture(pictures, i) for i in worst["index"]]
     counts = np.zeros((len(issues.classes),) * 2, int)
     np.add.at(counts, (issues.codes("given_label"), issues.codes("predicted_label")), 1)
-    drawn = {
-        "label_issues_classes.png": issue_figures.matrix(counts, issues.classes),
-        "label_issues_scores.png": issue_figures.histogram(frame.label_score, frame.is_label_issue),
-    }
-    pictures = None if dataset is None else pictures_of(dataset)
+    found["label_issues_classes.png"] = issue_figures.matrix(counts, issues.classes)
+    found["label_issues_scores.png"] = issue_figures.histogram(
+        frame.label_score, frame.is_label_issue
+    )
+    if dataset is None:
+        return found
     if pictures is not None:
-        worst = frame[:SHOWN]
-        drawn["label_issues.png"] = issue_figures.pictures(
-            [picture(pictures, i) for i in worst["index"]],
+        found["label_issues.png"] = issue_figures.pictures(
+            thumbnails,
             list(zip(worst.given_label, worst.predicted_label)),
-            doubt,
+            "" if judged is None or judged.can_judge else TITLE.capitalize(),
         )
-    written += [save(figure, folder / name) for name, figure in drawn.items()]
-    if dataset is not None:
-        notes = [unfinished] if unfinished else []
-        page = review.page(dataset.name, issues, pictures, reviewed, judged, notes)
-        written.append(save_text(page, folder / "review.html"))
-    return written
+    notes = [unfinished] if unfinished else []
+    found["review.html"] = review.page(dataset.name, issues, pictures, reviewed, judged, notes)
+    return found
 
 
-def write_labels(folder: Path, issues: Issues) -> list[Path]:
-    """Write the labels that are not issues, and the tasks for Label Studio; return the paths."""
+def labels(issues: Issues) -> dict[str, pd.DataFrame | str]:
+    """Return the labels that are not issues, and the tasks for Label Studio, by file name."""
     frame = issues.frame
     selected = frame[~frame.is_label_issue].sort_values("index")
-    cleaned = selected.rename(columns={"file": "file_name", "given_label": "label"})[
-        ["file_name", "label"]
-    ]
-    return [
-        save_csv(cleaned, folder / "cleaned.csv"),
-        save_text(tasks(frame), folder / "labelstudio_tasks.json"),
-        save_text(labelling(issues.classes), folder / "labelstudio.xml"),
-    ]
+    cleaned = selected.rename(columns={"file": "file_name", "given_label": "label"})
+    return {
+        "cleaned.csv": cleaned[["file_name", "label"]],
+        "labelstudio_tasks.json": tasks(frame),
+        "labelstudio.xml": labelling(issues.classes),
+    }
 
 
 def picture(pictures: ImageSource, i: int) -> Image.Image:

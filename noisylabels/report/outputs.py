@@ -16,16 +16,20 @@ OMITTED_METADATA = {  # metadata about program and time that figures leave out, 
 }
 
 
-def save_csv(frame: pd.DataFrame, path: Path) -> Path:
-    """Write a frame as CSV; return the path."""
-    write_csv(path, frame)
-    return path
+def save_all(contents: dict[str, Figure | pd.DataFrame | str], folder: Path) -> list[Path]:
+    """Write files of these names to a folder, in this order; return their paths."""
+    return [save(content, folder / name) for name, content in contents.items()]
 
 
-def save_text(text: str, path: Path) -> Path:
-    """Write text; return the path."""
-    with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+def save(content: Figure | pd.DataFrame | str, path: Path) -> Path:
+    """Write a figure, a table or a text; return the path."""
+    if isinstance(content, Figure):
+        return save_figure(content, path)
+    if isinstance(content, pd.DataFrame):
+        write_csv(path, content)
+    else:
+        with atomic(path) as temporary:
+            temporary.write_text(content, encoding="utf-8")
     return path
 
 
@@ -34,7 +38,7 @@ def figure_path(path: Path) -> Path:
     return path.with_suffix(f".{rcParams['savefig.format']}")
 
 
-def save(figure: Figure, path: Path) -> Path:
+def save_figure(figure: Figure, path: Path) -> Path:
     """Write a figure with the suffix of its format; return the path.
 
     Equal figures have equal bytes. A letter that the font lacks becomes a box.

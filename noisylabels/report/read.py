@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from noisylabels.runs.folders import RunFolder
 from noisylabels.runs.record import read_record
 
 if TYPE_CHECKING:
-    pass
+    from noisylabels.data.dataset import Dataset
 
 VERIFY_COLUMNS = ["TA", "LP", "LR", "TA_theory", "LP_theory", "LR_theory", "test_accuracy"]
 ITERATION_COLUMNS = ["iteration", "LP", "LR", "eps", "selected", "candidate", "removed"]
@@ -50,7 +51,8 @@ def read_result(run: RunFolder, method: str) -> pd.Series | None:
     the true test labels are unknown, so that accuracy is agreement with them; else nan.
     """
     path = run.folder / f"{method}_result.csv"
-    frame = read_csv(path, "network", RESULT_COLUMNS, f"{method}_training")
+    record = finished_record(run.folder, f"{method}_training")
+    frame = read_csv(path, "network", RESULT_COLUMNS, record)
     if frame is None:
         return None
     if "mean" not in frame.index:
@@ -68,40 +70,44 @@ def read_accuracy(run: RunFolder, method: str) -> pd.Series | None:
 
 def read_training(run: RunFolder, method: str) -> pd.DataFrame | None:
     """Read the log of a training by epoch, from 1; None if it is missing or has no accuracy."""
-    path, name = run.folder / f"{method}_training.csv", f"{method}_training"
-    frame = read_csv(path, "epoch", TRAINING_COLUMNS, name)
+    path = run.folder / f"{method}_training.csv"
+    record = finished_record(run.folder, f"{method}_training")
+    frame = read_csv(path, "epoch", TRAINING_COLUMNS, record)
     if frame is not None and 0 in frame.index:  # older files count from 0
         frame.index = frame.index + 1
     if frame is None or frame[networks_of(frame)].isna().all(axis=None):
         return None
-    epochs = finished_record(run.folder, name).get("arguments", {}).get("epochs", len(frame))
+    epochs = record.get("arguments", {}).get("epochs", len(frame))
     if [*frame.index] != [*range(1, epochs + 1)]:
         return warn(f"{path}: left out, not one row for each of {epochs} epochs")
     return frame
 
 
-def read_iterations(run: RunFolder, required: bool = False) -> pd.DataFrame | None:
+def read_iterations(
+    folder: Path, record: dict | None, required: bool = False
+) -> pd.DataFrame | None:
     """Read the log of a selection by iteration; None if there is none, or a size is blank.
 
-    Unless it is `required`, the log of an unfinished selection is None, too.
+    Unless it is `required`, the log of an unfinished selection is None, too. `record` is that of
+    the selection, if there is one.
     """
-    path = run.folder / "INCV_iterations.csv"
-    if not required and is_unfinished(run.folder, "INCV"):
+    if not required and is_unfinished(record):
         return None
-    frame = read_csv(path, "iteration", ITERATION_COLUMNS, "INCV", required)
+    path, record = folder / "INCV_iterations.csv", if_finished(record)
+    frame = read_csv(path, "iteration", ITERATION_COLUMNS, record, required)
     if frame is None:
         return None
     with skipping(path, required):
         if frame[SIZES].isna().any(axis=None):
             raise ValueError("a size is blank")
-        results = finished_record(run.folder, "INCV").get("results") or {}
+        results = record.get("results") or {}
         if [*frame.index] != [*range(1, int(results.get("iteration", len(frame))) + 1)]:
             raise ValueError("not one row for each iteration")
         return frame
 
 
 def read_csv(
-    path: Path, index: str, columns: list, run: str | None = None, required: bool = False
+    path: Path, index: str, columns: list, record: dict | None = None, required: bool = False
 ) -> pd.DataFrame | None:
     """Read a CSV of numbers.
 
@@ -113,14 +119,14 @@ def read_csv(
         Column of unique values.
     columns : list of str or tuple of str
         Required columns of numbers or blanks. A tuple requires one of its columns.
-    run : str, optional
-        The run that wrote the CSV. Its record is in the same folder.
+    record : dict, optional
+        The record of the finished run that wrote the CSV.
     required : bool
         Raise UserError if the CSV is missing, empty or damaged. Otherwise return None.
     """
     with skipping(path, required):
         frame = _frame(path, index, columns)
-        check_unchanged(path, run)
+        check_unchanged(path, record)
         if required and not len(frame):
             raise ValueError("it is empty")
         return frame if len(frame) else None
@@ -144,21 +150,40 @@ def read_labels(path: Path, n: int) -> pd.DataFrame:
         return frame
 
 
+def read_classes(path: Path, dataset: Dataset | None = None) -> list[str] | None:
+    """Read the class names; None if there are none.
+
+    With a data set, they must be its classes. Those are also returned if the file is missing.
+    """
+    if dataset is not None and not path.exists():
+        return list(dataset.classes)
+    with skipping(path, dataset is not None):
+        classes = json.loads(path.read_bytes())
+        if dataset is not None and classes != list(dataset.classes):
+            raise ValueError(f"not the classes of {dataset.name}")
+        if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+            raise ValueError("not a list of names")
+        return classes
+
+
 def finished_record(folder: Path, run: str) -> dict:
     """Return the record of a finished run; {} if there is none."""
-    record = read_record(folder / f"{run}.json")
+    return if_finished(read_record(folder / f"{run}.json"))
+
+
+def if_finished(record: dict | None) -> dict:
+    """Return a record if its run is finished, else {}."""
     return record if record and record["finished"] else {}
 
 
-def is_unfinished(folder: Path, run: str) -> bool:
+def is_unfinished(record: dict | None) -> bool:
     """Return whether a record says that its run is unfinished."""
-    record = read_record(folder / f"{run}.json")
     return record is not None and not record["finished"]
 
 
-def check_unchanged(path: Path, run: str | None) -> None:
-    """Raise ValueError if a file has changed since the run of a record wrote it."""
-    if run and has_changed(finished_record(path.parent, run), path):
+def check_unchanged(path: Path, record: dict | None) -> None:
+    """Raise ValueError if a file has changed since the finished run of a record wrote it."""
+    if record and has_changed(record, path):
         raise ValueError("it has changed since the run wrote it")
 
 
@@ -190,10 +215,10 @@ def _frame(path: Path, index: str, columns: list) -> pd.DataFrame:
     return frame.dropna(subset=index).set_index(index, verify_integrity=True)
 
 
-def read_matrix(path: Path, run: str | None = None) -> np.ndarray | None:
+def read_matrix(path: Path, record: dict | None = None) -> np.ndarray | None:
     """Read a matrix (c, c) whose rows sum to 1, or to 0 for an absent class; None if there is none.
 
-    The CSV has a header and an index. `run` is as in `read_csv`.
+    The CSV has a header and an index. `record` is as in `read_csv`.
     """
     with skipping(path):
         check_whole(path)
@@ -205,7 +230,7 @@ def read_matrix(path: Path, run: str | None = None) -> np.ndarray | None:
         sums = matrix.sum(axis=1)
         if ((abs(sums - 1) > 0.002) & (sums != 0)).any():
             raise ValueError("a row that does not sum to one")
-        check_unchanged(path, run)
+        check_unchanged(path, record)
         return matrix
 
 

@@ -1,8 +1,7 @@
-"""Read the label issues of a selection, which people may have edited."""
+"""Read the files of a selection. People may have edited its label issues."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,18 +10,19 @@ import pandas as pd
 
 from noisylabels.csv_files import read_columns
 from noisylabels.report.read import (
-    ITERATION_COLUMNS,
     SIZES,
     check_unchanged,
-    finished_record,
+    if_finished,
     is_unfinished,
-    read_csv,
+    read_classes,
+    read_iterations,
     skipping,
     warn,
 )
 from noisylabels.runs.record import read_record
-from noisylabels.selection.issues import PROBABILITIES
+from noisylabels.selection.issues import CLASSES, ISSUES, PROBABILITIES
 from noisylabels.selection.reliability import Reliability, assess
+from noisylabels.selection.selection_csv import RECORD
 
 if TYPE_CHECKING:
     from noisylabels.data.dataset import Dataset
@@ -58,21 +58,51 @@ class Issues(NamedTuple):
         return pd.Index(self.classes).get_indexer(self.frame[column])
 
 
-def read_issues(folder: Path, dataset: Dataset | None = None) -> Issues | None:
-    """Read the label issues in a folder; None if there are none.
+class SelectionResult(NamedTuple):
+    """The contents of a selection's files, each read once. Parts that are left out are None."""
+
+    folder: Path
+    iterations: pd.DataFrame | None  # see `read_iterations`
+    issues: Issues | None
+    reliability: Reliability | None
+
+
+def read_selection_result(folder: Path, dataset: Dataset | None = None) -> SelectionResult:
+    """Read the files of a selection.
 
     Parameters
     ----------
     folder : Path
-        The run folder of a selection.
+        The run folder of the selection.
     dataset : Dataset, optional
-        The data set of a requested selection. Its label issues must exist and fit. Without it,
-        damaged label issues are reported on standard error and left out.
+        The data set of a requested selection. Its files must exist and fit. Without it, damaged
+        files are reported on standard error and left out, and so is an unfinished selection.
+
+    Raises
+    ------
+    UserError
+        A file of a requested selection is missing or damaged.
     """
-    path, required = folder / "label_issues.csv", dataset is not None
-    if not required and (not path.exists() or is_unfinished(folder, "INCV")):
+    record, required = read_record(folder / RECORD), dataset is not None
+    iterations = read_iterations(folder, record, required)
+    issues, reliability = read_issues(folder, record, dataset), None
+    if issues is not None and iterations is not None:
+        noise_ratio = iterations.eps.iloc[0]
+        reliability = read_reliability(folder, record, issues, noise_ratio, required)
+    return SelectionResult(folder, iterations, issues, reliability)
+
+
+def read_issues(
+    folder: Path, record: dict | None = None, dataset: Dataset | None = None
+) -> Issues | None:
+    """Read the label issues in a folder; None if there are none.
+
+    `record` is that of the selection, if there is one. `dataset` is as in `read_selection_result`.
+    """
+    path, required = folder / ISSUES, dataset is not None
+    if not required and (not path.exists() or is_unfinished(record)):
         return None
-    classes = read_classes(folder / "classes.json", dataset)
+    classes = read_classes(folder / CLASSES, dataset)
     if classes is None:
         return warn(f"{path}: left out without classes.json")
     with skipping(path, required):
@@ -88,7 +118,7 @@ def read_issues(folder: Path, dataset: Dataset | None = None) -> Issues | None:
         if "duplicate_conflict" in table.columns:
             frame["duplicate_conflict"] = table.booleans("duplicate_conflict")
         issues = Issues(frame.astype({"index": int, "duplicate_group": int}), classes)
-        n = len(dataset.x_train) if required else _samples(folder) or max(1, len(frame))
+        n = len(dataset.x_train) if required else _samples(record) or max(1, len(frame))
         if sorted(issues.frame["index"]) != list(range(n)):
             raise ValueError(f"not one row for each of {n:,} indices")
         for row, score in enumerate(issues.frame.label_score):
@@ -109,31 +139,27 @@ def read_issues(folder: Path, dataset: Dataset | None = None) -> Issues | None:
         return issues
 
 
-def read_classes(path: Path, dataset: Dataset | None = None) -> list[str] | None:
-    """Read the class names; None if there are none. With a data set, they are required."""
-    with skipping(path, dataset is not None):
-        classes = json.loads(path.read_bytes())
-        if dataset is not None and classes != list(dataset.classes):
-            raise ValueError(f"not the classes of {dataset.name}")
-        if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-            raise ValueError("not a list of names")
-        return classes
-
-
-def read_reliability(folder: Path, issues: Issues, required: bool = False) -> Reliability | None:
+def read_reliability(
+    folder: Path, record: dict | None, issues: Issues, noise_ratio: float, required: bool = False
+) -> Reliability | None:
     """Assess the model of a selection by its files.
 
-    The result is None if files are missing or damaged. If `required`, that is a UserError.
+    Parameters
+    ----------
+    folder : Path
+        The run folder of the selection.
+    record : dict, optional
+        The record of the selection.
+    issues : Issues
+        Its label issues, of n samples.
+    noise_ratio : float
+        The noise ratio that it estimates in its first iteration.
+    required : bool
+        Raise UserError if the probabilities are missing or damaged. Otherwise return None.
     """
-    arguments = (read_record(folder / "INCV.json") or {}).get("arguments", {})
-    iterations = read_csv(
-        folder / "INCV_iterations.csv", "iteration", ITERATION_COLUMNS, "INCV", required
-    )
-    if iterations is None:
-        return None
-    path = folder / PROBABILITIES
+    path, arguments = folder / PROBABILITIES, record["arguments"] if record else {}
     with skipping(path, required):
-        check_unchanged(path, "INCV")
+        check_unchanged(path, if_finished(record))
         with open(path, "rb") as file:
             probabilities = np.lib.format.read_array(file, allow_pickle=False)
         n, c = len(issues.frame), len(issues.classes)
@@ -145,14 +171,14 @@ def read_reliability(folder: Path, issues: Issues, required: bool = False) -> Re
             probabilities.argmax(axis=1),
             labels,
             issues.classes,
-            iterations.eps.iloc[0],
+            noise_ratio,
             epochs=arguments.get("epochs") or 1,
             embedded=arguments.get("recipe") == "features",
             has_epochs=arguments.get("architecture") != "ridge",
         )
 
 
-def _samples(folder: Path) -> int:
-    """Return how many samples the selection in a folder had; 0 if that is unknown."""
-    results = finished_record(folder, "INCV").get("results") or {}
+def _samples(record: dict | None) -> int:
+    """Return how many samples the selection of a record had; 0 if that is unknown."""
+    results = if_finished(record).get("results") or {}
     return sum(int(results.get(name) or 0) for name in SIZES)

@@ -152,6 +152,14 @@ class Run:
         """Return the path of a stage's checkpoint."""
         return self.checkpoints / f"{stage}.npz"
 
+    def problems(self, paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+        """Yield each missing or changed file of a finished run, and the problem."""
+        for path in paths:
+            if not path.exists():
+                yield path, "missing"
+            elif has_changed(self.seen, path):
+                yield path, f"not the file that {self.name.removesuffix('_training')} saved"
+
     def begin_outputs(self) -> None:
         """Remove the result that this run replaces, if there is one.
 

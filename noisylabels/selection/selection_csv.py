@@ -1,14 +1,13 @@
 """The CSV of a selection, which INCV.py writes and INCV_main.py reads, and the logs."""
 
 import contextlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from noisylabels.csv_files import Table, read_columns
+from noisylabels.csv_files import read_columns
 from noisylabels.data.duplicates import Duplicates
 from noisylabels.errors import UserError
 from noisylabels.experiment import Experiment
@@ -27,7 +26,7 @@ from noisylabels.selection.algorithm import Selection
 from noisylabels.selection.decisions import Decisions
 from noisylabels.selection.issues import ISSUES, PROBABILITIES, write_issues
 
-COLUMNS = {"y": float, "y_noisy": float, "select": bool, "candidate": bool, "eval_ratio": float}
+COLUMNS = ("y", "y_noisy", "select", "candidate", "eval_ratio")
 OF_THE_DATA = (
     "dataset",
     "noise_pattern",
@@ -90,23 +89,18 @@ class Selected(NamedTuple):
 
 
 def find_selection(
-    experiment: Experiment,
-    path: Path | None = None,
-    given: Iterable[str] = (),
-    decisions: Decisions | None = None,
+    experiment: Experiment, path: Path | None = None, decisions: Decisions | None = None
 ) -> Selected | None:
     """Find the selection to train on.
 
     Parameters
     ----------
     experiment : Experiment
-        The configuration of the selection.
+        The configuration of the selection. What flags have requested must agree with the record of
+        a finished selection. With an unfinished one, everything must agree.
     path : Path, optional
         A CSV named by the user. Its settings count as unknown if INCV did not write it, or if it
         was edited.
-    given : iterable of str
-        Keys of the identity that must agree with the record. If the record is unfinished, all keys
-        must agree.
     decisions : Decisions, optional
         Decisions of a person on the selection.
 
@@ -133,7 +127,11 @@ def find_selection(
         )
     made = record["arguments"] if record else {}
     if record:
-        names = ["assumed_pattern"] if path else given if record["finished"] else {*made, *identity}
+        names = {*made, *identity}
+        if path:
+            names = ["assumed_pattern"]
+        elif record["finished"]:
+            names = experiment.requested
         names = [*names, "data", "labels"]  # always those of the data
         compare(
             csv.with_name(RECORD),
@@ -156,15 +154,27 @@ def find_selection(
         )
     if path is None and record:  # a process that was killed at its end left some
         remove_checkpoints(csv.with_name(RECORD))
-    frame = read_selection(
-        csv, experiment.dataset.y_train, experiment.y_noisy, named=path is not None
-    )
-    if finished and not edited:
-        number_format = computed_in(record)
-        made = {**made, **({"computed_in": number_format} if number_format else {})}
-    else:
-        made = {}
-    return Selected(csv, decisions.apply(frame) if decisions else frame, made, decisions, edited)
+    known = record if finished and not edited else None
+    selected = load_selection(experiment, csv, known, decisions, named=path is not None)
+    return selected._replace(edited=edited)
+
+
+def load_selection(
+    experiment: Experiment,
+    csv: Path,
+    record: dict | None,
+    decisions: Decisions | None = None,
+    named: bool = False,
+) -> Selected:
+    """Read a selection and apply decisions to it. Its settings are those of the record, if known.
+
+    `named` is whether a flag names the CSV. Raises UserError if the CSV does not fit the data.
+    """
+    frame = read_selection(csv, experiment.dataset.y_train, experiment.y_noisy, named)
+    made = dict(record["arguments"]) if record else {}
+    if record and (number_format := computed_in(record)):
+        made["computed_in"] = number_format
+    return Selected(csv, decisions.apply(frame) if decisions else frame, made, decisions)
 
 
 def csv_path(experiment: Experiment) -> Path:
@@ -175,12 +185,13 @@ def csv_path(experiment: Experiment) -> Path:
 
 def selection_run(experiment: Experiment) -> Run:
     """Return the run of a selection. Errors are those of `Run`."""
+    csv = csv_path(experiment)
     return Run(
-        experiment.folder,
+        csv.parent,
         RECORD.removesuffix(".json"),
         experiment.identity,
         experiment.overwrite,
-        [csv_path(experiment).name, HISTORY, ITERATIONS, ISSUES, PROBABILITIES],
+        [csv.name, HISTORY, ITERATIONS, ISSUES, PROBABILITIES],
         editable=[ISSUES],
         remedy="another --name or --results_dir, or --overwrite (INCV_main.py: "
         "--overwrite_selection)",
@@ -249,11 +260,14 @@ def read_selection(
     if path.stat().st_size > 1000 * (1 + len(y_noisy)):
         fail("is far too long")
     try:
-        table = read_columns(path, [*COLUMNS])
+        table = read_columns(path, COLUMNS)
         frame = pd.DataFrame(
             {
-                name: _column(table, name, kind, name == "y" and y is None)
-                for name, kind in COLUMNS.items()
+                "y": table.blanks("y") if y is None else table.numbers("y"),
+                "y_noisy": table.numbers("y_noisy"),
+                "select": table.booleans("select"),
+                "candidate": table.booleans("candidate"),
+                "eval_ratio": table.numbers("eval_ratio"),
             }
         )
     except UserError as error:
@@ -274,15 +288,3 @@ def read_selection(
     if not frame.select.any():
         fail("selects nothing, so there is nothing to train on")
     return frame
-
-
-def _column(table: Table, name: str, kind: type, blank: bool) -> list:
-    """Return the values of a column; UserError for other text, or for any text if `blank`."""
-    if kind is bool:
-        return table.booleans(name)
-    if not blank:
-        return table.numbers(name)
-    for row, text in enumerate(table.columns[name]):
-        if text.strip():
-            raise table.error(row, f"has {text[:80]!a} as {name}: leave it blank")
-    return [np.nan] * len(table.lines)

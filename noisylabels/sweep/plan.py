@@ -8,9 +8,9 @@ from noisylabels.data.dataset import Dataset
 from noisylabels.flag_rules import Call, unused_because
 from noisylabels.methods import METHODS
 from noisylabels.noise import Noise
-from noisylabels.pipeline.heads import OVERRIDES
 from noisylabels.pipeline.load import add_noise, check_noise_allowed
 from noisylabels.pipeline.plan import TrainingPlan, plan_training
+from noisylabels.pipeline.resolve import OVERRIDES
 from noisylabels.selection.selection_csv import RECORD
 from noisylabels.sweep.tasks import Task
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from noisylabels import backbones
+from noisylabels.data import is_path
 from noisylabels.errors import UserError
 from noisylabels.pipeline import backbone as choice
 
@@ -35,7 +36,7 @@ def choose(tmp_path, monkeypatch):
         lines = []
         dataset = str(tmp_path / "photos" if dataset is None else dataset)
         args = Namespace(**{**FLAGS, **flags, "dataset": dataset})
-        return choice.choose_backbone(args, lines.append), lines
+        return choice.choose_backbone(args, is_path(dataset), lines.append), lines
 
     choose.weights = path
     return choose

@@ -11,6 +11,7 @@ from records import write_run, write_selection, write_training, write_verify
 from noisylabels.noise import Noise, transition_matrix
 from noisylabels.report import aggregate, draw
 from noisylabels.report.outputs import save
+from noisylabels.report.read_issues import read_selection_result
 
 SYM, ASYM, GIVEN = Noise("sym", 0.5), Noise("asym", 0.4), Noise("given")
 
@@ -22,9 +23,10 @@ def drawn(monkeypatch):
     def drawn(name):
         calls = []
         monkeypatch.setattr(
-            f"noisylabels.report.figures.{name}", lambda *arguments: calls.append(arguments)
+            f"noisylabels.report.figures.{name}",
+            lambda *arguments: calls.append(arguments) or Figure(),
         )
-        monkeypatch.setattr(draw, "save", lambda figure, path: path)
+        monkeypatch.setattr("noisylabels.report.outputs.save_figure", lambda figure, path: path)
         return calls
 
     return drawn
@@ -73,7 +75,7 @@ def test_selection_figure_names_the_final_estimate(drawn, tmp_path):
     write_selection(folder, [0.9, 0.8, 0.7], [0.7, 0.8, 0.9])
     path = folder / "INCV_iterations.csv"
     pd.read_csv(path).assign(eps=[0.7, 0.6, 0.4567]).to_csv(path, index=False)
-    draw.incv_figures(folder)
+    draw.selection_files(read_selection_result(folder))
     ((frame, title),) = calls
     assert title == "INCV, digits, sym 0.5, seed 0: estimated noise ratio 0.457"
     assert frame.LP.tolist() == [0.9, 0.8, 0.7] and list(frame.index) == [1, 2, 3]

@@ -10,6 +10,7 @@ from image_sets import class_folders, load, picture
 
 from noisylabels.data import images
 from noisylabels.report import issues, read, read_issues
+from noisylabels.report.outputs import save_all
 from noisylabels.runs.atomic_io import write_csv, write_json
 from noisylabels.selection.algorithm import Selection
 from noisylabels.selection.decisions import read_decisions
@@ -72,7 +73,9 @@ def spreadsheet(path, encoding="utf-8-sig"):
 def test_cleaned_csv_loads_as_a_data_set(selected, tmp_path):
     """Images and labels stay the same, whatever the names contain."""
     dataset, select, folder = selected
-    assert {path.name for path in issues.files(folder, dataset)} >= {"cleaned.csv", "review.html"}
+    found = read_issues.read_issues(folder, dataset=dataset)
+    written = save_all(issues.contents(found, None, dataset), folder)
+    assert {path.name for path in written} >= {"cleaned.csv", "review.html"}
     os.replace(folder / "cleaned.csv", tmp_path / "own/cleaned.csv")
     found = read_own(tmp_path / "own/cleaned.csv", test_split=0.2)
     expected = {
@@ -109,7 +112,7 @@ def test_invalid_value_of_a_label_issue_is_refused(column, value, remedy, select
     frame.loc[5, column] = value
     frame.to_csv(folder / "label_issues.csv", index=False, lineterminator="\n", quoting=2)
     read.warn.cache_clear()
-    assert read_issues.read_issues(folder) is None and issues.files(folder) == []
+    assert read_issues.read_selection_result(folder).issues is None
     said = capsys.readouterr().err
     assert f"has '{value}' as {column}: {remedy}" in said and "label_issues.csv, line " in said
 

@@ -15,6 +15,7 @@ from records import write_selection, write_training, write_verify
 from noisylabels.methods import METHODS, MethodEntry
 from noisylabels.noise import Noise, transition_matrix
 from noisylabels.report import aggregate, draw, figures, styles
+from noisylabels.report.read_issues import read_selection_result
 
 SETTINGS = [Noise("sym", 0.2), Noise("sym", 0.5), Noise("sym", 0.8), Noise("asym", 0.4)]
 
@@ -242,11 +243,12 @@ def test_selection_figures(tmp_path):
     write_selection(tmp_path / "cifar10/sym/0.5", [0.95, 0.94], [0.7, 0.8])
     write_selection(tmp_path / "cifar10/sym/0.5/seed1", [0.97], [0.6])
     write_selection(tmp_path / "cifar10/sym/0.1", [0.99, np.nan], [0.8, 0.0])
-    assert names(draw.incv_figures(tmp_path / "cifar10/sym/0.5")) == ["INCV_iterations.png"]
+    result = read_selection_result(tmp_path / "cifar10/sym/0.5")
+    assert names(draw.selection_files(result)) == ["INCV_iterations.png"]
     assert names(draw.summary(tmp_path, "cifar10")) == ["INCV.png", "INCV.md"]
     assert_is_picture(tmp_path / "cifar10/INCV.png")
     assert_is_picture(tmp_path / "cifar10/sym/0.5/INCV_iterations.png")
-    assert draw.incv_figures(tmp_path / "cifar10/sym/0.7") == []
+    assert draw.selection_files(read_selection_result(tmp_path / "cifar10/sym/0.7")) == []
 
 
 def test_figure_drawn_twice_is_the_same_file(digits):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import names
+from matplotlib.figure import Figure
 from records import INCV, lines_of, write_record, write_run
 
 from noisylabels.recipes import RECIPES, resolve
@@ -239,9 +240,9 @@ def test_name_is_a_difference_and_a_recipe_folder_is_not(tmp_path):
 def test_differing_runs_have_separate_lines(tmp_path, monkeypatch):
     drawn = {}
     monkeypatch.setattr(
-        "noisylabels.report.draw.figures.test_accuracy", lambda curves, _: drawn.update(curves)
+        "noisylabels.report.draw.figures.test_accuracy",
+        lambda curves, _: drawn.update(curves) or Figure(),
     )
-    monkeypatch.setattr(draw, "save", lambda figure, path: path)
     folder = tmp_path / "digits/sym/0.5"
     write_run(folder, "standard", 0.8)
     write_run(folder / "seed1", "standard", 0.4, seed=1, epochs=6)

@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from records import INCV, lines_of, write_run, write_selection, write_training, write_verify
 
 from noisylabels.noise import Noise
@@ -11,8 +12,6 @@ from noisylabels.recipes import resolve
 from noisylabels.report import aggregate, draw, figures
 
 pytestmark = pytest.mark.usefixtures("without_figures")
-
-
 SYM = Noise("sym", 0.5)
 
 
@@ -245,7 +244,7 @@ def test_unchanged_recipe_comes_first(tmp_path):
 
 def test_selections_of_several_folders_are_compared(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(draw.figures, "selection", lambda found, _: drawn.append(found))
+    monkeypatch.setattr(draw.figures, "selection", lambda found, _: drawn.append(found) or Figure())
     for tree, LP in (("A", 0.9), ("B", 0.8)):
         write_selection(tmp_path / tree / "digits/sym/0.5", [LP], [0.5], seed=0)
     draw.compare([tmp_path / "A", tmp_path / "B"], "digits")

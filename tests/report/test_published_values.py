@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from records import lines_of, write_run, write_selection, write_training, write_verify
 
 from noisylabels.recipes import RECIPES
@@ -201,7 +202,9 @@ def test_mean_theory_distance_is_of_equal_runs(tmp_path, monkeypatch):
         pd.read_csv(path).assign(TA=TA, TA_theory=TA + ratio / 10).to_csv(path, index=False)
     pd.DataFrame(np.eye(10)).to_csv(tmp_path / "cifar10/sym/0.5/a/Verify_Theory_M.csv")
     drawn = []
-    monkeypatch.setattr(draw.figures, "heat_maps", lambda rows, labels: drawn.append(rows))
+    monkeypatch.setattr(
+        draw.figures, "heat_maps", lambda rows, labels: drawn.append(rows) or Figure()
+    )
     draw.verify_figures(tmp_path, "cifar10")
     assert [M[0, 0] for _, M in drawn[0][0]] == pytest.approx([0.8, 0.5])
     means = [

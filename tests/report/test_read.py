@@ -10,6 +10,7 @@ from records import write_training
 
 from noisylabels.errors import UserError
 from noisylabels.report import issues, read, read_issues
+from utils import load_dataset
 
 HEADER = (
     "index,file,given_label,predicted_label,label_score,is_label_issue,status,"
@@ -189,11 +190,11 @@ def test_pictures_show_the_worst_and_the_matrix_all(folder, monkeypatch):
         monkeypatch.setattr(
             issues.issue_figures, name, lambda *given, name=name: drawn.update({name: given})
         )
-    monkeypatch.setattr(issues, "save", lambda figure, path: path)
     rows = [(59 - k, "cat", "dog" if k < 55 else "cat", k / 100, k < 55) for k in range(60)]
     images = np.arange(60, dtype=np.uint8).reshape(60, 1, 1, 1)
     dataset = SimpleNamespace(name="pets", classes=("cat", "dog"), x_train=images, pictures=None)
-    written = issues.files(folder(*rows), dataset)
+    found = read_issues.read_issues(folder(*rows), dataset=dataset)
+    written = issues.contents(found, None, dataset)
     images, labels, doubt = drawn["pictures"]
     assert [np.ptp(image) for image in images] == [0] * 48 and doubt == ""
     assert [np.max(image) for image in images] == [*range(59, 11, -1)]
@@ -201,3 +202,28 @@ def test_pictures_show_the_worst_and_the_matrix_all(folder, monkeypatch):
     counts, classes = drawn["matrix"]
     assert counts.tolist() == [[5, 55], [0, 0]] and classes == ["cat", "dog"]
     assert [int(part.sum()) for part in drawn["histogram"]] == [17, 55] and len(written) == 7
+
+
+# ---------------------------------------------------------------------------------------- selection
+
+
+@pytest.mark.runs
+def test_selection_is_read_once(select, without_figures, tmp_path, monkeypatch, capsys):
+    """Name a damaged file once. It is an error if the selection was requested."""
+    paths, whole = [], read_issues.read_columns
+    monkeypatch.setattr(
+        read_issues,
+        "read_columns",
+        lambda path, *columns: paths.append(path.name) or whole(path, *columns),
+    )
+    select("--INCV_iter", 1)
+    assert paths == ["label_issues.csv"]
+    damaged = tmp_path / "digits/sym/0.5/pred_probs.npy"
+    damaged.write_bytes(b"")
+    capsys.readouterr()
+    result = read_issues.read_selection_result(damaged.parent)
+    assert len(result.issues.frame) == 1437 and result.reliability is None
+    said = f"{damaged}: left out, it has changed since the run wrote it\n"
+    assert capsys.readouterr().err == said
+    with pytest.raises(UserError, match="npy is damaged, it has changed since the run wrote it:"):
+        read_issues.read_selection_result(damaged.parent, load_dataset("digits", ""))

@@ -141,7 +141,7 @@ def test_other_folders_are_not_runs(digits):
         (0.5, 2),
     ]
     with pytest.raises(ValueError, match="not a run folder"):
-        draw.incv_figures(digits / "digits/pair/0.5")
+        draw.training_figures(digits / "digits/pair/0.5", "incv")
 
 
 def test_nothing_is_drawn_without_results(tmp_path):

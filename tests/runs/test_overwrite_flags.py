@@ -34,7 +34,7 @@ def begins(finished, tmp_path, call, monkeypatch):
         return end
 
     def begins(*flags):
-        monkeypatch.setattr("noisylabels.pipeline.execute.select", begin("selection"))
+        monkeypatch.setattr("INCV_main.select", begin("selection"))
         monkeypatch.setattr("noisylabels.training.device.start_tensorflow", begin("training"))
         ended = call("INCV_main", *QUICK["INCV_main"], *flags, "--results_dir", tmp_path)
         return ended.err.removeprefix("INCV_main.py: error: ").strip()

@@ -57,8 +57,7 @@ def select(call, tmp_path, monkeypatch):
 
 @pytest.fixture
 def without_figures(monkeypatch):
-    monkeypatch.setattr("noisylabels.report.issues.save", lambda figure, path: path)
-    monkeypatch.setattr("noisylabels.report.draw.save", lambda figure, path: path)
+    monkeypatch.setattr("noisylabels.report.outputs.save_figure", lambda figure, path: path)
     monkeypatch.setattr("noisylabels.report.draw.summary", lambda *_: [])
 
 

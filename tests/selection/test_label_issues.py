@@ -13,7 +13,8 @@ from helpers import ROOT, SELECTION, Halves, files_in, record_of
 from matplotlib.figure import Figure
 from sklearn.metrics import average_precision_score
 
-from noisylabels.report import draw, issues, read
+from noisylabels.report import draw, read
+from noisylabels.report.read_issues import read_selection_result
 from noisylabels.seeding import generator
 from noisylabels.selection.algorithm import score_predictions
 
@@ -226,13 +227,13 @@ def test_damaged_file_is_named_and_left_out(select, tmp_path, capsys):
         before = path.read_text()
         path.write_text(change(before))
         read.warn.cache_clear()
-        assert issues.files(tmp_path / FOLDER) == []
+        assert read_selection_result(tmp_path / FOLDER).issues is None
         said = capsys.readouterr().err
         of_classes = path != found and "left out" in reason  # and the issues without them
         named = path if of_classes else found
         assert re.match(f"{named}[:,]? ?({reason})", said) and said.count("\n") == 1 + of_classes
         path.write_text(before)
-    assert issues.files(tmp_path / FOLDER)
+    assert len(read_selection_result(tmp_path / FOLDER).issues.frame) == 1437
 
 
 # ----------------------------------------------------------------------------------------- cleanlab

@@ -59,20 +59,17 @@ def test_selection_is_printed_and_recorded(select, train, tmp_path):
 
 
 def test_interrupted_selection_files_are_completed(select, train, tmp_path, monkeypatch):
-    """Draw its figures and review page, and remove its checkpoints."""
+    """Write its figures and review page, and remove its checkpoints."""
     drawn, folder = [], tmp_path / FOLDER
     select("--INCV_iter", 1)
     monkeypatch.setattr(
-        "noisylabels.report.draw.incv_figures", lambda folder, *_: drawn.append(folder) or []
-    )
-    monkeypatch.setattr(
-        "noisylabels.report.draw.issues.files", lambda folder, *_: drawn.append(folder) or []
+        "noisylabels.report.draw.selection_files", lambda found, *_: drawn.append(found.folder)
     )
     left = folder / "INCV_checkpoints/1a.npz"
     left.parent.mkdir(exist_ok=True)
     left.touch()
     train("--epochs", 2)
-    assert drawn == [folder, folder] and not left.exists()
+    assert drawn == [folder] and not left.exists()
     (folder / "review.html").touch()
     select("--INCV_iter", 2, "--overwrite")  # killed before it draws: the page would be another's
     assert not (folder / "review.html").exists()
