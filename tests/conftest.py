@@ -34,77 +34,12 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 from noisylabels.data import cifar, download
 from noisylabels.errors import UserError
 
-LONG = {  # files that take more than two seconds
-    "test_api",
-    "test_arguments",
-    "test_augmentation",
-    "test_averaging",
-    "test_backbone",
-    "test_backbone_runs",
-    "test_bad_own_data",
-    "test_benchmarks",
-    "test_checkpoints",
-    "test_cluster",
-    "test_co_teaching",
-    "test_data",
-    "test_decisions",
-    "test_duplicates",
-    "test_edited_files",
-    "test_embeddings",
-    "test_evaluation",
-    "test_export",
-    "test_figure_details",
-    "test_figure_looks",
-    "test_figures",
-    "test_files",
-    "test_first_results",
-    "test_fuzz_loaders",
-    "test_gpu_kernels",
-    "test_groups",
-    "test_hostile_labels",
-    "test_house",
-    "test_interrupt",
-    "test_issue_figures",
-    "test_label_issues",
-    "test_labels",
-    "test_later_methods",
-    "test_layers",
-    "test_locks",
-    "test_main_training",
-    "test_method_training",
-    "test_methods",
-    "test_models",
-    "test_muon",
-    "test_named_selection",
-    "test_noise",
-    "test_overwrite",
-    "test_own_data_runs",
-    "test_parallel",
-    "test_predict",
-    "test_predict_errors",
-    "test_random_streams",
-    "test_record",
-    "test_resume",
-    "test_review",
-    "test_review_views",
-    "test_run_records",
-    "test_select",
-    "test_selection_files",
-    "test_selection_use",
-    "test_several_gpus",
-    "test_sweep",
-    "test_tables",
-    "test_trainer",
-    "test_training",
-    "test_verify",
-}
-
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark tests that wait for whole runs or train many networks, and put their files first."""
+    """Mark tests that wait for whole runs, and put the files of long tests first."""
     for item in items:
-        if "finished" in item.fixturenames or item.path.stem in LONG or "real_cifar10" in item.name:
+        if "finished" in item.fixturenames or "real_cifar10" in item.name:
             item.add_marker(pytest.mark.runs)
     first = {item.path for item in items if item.get_closest_marker("runs")}
     items.sort(key=lambda item: item.path not in first)

@@ -16,6 +16,7 @@ from noisylabels.report.read_issues import DUPLICATE_COLUMNS, ISSUE_COLUMNS
 from noisylabels.selection.algorithm import score_predictions
 from noisylabels.selection.local_trainers import LocalTrainers
 
+pytestmark = pytest.mark.runs
 N = 60
 TRUE = np.arange(N) % 3
 LABELS = np.where(np.arange(N) % 10 == 0, (TRUE + 1) % 3, TRUE)  # six are wrong
@@ -229,7 +230,6 @@ def test_example_of_the_documentation_runs(oracle, capsys):
 # --- with networks ---
 
 
-@pytest.mark.runs
 def test_network_of_the_user_is_trained(local, capsys):
     shapes = []
 
@@ -243,7 +243,6 @@ def test_network_of_the_user_is_trained(local, capsys):
     assert "INCV 1a  epoch 40/40" in capsys.readouterr().out
 
 
-@pytest.mark.runs
 @pytest.mark.parametrize(
     "build, message",
     [
@@ -259,7 +258,6 @@ def test_networks_that_do_not_fit(build, message, local):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.runs
 def test_network_with_softmax_is_refused(local):
     def build(input_shape, n_classes):
         import keras
@@ -272,7 +270,6 @@ def test_network_with_softmax_is_refused(local):
         api.find_label_issues(LABELS, IMAGES, build=build, quiet=True)
 
 
-@pytest.mark.runs
 def test_network_of_the_user_is_trained_on_features(local):
     def build(input_shape, n_classes):
         import keras

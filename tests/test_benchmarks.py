@@ -17,6 +17,7 @@ from models import ARCHITECTURES
 from noisylabels.recipes import RECIPES
 from noisylabels.sweep.tasks import Task
 
+pytestmark = pytest.mark.runs
 HOLDS = """
 import subprocess, sys, time
 held = b"x" * {held}

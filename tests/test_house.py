@@ -14,6 +14,7 @@ from noisylabels.data.dataset import Dataset
 from noisylabels.experiment import Experiment
 from noisylabels.recipes import Settings
 
+pytestmark = pytest.mark.runs
 # Each room may import those on its right, and itself. A room is a module of noisylabels, or a
 # folder of it.
 MAY_IMPORT = {
@@ -160,7 +161,6 @@ def test_late_imports_are_one_block_per_module():
         assert block[-1].lineno - block[0].lineno == len(block) - 1, name
 
 
-@pytest.mark.runs
 def test_modules_do_not_import_tensorflow():
     code = (
         "import importlib, sys\nfor name in sys.argv[1:]:\n    importlib.import_module(name)\n"

@@ -8,6 +8,8 @@ import tensorflow as tf
 from models import layers
 from models.layers import BatchNorm, Whitening
 
+pytestmark = pytest.mark.runs
+
 
 @pytest.mark.parametrize("options", [{}, {"scale": False, "momentum": 0.6, "epsilon": 1e-5}])
 def test_batch_norm_equals_that_of_keras(options):

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from models import ARCHITECTURES, create_model
 
+pytestmark = pytest.mark.runs
 CIFAR = (32, 32, 3)
 
 
@@ -43,7 +44,6 @@ def gradients(network, x, y):
 # ------------------------------------------------------------------------------------------- counts
 
 
-@pytest.mark.runs
 @pytest.mark.parametrize(
     "name, parameters, trainable, biases",
     [  # of 2019
@@ -61,7 +61,6 @@ def test_parameter_counts(name, parameters, trainable, biases):
     assert sum(np.prod(v.shape) for v in network.non_trainable_variables) == moving
 
 
-@pytest.mark.runs
 @pytest.mark.parametrize(
     "name, parameters",
     [
@@ -96,7 +95,6 @@ def test_widths_of_plain_networks(name, filters, parameters):
     assert network.count_params() == parameters
 
 
-@pytest.mark.runs
 @pytest.mark.parametrize(
     "name",
     [
@@ -273,7 +271,6 @@ def test_saved_network_has_the_same_outputs(name, shape, tmp_path):
     )
 
 
-@pytest.mark.runs
 @pytest.mark.parametrize(
     "name, expected",
     [

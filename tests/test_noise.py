@@ -17,6 +17,7 @@ from noisylabels.pipeline.resolve import selection_experiment
 from noisylabels.seeding import derived_seed, generator
 from utils import corrupt_labels, load_dataset
 
+pytestmark = pytest.mark.runs
 LIKE = {
     9: 1,
     2: 0,

@@ -17,6 +17,7 @@ from noisylabels.data import cifar
 from noisylabels.data.cifar import LAYOUTS
 from utils import load_dataset
 
+pytestmark = pytest.mark.runs
 REAL = ROOT.parent / "shared" / "cifar10" / "unpack.py"
 
 COARSE = """

@@ -7,6 +7,8 @@ import pytest
 
 from noisylabels.data.duplicates import Duplicates, find_duplicates, near_duplicates
 
+pytestmark = pytest.mark.runs
+
 
 def test_equal_images_are_exact_duplicates():
     x = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), np.uint8)

@@ -29,6 +29,7 @@ from noisylabels.data import cifar
 from noisylabels.errors import UserError
 from utils import load_dataset
 
+pytestmark = pytest.mark.runs
 MEMORY = 2 * 2**30  # bytes
 SECONDS = 10  # for one case; a usual one takes 2 ms
 

@@ -15,6 +15,8 @@ from noisylabels.data.label_files import read_labels
 from noisylabels.data.pickles import unpickle
 from noisylabels.errors import UserError
 
+pytestmark = pytest.mark.runs
+
 
 @pytest.mark.parametrize("attack", attacks("x"))
 def test_attacks_are_refused_and_run_nothing(attack, tmp_path):

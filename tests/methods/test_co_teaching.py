@@ -12,6 +12,7 @@ from noisylabels.methods.decoupling import disagreement_loss
 from noisylabels.methods.incv import candidate_batch_size, keep_count, warm_up_epochs
 from noisylabels.noise import Noise
 
+pytestmark = pytest.mark.runs
 # -------------------------------------------------------------------------------- co-teaching, INCV
 
 

@@ -11,6 +11,7 @@ from noisylabels.methods.gce import generalised_cross_entropy
 from noisylabels.methods.losses import cross_entropy
 from noisylabels.methods.sce import symmetric_cross_entropy
 
+pytestmark = pytest.mark.runs
 HALF = np.log([[0.25, 0.5, 0.25]])  # logits of p = (1/4, 1/2, 1/4)
 
 

@@ -8,6 +8,7 @@ from toys import N, fit, killed, toy
 
 from noisylabels.methods import METHODS, d2l
 
+pytestmark = pytest.mark.runs
 SLOW = pytest.mark.slow
 LIKE_STANDARD = ("f_correction", "gce", "sce")  # another loss, and nothing more to resume
 
@@ -16,7 +17,6 @@ def finite(method):
     return all(np.isfinite(array).all() for array in method.get_state())
 
 
-@pytest.mark.runs
 @pytest.mark.parametrize(
     "name",
     [name if name in ("standard", "incv") else pytest.param(name, marks=SLOW) for name in METHODS],
@@ -49,7 +49,6 @@ def eager():
     tf.config.run_functions_eagerly(False)
 
 
-@pytest.mark.runs
 @pytest.mark.parametrize(
     "name, options, kill_at",
     [
@@ -86,7 +85,6 @@ def test_resumed_training_equals_an_uninterrupted_one(
         np.testing.assert_array_equal(whole, resumed)
 
 
-@pytest.mark.runs
 @pytest.mark.parametrize("kinds", [1, 6])
 @pytest.mark.parametrize("name", METHODS)
 def test_no_data_leads_to_nan(name, kinds, tmp_path, eager):
@@ -99,7 +97,6 @@ def test_no_data_leads_to_nan(name, kinds, tmp_path, eager):
     assert np.isfinite([value for row in history for value in row.values()]).all()
 
 
-@pytest.mark.runs
 @pytest.mark.parametrize(
     "told",
     [

@@ -15,6 +15,7 @@ from noisylabels.methods.losses import cross_entropy, masked_mean
 from noisylabels.methods.mentornet import SELF_PACED
 from noisylabels.training.sampling import random_batches
 
+pytestmark = pytest.mark.runs
 LATER = ("gce", "sce", "elr", "incv_student")
 
 

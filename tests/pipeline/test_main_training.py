@@ -11,6 +11,7 @@ from helpers import EPOCH_COLUMNS, SELECTION, SMALL, assert_is_one_line, shell
 
 from utils import corrupt_labels, load_dataset
 
+pytestmark = pytest.mark.runs
 N, EPOCHS = 1437, 5
 
 

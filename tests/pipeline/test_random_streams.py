@@ -7,6 +7,8 @@ from helpers import QUICK, SMALL
 
 from noisylabels import seeding
 
+pytestmark = pytest.mark.runs
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize(

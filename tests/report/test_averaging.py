@@ -10,7 +10,7 @@ from noisylabels.errors import UserError
 from noisylabels.report import aggregate, draw
 from noisylabels.runs.run import Run
 
-pytestmark = pytest.mark.usefixtures("without_figures")
+pytestmark = [pytest.mark.runs, pytest.mark.usefixtures("without_figures")]
 
 
 def rows(tmp_path):

@@ -16,7 +16,7 @@ from noisylabels.selection.algorithm import Selection
 from noisylabels.selection.decisions import read_decisions
 from noisylabels.selection.issues import label_issues
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*classes that may:UserWarning")
+pytestmark = [pytest.mark.runs, pytest.mark.filterwarnings("ignore:.*classes that may:UserWarning")]
 ODD = {
     " lead": ["a.png", "ü.png"],
     "trail ": [" b.png", "c d.png"],

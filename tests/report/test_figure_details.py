@@ -8,6 +8,7 @@ from records import band
 from noisylabels.noise import Noise, transition_matrix
 from noisylabels.report import figures
 
+pytestmark = pytest.mark.runs
 SYM, ASYM = Noise("sym", 0.5), Noise("asym", 0.4)
 
 

@@ -10,6 +10,7 @@ from records import assert_nothing_is_clipped, band
 from noisylabels.noise import ASSUMABLE_PATTERNS, Noise, transition_matrix
 from noisylabels.report import figures
 
+pytestmark = pytest.mark.runs
 SYM, ASYM = Noise("sym", 0.5), Noise("asym", 0.4)
 
 

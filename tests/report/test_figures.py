@@ -17,6 +17,7 @@ from noisylabels.noise import Noise, transition_matrix
 from noisylabels.report import aggregate, draw, figures, styles
 from noisylabels.report.read_issues import read_selection_result
 
+pytestmark = pytest.mark.runs
 SETTINGS = [Noise("sym", 0.2), Noise("sym", 0.5), Noise("sym", 0.8), Noise("asym", 0.4)]
 
 
@@ -260,7 +261,6 @@ def test_figure_drawn_twice_is_the_same_file(digits):
 
 
 @pytest.mark.slow
-@pytest.mark.runs
 @pytest.mark.parametrize("name, starts", [("pdf", b"%PDF-"), ("svg", b"<?xml")])
 def test_pdf_and_svg_are_reproducible(name, starts, digits, call):
     found = []

@@ -12,7 +12,7 @@ from noisylabels.report import aggregate, draw
 from noisylabels.report.groups import CommonSettings, common_settings, labelled_groups
 from noisylabels.report.styles import line_style
 
-pytestmark = pytest.mark.usefixtures("without_figures")
+pytestmark = [pytest.mark.runs, pytest.mark.usefixtures("without_figures")]
 
 
 def table_of(tmp_path, dataset="digits"):

@@ -8,6 +8,8 @@ from records import assert_nothing_is_clipped
 
 from noisylabels.report import issue_figures
 
+pytestmark = pytest.mark.runs
+
 
 @pytest.mark.parametrize("height, width", [(8, 16), (16, 8), (8, 8)])
 def test_pictures_keep_their_proportions(height, width):

@@ -11,7 +11,7 @@ from noisylabels.noise import Noise
 from noisylabels.recipes import resolve
 from noisylabels.report import aggregate, draw, figures
 
-pytestmark = pytest.mark.usefixtures("without_figures")
+pytestmark = [pytest.mark.runs, pytest.mark.usefixtures("without_figures")]
 SYM = Noise("sym", 0.5)
 
 

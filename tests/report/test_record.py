@@ -16,6 +16,7 @@ import INCV_main
 import report
 from noisylabels.report.published import theory_point
 
+pytestmark = pytest.mark.runs
 RECORD = ROOT / "results/record"
 JPEG = ROOT / "results/jpeg/cifar10"  # drawn by the revision that made it, with its recipe
 PAGE = ROOT / "results/README.md"

@@ -1,9 +1,12 @@
 """Keys and decisions of review.html in Chromium."""
 
+import pytest
 from review_browser import CLASSES, GIVEN, SUGGESTED, decisions, marks, press, text
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+
+pytestmark = pytest.mark.runs
 
 
 def test_names_are_text_and_nothing_is_loaded(opened):

@@ -13,6 +13,8 @@ from selenium.webdriver.support.ui import Select
 from noisylabels.data.image_source import FileImages
 from noisylabels.selection.reliability import assess
 
+pytestmark = pytest.mark.runs
+
 
 @pytest.mark.slow
 def test_chosen_cards_are_marked_when_drawn_later(opened):

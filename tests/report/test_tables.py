@@ -9,7 +9,7 @@ from records import lines_of, write_training
 from noisylabels.report import draw, read
 from noisylabels.runs.folders import find_runs
 
-pytestmark = pytest.mark.usefixtures("without_figures")
+pytestmark = [pytest.mark.runs, pytest.mark.usefixtures("without_figures")]
 
 
 def test_table_by_hand(digits):
@@ -153,7 +153,6 @@ def test_nothing_is_drawn_without_results(tmp_path):
 # -------------------------------------------------------------------------------------- the command
 
 
-@pytest.mark.runs
 def test_command_draws_and_lists_what_to_open(digits, call):
     """Hidden files are not counted."""
     (digits / "digits/.hidden").touch()

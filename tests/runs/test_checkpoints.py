@@ -11,6 +11,8 @@ from helpers import (
 from noisylabels.errors import UserError
 from noisylabels.runs.atomic_io import load_arrays
 
+pytestmark = pytest.mark.runs
+
 
 def test_infinite_loss_is_one_error(tmp_path, call, unstarted):
     ended = call("INCV", *QUICK["INCV"], "--learning_rate", "1e30", "--results_dir", tmp_path)

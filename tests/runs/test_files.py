@@ -17,6 +17,8 @@ from helpers import ARRAYS, ROOT, files_in, mutated
 from noisylabels.errors import UserError
 from noisylabels.runs.atomic_io import atomic, load_arrays, save_arrays, write_csv, write_json
 
+pytestmark = pytest.mark.runs
+
 
 def python(code, *arguments):
     """Run code in a process that can import the modules here; it prints "ready"."""
@@ -165,7 +167,6 @@ while True:
 """
 
 
-@pytest.mark.runs
 def test_files_are_whole_after_sigkill(tmp_path):
     """Kill a process that only writes."""
     for pause in np.random.default_rng(0).uniform(0.01, 0.1, 5):

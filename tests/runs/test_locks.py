@@ -15,6 +15,7 @@ from noisylabels.errors import UserError
 from noisylabels.runs.record import read_record
 from noisylabels.runs.run import Run
 
+pytestmark = pytest.mark.runs
 HERE = f"process {os.getpid()} on {platform.node()}"
 
 

@@ -10,6 +10,7 @@ from noisylabels.errors import UserError
 from noisylabels.runs.atomic_io import save_arrays
 from noisylabels.runs.run import Run
 
+pytestmark = pytest.mark.runs
 OLD, NEW, OTHER = {"epochs": 2}, {"epochs": 3}, {"epochs": 4}
 
 STAGES = ("start", "training", "trained", "removing", "writing", "finishing")

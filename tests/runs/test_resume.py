@@ -33,6 +33,7 @@ from helpers import (
 from noisylabels.errors import UserError
 from noisylabels.runs.atomic_io import load_arrays
 
+pytestmark = pytest.mark.runs
 LONGER = {
     "INCV": ("INCV", [*SMALL, "--INCV_epochs", 50, "--INCV_iter", 2]),
     "incv": ("INCV_main", [*SMALL, "--INCV_epochs", 6, "--INCV_iter", 2, "--epochs", 40]),

@@ -10,6 +10,8 @@ from small_runs import ARGUMENTS, checkpoint, finish, interrupt, record, start
 
 from noisylabels.runs.record import read_record
 
+pytestmark = pytest.mark.runs
+
 
 def test_each_session_records_time_and_hardware(tmp_path, monkeypatch):
     now = [1000.0]

@@ -15,6 +15,8 @@ from helpers import SCRIPTS, assert_is_one_line, files_in, shell
 from noisylabels import cli
 from noisylabels.data import cifar, download
 
+pytestmark = pytest.mark.runs
+
 
 @pytest.fixture(autouse=True)
 def early(request):
@@ -75,7 +77,6 @@ def test_table_of_bad_calls_is_long():
 # ------------------------------------------------------------------------ in a process of their own
 
 
-@pytest.mark.runs
 def test_bad_call_from_the_shell_is_one_error(tmp_path):
     flags = ["--batch_size", "5000", "--results_dir", tmp_path / "results"]
     assert_is_one_line(
@@ -85,7 +86,6 @@ def test_bad_call_from_the_shell_is_one_error(tmp_path):
     assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.runs
 @pytest.mark.parametrize(
     "script, arguments, code",
     [

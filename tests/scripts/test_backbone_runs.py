@@ -19,6 +19,7 @@ from noisylabels.data.images import load
 from noisylabels.data.prediction_inputs import find_images
 from noisylabels.errors import UserError
 
+pytestmark = pytest.mark.runs
 SHARED = ROOT.parent / "shared"
 WEIGHTS = SHARED / "backbone" / "mobilenet_1_0_224_no_top.weights.h5"
 N = 30  # images
@@ -43,7 +44,6 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
-@pytest.mark.runs
 def test_images_become_embeddings_and_a_network_of_images(
     photos, weights, call, unstarted, undrawn, tmp_path, monkeypatch
 ):

@@ -11,6 +11,7 @@ from helpers import assert_is_one_line, files_in
 from image_sets import class_folders, shades
 from PIL import Image
 
+pytestmark = pytest.mark.runs
 SCRIPTS = ("INCV", "INCV_main", "Verify_Theory", "sweep")
 
 

@@ -13,6 +13,7 @@ import INCV  # noqa: F401
 import INCV_main  # noqa: F401
 from noisylabels.methods import METHODS
 
+pytestmark = pytest.mark.runs
 SHORT = ["--threads", "1", "--epochs", "2", "--quiet"]
 RNG = np.random.default_rng(0)
 Y = np.arange(240) % 3

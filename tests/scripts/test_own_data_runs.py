@@ -13,6 +13,8 @@ from noisylabels.noise import PROVIDED, Noise
 from noisylabels.report import aggregate, draw, figures
 from utils import load_dataset
 
+pytestmark = pytest.mark.runs
+
 
 def test_path_has_a_separator_or_is_no_data_set_name(tmp_path, monkeypatch):
     monkeypatch.chdir(shades(tmp_path / "digits").parent)

@@ -15,6 +15,8 @@ from noisylabels.data.prediction_inputs import fit_images
 from noisylabels.training.export import load_inference_model, save_inference_model
 from utils import load_dataset
 
+pytestmark = pytest.mark.runs
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
@@ -32,7 +34,6 @@ def run(call, unstarted, trained, tmp_path, monkeypatch):
     return calls_of_predict(call, trained, tmp_path / "here", monkeypatch)
 
 
-@pytest.mark.runs
 def test_predict_from_the_shell(trained, expected, tmp_path):
     """Predict a data set, with nothing on standard error."""
     ended = shell("predict", trained, "digits", cwd=tmp_path)

@@ -10,6 +10,7 @@ import pytest
 from helpers import assert_is_one_line
 from prediction import calls_of_predict, save_network
 
+pytestmark = pytest.mark.runs
 DIGITS = list("0123456789")
 
 

@@ -14,7 +14,7 @@ from noisylabels.selection.processes import Trainers
 from noisylabels.theory import estimate_noise_ratio
 from utils import corrupt_labels, load_dataset
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = [pytest.mark.runs, pytest.mark.usefixtures("undrawn")]
 
 
 class Scripted(InThisProcess):

@@ -12,6 +12,7 @@ from helpers import CPU, held
 from noisylabels.seeding import generator
 from utils import corrupt_labels, load_dataset
 
+pytestmark = pytest.mark.runs
 N, EPOCHS, RATIOS = 1437, 13, (0.2, 0.5)
 TOLD = [
     "--augmentation",

@@ -17,7 +17,7 @@ from noisylabels.seeding import generator
 from noisylabels.selection.decisions import DONE, read_decisions
 from utils import load_dataset
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = [pytest.mark.runs, pytest.mark.usefixtures("undrawn")]
 HEADER = ["index", "file", "given_label", "decision", "new_label"]
 
 

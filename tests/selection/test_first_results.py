@@ -15,6 +15,7 @@ from noisylabels.runs.comparison import has_changed
 from noisylabels.seeding import generator
 from noisylabels.selection.algorithm import score_predictions
 
+pytestmark = pytest.mark.runs
 FOLDER = "digits/sym/0.5"
 PAGE = "review.html"
 

@@ -18,8 +18,8 @@ from noisylabels.report.read_issues import read_selection_result
 from noisylabels.seeding import generator
 from noisylabels.selection.algorithm import score_predictions
 
+pytestmark = pytest.mark.runs
 FOLDER = "digits/sym/0.5"
-
 MADE = {
     "label_issues.csv",
     "pred_probs.npy",
@@ -164,7 +164,6 @@ def test_report_repeats_files_without_images(select, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.runs
 def test_same_command_completes_files_after_a_kill(select, tmp_path, monkeypatch):
     """Kill before the first, a middle and the last file."""
     from noisylabels.runs import atomic_io
@@ -258,7 +257,6 @@ def cleanlab_on(folder, monkeypatch):
     return names["lab"], names["lab"].get_issues("label")
 
 
-@pytest.mark.runs
 def test_cleanlab_reads_the_files_as_documented(select, tmp_path, monkeypatch):
     """Both ways to call cleanlab find mislabelled samples."""
     from cleanlab.filter import find_label_issues
@@ -284,7 +282,6 @@ def test_cleanlab_reads_the_files_as_documented(select, tmp_path, monkeypatch):
         assert wrong[flagged].mean() > wrong.mean() + 0.2 and flagged[wrong].mean() > 0.5
 
 
-@pytest.mark.runs
 def test_cleanlab_gets_classes_in_the_right_order(tmp_path, monkeypatch):
     """Numeric names sort differently as text; one class is absent. Every tenth label is wrong."""
     true = np.arange(600) % 12

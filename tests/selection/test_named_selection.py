@@ -9,7 +9,7 @@ from helpers import SELECTION, assert_is_one_line, files_in, record_of
 
 from noisylabels.errors import UserError
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = [pytest.mark.runs, pytest.mark.usefixtures("undrawn")]
 
 FOLDER = "digits/sym/0.5"
 

@@ -28,6 +28,7 @@ from helpers import (
     start,
 )
 
+pytestmark = pytest.mark.runs
 FLAGS = QUICK["INCV"]
 
 LOADED = """

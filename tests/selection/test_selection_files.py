@@ -14,9 +14,8 @@ from noisylabels.selection.corrected_labels import scores_of, write_labels
 from noisylabels.selection.selection_csv import read_selection
 from utils import corrupt_labels, load_dataset
 
-pytestmark = pytest.mark.usefixtures(
-    "no_tensorflow"
-)  # a bad file is found before TensorFlow is imported
+# A bad file is found before TensorFlow is imported.
+pytestmark = [pytest.mark.runs, pytest.mark.usefixtures("no_tensorflow")]
 
 
 @pytest.fixture(scope="module")

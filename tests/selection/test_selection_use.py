@@ -10,7 +10,7 @@ from helpers import SELECTION, assert_is_one_line, files_in, record_of
 from noisylabels.noise import transition_matrix
 from utils import load_dataset
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = [pytest.mark.runs, pytest.mark.usefixtures("undrawn")]
 FOLDER = "digits/sym/0.5"
 
 

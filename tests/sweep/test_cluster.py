@@ -17,6 +17,7 @@ from noisylabels.errors import UserError
 from noisylabels.sweep import executors
 from noisylabels.system import hardware
 
+pytestmark = pytest.mark.runs
 SLOW = pytest.mark.slow
 
 SWEEP = """

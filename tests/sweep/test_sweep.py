@@ -25,6 +25,8 @@ from noisylabels.sweep.status import Status
 from noisylabels.sweep.subprocess_runner import call
 from noisylabels.sweep.tasks import Task
 
+pytestmark = pytest.mark.runs
+
 
 def test_sweep_prints_its_progress(task, tmp_path, capsys):
     first = task("first", "print('of first')")
@@ -69,7 +71,6 @@ def test_failed_sweep_lists_errors_and_exits_with_1(task, call, tmp_path, monkey
     }
 
 
-@pytest.mark.runs
 @pytest.mark.slow
 def test_ctrl_c_stops_a_sweep_that_can_resume(tmp_path):
     command = [

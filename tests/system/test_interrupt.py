@@ -12,6 +12,7 @@ from helpers import ROOT
 
 from noisylabels import cli
 
+pytestmark = pytest.mark.runs
 SCRIPT = """
 import sys, time
 from pathlib import Path

@@ -14,6 +14,7 @@ from noisylabels.recipes import (
 from noisylabels.training import augmentation
 from noisylabels.training.trainer import Trainer
 
+pytestmark = pytest.mark.runs
 ROW = np.float32([0, 10, 20, 40]).reshape(1, 1, 4, 1)
 
 
@@ -134,7 +135,6 @@ class Flips(Method):
         return {"loss": code, "first": batch.seed[0], "second": batch.seed[1]}
 
 
-@pytest.mark.runs
 def test_every_step_has_its_own_augmentation_seed(tmp_path):
     images = np.repeat(np.arange(8, dtype=np.uint8)[None, None, :, None], 640, 0).repeat(8, 1)
     method = Flips(

@@ -16,6 +16,7 @@ from noisylabels.errors import UserError
 from noisylabels.training import backbone as pretrained
 from noisylabels.training import extraction
 
+pytestmark = pytest.mark.runs
 ALL = [
     name if name == QUICK else pytest.param(name, marks=pytest.mark.slow) for name in APPLICATIONS
 ]

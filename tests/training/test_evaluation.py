@@ -15,6 +15,8 @@ from noisylabels.training.result_table import curves_of
 from noisylabels.training.sampling import stratified_holdout
 from noisylabels.training.training_log import training_log
 
+pytestmark = pytest.mark.runs
+
 
 def test_dead_classes_have_recall_below_a_twentieth():
     """Recalls: 0 of 20, 1 of 20, 20 of 20, and 1 of 21; class 3 does not occur."""

@@ -22,6 +22,7 @@ from noisylabels.training.export import (
     save_inference_model,
 )
 
+pytestmark = pytest.mark.runs
 QUICK = ("IdentityCNN16", "SmallCNN", "MLP")
 SLOW = (
     "WRN-28-10",

@@ -18,9 +18,10 @@ from noisylabels.training import device, trainer
 from noisylabels.training.device import as_tensor
 from noisylabels.training.steps import compile_steps
 
-pytestmark = pytest.mark.skipif(
-    not tf.test.is_built_with_cuda(), reason="this TensorFlow knows no GPU"
-)
+pytestmark = [
+    pytest.mark.runs,
+    pytest.mark.skipif(not tf.test.is_built_with_cuda(), reason="this TensorFlow knows no GPU"),
+]
 
 
 @functools.cache

@@ -21,6 +21,7 @@ from noisylabels.training.muon import Muon
 from noisylabels.training.steps import Batch
 from noisylabels.training.trainer import Trainer
 
+pytestmark = pytest.mark.runs
 PEAK, BATCH, DECAY = 0.24, 20, 0.08
 SHAPES = {
     "conv/kernel": (3, 3, 2, 5),

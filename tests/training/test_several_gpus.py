@@ -16,6 +16,7 @@ from noisylabels.methods import METHODS, method_class
 from noisylabels.system import gpu
 from noisylabels.training import device
 
+pytestmark = pytest.mark.runs
 QUICK = ("standard",)
 NORMALISED = ("normalised", "muon")
 LATER = ("d2l", "f_correction", "gce", "sce")  # as standard but for loss and measurements

@@ -13,6 +13,8 @@ from noisylabels.system.progress import Event
 from noisylabels.training import trainer
 from noisylabels.training.trainer import Trainer
 
+pytestmark = pytest.mark.runs
+
 
 def trainer_of_forty_steps(loss, on_event=lambda event: None):
     """Return a trainer whose loss at step i of an epoch is loss(i)."""

@@ -23,6 +23,7 @@ from noisylabels.training.sampling import random_batches
 from noisylabels.training.trainer import Trainer, build
 from utils import load_dataset
 
+pytestmark = pytest.mark.runs
 # ---------------------------------------------------------------------------------------- schedules
 
 
