@@ -3,8 +3,8 @@
     python INCV_main.py --noise_pattern sym --noise_ratio 0.5                    # digits, a minute
     python INCV_main.py --noise_pattern sym --noise_ratio 0.5 --dataset cifar10  # for a GPU
 
-The default is Algorithm 2 of the paper. It reads the CSV of INCV.py, and runs INCV first if the CSV
-is missing. Files are written to results/<dataset>/<pattern>/<ratio>/:
+The default method is Algorithm 2 of the paper. It reads the CSV of INCV.py, and runs INCV first if
+the CSV is missing. Files are written to results/<dataset>/<pattern>/<ratio>/:
 
 - <method>_training.csv, one row per epoch;
 - <method>_result.csv, the test accuracies;
@@ -47,13 +47,11 @@ def arguments() -> cli.Parser:
 
 
 def run(args: Namespace) -> None:
-    """Train by a method, after INCV if the method needs it, and print the result."""
+    """Train with a method, after INCV if the method needs it, and print the result."""
     check_flags(args, [args.method])
     draw.set_format(args.format)
-    # D: images and observed labels
     data = load_noisy_data(args)
 
-    # the selection, if the method needs one, and the training
     plan = plan_training(args, data, args.method)
     pending = plan.pending
     if pending:
@@ -62,15 +60,14 @@ def run(args: Namespace) -> None:
     else:
         warn_of_bad_networks(plan)
 
-    # files
-    for done in pending or [plan]:
-        print_training(done.experiment.folder, done.method, len(data.y_noisy))
+    for training in pending or [plan]:
+        print_training(training.experiment.folder, training.method, len(data.y_noisy))
     draw.summary(args.results_dir, data.dataset.name)
     folder = plan.experiment.folder
     measure = "test accuracy" if data.dataset.clean_test else "agreement with test labels"
-    networks = f"{measure} of the networks" if len(data.dataset.y_test) else "no test set"
+    result = f"{measure} of the networks" if len(data.dataset.y_test) else "no test set"
     opened = {
-        folder / f"{plan.method}_result.csv": networks,
+        folder / f"{plan.method}_result.csv": result,
         figure_path(folder / f"{plan.method}_training.png"): f"{measure} over the epochs",
         Path(args.results_dir, data.dataset.name, "table.md"): "all methods and noise settings",
     }
@@ -78,18 +75,18 @@ def run(args: Namespace) -> None:
 
 
 def carry_out(plan: TrainingPlan, quiet: bool) -> None:
-    """Make a missing selection, then run the trainings that are left."""
-    is_undrawn = plan.has_undrawn_selection
+    """Run the selection if it is missing, then the pending trainings."""
+    has_undrawn_selection = plan.has_undrawn_selection  # with_selection() changes it
     with Progress(plan.work, quiet) as progress:
         if plan.selection:
             select(plan.selection.experiment, plan.selection.run, progress)
             plan = plan.with_selection()
-        if is_undrawn:
+        if has_undrawn_selection:
             result = read_selection_result(plan.experiment.folder, plan.experiment.dataset)
             draw.selection_files(result, plan.experiment.dataset)
             print_selection(result)
         progress.begin()
-        from noisylabels.pipeline.train import train  # with TensorFlow, after all checks
+        from noisylabels.pipeline.train import train  # imports TensorFlow, so only after all checks
 
         for training in plan.pending:
             train(training.ready(), progress.show)

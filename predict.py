@@ -44,10 +44,15 @@ def arguments() -> cli.Parser:
         nargs="+",
         metavar="IMAGES",
         help="image files or quoted patterns; a folder; a .csv of files and labels; an .npz with "
-        f"{' or '.join(ARRAYS)}; or the test images of {', '.join(DATASETS)}",
+        f"one of the arrays {', '.join(ARRAYS)}; a .npy of embeddings; or the test "
+        f"images of {', '.join(DATASETS)}",
     )
-    add("--output", type=Path, default=Path("predictions.csv"), help="the CSV to write")
-    add("--data_dir", default="data", help="folder of CIFAR, or where to download it")
+    add("--output", type=Path, default=Path("predictions.csv"), help="CSV for the predictions")
+    add(
+        "--data_dir",
+        default="data",
+        help="folder that contains CIFAR, or to which it is downloaded",
+    )
     add(
         "--classes",
         type=Path,
@@ -56,7 +61,7 @@ def arguments() -> cli.Parser:
     add(
         "--gpu_id",
         type=cli.gpu_ids,
-        help="id of a GPU; -1 is the CPU; by default the first GPU, or the CPU",
+        help="id of a GPU; -1 is the CPU; by default the first GPU, or the CPU if there is none",
     )
     return parser
 
@@ -76,9 +81,8 @@ def run(args: Namespace) -> None:
     n_classes, shape = network.output_shape[1], network.input_shape[1:]
     if len(classes) != n_classes:
         raise UserError(
-            f"argument --classes: there are {len(classes)} names, but {args.model} knows "
-            f"{n_classes} "
-            "classes: give its own"
+            f"argument --classes: there are {len(classes)} names, but {args.model} has "
+            f"{n_classes} classes: give its own"
         )
 
     # the images, their labels where they are known, and their probabilities

@@ -20,7 +20,7 @@ def cnn9(layers: Layers, input_shape: tuple[int, int, int], n_classes: int) -> k
 
     The widths are 128 (three times), 256 (three times), 512, 256 and 128, with 2×2 max pooling
     between the groups. All nine convolutions have an L2 penalty of 1e-4. The authors' 2019 code
-    pools globally between the groups, so its network cannot be built.
+    pools globally between the groups, so Keras cannot build its network.
 
     Source: Chen et al. 2019, published code.
     """
@@ -43,11 +43,12 @@ def identity_cnn(
 ) -> keras.Model:
     """Build the wide and shallow network of the fast recipe.
 
-    A fixed whitening layer is followed by three groups [conv, 2×2 max pooling, BN, GELU, conv, BN,
-    GELU], global max pooling and a dense layer. Each convolution starts as the identity on its
-    first filters. Batch normalisation has a trained shift and no scale. The initial weights of the
-    dense layer have a standard deviation of 1. The logits are divided by 16 sqrt(width), which is
-    256 for the published width of 256, so that narrower networks learn with the same rates.
+    The layers are: whitening with fixed kernels, GELU, three groups [conv, 2×2 max pooling, BN,
+    GELU, conv, BN, GELU], global max pooling and a dense layer. Each convolution starts as the
+    identity on its first filters. Batch normalisation has a trained shift and no scale. The initial
+    weights of the dense layer have a standard deviation of 1. The logits are divided by
+    16 sqrt(width), which is 256 for the published width of 256. Narrower networks then learn at the
+    same learning rate.
 
     Source: Jordan, airbench94 with Muon, 2024.
     """

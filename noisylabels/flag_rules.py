@@ -75,12 +75,12 @@ RULES = (
     Rule(("data_dir",), "to cifar10 and cifar100", _reads_cifar),
     Rule(
         ("no_mirror", "trust_labels"),
-        "to custom images, given by their path",
+        "to custom images (--dataset PATH)",
         _is_custom,
     ),
     Rule(
         ("test_split",),
-        "to INCV_main.py, Verify_Theory.py and sweep.py on custom images, given by their path",
+        "to INCV_main.py, Verify_Theory.py and sweep.py on custom images (--dataset PATH)",
         lambda call: _is_custom(call) and _has_test(call),
     ),
     Rule(("image_size",), "to custom images, and with --backbone", _resizes),

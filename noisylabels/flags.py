@@ -14,7 +14,7 @@ PATTERN_HELP = (
     "how labels are flipped; sym: to any other class, uniformly; asym: to the next class; asym5, "
     "for cifar10: truck to automobile, bird to airplane, deer to horse, cat to dog, dog to cat"
 )
-RATIO_HELP = "probability that a label is flipped, for asym5 a label of its five classes"
+RATIO_HELP = "probability that a label is flipped; asym5 flips only labels of its five classes"
 
 
 def add_common(parser: ArgumentParser, axes: bool = True) -> None:
@@ -80,7 +80,7 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
     add(
         "--optimizer",
         choices=OPTIMIZERS,
-        help="by default the recipe's; another optimizer uses its own default learning rate",
+        help="by default the recipe's; any other uses its own default learning rate",
     )
     add(
         "--learning_rate",
@@ -90,13 +90,13 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
     add(
         "--weight_decay",
         type=number(float, 0),
-        help="decoupled weight decay: each step subtracts this times learning rate times weights; "
-        "by default the recipe's",
+        help="decoupled weight decay: each update subtracts this times learning rate times "
+        "weights; by default the recipe's",
     )
     add(
         "--batch_size",
         type=number(int, 2),
-        help="samples per step; by default the recipe's, or fewer for small data sets",
+        help="samples per batch; by default the recipe's, or fewer for small data sets",
     )
     add(
         "--augmentation",
@@ -127,7 +127,7 @@ def add_noise(parser: ArgumentParser) -> None:
         "--noise_pattern",
         choices=(*PATTERNS, PROVIDED),
         help=f"{PATTERN_HELP}; given: labels as provided, the default for custom images and "
-        "--noisy_labels; else the default is sym",
+        "--noisy_labels; otherwise the default is sym",
     )
     add("--noise_ratio", type=number(float, 0, 1), help=f"{RATIO_HELP}; by default 0.5")
 
@@ -171,20 +171,20 @@ def add_data(parser: ArgumentParser, labels: bool = True) -> None:
         "--backbone_weights",
         type=Path,
         metavar="FILE",
-        help="weights of the backbone, as Keras saves them; by default those that Keras downloads",
+        help="Keras file with the backbone's weights; by default the file that Keras downloads",
     )
     add(
         "--image_size",
         type=number(int, 4),
-        help="side in pixels to which images are resized; by default 32, for an .npz its own, for "
-        f"a backbone {SIZE}",
+        help=f"side in pixels to which images are resized; by default {SIZE} with a "
+        "backbone, else the original size for an .npz and 32 for files",
     )
     add(
         "--test_split",
         type=number(float, 0, 0.9),
         help="share of the images that INCV_main.py and Verify_Theory.py set aside for testing if "
-        "there is no test set; by default 0.2; 0 trains on all images; not for INCV.py, which "
-        "then judges all images",
+        "there is no test set; by default 0.2; 0 trains on all images; not allowed in "
+        "INCV.py, which judges all images",
     )
     add(
         "--image_column",
@@ -192,7 +192,7 @@ def add_data(parser: ArgumentParser, labels: bool = True) -> None:
     )
     add(
         "--label_column",
-        help="column of a .csv that holds the labels; by default label, class or given_label",
+        help="column of a .csv that contains the labels; by default label, class or given_label",
     )
     add(
         "--no_mirror",
@@ -238,7 +238,8 @@ def add_selection(parser: ArgumentParser, *aliases: str) -> None:
     add(
         "--INCV_iter",
         type=number(int, 1),
-        help="iterations of the selection, two trainings each; by default 4; 1 is a quick look",
+        help="iterations of the selection, two trainings each; by default 4; 1 gives a fast "
+        "first result",
     )
     add(
         "--top_k",

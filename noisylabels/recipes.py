@@ -1,7 +1,7 @@
-"""The training settings of each recipe. Command-line flags of the same names override them.
+"""The training settings of each recipe. Command-line flags override some of them.
 
 `paper` has the settings of Chen et al. 2019. `fast` trains CIFAR on a laptop. `digits` is for the
-data set of that name. `features` trains heads on embeddings. Each recipe has settings for three
+data set digits. `features` trains heads on embeddings. Each recipe has settings for three
 tasks: `INCV` (one training of the selection), `main` (INCV_main.py) and `verify`
 (Verify_Theory.py).
 """
@@ -26,7 +26,7 @@ AUGMENTATIONS = (
     "translate_alternate",
 )
 
-# Names for training/optimizers.py, and their default learning rates.
+# Optimizers of training/optimizers.py, and their default learning rates.
 OPTIMIZERS = {"adam": 1e-3, "muon": 0.24}
 
 MIN_UPDATES_PER_EPOCH = 8  # unless the user chooses the batch size
@@ -48,18 +48,18 @@ class Settings:
     augmentation: str = "shift_flip"  # one of AUGMENTATIONS
     precision: str = "float32"  # one of PRECISIONS
     flip_tta: bool = False  # average the logits of an image and its horizontal flip
-    shift_tta: bool = False  # also those of the image shifted by a pixel, see methods.base.Method
+    shift_tta: bool = False  # also average over shifted images, see methods.base.Method
     validation_split: float = 0.0  # share of the samples held out to choose an epoch
     evaluate_every: int = 1  # epochs between two evaluations; the last ten are all evaluated
-    compared_epochs: int = 0  # INCV chooses the best of so many last epochs; 0 stands for all
+    compared_epochs: int = 0  # INCV chooses the best of this many last epochs; 0: of all
 
     def learning_rate_at(self, time: float, epochs: int) -> float:
-        """Return the learning rate at a time in epochs, of a training of `epochs` epochs."""
+        """Return the learning rate after `time` epochs of a training of `epochs` epochs."""
         return self.learning_rate * self.lr_schedule(time, epochs)
 
     @property
     def values(self) -> dict[str, Any]:
-        """Return the settings by record key. The schedule is left out: the recipe implies it."""
+        """Return the settings by record key, without the schedule, which the recipe implies."""
         values = asdict(self)
         del values["lr_schedule"]
         return {_record_key(name): value for name, value in values.items()}
@@ -100,11 +100,11 @@ def _record_key(name: str) -> str:
 
 
 def _type_in_record(kind: type) -> type | tuple[type, ...]:
-    """Return the types of a setting's value in a record. JSON does not tell 1.0 from 1."""
+    """Return the types of a setting's value in a record. JSON may store 1.0 as 1."""
     return (float, int) if kind is float else kind
 
 
-# Older records lack the settings that were added later. The default holds for them.
+# Older records lack settings that were added later. These runs used the default values.
 RECORD_DEFAULTS = {
     _record_key(field.name): field.default
     for field in fields(Settings)
@@ -116,7 +116,8 @@ RECORD_TYPES = {
     if field.name != "lr_schedule"
 }
 
-# The published weight decay is 2e-6 per sample of an update of 2,000 samples, at a rate of 0.24.
+# The published decay per update is 2e-6 times its 2,000 samples. It is divided by the learning
+# rate here, because each update multiplies `weight_decay` by the learning rate.
 FAST = Settings(
     architecture="IdentityCNN24",
     epochs=8,
@@ -149,7 +150,7 @@ RECIPES: dict[str, dict[str, Settings]] = {
         "verify": Settings("ResNet110", 200, ADAM_VERIFY),
     },
     "fast": {
-        # Shifted views bring 0.005 in F-score, and triple the time of predictions.
+        # Test-time shifts raise the F-score by 0.005, but triple the prediction time.
         "INCV": replace(FAST, shift_tta=False, compared_epochs=3),
         "main": replace(FAST, epochs=16, evaluate_every=4),
         # The theory assumes that the network fits its noisy labels, so regularise little.
@@ -166,7 +167,7 @@ RECIPES: dict[str, dict[str, Settings]] = {
         "verify": Settings("MLP", 100, ADAM_VERIFY, augmentation="none"),
     },
     "features": {
-        # A closed form, so no other setting has an effect.
+        # Ridge regression has a closed form, so no other setting has an effect.
         "INCV": replace(HEAD, architecture="ridge", epochs=1, batch_size=1),
         "main": HEAD,
         # The theory assumes that the network fits its noisy labels, so train long.
@@ -185,8 +186,8 @@ def resolve(
 ) -> Settings:
     """Return the settings of a task, adapted to the data set and to the user's overrides.
 
-    An optimizer that is not the recipe's comes with its default learning rate and one batch per
-    update. Another batch size keeps the samples per update of a recipe that accumulates gradients.
+    An optimizer other than the recipe's uses its default learning rate and one batch per update.
+    If a recipe accumulates gradients, another batch size does not change the samples per update.
     Test-time flips and shifts are switched off for networks that are not trained with them.
 
     Parameters
@@ -194,18 +195,18 @@ def resolve(
     recipe : str
         A key of `RECIPES`.
     task : {"INCV", "main", "verify"}
-        What is trained.
+        The task to train for.
     allows_flips : bool
-        Whether a horizontal flip keeps an image in its class. If not, the recipe's flips are left
-        out of augmentation and prediction.
+        Whether a flipped image has the same class. If not, the recipe's flips are left out of
+        augmentation and prediction.
     allows_shifts : bool, optional
         Whether the images are large enough to be shifted. By default the same as `allows_flips`.
     n_samples : int, optional
         Number of training samples, for custom data sets and recipes that accumulate gradients.
-        An epoch then has at least `MIN_UPDATES_PER_EPOCH` updates: fewer batches make an update, or
-        the batch size is halved.
+        The batches per update, and then the batch size, are halved until an epoch has
+        `MIN_UPDATES_PER_EPOCH` updates.
     **overrides
-        Settings that replace the recipe's, by field name. None keeps the recipe's.
+        Settings by field name. None keeps the recipe's value.
 
     Returns
     -------
@@ -264,7 +265,7 @@ def shifts(augmentation: str) -> bool:
 
 
 def _with_enough_updates(settings: Settings, n_samples: int) -> Settings:
-    """Shrink the updates until an epoch has `MIN_UPDATES_PER_EPOCH`, or the batch size is 2."""
+    """Shrink the updates until an epoch has enough of them, or the batch size is 2."""
     largest = max(2, n_samples / MIN_UPDATES_PER_EPOCH)
     while settings.accumulate > 1 and settings.batch_size * settings.accumulate > largest:
         settings = replace(settings, accumulate=settings.accumulate // 2)

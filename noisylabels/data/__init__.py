@@ -117,8 +117,7 @@ def load(
         for flag in CUSTOM_FLAGS:
             if {**own, "trust_labels": trust_labels}.get(flag):
                 raise UserError(
-                    f"argument --{flag}: it applies to custom images, given by their path: leave "
-                    "it out"
+                    f"argument --{flag}: it applies to custom images (--dataset PATH): leave it out"
                 )
         dataset = import_module(f"noisylabels.data.{DATASETS[name]}").load(name, data_dir)
         if features:

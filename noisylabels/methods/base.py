@@ -38,7 +38,7 @@ class Method:
     flip_tta : bool
         Predict with the mean logits of an image and its horizontal flip.
     shift_tta : bool
-        Predict also with the image shifted by one pixel along both diagonals. The shifted images
+        Average also over two shifts of the image, by (1, 1) and (-1, -1) pixels. The shifted images
         have half of the weight.
     label_smoothing : float
         Share of the target that is spread over all classes. Methods with a loss of their own ignore

@@ -77,7 +77,7 @@ class TrainingPlan:
 
     @property
     def has_undrawn_selection(self) -> bool:
-        """Return whether the selection is to be made, or a killed process has not drawn it."""
+        """Return whether figures and review page of the selection still have to be written."""
         if self.selected is None:
             return self.selection is not None
         csv = self.selected.path
@@ -119,7 +119,7 @@ class TheoryPlan:
 def plan_theory(args: Namespace, data: NoisyData) -> TheoryPlan:
     """Plan the verification of the theory on noisy data."""
     samples = len(data.dataset.train_rows) // 2, "half of the training set"
-    experiment = make_experiment(args, "verify", data, samples, args.epochs)
+    experiment = make_experiment(args, "verify", data, samples, epochs=args.epochs)
     run = Run(
         experiment.folder, "Verify_Theory", experiment.identity, experiment.overwrite, THEORY_FILES
     )

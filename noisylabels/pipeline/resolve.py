@@ -1,4 +1,4 @@
-"""Resolve the settings of a run: recipe, flags and folder, and check them against the labels."""
+"""Resolve the recipe, flags and folder of a run, and check them against the data."""
 
 from argparse import Namespace
 from dataclasses import replace
@@ -17,8 +17,8 @@ from noisylabels.runs.folders import run_folder
 from noisylabels.selection.decisions import Decisions
 from noisylabels.system.sharing import share_machine
 
-ITERATIONS, TOP_K = 4, 1  # defaults of the selection
-FEATURES = "features"  # the recipe of embeddings
+ITERATIONS, TOP_K = 4, 1  # defaults of --INCV_iter and --top_k
+FEATURES = "features"  # the recipe for embeddings
 OVERRIDES = (  # flags that change the network or its training
     "architecture",
     "optimizer",
@@ -50,22 +50,23 @@ def make_experiment(
     data : NoisyData
         Images and observed labels.
     samples : (int, str)
-        Number of training samples, and their name. Errors use the name.
+        Number of training samples, and their name in error messages.
     epochs : int or None
-        Value of the task's flag for epochs.
+        Value of --INCV_epochs for a selection, else of --epochs. None keeps the recipe's.
     overwrite : bool, optional
         Repeat a finished run. By default `args.overwrite`.
     **arguments
-        Further values that the result depends on. `assumed_pattern` is None by default, for the
-        pattern of the noise.
+        Further values that the result depends on. An `assumed_pattern` of None is replaced by the
+        default for the noise pattern.
 
     Raises
     ------
     UserError
-        The flags contradict each other, there is nothing to learn, or there are fewer samples than
-        a batch has.
+        The flags contradict each other, the labels leave nothing to learn, or a batch has more
+        samples than the training set.
     """
-    dataset, (n, what) = data.dataset, samples
+    dataset = data.dataset
+    n_samples, samples_name = samples
     check_labels(args, data)
     overrides = overrides_of(args, task, dataset)
     if args.no_mirror and flips(overrides["augmentation"] or ""):
@@ -74,7 +75,7 @@ def make_experiment(
     check_inputs(overrides, task, dataset, recipe)
     # In these cases the size of batches and updates depends on the number of samples.
     if dataset.is_custom or dataset.is_embedded or RECIPES[recipe][task].accumulate > 1:
-        arguments["samples"] = n
+        arguments["samples"] = n_samples
     if task != "INCV" and dataset.test_rows is not None:
         arguments["test_split"] = TEST_SPLIT if args.test_split is None else args.test_split
     assumed = arguments.get("assumed_pattern") or default_assumed_pattern(data.noise.pattern)
@@ -83,18 +84,18 @@ def make_experiment(
     settings = resolve(
         recipe,
         task,
-        dataset.may_be_mirrored,
-        dataset.may_be_shifted,
-        arguments.get("samples"),
+        allows_flips=dataset.may_be_mirrored,
+        allows_shifts=dataset.may_be_shifted,
+        n_samples=arguments.get("samples"),
         epochs=epochs,
         validation_split=args.validation_split if task == "main" else None,
         evaluate_every=args.evaluate_every if task != "INCV" else None,
         **overrides,
     )
-    if settings.batch_size > n:
+    if settings.batch_size > n_samples:
         raise UserError(
-            f"argument --batch_size: {settings.batch_size} is more than the {n} samples of {what}; "
-            "give a smaller number"
+            f"argument --batch_size: {settings.batch_size} is more than the {n_samples} samples of "
+            f"{samples_name}; give a smaller number"
         )
     name = args.name
     if name is None and recipe != (dataset.image_recipe or dataset.default_recipe):
@@ -104,7 +105,7 @@ def make_experiment(
         assumed_pattern=assumed,
         recipe=recipe,
         settings=settings,
-        folder=run_folder(args.results_dir, dataset.name, data.noise, data.seed, name),
+        folder=run_folder(args.results_dir, dataset.name, data.noise, data.seed, name=name),
         arguments=arguments,
         execution=Execution(
             gpu_id=args.gpu_id,
@@ -120,7 +121,7 @@ def make_experiment(
 def overrides_of(args: Namespace, task: str, dataset: Dataset) -> dict[str, Any]:
     """Return the values of the flags that change the network or its training, None by default.
 
-    On embeddings, the flags of INCV_main.py and sweep.py apply only to the training.
+    On embeddings, those of INCV_main.py and sweep.py apply to the training, not to the selection.
     """
     if task == "INCV" and dataset.is_embedded and hasattr(args, "method"):
         return dict.fromkeys(OVERRIDES)
@@ -130,14 +131,14 @@ def overrides_of(args: Namespace, task: str, dataset: Dataset) -> dict[str, Any]
 def training_experiment(
     args: Namespace, data: NoisyData, method: str, overwrite: bool, decisions: Decisions | None
 ) -> Experiment:
-    """Resolve the settings of a training by a method."""
+    """Resolve the settings of a training with a method."""
     experiment = make_experiment(
         args,
         "main",
         data,
-        (len(data.dataset.train_rows), "the training set"),
-        args.epochs,
-        overwrite,
+        samples=(len(data.dataset.train_rows), "the training set"),
+        epochs=args.epochs,
+        overwrite=overwrite,
         method=method,
         assumed_pattern=args.assumed_pattern if method in PATTERN_AWARE_METHODS else None,
         selection=None,
@@ -153,20 +154,20 @@ def selection_experiment(args: Namespace, data: NoisyData, overwrite: bool) -> E
     top_k, n_classes = args.top_k or TOP_K, data.dataset.n_classes
     if top_k >= n_classes:
         raise UserError(f"argument --top_k: {top_k} must be below the {n_classes} classes")
-    made = make_experiment(
+    experiment = make_experiment(
         args,
         "INCV",
         data,
-        (len(data.y_noisy) // 2, "half of the training set"),
-        args.INCV_epochs,
-        overwrite,
+        samples=(len(data.y_noisy) // 2, "half of the training set"),
+        epochs=args.INCV_epochs,
+        overwrite=overwrite,
         INCV_iter=args.INCV_iter or ITERATIONS,
         top_k=top_k,
         assumed_pattern=args.assumed_pattern,
     )
     overrides = overrides_of(args, "INCV", data.dataset)
     parallel = args.parallel_halves
-    if made.settings.architecture == RIDGE:
+    if experiment.settings.architecture == RIDGE:
         check_ridge({"INCV_epochs": args.INCV_epochs, **overrides})
         parallel = "off"
     gpu_ids, threads = share_machine(parallel, args.gpu_id, args.threads)
@@ -178,14 +179,14 @@ def selection_experiment(args: Namespace, data: NoisyData, overwrite: bool) -> E
         **overrides,
     }
     return replace(
-        made,
+        experiment,
         requested=("assumed_pattern", *(name for name in flags if flags[name] is not None)),
-        execution=replace(made.execution, gpu_ids=gpu_ids, threads=threads),
+        execution=replace(experiment.execution, gpu_ids=gpu_ids, threads=threads),
     )
 
 
 def check_inputs(overrides: dict[str, Any], task: str, dataset: Dataset, recipe: str) -> None:
-    """Raise UserError if recipe, network or augmentation do not fit images, or embeddings."""
+    """Raise UserError if recipe, network or augmentation do not fit the inputs."""
     heads, network = (RIDGE, *HEADS), overrides["architecture"]
     if not dataset.is_embedded:
         if recipe == FEATURES:
@@ -201,23 +202,23 @@ def check_inputs(overrides: dict[str, Any], task: str, dataset: Dataset, recipe:
         return
     if recipe != FEATURES:
         raise UserError(
-            f"argument --recipe: {recipe} is for images, but {dataset.name} has features: leave "
+            f"argument --recipe: {recipe} is for images, but {dataset.name} has embeddings: leave "
             "it out"
         )
     if network not in (None, *heads):
         raise UserError(
-            f"argument --architecture: {network} is for images, but {dataset.name} has features: "
+            f"argument --architecture: {network} is for images, but {dataset.name} has embeddings: "
             f"give one of {', '.join(heads)}"
         )
     if network == RIDGE and task != "INCV":
         raise UserError(
-            "argument --architecture: ridge is for INCV.py only, because methods train in steps: "
-            "give linear or mlp"
+            "argument --architecture: ridge is for INCV.py only, because methods train by "
+            "gradient steps: give linear or mlp"
         )
     augmentation = overrides["augmentation"]
     if augmentation not in (None, "none"):
         raise UserError(
-            f"argument --augmentation: {augmentation} changes images, not features: leave it out"
+            f"argument --augmentation: {augmentation} changes images, not embeddings: leave it out"
         )
 
 

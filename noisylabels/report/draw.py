@@ -1,7 +1,7 @@
-"""Write all tables and figures from the CSVs, so that they can be drawn again without training.
+"""Write all tables and figures from the CSVs. They can be drawn again without training.
 
 Missing runs leave gaps. The functions return the paths that they wrote, or no path if there is
-nothing to draw. Shares are fractions in the CSVs and per cent in table.md. Figures are PNGs unless
+nothing to draw. Scores are fractions in the CSVs and per cent in table.md. Figures are PNGs unless
 `set_format` has chosen another format.
 """
 
@@ -48,33 +48,34 @@ def set_format(name: str) -> None:
 def verify_figures(results_dir: Path | str, dataset: str) -> list[Path]:
     """Write `Verify_Theory.csv`, `.md`, `.png` (with the curves of the theory) and `_M.png`.
 
-    The last figure compares M with T. M comes from the first run of a setting, preferably one with
-    the settings of the recipe.
+    The last figure compares the confusion matrix M with the noise matrix T. M comes from the first
+    run of a noise setting, preferably one with the settings of the most frequent recipe.
     """
-    found, measured = {}, {}
+    rows, confusion = {}, {}
     for run in find_runs(results_dir, dataset):
         record = finished_record(run.folder, "Verify_Theory")
         row = read_csv(run.folder / "Verify_Theory.csv", "seed", VERIFY_COLUMNS, record)
         M = read_matrix(run.folder / "Verify_Theory_M.csv", record)
         if row is not None:
-            found[run] = row[VERIFY_COLUMNS].iloc[0]
+            rows[run] = row[VERIFY_COLUMNS].iloc[0]
         if M is not None:
-            measured[run] = M
-    identities = {run: identity_of(run, "Verify_Theory", {}) for run in found}
+            confusion[run] = M
+    identities = {run: identity_of(run, "Verify_Theory", {}) for run in rows}
     common = common_settings(identities.values())
     recipe = common.recipe
-    differs = {run: differences(identities[run], "verify", common) for run in found}
+    differs = {run: differences(identities[run], "verify", common) for run in rows}
     unknown = {differs[run] for run, identity in identities.items() if identity["data"] is None}
-    comparable = [published.is_cifar10(identities[run]) for run in found]
+    comparable = [published.is_cifar10(identities[run]) for run in rows]
     table = pd.DataFrame(
         [
             {**run.noise._asdict(), "seed": run.seed, "differs": differs[run], **row}
-            for run, row in found.items()
+            for run, row in rows.items()
         ]
     )
-    by_recipe_first = sorted(measured, key=lambda run: differs.get(run) != "")
-    matrices = {run.noise: measured[run] for run in reversed(by_recipe_first)}
-    folder, written = Path(results_dir) / dataset, []
+    recipe_first = sorted(confusion, key=lambda run: differs.get(run) != "")
+    matrices = {run.noise: confusion[run] for run in reversed(recipe_first)}
+    folder = Path(results_dir) / dataset
+    written = []
     points = published.THEORY_POINTS if any(comparable) else None
     if len(table):
         written.append(save(table, folder / "Verify_Theory.csv"))
@@ -86,7 +87,7 @@ def verify_figures(results_dir: Path | str, dataset: str) -> list[Path]:
             save(figures.theory_curves(table, n_classes, points), folder / "Verify_Theory.png")
         )
     if matrices:
-        chosen = representative(list(dict.fromkeys(run.noise for run in measured)))
+        chosen = representative(list(dict.fromkeys(run.noise for run in confusion)))
         M = [(f"M, {noise}", matrices[noise]) for noise in chosen]
         T = [(f"T, {noise}", transition_matrix(*noise, len(matrices[noise]))) for noise in chosen]
         figure = figures.heat_maps([M, T], ["predicted class", "noisy label"])
@@ -95,7 +96,7 @@ def verify_figures(results_dir: Path | str, dataset: str) -> list[Path]:
 
 
 def representative(settings: list[Noise], n: int = 4) -> list[Noise]:
-    """Choose at most n settings for the confusion figure: published ones, then evenly others."""
+    """Choose at most n settings for the confusion figure: the published ones, then some others."""
     chosen = [setting for setting in settings if setting in published.CONFUSION_SETTINGS]
     others = [setting for setting in settings if setting not in chosen]
     spread = np.linspace(0, len(others) - 1, min(n - len(chosen), len(others))).round().astype(int)
@@ -103,17 +104,18 @@ def representative(settings: list[Noise], n: int = 4) -> list[Noise]:
 
 
 def training_figures(run_folder: Path, method: str) -> list[Path]:
-    """Draw `<method>_training.png`: test accuracy, held-out scores and the columns of the method.
+    """Draw `<method>_training.png`: test accuracy, held-out scores, columns of the method.
 
-    For f_correction also draw `f_correction_T.png`, its estimate of T next to the true T. Raises
+    For f_correction also draw `f_correction_T.png`, the estimate of T next to the true T. Raises
     ValueError if the folder is not a run folder.
     """
-    run, contents = run_at(run_folder), {}
+    run = run_at(run_folder)
+    contents = {}
     frame = read_training(run, method)
     if frame is not None:
         heldout = [column for column in frame if column.startswith("heldout_")]
-        own = frame.columns[frame.columns.get_loc("seconds") + 1 :]
-        shown = frame[[*networks_of(frame), *heldout, *own]]
+        method_columns = frame.columns[frame.columns.get_loc("seconds") + 1 :]
+        shown = frame[[*networks_of(frame), *heldout, *method_columns]]
         title = f"{title_of(method)}, {run.title}"
         contents[f"{method}_training.png"] = figures.training(shown, method, title)
     T = None
@@ -132,13 +134,14 @@ def training_figures(run_folder: Path, method: str) -> list[Path]:
 def summary(results_dir: Path | str, dataset: str) -> list[Path]:
     """Write the tables and figures of all trainings of a data set, and the lists of its runs."""
     runs = find_runs(results_dir, dataset)
-    contents, records = {}, [row for run in runs for row in rows_of_records(run)]
+    contents = {}
+    records = [row for run in runs for row in rows_of_records(run)]
     if records:
         contents["runs.csv"] = pd.DataFrame(records)
     if run_list_text := run_list.markdown(runs, dataset):
         contents["runs.md"] = run_list_text
     contents |= tables_and_figures(
-        summarise(results_dir, dataset), dataset, "table", "TestAcc", "INCV"
+        summarise(results_dir, dataset), dataset, table="table", curves="TestAcc", selections="INCV"
     )
     return save_all(contents, Path(results_dir) / dataset)
 
@@ -146,7 +149,10 @@ def summary(results_dir: Path | str, dataset: str) -> list[Path]:
 def tables_and_figures(
     found: Summary, dataset: str, table: str, curves: str, selections: str
 ) -> dict[str, Figure | pd.DataFrame | str]:
-    """Return the contents of a Summary's files, by name; the arguments are names without suffix."""
+    """Return the contents of the files for a Summary, by file name.
+
+    `table`, `curves` and `selections` are file names without suffix.
+    """
     contents = {}
     if found.rows:
         contents[f"{table}.csv"] = frame = pd.DataFrame(found.rows)
@@ -163,40 +169,51 @@ def tables_and_figures(
 
 
 def compare(results_dirs: list[Path], dataset: str) -> list[Path]:
-    """Compare results folders in one table and figure, `compared.*`, in the first folder."""
-    summaries = {tree: summarise(tree, dataset) for tree in results_dirs}
-    several = len({found.data for found in summaries.values()}) > 1
+    """Write a comparison of results folders to the first one: `compared.*`, `compared_*`."""
+    summaries = {folder: summarise(folder, dataset) for folder in results_dirs}
+    is_mixed = len({found.data for found in summaries.values()}) > 1
     recipes = []
-    for tree, found in summaries.items():
-        data = f" on data {found.data}" if several else ""
-        recipes.append(f"{found.recipe}{data} in {tree}")
-    together = Summary([], {}, {}, {}, ", ".join(recipes), set())
-    for tree, found in summaries.items():
-        together.doubtful.update(found.doubtful)
-        together.rows.extend(
-            {**row, "differs": with_difference(tree, row["differs"])} for row in found.rows
+    for folder, found in summaries.items():
+        data = f" on data {found.data}" if is_mixed else ""
+        recipes.append(f"{found.recipe}{data} in {folder}")
+    merged = Summary(
+        rows=[],
+        curves={},
+        selections={},
+        published={},
+        recipe=", ".join(recipes),
+        doubtful=set(),
+    )
+    for folder, found in summaries.items():
+        merged.doubtful.update(found.doubtful)
+        merged.rows.extend(
+            {**row, "differs": with_difference(folder, row["differs"])} for row in found.rows
         )
         for noise, lines in found.curves.items():
-            together.curves.setdefault(noise, {}).update(
+            merged.curves.setdefault(noise, {}).update(
                 {
-                    (method, with_difference(tree, differs)): frame
+                    (method, with_difference(folder, differs)): frame
                     for (method, differs), frame in lines.items()
                 }
             )
-        together.selections.update(
+        merged.selections.update(
             {
-                (noise, with_difference(tree, differs)): scores
+                (noise, with_difference(folder, differs)): scores
                 for (noise, differs), scores in found.selections.items()
             }
         )
-        together.published.update(
+        merged.published.update(
             {
-                (noise, with_difference(tree, differs)): scores
+                (noise, with_difference(folder, differs)): scores
                 for (noise, differs), scores in found.published.items()
             }
         )
     contents = tables_and_figures(
-        together, dataset, "compared", "compared_TestAcc", "compared_INCV"
+        merged,
+        dataset,
+        table="compared",
+        curves="compared_TestAcc",
+        selections="compared_INCV",
     )
     return save_all(contents, Path(results_dirs[0]) / dataset)
 
@@ -215,7 +232,7 @@ def everything(results_dir: Path | str, dataset: str) -> list[Path]:
 def print_first_results(
     folder: Path, dataset: Dataset, done: int, iterations: int, reviewed: int
 ) -> None:
-    """Write the review page and figures of an unfinished selection, and print their path.
+    """Write review page and figures of an unfinished selection; print the path of the page.
 
     Parameters
     ----------
@@ -246,21 +263,22 @@ def selection_files(
     Parameters
     ----------
     result : SelectionResult
-        The contents of its files, with those that `dataset` requires.
+        The contents of the selection's files.
     dataset : Dataset, optional
-        The data set. A missing classes.json is then written again.
+        The data set. The review page needs it. A missing classes.json is then written again.
     reviewed : int
         Number of images on the review page.
     unfinished : str
-        Note on the review page that more iterations follow. Files for users of a finished selection
-        are then not written.
+        Note for the review page if more iterations follow. `INCV_iterations.png`, `cleaned.csv` and
+        the files for Label Studio are then not written.
 
     Raises
     ------
     ValueError
         The folder of the selection is not a run folder.
     """
-    contents, frame = {}, result.iterations
+    contents = {}
+    frame = result.iterations
     if dataset is not None and not (result.folder / CLASSES).exists():
         contents[CLASSES] = json.dumps(list(dataset.classes), indent=2) + "\n"
     if frame is not None and not unfinished:
@@ -270,6 +288,10 @@ def selection_files(
         contents["INCV_iterations.png"] = figures.iterations(frame, title)
     if result.issues is not None:
         contents |= issues.contents(
-            result.issues, result.reliability, dataset, reviewed, unfinished
+            result.issues,
+            result.reliability,
+            dataset,
+            reviewed=reviewed,
+            unfinished=unfinished,
         )
     return save_all(contents, result.folder)

@@ -1,4 +1,4 @@
-"""Read the files of a selection. People may have edited its label issues."""
+"""Read and check the files of a selection. Users may have edited label_issues.csv."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Issues(NamedTuple):
     """The label issues of a selection.
 
     The frame has ISSUE_COLUMNS and DUPLICATE_COLUMNS, worst first. `index` and `duplicate_group`
-    are int, `label_score` is float, `is_label_issue` and `duplicate_conflict` are bool, and others
-    are text. `duplicate_group` is -1 for samples without duplicates.
+    are int, `label_score` is float, `is_label_issue` and `duplicate_conflict` are bool, and the
+    others are text. `duplicate_group` is -1 for samples without duplicates.
     """
 
     frame: pd.DataFrame
@@ -59,7 +59,7 @@ class Issues(NamedTuple):
 
 
 class SelectionResult(NamedTuple):
-    """The contents of a selection's files, each read once. Parts that are left out are None."""
+    """The contents of a selection's files, each read once. Missing or skipped parts are None."""
 
     folder: Path
     iterations: pd.DataFrame | None  # see `read_iterations`
@@ -75,20 +75,22 @@ def read_selection_result(folder: Path, dataset: Dataset | None = None) -> Selec
     folder : Path
         The run folder of the selection.
     dataset : Dataset, optional
-        The data set of a requested selection. Its files must exist and fit. Without it, damaged
-        files are reported on standard error and left out, and so is an unfinished selection.
+        The data set of the selection. All files must then exist and match it. Without it, the
+        files of an unfinished selection are skipped, and damaged files are skipped with a warning.
 
     Raises
     ------
     UserError
-        A file of a requested selection is missing or damaged.
+        `dataset` is passed, and a file is missing or damaged.
     """
-    record, required = read_record(folder / RECORD), dataset is not None
+    record = read_record(folder / RECORD)
+    required = dataset is not None
     iterations = read_iterations(folder, record, required)
-    issues, reliability = read_issues(folder, record, dataset), None
+    issues = read_issues(folder, record, dataset)
+    reliability = None
     if issues is not None and iterations is not None:
         noise_ratio = iterations.eps.iloc[0]
-        reliability = read_reliability(folder, record, issues, noise_ratio, required)
+        reliability = read_reliability(folder, record, issues, noise_ratio, required=required)
     return SelectionResult(folder, iterations, issues, reliability)
 
 
@@ -97,7 +99,7 @@ def read_issues(
 ) -> Issues | None:
     """Read the label issues in a folder; None if there are none.
 
-    `record` is that of the selection, if there is one. `dataset` is as in `read_selection_result`.
+    `record` is the selection's record, if it exists. `dataset`: see `read_selection_result`.
     """
     path, required = folder / ISSUES, dataset is not None
     if not required and (not path.exists() or is_unfinished(record)):
@@ -118,7 +120,10 @@ def read_issues(
         if "duplicate_conflict" in table.columns:
             frame["duplicate_conflict"] = table.booleans("duplicate_conflict")
         issues = Issues(frame.astype({"index": int, "duplicate_group": int}), classes)
-        n = len(dataset.x_train) if required else _samples(record) or max(1, len(frame))
+        if required:
+            n = len(dataset.x_train)
+        else:
+            n = _n_samples(record) or max(1, len(frame))
         if sorted(issues.frame["index"]) != list(range(n)):
             raise ValueError(f"not one row for each of {n:,} indices")
         for row, score in enumerate(issues.frame.label_score):
@@ -142,7 +147,7 @@ def read_issues(
 def read_reliability(
     folder: Path, record: dict | None, issues: Issues, noise_ratio: float, required: bool = False
 ) -> Reliability | None:
-    """Assess the model of a selection by its files.
+    """Assess from its files whether the model of a selection can judge the labels.
 
     Parameters
     ----------
@@ -151,13 +156,14 @@ def read_reliability(
     record : dict, optional
         The record of the selection.
     issues : Issues
-        Its label issues, of n samples.
+        The label issues of the selection.
     noise_ratio : float
-        The noise ratio that it estimates in its first iteration.
+        The noise ratio that the first iteration estimated.
     required : bool
-        Raise UserError if the probabilities are missing or damaged. Otherwise return None.
+        Whether to raise UserError, not return None, if the probabilities are missing or damaged.
     """
-    path, arguments = folder / PROBABILITIES, record["arguments"] if record else {}
+    path = folder / PROBABILITIES
+    arguments = record["arguments"] if record else {}
     with skipping(path, required):
         check_unchanged(path, if_finished(record))
         with open(path, "rb") as file:
@@ -178,7 +184,7 @@ def read_reliability(
         )
 
 
-def _samples(record: dict | None) -> int:
-    """Return how many samples the selection of a record had; 0 if that is unknown."""
+def _n_samples(record: dict | None) -> int:
+    """Return the number of samples in a selection's record; 0 if it is unknown."""
     results = if_finished(record).get("results") or {}
     return sum(int(results.get(name) or 0) for name in SIZES)

@@ -91,7 +91,7 @@ def test_a_wrong_number_of_rows_ends_before_the_work(call, no_network, tmp_path)
 @pytest.mark.parametrize(
     "script, flags, message",
     [
-        ("INCV", ["--recipe", "fast"], "--recipe: fast is for images, but texts has features"),
+        ("INCV", ["--recipe", "fast"], "--recipe: fast is for images, but texts has embeddings"),
         ("INCV", ["--architecture", "CNN9"], "CNN9 is for images.*one of ridge, linear, mlp"),
         ("INCV", ["--augmentation", "flip"], "--augmentation: flip changes images"),
         ("INCV", ["--learning_rate", "1"], "--learning_rate: it has no effect on ridge"),

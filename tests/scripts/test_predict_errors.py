@@ -88,7 +88,7 @@ def test_network_with_code_is_not_loaded(run, tmp_path):
         ("[1, 2]", "--classes: .*names.json is no JSON list of names"),
         (
             '["a", "b"]',
-            r"--classes: there are 2 names, but .*incv_1.keras knows 10 classes: give its own",
+            r"--classes: there are 2 names, but .*incv_1.keras has 10 classes: give its own",
         ),
     ],
 )
