@@ -143,6 +143,7 @@ def find_label_issues(
         dataset.may_be_shifted,
         n // 2,
         architecture="mlp" if build and dataset.is_embedded else None,
+        optimizer="adam" if build else None,  # Muon's rates suit the recipe's networks
         epochs=epochs,
         batch_size=batch_size,
     )

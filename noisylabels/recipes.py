@@ -187,6 +187,7 @@ def resolve(
     """Return the settings of a task, adapted to the data set and to the user's overrides.
 
     An optimizer other than the recipe's uses its default learning rate and one batch per update.
+    Muon's rates suit the networks of its recipe; others are trained with Adam by default.
     If a recipe accumulates gradients, another batch size does not change the samples per update.
     Test-time flips and shifts are switched off for networks that are not trained with them.
 
@@ -235,7 +236,11 @@ def resolve(
         augmentation="_".join(augmentations) or "none",
         flip_tta=settings.flip_tta and allows_flips,
     )
-    optimizer = overrides.get("optimizer", settings.optimizer)
+    default = settings.optimizer
+    architecture = overrides.get("architecture", settings.architecture)
+    if default == "muon" and not architecture.startswith("IdentityCNN"):
+        default = "adam"
+    optimizer = overrides.get("optimizer", default)
     if optimizer != settings.optimizer:
         settings = replace(
             settings, optimizer=optimizer, learning_rate=OPTIMIZERS[optimizer], accumulate=1

@@ -149,6 +149,13 @@ def test_epoch_has_at_least_eight_steps(recipe, samples, batch):
     assert resolve(recipe, "main", n_samples=samples, optimizer="adam").learning_rate == 1e-3
 
 
+def test_muon_trains_only_the_networks_that_its_rates_suit():
+    assert resolve("fast", "main", architecture="IdentityCNN64").optimizer == "muon"
+    other = resolve("fast", "main", architecture="SmallCNN")
+    assert (other.optimizer, other.learning_rate, other.accumulate) == ("adam", 1e-3, 1)
+    assert resolve("fast", "main", architecture="SmallCNN", optimizer="muon").optimizer == "muon"
+
+
 def test_another_optimizer_has_its_own_rate():
     assert resolve("fast", "INCV", optimizer="adam").learning_rate == 1e-3
     assert resolve("paper", "INCV", optimizer="muon").learning_rate == 0.24

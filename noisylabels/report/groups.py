@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from noisylabels.data.dataset import TEST_SPLIT
 from noisylabels.methods import OPTIONS, options_of
 from noisylabels.noise import default_assumed_pattern
-from noisylabels.recipes import RECIPES, RECORD_DEFAULTS, resolve
+from noisylabels.recipes import OPTIMIZERS, RECIPES, RECORD_DEFAULTS, resolve
 from noisylabels.report.read import warn
 from noisylabels.runs.comparison import computed_in
 from noisylabels.runs.folders import RunFolder
@@ -280,7 +280,9 @@ def _settings(identity: dict, recipe: str, task: str, allowed: list[bool]) -> li
     if recipe not in RECIPES:
         return []
     values = resolve(recipe, task, *allowed, identity.get("samples")).values | SELECTION
-    given = {name: identity.get(name) for name in ("augmentation", "optimizer")}
+    given = {name: identity.get(name) for name in ("architecture", "augmentation", "optimizer")}
+    if given["optimizer"] not in OPTIMIZERS:  # an old record
+        del given["optimizer"]
     follows = resolve(recipe, task, *allowed, identity.get("samples"), **given).values
     values |= {
         name: follows[name] for name in ("mirror", "shift_tta", "learning_rate", "accumulate")

@@ -38,6 +38,7 @@ def test_only_the_seed_may_differ(tmp_path):
         ({"validation_split": 0.1}, "0.1 held out"),
         ({"evaluate_every": 5}, "evaluated every 5"),
         ({"assumed_pattern": "asym"}, "assumes asym"),
+        ({"optimizer": "nesterov"}, "nesterov"),  # of an earlier version
         (
             {
                 "recipe": "fast",

@@ -83,8 +83,8 @@ def test_finished_run_is_not_repeated(script, finished, call, no_tensorflow):
         (
             "Verify_Theory",
             ["--noise_ratio", 0.7, 0.5, "--optimizer", "muon"],
-            r"0.5/Verify_Theory.json .*: learning_rate \(found 0.001, given 0.065.*\), optimizer "
-            r"\(found adam, given nest",
+            r"0.5/Verify_Theory.json .*: learning_rate \(found 0.001, given 0.24\), optimizer "
+            r"\(found adam, given muon",
         ),
     ],
 )

@@ -81,7 +81,7 @@ def test_bad_call_from_the_shell_is_one_error(tmp_path):
     flags = ["--batch_size", "5000", "--results_dir", tmp_path / "results"]
     assert_is_one_line(
         shell("INCV_main", *flags, cwd=tmp_path),
-        "--batch_size: 5000 is more than the 718 samples",
+        "--batch_size: 5000 is more than the 1437 samples",
     )
     assert not (tmp_path / "results").exists()
 
