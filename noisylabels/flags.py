@@ -80,18 +80,18 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
     add(
         "--optimizer",
         choices=OPTIMIZERS,
-        help="by default the recipe's; any other uses its own default learning rate",
+        help="by default the recipe's, but adam for other networks than fast's",
     )
     add(
         "--learning_rate",
         type=number(float, 0, above=True),
-        help="peak learning rate; by default the recipe's",
+        help="peak learning rate; by default the recipe's, or that of another --optimizer",
     )
     add(
         "--weight_decay",
         type=number(float, 0),
-        help="decoupled weight decay: each update subtracts this times learning rate times "
-        "weights; by default the recipe's",
+        help="weight decay: decoupled for adam; L2 for muon, without the kernels; by default "
+        "the recipe's",
     )
     add(
         "--batch_size",
@@ -215,8 +215,7 @@ def add_evaluation(parser: ArgumentParser) -> None:
         "--evaluate_every",
         type=number(int, 1),
         help="epochs between two evaluations; the last ten epochs are always evaluated; fewer "
-        "evaluations are faster; by default the recipe's, 4 for fast in INCV_main.py, "
-        "else 1",
+        "evaluations are faster; by default 4 for fast in INCV_main.py, else 1",
     )
     add(
         "--wait",

@@ -41,7 +41,7 @@ class Settings:
     lr_schedule: LRSchedule
     optimizer: str = "adam"  # a key of OPTIMIZERS
     learning_rate: float = OPTIMIZERS["adam"]
-    weight_decay: float = 0.0  # decoupled: each update subtracts learning rate * decay * weights
+    weight_decay: float = 0.0  # decoupled for adam, L2 for muon
     batch_size: int = 128
     accumulate: int = 1  # batches whose mean gradient makes one update; only for muon
     label_smoothing: float = 0.0  # share of the target that is spread over all classes

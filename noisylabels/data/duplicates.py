@@ -17,6 +17,7 @@ DIRECTIONS = 64  # of the largest variance of the embeddings
 HEAD = 4096  # bytes of a file that are read first
 SAMPLE = 4096  # embeddings that determine these directions
 BLOCK = 128  # rows that are compared with all others at once
+MANY = 1 / 256  # share of pairs above the bound from which a matrix product is faster
 MOST_PAIRS = 20  # per sample; embeddings with more pairs do not distinguish samples
 
 
@@ -87,7 +88,8 @@ def near_duplicates(
     """Find pairs of embeddings with a high cosine similarity after subtraction of the mean.
 
     The coordinates in the directions of the largest variance, and the length of the remainder, give
-    an upper bound of the similarity. Only pairs above this bound are compared in all dimensions.
+    an upper bound of the similarity. Only pairs above this bound are compared in all dimensions. If
+    there are many, as on whitened embeddings, a matrix product replaces the bound.
 
     Parameters
     ----------
@@ -110,6 +112,12 @@ def near_duplicates(
         centred = embeddings[rows] - mean
         return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
 
+    def product(block: slice) -> np.ndarray:
+        rows = unit(block)
+        # One factor is not centred, so that the embeddings are not copied.
+        values = rows @ embeddings[block.start :].T - (rows @ mean)[:, np.newaxis]
+        return values / lengths[block.start :]
+
     blocks = [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
     sample = unit(np.linspace(0, n - 1, min(n, SAMPLE)).astype(int))
     d = embeddings.shape[1]
@@ -118,9 +126,13 @@ def near_duplicates(
     low = np.concatenate([unit(block) @ directions for block in blocks])
     remainder = np.sqrt(np.maximum(1 - (low**2).sum(axis=1, keepdims=True), 0))
     bounds = np.hstack([low, remainder])
+    lengths = np.concatenate([np.linalg.norm(embeddings[b] - mean, axis=1) for b in blocks])
+    lengths = np.maximum(lengths, 1e-12)
     pairs, similarity = [np.empty((0, 2), int)], [np.empty(0)]
     for block in blocks:
         bound = bounds[block] @ bounds[block.start :].T
+        if np.mean(bound >= similar - 1e-4) > MANY:
+            bound = product(block)
         rows, columns = np.divmod(np.flatnonzero(bound >= similar - 1e-4), bound.shape[1])
         rows, columns = rows[columns > rows], columns[columns > rows]
         for part in np.array_split(np.arange(len(rows)), len(rows) // BLOCK + 1):

@@ -69,7 +69,7 @@ def load(
         with columns for files and labels, and optionally `split` and `y_true`. Or an npz of images
         or embeddings, see `sources.ARRAYS`.
     image_size : int, optional
-        Side in pixels. By default 32, for an npz its own. Images are resized without cropping. They
+        Side in pixels. By default 32, or the npz's own. Images are resized without cropping. They
         keep one channel if all are grey.
     test_split : float, optional
         Share of each class that tests the final network if there is no test set. By default 0.2.
@@ -226,7 +226,7 @@ def _check_unreadable(
     is_kept: np.ndarray,
     csv: Path | None,
 ) -> None:
-    """List unreadable images in a CSV; UserError if they are many, or nothing else is left."""
+    """List unreadable images in a CSV; UserError if many, or all of a class or test set."""
     trained, kept = labels.given[~labels.is_tested], labels.given[is_kept & ~labels.is_tested]
     vanished = [labels.classes[k] for k in np.setdiff1d(trained, kept)]
     lost = ""

@@ -47,8 +47,8 @@ def networks_of(frame: pd.DataFrame) -> list[str]:
 def read_result(run: RunFolder, method: str) -> pd.Series | None:
     """Read the mean result of a run's networks, and its recipe; None if it is not finished.
 
-    `final` is the test accuracy of the networks that the run saved. `test_labels` is "given" where
-    the true test labels are unknown, so that accuracy is agreement with them; else nan.
+    `final` is the test accuracy of the networks that the run saved. `test_labels` is "given" if
+    the test labels may be wrong, "none" without a test set, else nan.
     """
     path = run.folder / f"{method}_result.csv"
     record = finished_record(run.folder, f"{method}_training")

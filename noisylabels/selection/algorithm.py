@@ -68,7 +68,7 @@ def best_epoch_iterations(eval_ratio: float, pattern: str | None) -> int:
     """Return m, the number of iterations that select with the best epoch's weights.
 
     The best epoch has the highest accuracy on the noisy held-out half. Later iterations use the
-    last epoch, because a network cannot fit noise once the training set is clean.
+    last epoch, because their training sets are less noisy.
 
     Source: Chen et al. 2019, published code.
     """

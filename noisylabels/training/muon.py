@@ -38,19 +38,19 @@ class Muon(keras.optimizers.Optimizer):
 
     A kernel (h, w, in, out) is rescaled to the norm sqrt(out) before each update. Its update is the
     orthogonalized momentum of the kernel as a matrix (h w in, out). Vectors and matrices have
-    rates of their own, which follow the learning rate in proportion, and weight decay. The rate of
-    the whitening layer's bias reaches 0 when the learning rate is 5/8 of its peak.
+    weight decay, and their own rates, proportional to the learning rate. The rate of the whitening
+    layer's bias reaches 0 when the learning rate is 5/8 of its peak.
 
     Parameters
     ----------
     learning_rate : float
         Rate of the kernels at the peak of the schedule.
     weight_decay : float
-        Weight decay of vectors and matrices. An update shrinks them by it times the learning rate.
+        L2 decay of vectors and matrices. It is added to their gradients, before the momentum.
     batch : int
         Samples per update. Gradients are those of the mean loss.
     accumulate : int
-        Calls whose mean gradient makes one update.
+        Calls of `update_step` whose mean gradient makes one update.
     vector_rate, matrix_rate : float
         Peak rates of vectors and matrices. They apply to gradients of the summed loss.
     momentum, other_momentum : float

@@ -75,6 +75,22 @@ def test_near_duplicates_by_definition(d, similar):
     assert similarity == pytest.approx((unit @ unit.T)[tuple(pairs.T)], abs=1e-5)
 
 
+@pytest.mark.parametrize("offset", [0, 100])
+def test_pairs_of_whitened_embeddings_are_not_compared_one_by_one(offset, monkeypatch):
+    """All directions have the same variance, so that some of them say little."""
+    rng, compared, einsum = np.random.default_rng(0), [], np.einsum
+    x = rng.normal(offset, 1, (1000, 512)).astype(np.float32)
+    x[700:] = x[:300] + rng.normal(0, 0.3, (300, 512)).astype(np.float32)
+    monkeypatch.setattr(np, "einsum", lambda *a: compared.append(len(a[1])) or einsum(*a))
+    pairs, similarity = near_duplicates(x, similar=0.7)
+    assert sorted(pairs.tolist()) == [[i, 700 + i] for i in range(300)]
+    centred = x - x.mean(axis=0)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    expected = (centred[pairs[:, 0]] * centred[pairs[:, 1]]).sum(axis=1)
+    np.testing.assert_allclose(similarity, expected, atol=1e-4)
+    assert sum(compared) < 310
+
+
 def test_equal_embeddings_are_exact_and_not_listed_twice():
     x = np.random.default_rng(0).normal(size=(100, 256)).astype(np.float32)
     x[50], x[60], x[70] = x[3], x[3] * 1.001, 0
