@@ -87,7 +87,7 @@ def arguments() -> cli.Parser:
         type=setting,
         metavar="PATTERN:RATIO",
         help="noise settings; by default sym:0.2 sym:0.5 sym:0.8 asym:0.4 as in the paper, or "
-        "given for labels as provided",
+        '"given" for labels as provided',
     )
     add(
         "--methods",
@@ -111,7 +111,7 @@ def arguments() -> cli.Parser:
     add(
         "--scheduler",
         metavar="ADDRESS|YAML",
-        help="run on the workers of this Dask scheduler, or in as many batch jobs as --jobs; see "
+        help="run on the Dask scheduler at ADDRESS, or in --jobs batch jobs set up by YAML; see "
         "docs/running.md",
     )
     add(

@@ -140,7 +140,7 @@ def add_noise_ratios(parser: ArgumentParser) -> None:
         type=number(float, 0, 1),
         nargs="+",
         default=[0.5],
-        help=f"{RATIO_HELP}; one or several",
+        help=f"{RATIO_HELP}; by default 0.5",
     )
 
 
@@ -257,7 +257,7 @@ def add_selection(parser: ArgumentParser, *aliases: str) -> None:
         choices=ASSUMABLE_PATTERNS,
         help="noise pattern that the algorithm assumes; it determines the removal of samples, the "
         "choice of the epoch, the warm-up and the share of discarded samples; by default "
-        "--noise_pattern, but asym, the cautious choice, for asym5 and for labels as provided",
+        "sym for sym noise, else asym, the cautious choice",
     )
 
 

@@ -195,7 +195,7 @@ def _read_inputs(
     image_size: int | None,
     report: Callable[[str], None],
 ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
-    """Return the training and test inputs, and the reason by index of unreadable images."""
+    """Return the training and test inputs, and {index: reason} of unreadable images."""
     is_npz, images = source.kind == ".npz", source.images
     if embed and not is_npz:
         x, unreadable = embed(images)

@@ -35,7 +35,7 @@ OF_NUMBERS = (
     "final",
     "validated",
     "steps",
-)  # how such columns begin
+)  # prefixes of numeric columns
 SIZES = ["selected", "candidate", "removed"]
 
 
@@ -226,7 +226,7 @@ def read_matrix(path: Path, record: dict | None = None) -> np.ndarray | None:
         if len(matrix) < 2 or matrix.shape != (len(matrix), len(matrix)):
             raise ValueError("not a square matrix")
         if not (matrix > 0).any() or (matrix < 0).any() or (matrix > 1.001).any():
-            raise ValueError("not shares of one")
+            raise ValueError("not probabilities")
         sums = matrix.sum(axis=1)
         if ((abs(sums - 1) > 0.002) & (sums != 0)).any():
             raise ValueError("a row that does not sum to one")
