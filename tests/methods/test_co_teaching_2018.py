@@ -63,7 +63,7 @@ def test_beta_of_2018_is_applied_in_its_steps(tmp_path):
     def build(epochs):
         return toy(
             "co_teaching",
-            optimizer=partial(optimizers.adam, weight_decay=0),
+            optimizer=partial(optimizers.Adam, epsilon=1e-8),
             options={"variant": "2018"},
             epochs=epochs,
         )

@@ -34,7 +34,7 @@ OPTIONS = {"T": "true", "q": 0.7, "alpha": 0.1, "beta": 1.0, "A": None}
 SETTINGS = RECIPES["digits"]["verify"]  # its network has no batch normalisation
 
 NORMALISED = {
-    "normalised": lambda: optimizers.adam(0.003, 0.01),
+    "normalised": lambda: optimizers.Adam(0.003, epsilon=1e-8, weight_decay=0.01),
     "muon": lambda: Muon(0.03, batch=64, accumulate=2),
 }
 
