@@ -109,8 +109,7 @@ def near_duplicates(
     n, mean = len(embeddings), embeddings.mean(axis=0)
 
     def unit(rows: np.ndarray | slice) -> np.ndarray:
-        centred = embeddings[rows] - mean
-        return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+        return (embeddings[rows] - mean) / lengths[rows, np.newaxis]
 
     def product(block: slice) -> np.ndarray:
         rows = unit(block)
@@ -119,6 +118,8 @@ def near_duplicates(
         return values / lengths[block.start :]
 
     blocks = [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
+    lengths = np.concatenate([np.linalg.norm(embeddings[b] - mean, axis=1) for b in blocks])
+    lengths = np.maximum(lengths, 1e-12)
     sample = unit(np.linspace(0, n - 1, min(n, SAMPLE)).astype(int))
     d = embeddings.shape[1]
     largest = [max(0, d - DIRECTIONS), d - 1]
@@ -126,8 +127,6 @@ def near_duplicates(
     low = np.concatenate([unit(block) @ directions for block in blocks])
     remainder = np.sqrt(np.maximum(1 - (low**2).sum(axis=1, keepdims=True), 0))
     bounds = np.hstack([low, remainder])
-    lengths = np.concatenate([np.linalg.norm(embeddings[b] - mean, axis=1) for b in blocks])
-    lengths = np.maximum(lengths, 1e-12)
     pairs, similarity = [np.empty((0, 2), int)], [np.empty(0)]
     for block in blocks:
         bound = bounds[block] @ bounds[block.start :].T
