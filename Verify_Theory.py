@@ -1,4 +1,4 @@
-"""Verify the theory: train on one half of noisy data, test on the other, and compare the scores.
+"""Train on one half of noisy data, test on the other half, and compare the errors with the theory.
 
     python Verify_Theory.py --noise_pattern sym --noise_ratio 0 0.2 0.4 0.6 0.8 1  # digits
     python Verify_Theory.py --noise_pattern sym --noise_ratio 0.5 --dataset cifar10     # for a GPU

@@ -46,7 +46,7 @@ from noisylabels.pipeline.load import add_noise, load_data
 from noisylabels.pipeline.resolve import selection_experiment
 from noisylabels.report.read_issues import read_selection_result
 from noisylabels.runs.folders import find_runs
-from noisylabels.selection.algorithm import Half, Scores, incv
+from noisylabels.selection.algorithm import Fold, Scores, incv
 from noisylabels.selection.processes import choose_trainers, trainings
 from noisylabels.selection.selection_csv import selection_run
 from noisylabels.system.progress import Progress
@@ -86,13 +86,13 @@ def find_issues(experiment: Experiment) -> Findings:
     findings: Findings = {}
     is_issue, score_sum, count = np.ones(n, bool), np.zeros(n), np.zeros(n)
 
-    def train(halves: Sequence[Half], use_best: bool) -> list[Scores]:
-        answers = [scores for scores, _ in trainers.train(halves, use_best)]
-        for (_, _, held_out), scores in zip(halves, answers):
+    def train(folds: Sequence[Fold], use_best: bool) -> list[Scores]:
+        answers = [scores for scores, _ in trainers.train(folds, use_best)]
+        for (_, _, held_out), scores in zip(folds, answers):
             is_issue[held_out[scores.agrees]] = False
             score_sum[held_out] += scores.label_score
             count[held_out] += 1
-        iteration = halves[0][0].iteration
+        iteration = folds[0].stage.iteration
         name = "INCV, 1 iteration" if iteration == 1 else f"INCV, {iteration} iterations"
         seconds = time.perf_counter() - start
         findings[name] = is_issue.copy(), score_sum / count, seconds

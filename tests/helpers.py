@@ -162,19 +162,19 @@ def held(folder, name="INCV", arguments=None):
 
 
 class InThisProcess(contextlib.AbstractContextManager):
-    """Train the halves in this process, one after the other, instead of in child processes."""
+    """Train the folds in this process, one after the other, instead of in child processes."""
 
     def __init__(self, experiment, run, progress=None):
         self.experiment, self.run = experiment, run
 
     def start(self):
-        from noisylabels.selection.half_trainer import HalfTrainer
+        from noisylabels.selection.fold_trainer import FoldTrainer
 
-        self.trainer = HalfTrainer(self.experiment, self.run, lambda event: None)
+        self.trainer = FoldTrainer(self.experiment, self.run, lambda event: None)
         return CPU
 
-    def train(self, halves, use_best):
-        return [self.trainer.train(*half, use_best) for half in halves]
+    def train(self, folds, use_best):
+        return [self.trainer.train(*fold, use_best) for fold in folds]
 
     def __exit__(self, *_):
         pass
@@ -186,8 +186,8 @@ class Halves(InThisProcess):
     def start(self):
         return CPU
 
-    def train(self, halves, use_best):
-        return [(Scores(held % 2 == 0, held / 1437, 0, 0, 0), []) for _, _, held in halves]
+    def train(self, folds, use_best):
+        return [(Scores(held % 2 == 0, held / 1437, 0, 0, 0), []) for _, _, held in folds]
 
 
 def processes(folder):

@@ -32,9 +32,9 @@ class Oracle(InThisProcess):
         Oracle.experiment = self.experiment
         return {"device": "CPU", "threads": 1}
 
-    def train(self, halves, use_best):
+    def train(self, folds, use_best):
         answers = []
-        for _, _, held_out in halves:
+        for _, _, held_out in folds:
             sure = 0.9 - 0.5 * held_out / N
             p = np.eye(3)[TRUE[held_out]] * (sure - 0.05)[:, None] + 0.05
             answers.append((score_predictions(p, self.experiment.y_noisy[held_out]), []))

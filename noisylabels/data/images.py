@@ -57,7 +57,7 @@ def load(
     features: str | None = None,
     embed: Embed | None = None,
     set_aside: bool = True,
-    unreadable: Path | None = None,
+    unreadable_csv: Path | None = None,
     report: Callable[[str], None] = print,
 ) -> Dataset:
     """Load custom images or their embeddings, with observed labels.
@@ -86,7 +86,7 @@ def load(
         Computes embeddings. They replace the images.
     set_aside : bool
         Whether to set images aside if there is no test set.
-    unreadable : Path, optional
+    unreadable_csv : Path, optional
         CSV for the names of unreadable files. These files are left out.
     report : callable
         Receives lines to log.
@@ -114,7 +114,7 @@ def load(
         source, in_test_set, name, features, embed, image_size, report
     )
     is_kept = _is_kept(len(labels.given), reasons)
-    _check_unreadable(source, labels, reasons, is_kept, unreadable)
+    _check_unreadable(source, labels, reasons, is_kept, unreadable_csv)
 
     train, test = (np.flatnonzero(is_kept & part) for part in (~in_test_set, in_test_set))
     files, has_files = np.array(source.samples.files, object), source.kind != ".npz"

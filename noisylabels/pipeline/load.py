@@ -51,7 +51,7 @@ def load_data(args: Namespace, set_aside: bool = True) -> Dataset:
         **options,
         noisy_labels=getattr(args, "noisy_labels", None),
         features=args.features,
-        unreadable=results / "unreadable.csv",
+        unreadable_csv=results / "unreadable.csv",
         report=report,
         set_aside=set_aside,
     )

@@ -36,6 +36,7 @@ OF_NUMBERS = (
     "validated",
     "steps",
 )  # prefixes of numeric columns
+ROUNDING = 0.001  # largest rounding error of a probability in a CSV
 SIZES = ["selected", "candidate", "removed"]
 
 
@@ -225,7 +226,7 @@ def read_matrix(path: Path, record: dict | None = None) -> np.ndarray | None:
         matrix = pd.read_csv(path, dtype=str).iloc[:, 1:].to_numpy(dtype=float)
         if len(matrix) < 2 or matrix.shape != (len(matrix), len(matrix)):
             raise ValueError("not a square matrix")
-        if not (matrix > 0).any() or (matrix < 0).any() or (matrix > 1.001).any():
+        if not (matrix > 0).any() or (matrix < 0).any() or (matrix > 1 + ROUNDING).any():
             raise ValueError("not probabilities")
         sums = matrix.sum(axis=1)
         if ((abs(sums - 1) > 0.002) & (sums != 0)).any():

@@ -10,6 +10,7 @@ import pandas as pd
 
 from noisylabels.csv_files import read_columns
 from noisylabels.report.read import (
+    ROUNDING,
     SIZES,
     check_unchanged,
     if_finished,
@@ -127,7 +128,7 @@ def read_issues(
         if sorted(issues.frame["index"]) != list(range(n)):
             raise ValueError(f"not one row for each of {n:,} indices")
         for row, score in enumerate(issues.frame.label_score):
-            if not 0 <= score <= 1.001:
+            if not 0 <= score <= 1 + ROUNDING:
                 raise table.error(row, f"has the label_score {score}, which is not a probability")
         for row, status in enumerate(frame.status):
             if status not in STATUSES:

@@ -89,6 +89,14 @@ class Stage(NamedTuple):
         return f"{self.iteration}{self.half}"
 
 
+class Fold(NamedTuple):
+    """The samples of one training."""
+
+    stage: Stage
+    training: np.ndarray  # indices of the selected samples and of one half of the candidates
+    held_out: np.ndarray  # indices of the other half, in increasing order
+
+
 class Scores(NamedTuple):
     """Scores of m held-out samples by a network that was not trained on them."""
 
@@ -136,13 +144,12 @@ def empty_selection(n: int, n_classes: int) -> Selection:
     )
 
 
-Half = tuple[Stage, np.ndarray, np.ndarray]  # indices of the training and the held-out samples
-TrainHalves = Callable[[Sequence[Half], bool], Sequence[Scores]]
+TrainFolds = Callable[[Sequence[Fold], bool], Sequence[Scores]]
 EstimateNoise = Callable[[Scores, np.ndarray], float]
 
 
 def incv(
-    train: TrainHalves,
+    train: TrainFolds,
     y: np.ndarray | None,
     y_noisy: np.ndarray,
     n_classes: int,
@@ -161,11 +168,9 @@ def incv(
     Parameters
     ----------
     train : callable
-        ``train(halves, use_best)`` trains a network from the initial weights for each of two
-        halves, and returns the `Scores` of their held-out samples. A half is a tuple of its
-        `Stage`, the indices to train on and the indices to hold out. The samples are scored with
-        the weights of the best epoch if `use_best` is true, else with those of the last epoch. The
-        two trainings are independent and may run in parallel.
+        ``train(folds, use_best)`` trains a network from the initial weights for each `Fold`, and
+        returns the `Scores` of the held-out samples. The weights are those of the best epoch if
+        `use_best` is true, else of the last epoch. Two independent folds are passed per iteration.
     y : np.ndarray or None
         True labels, int (n,), or None. They are used only to report label precision and recall.
     y_noisy : np.ndarray
@@ -199,12 +204,12 @@ def incv(
             break
         C1, C2 = np.array_split(generator(seed, "split", i).permutation(candidates), 2)
         S = np.flatnonzero(result.select)
-        halves = [
-            (Stage(i, "a"), np.concatenate([S, C1]), np.sort(C2)),
-            (Stage(i, "b"), np.concatenate([S, C2]), np.sort(C1)),
+        folds = [
+            Fold(Stage(i, "a"), np.concatenate([S, C1]), np.sort(C2)),
+            Fold(Stage(i, "b"), np.concatenate([S, C2]), np.sort(C1)),
         ]
         use_best = i == 1 or i <= best_epoch_iterations(result.eval_ratio, pattern)
-        for (stage, _, held_out), scores in zip(halves, train(halves, use_best), strict=True):
+        for (stage, _, held_out), scores in zip(folds, train(folds, use_best), strict=True):
             agrees = scores.agrees
             if stage == (1, "a"):
                 if estimate:

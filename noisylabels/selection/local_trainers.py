@@ -8,12 +8,12 @@ from typing import Any
 
 from noisylabels.experiment import Experiment
 from noisylabels.runs.run import Run
-from noisylabels.selection.algorithm import Half, Scores
+from noisylabels.selection.algorithm import Fold, Scores
 from noisylabels.system.progress import Progress
 
 
 class LocalTrainers(contextlib.AbstractContextManager):
-    """Train halves one after the other in this process; see `processes.Trainers`.
+    """Train folds one after the other in this process; see `processes.Trainers`.
 
     If TensorFlow is already imported, its configuration does not change.
     """
@@ -31,16 +31,16 @@ class LocalTrainers(contextlib.AbstractContextManager):
             computing = device.start_tensorflow(
                 execution.gpu_id, threads=execution.threads, precision=settings.precision
             )
-        half_trainer = import_module("noisylabels.selection.half_trainer")
+        fold_trainer = import_module("noisylabels.selection.fold_trainer")
         self.progress.begin()
-        self.trainer = half_trainer.HalfTrainer(self.experiment, self.run, self.progress.show)
+        self.trainer = fold_trainer.FoldTrainer(self.experiment, self.run, self.progress.show)
         return computing
 
     def train(
-        self, halves: Sequence[Half], use_best: bool
+        self, folds: Sequence[Fold], use_best: bool
     ) -> list[tuple[Scores, list[dict[str, Any]]]]:
-        """Return the results of `HalfTrainer.train` for each half."""
-        return [self.trainer.train(*half, use_best) for half in halves]
+        """Return the results of `FoldTrainer.train` for each fold."""
+        return [self.trainer.train(*fold, use_best) for fold in folds]
 
     def __exit__(self, *_: object) -> None:
         """Do nothing, because there are no processes to end."""

@@ -11,7 +11,7 @@ import multiprocessing
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -25,7 +25,7 @@ from noisylabels.errors import UserError
 from noisylabels.experiment import Experiment
 from noisylabels.runs.run import Run
 from noisylabels.selection import issues
-from noisylabels.selection.algorithm import Scores, Selection, Stage, incv
+from noisylabels.selection.algorithm import Fold, Scores, Selection, Stage, incv
 from noisylabels.selection.label_posterior import noise_ratio
 from noisylabels.selection.local_trainers import LocalTrainers
 from noisylabels.selection.ridge_trainer import RidgeTrainers
@@ -116,8 +116,8 @@ def run_incv(
     """
     arguments, dataset, history = experiment.arguments, experiment.dataset, []
 
-    def train(halves: list[tuple], use_best: bool) -> list[Scores]:
-        answers = trainers.train(halves, use_best)
+    def train(folds: Sequence[Fold], use_best: bool) -> list[Scores]:
+        answers = trainers.train(folds, use_best)
         history.extend(row for _, rows in answers for row in rows)
         return [scores for scores, _ in answers]
 
@@ -152,7 +152,7 @@ def choose_trainers(
 
 
 class Trainers(contextlib.AbstractContextManager):
-    """The child processes that train halves: one per entry of `experiment.execution.gpu_ids`."""
+    """The child processes that train folds: one per entry of `experiment.execution.gpu_ids`."""
 
     def __init__(self, experiment: Experiment, run: Run, progress: Progress) -> None:
         self.experiment, self.run, self.progress = experiment, run, progress
@@ -174,15 +174,17 @@ class Trainers(contextlib.AbstractContextManager):
         self.progress.begin()
         return self._receive(self.connections)[0]
 
-    def train(self, halves: list[tuple], use_best: bool) -> list[tuple[Scores, list[dict]]]:
-        """Return the results of `HalfTrainer.train` for each half."""
+    def train(
+        self, folds: Sequence[Fold], use_best: bool
+    ) -> list[tuple[Scores, list[dict[str, Any]]]]:
+        """Return the results of `FoldTrainer.train` for each fold."""
         answers, n = [], len(self.connections)
-        for together in (halves[i : i + n] for i in range(0, len(halves), n)):
-            for connection, half in zip(self.connections, together):
+        for together in (folds[i : i + n] for i in range(0, len(folds), n)):
+            for connection, fold in zip(self.connections, together):
                 with contextlib.suppress(
                     ConnectionError
                 ):  # the process died; its last message is received
-                    connection.send((*half, use_best))
+                    connection.send((*fold, use_best))
             answers += self._receive(self.connections[: len(together)])
         return answers
 
@@ -224,7 +226,7 @@ class Trainers(contextlib.AbstractContextManager):
 
 
 def _serve(connection: Connection, experiment: Experiment, run: Run, gpu_id: str | None) -> None:
-    """Run a child process: send its hardware, then train each half that it receives."""
+    """Run a child process: send its hardware, then train each fold that it receives."""
     begin_child()
     try:
         device = import_module("noisylabels.training.device")
@@ -237,7 +239,7 @@ def _serve(connection: Connection, experiment: Experiment, run: Run, gpu_id: str
                 experiment.settings.precision,
             )
         )
-        trainer = import_module("noisylabels.selection.half_trainer").HalfTrainer(
+        trainer = import_module("noisylabels.selection.fold_trainer").FoldTrainer(
             experiment, run, connection.send
         )
         while True:

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from models.ridge import Ridge
 from noisylabels.experiment import Experiment
 from noisylabels.runs.run import Run
-from noisylabels.selection.algorithm import Scores, Stage
+from noisylabels.selection.algorithm import Fold, Scores, Stage
 from noisylabels.selection.label_posterior import (
     fit_inverse_temperature,
     score_labels,
@@ -21,15 +22,15 @@ from noisylabels.system.progress import Event, Progress
 
 
 class RidgeTrainers(contextlib.ExitStack):
-    """Train halves like `processes.Trainers`, but in closed form and without a child process."""
+    """Train folds like `processes.Trainers`, but in closed form and without a child process."""
 
     def __init__(self, experiment: Experiment, run: Run, progress: Progress) -> None:
         super().__init__()
         self.experiment, self.progress = experiment, progress
-        self.T: np.ndarray | None = None  # noise of the data set, estimated on the first half
+        self.T: np.ndarray | None = None  # noise of the data set, estimated on the first fold
 
     def start(self) -> dict[str, Any]:
-        """Prepare the sums that all halves share; return the hardware, for the record."""
+        """Prepare the sums that all folds share; return the hardware, for the record."""
         threads = self.experiment.execution.threads or cores()
         self.enter_context(threadpool_limits(threads))
         dataset = self.experiment.dataset
@@ -38,10 +39,10 @@ class RidgeTrainers(contextlib.ExitStack):
         return {"device": "CPU", "threads": threads, "computed_in": "float32"}
 
     def train(
-        self, halves: list[tuple[Stage, np.ndarray, np.ndarray]], use_best: bool
+        self, folds: Sequence[Fold], use_best: bool
     ) -> list[tuple[Scores, list[dict[str, Any]]]]:
-        """Return the scores of each half's held-out samples, and its row of the log."""
-        return [self._train(*half) for half in halves]
+        """Return the scores of each fold's held-out samples, and its row of the log."""
+        return [self._train(*fold) for fold in folds]
 
     def _train(
         self, stage: Stage, samples: np.ndarray, held_out: np.ndarray

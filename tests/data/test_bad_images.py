@@ -200,7 +200,7 @@ def test_unreadable_files_are_listed_and_skipped(name, tmp_path):
     with pytest.warns(
         UserWarning, match="1 of 31 images cannot be read.*they are left out"
     ) as caught:
-        data = images.load(root, report=str, unreadable=listed)
+        data = images.load(root, report=str, unreadable_csv=listed)
     assert (
         time.monotonic() - start < 10
         and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 100_000
@@ -227,7 +227,7 @@ def test_unreadable_files_are_listed_and_skipped(name, tmp_path):
         if file in shades
     )
     (root / "a" / f"0{name}").unlink()
-    images.load(root, report=str, unreadable=listed)
+    images.load(root, report=str, unreadable_csv=listed)
     assert not listed.exists()  # it would tell of files that are mended
 
 
@@ -236,7 +236,7 @@ def test_too_many_unreadable_files_are_an_error(tmp_path):
     for k in range(2):
         (root / "a" / f"{k}.png").write_text("text")
     with pytest.raises(UserError) as error:
-        images.load(root, report=str, unreadable=listed)
+        images.load(root, report=str, unreadable_csv=listed)
     message = str(error.value)
     assert (
         "2 of 32 images cannot be read" in message
@@ -251,9 +251,11 @@ def test_unwritable_list_of_files_is_an_error(tmp_path):
     root = class_folders(tmp_path / "own", a=15, b=15)
     (root / "a" / "0.png").write_text("text")
     (tmp_path / "file").write_text("not a folder")
-    assert "unreadable.csv: " in complaint(root, unreadable=tmp_path / "file" / "unreadable.csv")
+    assert "unreadable.csv: " in complaint(
+        root, unreadable_csv=tmp_path / "file" / "unreadable.csv"
+    )
     (tmp_path / "unreadable.csv").mkdir()
-    assert "fix that" in complaint(root, unreadable=tmp_path / "unreadable.csv")
+    assert "fix that" in complaint(root, unreadable_csv=tmp_path / "unreadable.csv")
 
 
 def test_class_without_readable_image_is_an_error(tmp_path):
@@ -263,7 +265,7 @@ def test_class_without_readable_image_is_an_error(tmp_path):
     with pytest.raises(
         UserError, match="2 of 62 images.*none would be left to train on of c: repair"
     ):
-        images.load(root, report=str, unreadable=listed)
+        images.load(root, report=str, unreadable_csv=listed)
     assert listed.exists()
 
 

@@ -51,7 +51,7 @@ def test_unwritable_list_says_why(tmp_path):
     spoil(class_folders(tmp_path / "own", a=15, b=15), "a/03.png")
     (tmp_path / "file").write_text("not a folder")
     listed = tmp_path / "file" / "unreadable.csv"
-    assert complaint(tmp_path / "own", unreadable=listed) == (
+    assert complaint(tmp_path / "own", unreadable_csv=listed) == (
         f"{listed}: File exists; fix that, or give another --results_dir"
     )
 

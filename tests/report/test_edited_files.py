@@ -157,5 +157,5 @@ def test_unreadable_csv_quotes_a_carriage_return(tmp_path):
     class_folders(tmp_path / "own", a=20, b=20)
     (tmp_path / "own/a/x\ry.png").write_text("no image")
     with pytest.warns(UserWarning, match="1 of 41 images cannot be read"):
-        images.load(tmp_path / "own", report=str, unreadable=tmp_path / "unreadable.csv")
+        images.load(tmp_path / "own", report=str, unreadable_csv=tmp_path / "unreadable.csv")
     assert pd.read_csv(tmp_path / "unreadable.csv").file.tolist() == ["a/x\ry.png"]

@@ -110,7 +110,7 @@ def test_original_images_stay_at_hand(photos, tmp_path):
         read = np.array([len(source.path(k)) for k in range(len(source))], np.float32)
         return np.stack([np.arange(N), read], axis=1).astype(np.float32), {3: "damaged"}
 
-    dataset = load(photos, embed=embed, unreadable=tmp_path / "bad.csv", report=str)
+    dataset = load(photos, embed=embed, unreadable_csv=tmp_path / "bad.csv", report=str)
     assert dataset.is_embedded and dataset.default_recipe == "features"
     rows = dataset.x_train[:, 0].astype(int)
     names = sorted(str(path.relative_to(photos)) for path in photos.rglob("*.png"))

@@ -29,14 +29,14 @@ class Scripted(InThisProcess):
     def start(self):
         return CPU | {"threads": self.experiment.execution.threads}
 
-    def train(self, halves, use_best):
+    def train(self, folds, use_best):
         self.told += [
             (str(stage), samples.tolist(), held.tolist(), use_best)
-            for stage, samples, held in halves
+            for stage, samples, held in folds
         ]
         return [
             (self.answer(held), [{"iteration": stage.iteration, "half": stage.half, "epoch": 0}])
-            for stage, _, held in halves
+            for stage, _, held in folds
         ]
 
     @staticmethod
@@ -77,12 +77,12 @@ def test_flags_reach_the_algorithm(flags, pattern, iterations, top_k, selected, 
     y_noisy = corrupt_labels(y, "sym", 0.5, 10, 0)
     told = []
 
-    def train(halves, use_best):
+    def train(folds, use_best):
         told.extend(
             (str(stage), samples.tolist(), held.tolist(), use_best)
-            for stage, samples, held in halves
+            for stage, samples, held in folds
         )
-        return [Scripted.answer(held) for _, _, held in halves]
+        return [Scripted.answer(held) for _, _, held in folds]
 
     expected = incv(train, y, y_noisy, 10, pattern, iterations, top_k, seed=0)
     assert script.told == told and len(told) == 2 * iterations
@@ -161,7 +161,7 @@ TWO_GPUS = """
 import sys
 from types import ModuleType, SimpleNamespace
 
-class HalfTrainer:
+class FoldTrainer:
     def __init__(self, *_):
         pass
 
@@ -171,9 +171,9 @@ class HalfTrainer:
 begun = []
 sys.modules["noisylabels.training"] = ModuleType("without TensorFlow")
 sys.modules["noisylabels.training.device"] = device = ModuleType("device")
-sys.modules["noisylabels.selection.half_trainer"] = networks = ModuleType("networks")
+sys.modules["noisylabels.selection.fold_trainer"] = networks = ModuleType("networks")
 device.start_tensorflow = lambda *how: begun.append(how) or how
-networks.HalfTrainer = HalfTrainer
+networks.FoldTrainer = FoldTrainer
 from noisylabels.selection.processes import Trainers
 
 settings = SimpleNamespace(batch_size=64, precision="mixed")

@@ -29,11 +29,11 @@ class Guesses(InThisProcess):
     def start(self):
         return CPU
 
-    def train(self, halves, use_best):
+    def train(self, folds, use_best):
         dataset, y_noisy = self.experiment.dataset, self.experiment.y_noisy
         known, c = dataset.y_train if dataset.y_train is not None else y_noisy, dataset.n_classes
         answers = []
-        for stage, _, held in halves:
+        for stage, _, held in folds:
             if stage.iteration == self.stop_in:
                 raise UserError("stopped")
             p = generator(0, "test", stage.iteration).dirichlet(np.full(c, 0.5), len(known))[held]

@@ -36,9 +36,9 @@ MADE = {
 class Random(Halves):
     """Give each sample random probabilities with some weight on its true label."""
 
-    def train(self, halves, use_best):
+    def train(self, folds, use_best):
         dataset, answers = self.experiment.dataset, []
-        for stage, _, held in halves:
+        for stage, _, held in folds:
             p = generator(0, "test", stage.iteration).dirichlet(
                 np.full(10, 0.5), len(self.experiment.y_noisy)
             )[held]

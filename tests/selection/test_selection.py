@@ -12,10 +12,10 @@ class Recorder:
     def __init__(self, answer):
         self.answer, self.calls = answer, []
 
-    def __call__(self, halves, use_best):
+    def __call__(self, folds, use_best):
         return [
             self.train(str(stage), samples, held_out, use_best)
-            for stage, samples, held_out in halves
+            for stage, samples, held_out in folds
         ]
 
     def train(self, stage, samples, held_out, use_best):
@@ -247,7 +247,7 @@ def nearest_neighbours(dataset, y_noisy):
         p[:, model.classes_] = model.predict_proba(x[held_out])
         return score_predictions(p, y_noisy[held_out])
 
-    return lambda halves, use_best: [score(samples, held_out) for _, samples, held_out in halves]
+    return lambda folds, use_best: [score(samples, held_out) for _, samples, held_out in folds]
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -84,11 +84,11 @@ def with_data(experiment, y_noisy=None, **changes):
 @pytest.fixture
 def script(monkeypatch, tmp_path):
     """Return the script, and a function train(use_best, top_k) that trains a half with it."""
-    from noisylabels.selection import half_trainer
+    from noisylabels.selection import fold_trainer
 
     script = Script()
-    monkeypatch.setattr(half_trainer, "build", script.build)
-    monkeypatch.setattr(half_trainer, "Trainer", script.trainer)
+    monkeypatch.setattr(fold_trainer, "build", script.build)
+    monkeypatch.setattr(fold_trainer, "Trainer", script.trainer)
     experiment = selecting(tmp_path, "--INCV_epochs", EPOCHS, "--seed", 5, "--augmentation", "flip")
     truth = np.array([0, 0, 2, 0, 2, 2])
     small = with_data(
@@ -102,7 +102,7 @@ def script(monkeypatch, tmp_path):
     def train(use_best, top_k=1, **changes):
         settings = replace(small.settings, **changes)
         chosen = replace(small, settings=settings, arguments=small.arguments | {"top_k": top_k})
-        trainer = half_trainer.HalfTrainer(chosen, selection_run(chosen), lambda event: None)
+        trainer = fold_trainer.FoldTrainer(chosen, selection_run(chosen), lambda event: None)
         return trainer.train(Stage(2, "b"), SAMPLES, HELD_OUT, use_best)
 
     return script, train, experiment
@@ -178,8 +178,8 @@ def test_half_starts_from_initial_weights_on_its_samples(script):
 
 @pytest.fixture
 def real(tmp_path):
-    """Return a function real(folder, y_train) that makes a HalfTrainer on digits of two epochs."""
-    from noisylabels.selection.half_trainer import HalfTrainer
+    """Return a function real(folder, y_train) that makes a FoldTrainer on digits of two epochs."""
+    from noisylabels.selection.fold_trainer import FoldTrainer
 
     def real(folder, truth=None):
         experiment = selecting(tmp_path / folder, "--INCV_epochs", 2)
@@ -187,7 +187,7 @@ def real(tmp_path):
             experiment = with_data(experiment, y_train=truth)
         run = selection_run(experiment)
         run.checkpoints.mkdir(parents=True)
-        return HalfTrainer(experiment, run, lambda event: None)
+        return FoldTrainer(experiment, run, lambda event: None)
 
     return real
 

@@ -15,7 +15,7 @@ from noisylabels.system.progress import Event
 from noisylabels.training.trainer import Trainer, build
 
 
-class HalfTrainer:
+class FoldTrainer:
     """Train a network on one half of the candidates, and score the other half.
 
     All trainings start from the same initial weights, and share one network and one compiled step.
