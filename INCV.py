@@ -28,7 +28,7 @@ from noisylabels.selection.selection_csv import csv_path
 from noisylabels.system.progress import Progress
 
 
-def arguments() -> cli.Parser:
+def build_parser() -> cli.Parser:
     """Return the parser of the command line."""
     parser = cli.Parser(__doc__)
     flags.add_noise(parser)
@@ -82,7 +82,7 @@ def run(args: Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the script."""
-    cli.main(arguments(), run, argv)
+    cli.main(build_parser(), run, argv)
 
 
 if __name__ == "__main__":

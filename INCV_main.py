@@ -3,8 +3,8 @@
     python INCV_main.py --noise_pattern sym --noise_ratio 0.5                    # digits, a minute
     python INCV_main.py --noise_pattern sym --noise_ratio 0.5 --dataset cifar10  # for a GPU
 
-The default method is Algorithm 2 of the paper. It reads the CSV of INCV.py, and runs INCV first if
-the CSV is missing. Files are written to results/<dataset>/<pattern>/<ratio>/:
+The default method is the paper's modified Co-teaching. It reads the CSV of INCV.py, and runs INCV
+first if the CSV is missing. Files are written to results/<dataset>/<pattern>/<ratio>/[<recipe>/]:
 
 - <method>_training.csv, one row per epoch;
 - <method>_result.csv, the test accuracies;
@@ -35,7 +35,7 @@ from noisylabels.selection.processes import select
 from noisylabels.system.progress import Progress
 
 
-def arguments() -> cli.Parser:
+def build_parser() -> cli.Parser:
     """Return the parser of the command line."""
     parser = cli.Parser(__doc__)
     flags.add_noise(parser)
@@ -66,22 +66,22 @@ def run(args: Namespace) -> None:
     folder = plan.experiment.folder
     measure = "test accuracy" if data.dataset.clean_test else "agreement with test labels"
     result = f"{measure} of the networks" if len(data.dataset.y_test) else "no test set"
-    opened = {
+    files = {
         folder / f"{plan.method}_result.csv": result,
         figure_path(folder / f"{plan.method}_training.png"): f"{measure} over the epochs",
         Path(args.results_dir, data.dataset.name, "table.md"): "all methods and noise settings",
     }
-    print_files(opened, folder)
+    print_files(files, folder)
 
 
 def carry_out(plan: TrainingPlan, quiet: bool) -> None:
     """Run the selection if it is missing, then the pending trainings."""
-    has_undrawn_selection = plan.has_undrawn_selection  # with_selection() changes it
+    needs_selection_figures = plan.needs_selection_figures  # with_selection() changes it
     with Progress(plan.work, quiet) as progress:
         if plan.selection:
             select(plan.selection.experiment, plan.selection.run, progress)
             plan = plan.with_selection()
-        if has_undrawn_selection:
+        if needs_selection_figures:
             result = read_selection_result(plan.experiment.folder, plan.experiment.dataset)
             draw.selection_files(result, plan.experiment.dataset)
             print_selection(result)
@@ -89,12 +89,12 @@ def carry_out(plan: TrainingPlan, quiet: bool) -> None:
         from noisylabels.pipeline.train import train  # imports TensorFlow, so only after all checks
 
         for training in plan.pending:
-            train(training.ready(), progress.show)
+            train(training.with_run(), progress.show)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the script."""
-    cli.main(arguments(), run, argv)
+    cli.main(build_parser(), run, argv)
 
 
 if __name__ == "__main__":

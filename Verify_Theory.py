@@ -29,7 +29,7 @@ from noisylabels.report.outputs import figure_path
 from noisylabels.system.progress import Progress
 
 
-def arguments() -> cli.Parser:
+def build_parser() -> cli.Parser:
     """Return the parser of the command line."""
     parser = cli.Parser(__doc__)
     flags.add_noise_ratios(parser)
@@ -77,7 +77,7 @@ def run(args: Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the script."""
-    cli.main(arguments(), run, argv)
+    cli.main(build_parser(), run, argv)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from noisylabels.pipeline.corrected_copy import (
 )
 
 
-def arguments() -> cli.Parser:
+def build_parser() -> cli.Parser:
     """Return the parser of the command line."""
     parser = cli.Parser(__doc__)
     add = parser.add_argument
@@ -82,7 +82,7 @@ def run(args: Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the script."""
-    cli.main(arguments(), run, argv, stopped="nothing is written")
+    cli.main(build_parser(), run, argv, stopped="nothing is written")
 
 
 if __name__ == "__main__":

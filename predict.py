@@ -34,7 +34,7 @@ from noisylabels.errors import UserError
 from noisylabels.runs.atomic_io import write_csv
 
 
-def arguments() -> cli.Parser:
+def build_parser() -> cli.Parser:
     """Return the parser of the command line."""
     parser = cli.Parser(__doc__)
     add = parser.add_argument
@@ -159,7 +159,7 @@ def read_classes(path: Path) -> list[str]:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the script."""
-    cli.main(arguments(), run, argv, stopped="nothing is written")
+    cli.main(build_parser(), run, argv, stopped="nothing is written")
 
 
 if __name__ == "__main__":

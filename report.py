@@ -21,7 +21,7 @@ from noisylabels.report.outputs import figure_path
 from noisylabels.runs.folders import find_runs
 
 
-def arguments() -> cli.Parser:
+def build_parser() -> cli.Parser:
     """Return the parser of the command line."""
     parser = cli.Parser(__doc__)
     parser.add_argument(
@@ -80,7 +80,7 @@ def to_open(folder: Path) -> dict[Path, str]:
 def main(argv: list[str] | None = None) -> None:
     """Run the script."""
     cli.main(
-        arguments(), run, argv, stopped="every file is whole, the same command draws all of them"
+        build_parser(), run, argv, stopped="every file is whole, the same command draws all of them"
     )
 
 

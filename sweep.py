@@ -77,7 +77,7 @@ class SweepFlag(argparse.Action):
         )
 
 
-def arguments() -> cli.Parser:
+def build_parser() -> cli.Parser:
     """Return the parser of the command line: the flags of the sweep, then those of its runs."""
     parser = cli.Parser(__doc__)
     add = parser.add_argument
@@ -240,7 +240,7 @@ def gpus_of(args: argparse.Namespace) -> float | None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the script."""
-    cli.main(arguments(), run, argv)
+    cli.main(build_parser(), run, argv)
 
 
 if __name__ == "__main__":

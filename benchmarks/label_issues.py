@@ -47,7 +47,7 @@ from noisylabels.pipeline.resolve import selection_experiment
 from noisylabels.report.read_issues import read_selection_result
 from noisylabels.runs.folders import find_runs
 from noisylabels.selection.algorithm import Fold, Scores, incv
-from noisylabels.selection.processes import choose_trainers, trainings
+from noisylabels.selection.processes import choose_trainers, expected_work
 from noisylabels.selection.selection_csv import selection_run
 from noisylabels.system.progress import Progress
 
@@ -61,7 +61,7 @@ Findings = dict[str, tuple[np.ndarray, np.ndarray, float]]
 
 def rows_of_settings(seeds: int, flags: list[str], folder: str) -> Iterator[dict[str, Any]]:
     """Run INCV with these flags of INCV.py for all settings and seeds, and yield the rows."""
-    args = INCV.arguments().parse_args([*flags, "--results_dir", folder])
+    args = INCV.build_parser().parse_args([*flags, "--results_dir", folder])
     dataset = load_data(args, set_aside=False)
     title = dataset.name
     if args.features:
@@ -99,7 +99,7 @@ def find_issues(experiment: Experiment) -> Findings:
         return answers
 
     with (
-        Progress(trainings(experiment), quiet=True) as progress,
+        Progress(expected_work(experiment), quiet=True) as progress,
         choose_trainers(experiment)(experiment, run, progress) as trainers,
         run.session(trainers.start),
     ):

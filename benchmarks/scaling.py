@@ -101,7 +101,7 @@ def blank_cifar10() -> Dataset:
 def paper_tasks(results_dir: str) -> list[Task]:
     """Return the tasks of the paper's table, 140 runs and 20 selections, all of them pending."""
     flags = ["--seeds", *"01234", "--dataset", "cifar10", "--results_dir", results_dir]
-    return sweep.plan(sweep.arguments().parse_args(flags), blank_cifar10())
+    return sweep.plan(sweep.build_parser().parse_args(flags), blank_cifar10())
 
 
 def completion_time(tasks: Iterable[Task], gpus: int, seconds: Callable[[Task], float]) -> float:

@@ -28,7 +28,7 @@ from noisylabels.recipes import RECIPES, resolve
 from noisylabels.runs.run import Run
 from noisylabels.selection.algorithm import Selection
 from noisylabels.selection.issues import label_issues
-from noisylabels.selection.processes import choose_trainers, run_incv, trainings
+from noisylabels.selection.processes import choose_trainers, expected_work, run_incv
 from noisylabels.selection.selection_csv import RECORD
 from noisylabels.system.progress import Progress
 from noisylabels.system.sharing import share_machine
@@ -288,7 +288,7 @@ def _select(experiment: Experiment, quiet: bool) -> Selection:
     """Run INCV with checkpoints in the folder of the experiment."""
     run = Run(experiment.folder, RECORD.removesuffix(".json"), experiment.identity)
     with (
-        Progress(trainings(experiment), quiet) as progress,
+        Progress(expected_work(experiment), quiet) as progress,
         choose_trainers(experiment)(experiment, run, progress) as trainers,
         run.session(trainers.start),
     ):

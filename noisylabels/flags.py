@@ -31,15 +31,15 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
     add(
         "--gpu_id",
         type=gpu_ids,
-        help="id of a GPU, or a list such as 0,1: the two halves of a selection use one GPU each, "
+        help="id of a GPU, or a list such as 0,1: the two halves of an iteration use one GPU each, "
         "and some methods divide each batch among the GPUs; -1 is the CPU; by default the first "
         "GPU, for a selection the first two, or the CPU if there is no GPU",
     )
     add(
         "--threads",
         type=number(int, 1),
-        help="threads per training on the CPU; by default all cores, or an equal share of them for "
-        "parallel trainings; results depend on it in their last decimal places",
+        help="threads per network on the CPU; by default all cores, or an equal share of them for "
+        "networks trained in parallel; results depend on it in their last decimal places",
     )
     if axes:
         add(
@@ -80,17 +80,17 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
     add(
         "--optimizer",
         choices=OPTIMIZERS,
-        help="by default the recipe's, but adam for other networks than fast's",
+        help="by default the recipe's, but adam for networks other than fast's",
     )
     add(
         "--learning_rate",
         type=number(float, 0, above=True),
-        help="peak learning rate; by default the recipe's, or that of another --optimizer",
+        help="peak learning rate; by default the recipe's, or the chosen --optimizer's",
     )
     add(
         "--weight_decay",
         type=number(float, 0),
-        help="weight decay: decoupled for adam; L2 for muon, without the kernels; by default "
+        help="weight decay: decoupled for adam; L2 for muon, except on kernels; by default "
         "the recipe's",
     )
     add(
@@ -237,8 +237,8 @@ def add_selection(parser: ArgumentParser, *aliases: str) -> None:
     add(
         "--INCV_iter",
         type=number(int, 1),
-        help="iterations of the selection, two trainings each; by default 4; 1 gives a fast "
-        "first result",
+        help="iterations of the selection, which train two networks each; by default 4; 1 gives a "
+        "fast first result",
     )
     add(
         "--top_k",
@@ -269,8 +269,8 @@ def add_methods(parser: ArgumentParser) -> None:
         "--validation_split",
         type=number(float, 0, 0.9),
         default=None,
-        help="share of the samples to hold out; the test accuracy at the epoch that is best on "
-        "their observed labels is reported in addition; by default none",
+        help="share of the samples to hold out; their labels choose an epoch, whose test accuracy "
+        "is also reported; by default none",
     )
     for flag, option in OPTIONS.items():
         kind = {"choices": option.choices}

@@ -12,12 +12,12 @@ from utils import load_dataset
 
 def experiment(*arguments):
     """Return the Experiment of a selection, as INCV.py makes it."""
-    args = INCV.arguments().parse_args([*map(str, arguments)])
+    args = INCV.build_parser().parse_args([*map(str, arguments)])
     return plan_selection(args, load_noisy_data(args, set_aside=False)).experiment
 
 
 def selecting(folder, *flags):
     """Return the Experiment of a selection on digits, with small networks."""
-    args = INCV.arguments().parse_args([*map(str, [*SMALL, "--results_dir", folder, *flags])])
+    args = INCV.build_parser().parse_args([*map(str, [*SMALL, "--results_dir", folder, *flags])])
     data = add_noise(load_dataset("digits", ""), Noise("sym", 0.5), args.seed)
     return selection_experiment(args, data, args.overwrite)

@@ -53,7 +53,7 @@ def test_flag_without_effect_is_an_error(script, flags, unused, call, tmp_path):
 
 def test_elr_constants_make_the_pattern_ineffective(call, tmp_path):
     flags = ["--method", "elr", "--elr_beta", "0.5", "--assumed_pattern", "sym"]
-    args = INCV_main.arguments().parse_args(flags)
+    args = INCV_main.build_parser().parse_args(flags)
     assert unused_because("assumed_pattern", Call(args, "elr")) is None
     ended = call("INCV_main", *flags, "--elr_lambda", "1", "--results_dir", tmp_path)
     assert_is_one_line(ended, "argument --assumed_pattern: it has no effect here")
@@ -61,20 +61,20 @@ def test_elr_constants_make_the_pattern_ineffective(call, tmp_path):
 
 @pytest.mark.parametrize("script", [INCV, INCV_main, Verify_Theory, sweep])
 def test_rules_depend_on_given_flags_not_values(script):
-    parser = script.arguments()
+    parser = script.build_parser()
     assert parser.parse_args([]).set_flags == set()
     default = parser.parse_args(["--recipe", "fast", "--results_dir", "results", "--quiet"])
     assert default.set_flags == {"recipe", "results_dir", "quiet"}
 
 
 def test_rules_name_existing_flags():
-    flags = vars(INCV_main.arguments().parse_args([]))
+    flags = vars(INCV_main.build_parser().parse_args([]))
     named = [flag for rule in RULES for flag in rule.flags]
     assert set(named) <= set(flags) and len(named) == len(set(named))
 
 
 def test_sweep_passes_only_flags_that_apply():
-    args = sweep.arguments().parse_args(["--gce_q", "0.2", "--top_k", "3", "--epochs", "4"])
+    args = sweep.build_parser().parse_args(["--gce_q", "0.2", "--top_k", "3", "--epochs", "4"])
     names = ["epochs", "gce_q", "top_k"]
     flags = {method: command_flags(args, names, method) for method in METHODS}
     assert flags["gce"] == ["--epochs", "4", "--gce_q", "0.2"]
@@ -85,11 +85,11 @@ def test_sweep_passes_only_flags_that_apply():
 def test_sweep_commands_are_accepted_by_the_scripts(tmp_path):
     argv = ["--methods", *METHODS, "--settings", "sym:0.5", "--seeds", "0", "--gce_q", "0.2"]
     argv += ["--top_k", "2", "--evaluate_every", "2", "--results_dir", str(tmp_path)]
-    tasks = sweep.plan(sweep.arguments().parse_args(argv), load_dataset("digits", ""))
+    tasks = sweep.plan(sweep.build_parser().parse_args(argv), load_dataset("digits", ""))
     assert len(tasks) == 1 + len(METHODS)
     for task in tasks:
         script = {"INCV": INCV, "INCV_main": INCV_main}[task.script]
-        args = script.arguments().parse_args(task.flags)
+        args = script.build_parser().parse_args(task.flags)
         method = getattr(args, "method", None)
         assert not [flag for flag in args.set_flags if unused_because(flag, Call(args, method))]
 

@@ -22,7 +22,7 @@ SYM = Noise("sym", 0.5)
 
 def parsed(script, *flags):
     """Return the arguments of a script, and digits with the noise that they ask for."""
-    args = script.arguments().parse_args([*map(str, flags)])
+    args = script.build_parser().parse_args([*map(str, flags)])
     return args, load_noisy_data(args)
 
 
@@ -34,7 +34,7 @@ def planned(*flags):
 
 def selection(*flags):
     """Return the Experiment of INCV.py's selection."""
-    args = INCV.arguments().parse_args([*map(str, flags)])
+    args = INCV.build_parser().parse_args([*map(str, flags)])
     return resolve.selection_experiment(
         args, add_noise(load_dataset("digits", ""), SYM, 0), args.overwrite
     )
@@ -76,7 +76,7 @@ def test_minus_zero_becomes_zero():
 
 @pytest.mark.parametrize("script", [INCV, INCV_main, Verify_Theory])
 def test_help_texts_name_the_default(script):
-    text = " ".join(script.arguments().format_help().split())
+    text = " ".join(script.build_parser().format_help().split())
     assert "(default: digits)" in text and "(default: png)" in text
     assert "batch order and augmentation (default: 0)" in text
     assert not {part for part in ("None", "False", "[0.5]") if f"(default: {part}" in text}

@@ -148,7 +148,7 @@ def test_invalid_arguments_are_named(change):
 def test_asym5_of_cifar10_from_the_flags(script, tiny, tmp_path):
     args = (
         __import__(script)
-        .arguments()
+        .build_parser()
         .parse_args(["--noise_pattern", "asym5", "--noise_ratio", "0.4"])
     )
     noise = resolve_noise(args, load_dataset("cifar10", tmp_path))
@@ -157,7 +157,7 @@ def test_asym5_of_cifar10_from_the_flags(script, tiny, tmp_path):
     made = selection_experiment(args, replace(data, noise=noise), overwrite=False)
     assert made.assumed_pattern == "asym"
     with pytest.raises(SystemExit):
-        __import__(script).arguments().parse_args(["--assumed_pattern", "asym5"])
+        __import__(script).build_parser().parse_args(["--assumed_pattern", "asym5"])
 
 
 def test_streams_differ_by_seed_and_purpose():

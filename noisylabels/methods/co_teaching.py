@@ -1,18 +1,18 @@
 """Co-teaching: two networks, each trained on the samples that the other finds easy.
 
-For each batch of B samples, both networks rank the samples by their loss. The (1 - R(e)) B samples
-of the smallest loss under one network train the other, with
+For each batch of B samples, both networks rank the samples by their loss. The R(e) B samples with
+the smallest loss under one network train the other, with
 
-    R(e) = tau min(e / 10, 1)    in epoch e.
+    R(e) = 1 - tau min(e / 10, 1)    in epoch e.
 
 Needs the noise ratio tau: the true one, or the option noise_ratio.
 
-Differences from the paper: Chen et al. 2019 do not say how they ran Co-teaching. By default it has
-the settings of all methods here, and ranks like their modified Co-teaching, see
+Differences from the paper: Chen et al. 2019 do not say how they ran Co-teaching. By default it uses
+the settings shared by all methods, and ranks like their modified Co-teaching, see
 `small_loss_step`. With the option variant = 2018 it follows the authors' code instead. Losses are
-then ranked in training mode, in the same pass that gives the gradients. The ramp of R(e) is
-R(e) = tau min(e / 9, 1). From epoch 80 of 200, the learning rate falls linearly to 0, and Adam's
-beta1 is 0.1.
+then ranked in training mode, in the same pass that gives the gradients, and R(e) is
+1 - tau min(e / 9, 1). From epoch 80 of 200, the learning rate falls linearly to 0, and Adam's beta1
+is 0.1.
 
 Two details of that code are left out. It divides the mean loss by the number of samples, which has
 no effect with Adam. For CIFAR-100 the learning rate falls from epoch 100.
@@ -41,7 +41,7 @@ def smallest(losses: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
 
 
 def small_loss_step(method: Method, batch: Batch, count: int | tf.Tensor) -> dict[str, tf.Tensor]:
-    """Train each network on the `count` samples of the smallest loss under the other one.
+    """Train each network on the `count` samples with the smallest loss under the other one.
 
     The augmented batch is ranked in inference mode. Only the chosen samples pass through the
     network in training mode, so they alone determine the batch statistics.
@@ -67,8 +67,8 @@ def small_loss_step(method: Method, batch: Batch, count: int | tf.Tensor) -> dic
     return step_log(batch, kept, values, accuracies)
 
 
-def whole_batch_step(method: Method, batch: Batch, count: int | tf.Tensor) -> dict[str, tf.Tensor]:
-    """Train like `small_loss_step`, but rank in training mode, in the pass of the gradients.
+def single_pass_step(method: Method, batch: Batch, count: int | tf.Tensor) -> dict[str, tf.Tensor]:
+    """Train like `small_loss_step`, but rank in training mode, in the gradient pass.
 
     Source: Han et al. 2018, published code.
     """
@@ -106,7 +106,7 @@ def step_log(
 
 
 def ramp_epochs(epochs: int) -> float:
-    """Return the number of epochs until R(e) is constant: 10, or half of a shorter training.
+    """Return the number of epochs until R(e) is constant: 10, or epochs / 2 if smaller.
 
     It does not grow with the length of the training, because networks always need a few epochs to
     distinguish easy samples from hard ones.
@@ -115,17 +115,17 @@ def ramp_epochs(epochs: int) -> float:
 
 
 def remember_rate(epoch: int, tau: float, ramp: float = 10) -> float:
-    """Return 1 - R(e), the share of a batch to keep, with a ramp of `ramp` epochs."""
+    """Return R(e), the share of a batch to keep, with a ramp of `ramp` epochs."""
     return 1 - tau * min(epoch / ramp, 1)
 
 
 def decay_start(epochs: int) -> float:
-    """Return the epoch at which the learning rate of 2018 begins to fall."""
+    """Return the epoch at which the 2018 variant's learning rate begins to fall."""
     return 80 / 200 * epochs
 
 
 def linear_decay(time: float, epochs: int) -> float:
-    """Return the multiplier of the learning rate of 2018, which falls from epoch to epoch."""
+    """Return the 2018 variant's multiplier of the learning rate at a time in epochs."""
     return min(1, (epochs - int(time)) / (epochs - decay_start(epochs)))
 
 
@@ -150,14 +150,14 @@ class CoTeaching(Method):
         self.step = small_loss_step
         if inputs.options["variant"] == "2018":
             self.ramp = max(1, self.ramp - 1)
-            self.step = whole_batch_step
+            self.step = single_pass_step
             self.lr_schedule = linear_decay
             for optimizer in optimizers:
                 # A variable, so that the compiled step sees its change.
                 optimizer.beta_1 = tf.Variable(optimizer.beta_1, trainable=False)
 
     def begin_epoch(self, epoch: int, history: list[dict[str, Any]], seed: int) -> dict[str, Any]:
-        """Lower Adam's beta1 once the learning rate of 2018 falls."""
+        """Lower Adam's beta1 once the 2018 variant's learning rate falls."""
         if self.lr_schedule and epoch >= decay_start(self.inputs.epochs):
             for optimizer in self.optimizers:
                 optimizer.beta_1.assign(0.1)

@@ -20,7 +20,7 @@ from noisylabels.runs.record import read_record
 from noisylabels.runs.run import Run
 from noisylabels.selection.decisions import Decisions, read_decisions
 from noisylabels.selection.issues import CLASSES
-from noisylabels.selection.processes import trainings
+from noisylabels.selection.processes import expected_work
 from noisylabels.selection.selection_csv import (
     RECORD,
     Selected,
@@ -43,7 +43,7 @@ class SelectionPlan:
     @property
     def work(self) -> dict[str, float]:
         """Return the work left, {training: expected samples times epochs}."""
-        return {} if self.run.finished else trainings(self.experiment)
+        return {} if self.run.finished else expected_work(self.experiment)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,24 +76,26 @@ class TrainingPlan:
         )
 
     @property
-    def has_undrawn_selection(self) -> bool:
+    def needs_selection_figures(self) -> bool:
         """Return whether figures and review page of the selection still have to be written."""
         if self.selected is None:
             return self.selection is not None
         csv = self.selected.path
-        is_ours = bool(self.selected.made) and csv == csv_path(self.experiment)
-        return is_ours and not (csv.parent / "review.html").exists()
+        is_default_csv = bool(self.selected.made) and csv == csv_path(self.experiment)
+        return is_default_csv and not (csv.parent / "review.html").exists()
 
     @property
     def work(self) -> dict[str, float]:
         """Return the work left, {training: expected samples times epochs}."""
-        found = self.selection.work if self.selection else {}
+        work = self.selection.work if self.selection else {}
         for plan in self.pending or [self]:
-            samples = plan.experiment.settings.epochs * len(plan.experiment.dataset.train_rows)
+            sample_epochs = plan.experiment.settings.epochs * len(
+                plan.experiment.dataset.train_rows
+            )
             if plan.experiment.arguments.get("f_correction_T") == "estimated":
-                found["standard network"] = samples
-            found[plan.method] = samples * METHODS[plan.method].cost
-        return found
+                work["standard network"] = sample_epochs
+            work[plan.method] = sample_epochs * METHODS[plan.method].cost
+        return work
 
     def with_selection(self) -> "TrainingPlan":
         """Return the plan with its selection, which has just been made."""
@@ -103,7 +105,7 @@ class TrainingPlan:
         teacher = self.teacher and replace(self.teacher, selection=None, selected=selected)
         return replace(self, selection=None, selected=selected, teacher=teacher)
 
-    def ready(self) -> "TrainingPlan":
+    def with_run(self) -> "TrainingPlan":
         """Return the plan with its run. Its selection and its teacher must exist."""
         return replace(self, run=training_run(self.experiment, self.method, self.selected))
 
@@ -118,8 +120,8 @@ class TheoryPlan:
 
 def plan_theory(args: Namespace, data: NoisyData) -> TheoryPlan:
     """Plan the verification of the theory on noisy data."""
-    samples = len(data.dataset.train_rows) // 2, "half of the training set"
-    experiment = make_experiment(args, "verify", data, samples, epochs=args.epochs)
+    n_samples, description = len(data.dataset.train_rows) // 2, "half of the training set"
+    experiment = make_experiment(args, "verify", data, (n_samples, description), epochs=args.epochs)
     run = Run(
         experiment.folder, "Verify_Theory", experiment.identity, experiment.overwrite, THEORY_FILES
     )

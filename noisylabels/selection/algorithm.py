@@ -1,8 +1,7 @@
 """Iterative noisy cross-validation (INCV), which selects clean samples from noisy data.
 
 A sample is selected if a network that was not trained on it predicts its observed label. Most
-selected samples are clean, because a network trained on noisy labels makes the errors that
-`noisylabels.theory` predicts. Each iteration therefore trains on a cleaner set.
+selected samples are clean (see `noisylabels.theory`), so each iteration trains on a cleaner set.
 
 This module does not depend on a network library: `incv` receives the training as a function.
 
@@ -57,7 +56,7 @@ def removal_ratio(eval_ratio: float, pattern: str | None) -> float:
 
 
 def is_removed(loss: np.ndarray, n_selected: int, r: float) -> np.ndarray:
-    """Return a mask, bool (n,), of the int(r n_selected) samples of the largest loss (n,)."""
+    """Return a mask, bool (n,), of the int(r n_selected) samples with the largest loss (n,)."""
     count = min(int(r * n_selected), len(loss))
     removed = np.zeros(len(loss), bool)
     removed[np.argsort(loss, kind="stable")[len(loss) - count :]] = True
@@ -80,7 +79,7 @@ def best_epoch_iterations(eval_ratio: float, pattern: str | None) -> int:
 
 
 class Stage(NamedTuple):
-    """One training of the selection."""
+    """Identify a fold of the cross-validation."""
 
     iteration: int  # from 1
     half: str  # the half of the candidates that it trains on, "a" or "b"
@@ -100,7 +99,7 @@ class Fold(NamedTuple):
 class Scores(NamedTuple):
     """Scores of m held-out samples by a network that was not trained on them."""
 
-    agrees: np.ndarray  # whether INCV accepts the observed label: is_selected or score_labels, (m,)
+    agrees: np.ndarray  # whether INCV accepts the observed label, bool (m,)
     loss: np.ndarray  # cross entropy with the observed label; for ridge, -log label_score, (m,)
     predicted: np.ndarray  # most likely class, int (m,)
     label_score: np.ndarray  # probability of the observed label; for ridge, that it is right, (m,)
@@ -208,7 +207,7 @@ def incv(
             Fold(Stage(i, "a"), np.concatenate([S, C1]), np.sort(C2)),
             Fold(Stage(i, "b"), np.concatenate([S, C2]), np.sort(C1)),
         ]
-        use_best = i == 1 or i <= best_epoch_iterations(result.eval_ratio, pattern)
+        use_best = i <= best_epoch_iterations(result.eval_ratio, pattern)
         for (stage, _, held_out), scores in zip(folds, train(folds, use_best), strict=True):
             agrees = scores.agrees
             if stage == (1, "a"):
@@ -236,7 +235,7 @@ def summarise_iteration(
 ) -> dict[str, Any]:
     """Return label precision and recall of the selected set, and the sizes of all sets.
 
-    LP and LR are nan if the true labels `y` are None, or if they are undefined.
+    LP and LR are nan if the true labels `y` are None, or if a ratio is undefined.
     """
     select, candidate = result.select, result.candidate
     scores = {"LP": float("nan"), "LR": float("nan")}

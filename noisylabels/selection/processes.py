@@ -1,8 +1,9 @@
-"""Run a selection, with its trainings in child processes, so this process needs no TensorFlow.
+"""Run a selection in child processes, so this process needs no TensorFlow.
 
 The two halves of an iteration are independent, so they train faster in parallel. Each half has a
 process with its share of the cores, or its own GPU. With equal threads per training, the results
-are the same to the last digit. The processes share the memory of the images, and end with this one.
+equal those of sequential training bit by bit. The processes share the memory of the images, and end
+with this one.
 """
 
 import contextlib
@@ -33,10 +34,10 @@ from noisylabels.selection.selection_csv import csv_path, write_first_results, w
 from noisylabels.system.child_processes import begin_child, start_method
 from noisylabels.system.progress import Event, Progress, print_wrapped
 
-FIRST_RESULTS = 30  # seconds of an iteration after which the label issues so far are written
+FIRST_RESULTS_SECONDS = 30  # least duration of an iteration that writes the label issues so far
 
 
-def trainings(experiment: Experiment) -> dict[str, float]:
+def expected_work(experiment: Experiment) -> dict[str, float]:
     """Return the expected work of each training by name: samples times epochs."""
     n, epochs = len(experiment.y_noisy), experiment.settings.epochs
     return {
@@ -59,13 +60,13 @@ def select(
     experiment : Experiment
         The configuration of the selection.
     run : Run
-        Its run.
+        The record and the lock of the selection.
     progress : Progress
         Shows the trainings.
     show_first_results : callable, optional
-        Called with the number of finished iterations. It is called after each iteration of more
-        than FIRST_RESULTS seconds, when the label issues so far have been written. A run that
-        replaces a finished one does not call it.
+        Called with the number of finished iterations. It is called after each iteration but the
+        last that takes more than FIRST_RESULTS_SECONDS. The label issues so far have then been
+        written. A run that replaces a finished one does not call it.
     """
     dataset = experiment.dataset
     page, started = experiment.folder / "review.html", time.monotonic()
@@ -81,22 +82,30 @@ def select(
         seconds, started = time.monotonic() - started, time.monotonic()
         done = len(result.iterations)
         is_last = done == experiment.arguments["INCV_iter"]
-        if show_first_results and seconds > FIRST_RESULTS and not is_last and not run.is_repeated:
+        if (
+            show_first_results
+            and seconds > FIRST_RESULTS_SECONDS
+            and not is_last
+            and not run.is_repeated
+        ):
             write_first_results(experiment, result, duplicates())
             show_first_results(done)
             started = time.monotonic()
 
-    kind = RidgeTrainers if experiment.settings.architecture == RIDGE else Trainers
-    with kind(experiment, run, progress) as trainers, run.session(trainers.start, wait=True):
+    trainer_class = RidgeTrainers if experiment.settings.architecture == RIDGE else Trainers
+    with (
+        trainer_class(experiment, run, progress) as trainers,
+        run.session(trainers.start, wait=True),
+    ):
         if run.finished:  # by another process, while this one waited
             return
         print_wrapped(experiment, run.place)
         if not (run.is_repeated or (experiment.folder / issues.ISSUES).exists()):
-            page.unlink(missing_ok=True)  # of another selection
-        started = time.monotonic()  # without the start of TensorFlow
+            page.unlink(missing_ok=True)  # stale
+        started = time.monotonic()  # exclude the start of TensorFlow
         result, history = run_incv(experiment, trainers, after_iteration)
         run.begin_outputs()
-        page.unlink(missing_ok=True)  # of an earlier selection; it is drawn last
+        page.unlink(missing_ok=True)  # stale; it is drawn last
         write_selection(experiment, result, duplicates(), history)
         run.finish(
             [csv_path(experiment), experiment.folder / issues.DUPLICATES],
@@ -159,18 +168,18 @@ class Trainers(contextlib.AbstractContextManager):
         self.processes, self.connections = [], []
 
     def start(self) -> dict[str, Any]:
-        """Start the processes; return their hardware, for the record."""
+        """Start the processes; return the hardware of the first one."""
         context = multiprocessing.get_context(start_method())  # a fork shares the images
         sys.stdout.flush()
         for gpu_id in self.experiment.execution.gpu_ids:
-            here, there = context.Pipe()
+            parent_end, child_end = context.Pipe()
             process = context.Process(
-                target=_serve, args=(there, self.experiment, self.run, gpu_id), daemon=True
+                target=_serve, args=(child_end, self.experiment, self.run, gpu_id), daemon=True
             )
             process.start()
-            there.close()
+            child_end.close()
             self.processes.append(process)
-            self.connections.append(here)
+            self.connections.append(parent_end)
         self.progress.begin()
         return self._receive(self.connections)[0]
 
@@ -179,13 +188,11 @@ class Trainers(contextlib.AbstractContextManager):
     ) -> list[tuple[Scores, list[dict[str, Any]]]]:
         """Return the results of `FoldTrainer.train` for each fold."""
         answers, n = [], len(self.connections)
-        for together in (folds[i : i + n] for i in range(0, len(folds), n)):
-            for connection, fold in zip(self.connections, together):
-                with contextlib.suppress(
-                    ConnectionError
-                ):  # the process died; its last message is received
+        for group in (folds[i : i + n] for i in range(0, len(folds), n)):
+            for connection, fold in zip(self.connections, group):
+                with contextlib.suppress(ConnectionError):  # the process died; _receive reports it
                     connection.send((*fold, use_best))
-            answers += self._receive(self.connections[: len(together)])
+            answers += self._receive(self.connections[: len(group)])
         return answers
 
     def _receive(self, connections: list[Connection]) -> list[Any]:
@@ -210,8 +217,8 @@ class Trainers(contextlib.AbstractContextManager):
     def _died(self) -> UserError:
         """Return the error for a process that died; its exit code names the signal."""
         error = UserError(
-            "a process of the selection has died, perhaps because the memory ran out: finished "
-            "epochs are saved, the same command continues; --parallel_halves off needs less memory"
+            "a process of the selection has died, perhaps because memory ran out; repeat the "
+            "command to resume; --parallel_halves off needs less memory"
         )
         for process in self.processes:
             process.join(1)

@@ -6,8 +6,8 @@ import tensorflow as tf
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
-def orthogonalized(matrix: tf.Tensor, steps: int = 3) -> tf.Tensor:
-    """Move the singular values of a matrix towards 1 by Newton-Schulz steps.
+def orthogonalised(matrix: tf.Tensor, steps: int = 3) -> tf.Tensor:
+    """Return a matrix with singular values moved towards 1 by Newton-Schulz steps.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Muon(keras.optimizers.Optimizer):
     """Muon for convolution kernels, SGD with Nesterov momentum for all other weights.
 
     A kernel (h, w, in, out) is rescaled to the norm sqrt(out) before each update. Its update is the
-    orthogonalized momentum of the kernel as a matrix (h w in, out). Vectors and matrices have
+    orthogonalised momentum of the kernel as a matrix (h w in, out). Vectors and matrices have
     weight decay, and their own rates, proportional to the learning rate. The rate of the whitening
     layer's bias reaches 0 when the learning rate is 5/8 of its peak.
 
@@ -48,11 +48,11 @@ class Muon(keras.optimizers.Optimizer):
     weight_decay : float
         L2 decay of vectors and matrices. It is added to their gradients, before the momentum.
     batch : int
-        Samples per update. Gradients are those of the mean loss.
+        Samples per update.
     accumulate : int
-        Calls of `update_step` whose mean gradient makes one update.
+        Gradients averaged per update.
     vector_rate, matrix_rate : float
-        Peak rates of vectors and matrices. They apply to gradients of the summed loss.
+        Peak rates of vectors and matrices. Gradients of the mean loss are multiplied by `batch`.
     momentum, other_momentum : float
         Momentum of kernels, and of all other weights.
 
@@ -109,19 +109,19 @@ class Muon(keras.optimizers.Optimizer):
         self.assign(self.sums[i], tf.cond(complete, update, lambda: total))
 
     def _update(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
-        """Update a variable with the mean gradient of an update's samples."""
+        """Update a variable with a mean gradient."""
         i = self._get_variable_index(variable)
         buffer, path = self.momenta[i], self._trainable_variables[i].path
         if len(variable.shape) == 4:
             self._update_kernel(gradient, variable, buffer, learning_rate)
             return
-        share = learning_rate / self.peak
+        lr_fraction = learning_rate / self.peak
         if path.startswith("whitening"):
-            share = tf.maximum(0.0, (share - 5 / 8) / (3 / 8))
+            lr_fraction = tf.maximum(0.0, (lr_fraction - 5 / 8) / (3 / 8))
         rate = self.batch * (self.vector_rate if len(variable.shape) < 2 else self.matrix_rate)
         gradient += self.decay * self.peak / rate * variable
         direction = self._nesterov(gradient, buffer, self.other_momentum)
-        self.assign_sub(variable, share * rate * direction)
+        self.assign_sub(variable, lr_fraction * rate * direction)
 
     def _update_kernel(
         self,
@@ -133,7 +133,7 @@ class Muon(keras.optimizers.Optimizer):
         """Update a convolution kernel."""
         filters = kernel.shape[-1]
         direction = self._nesterov(gradient, buffer, self.momentum)
-        update = tf.reshape(orthogonalized(tf.reshape(direction, [-1, filters])), kernel.shape)
+        update = tf.reshape(orthogonalised(tf.reshape(direction, [-1, filters])), kernel.shape)
         scale = filters**0.5 / (tf.norm(kernel) + 1e-7)
         self.assign(kernel, kernel * scale - learning_rate * update)
 

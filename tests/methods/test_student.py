@@ -165,7 +165,7 @@ def test_retrained_teacher_makes_another_run(student, taught, no_tensorflow, tmp
 
 def test_sweep_order_is_selection_incv_student(tmp_path):
     arguments = ["--settings", "sym:0.5", "--seeds", "0", "--methods", "incv_student", "incv"]
-    options = sweep.arguments().parse_args([*arguments, "--results_dir", str(tmp_path)])
+    options = sweep.build_parser().parse_args([*arguments, "--results_dir", str(tmp_path)])
     selection, incv, student = sweep.plan(options, load_dataset("digits", ""))
     assert [task.script for task in (selection, incv, student)] == [
         "INCV",
@@ -179,7 +179,7 @@ def test_sweep_order_is_selection_incv_student(tmp_path):
 
 
 def test_sweep_without_flags_is_the_paper_s_table():
-    assert sweep.arguments().parse_args([]).methods == [
+    assert sweep.build_parser().parse_args([]).methods == [
         "standard",
         "f_correction",
         "decoupling",

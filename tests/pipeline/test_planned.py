@@ -8,12 +8,12 @@ from image_sets import class_folders
 import INCV_main
 from noisylabels.pipeline.load import load_noisy_data
 from noisylabels.pipeline.plan import check_class_names, plan_training
-from noisylabels.selection.processes import trainings
+from noisylabels.selection.processes import expected_work
 
 
 def test_halves_of_later_iterations_take_longer(tmp_path):
     """They train on 0.5, then on about 0.7 of the 1,437 samples."""
-    work = trainings(selecting(tmp_path, "--INCV_epochs", 10, "--INCV_iter", 3))
+    work = expected_work(selecting(tmp_path, "--INCV_epochs", 10, "--INCV_iter", 3))
     assert work == pytest.approx(
         {
             "INCV 1a": 7185,
@@ -39,7 +39,7 @@ def test_halves_of_later_iterations_take_longer(tmp_path):
     ],
 )
 def test_two_networks_take_longer_than_one(flags, expected, tmp_path):
-    args = INCV_main.arguments().parse_args(
+    args = INCV_main.build_parser().parse_args(
         ["--epochs", "10", "--results_dir", str(tmp_path), "--method", *flags]
     )
     work = plan_training(args, load_noisy_data(args), args.method).work
@@ -51,7 +51,7 @@ def test_two_networks_take_longer_than_one(flags, expected, tmp_path):
 def finish_training(tmp_path):
     """Leave a finished training of standard; return its flags and its network."""
     flags = ["--method", "standard", "--results_dir", str(tmp_path)]
-    args = INCV_main.arguments().parse_args(flags)
+    args = INCV_main.build_parser().parse_args(flags)
     run = plan_training(args, load_noisy_data(args), "standard").run
     network = run.folder / "standard_1.keras"
     with run.session(lambda: CPU):
@@ -74,7 +74,7 @@ def test_networks_keep_their_class_names(script, call, no_tensorflow, tmp_path):
     ended = call(script, *flags)
     assert (ended.code, ended.err.count("\n")) == (2, 1)
     assert "than own has now, and is still used by gce_training.json: use another" in ended.err
-    args = INCV_main.arguments().parse_args([*map(str, flags), "--method", "gce"])
+    args = INCV_main.build_parser().parse_args([*map(str, flags), "--method", "gce"])
     plan = plan_training(args, load_noisy_data(args), "gce")
     check_class_names(plan.experiment, plan.replaced)
 

@@ -114,7 +114,7 @@ def test_report_page_commands_are_accepted():
         "report",
     }
     for script, flags in commands:
-        parser = importlib.import_module(script).arguments()
+        parser = importlib.import_module(script).build_parser()
         others = parser.parse_known_args(shlex.split(flags))[1]
         assert not others or script == "sweep", flags
-        INCV_main.arguments().parse_args(others)
+        INCV_main.build_parser().parse_args(others)

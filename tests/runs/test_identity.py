@@ -69,7 +69,7 @@ RUNS = [
 
 def leave(script, run_of, flags, finished=True):
     """Leave a run of these flags, finished or stopped, with empty files in place of its own."""
-    args = script.arguments().parse_args(list(map(str, flags)))
+    args = script.build_parser().parse_args(list(map(str, flags)))
     run = run_of(args)
     with run.session(lambda: {"device": "CPU", "threads": 1}):
         if finished:

@@ -81,7 +81,7 @@ def test_overwrite_flags_choose_what_is_repeated(begins, tmp_path):
 def test_overwritten_selection_repeats_its_training(flags, again, tmp_path, monkeypatch):
     """The training would otherwise be refused after hours of selection."""
     monkeypatch.setattr(plan, "find_selection", lambda *_: None)
-    args = INCV_main.arguments().parse_args([*flags, "--results_dir", str(tmp_path)])
+    args = INCV_main.build_parser().parse_args([*flags, "--results_dir", str(tmp_path)])
     assert (
         plan.plan_training(args, load_noisy_data(args), args.method).experiment.overwrite == again
     )

@@ -244,7 +244,7 @@ def test_links_to_another_disk_are_refused(pets, apply, tmp_path, monkeypatch):
 
 
 def test_help_says_what_is_copied():
-    text = " ".join(apply_decisions.arguments().format_help().split())
+    text = " ".join(apply_decisions.build_parser().format_help().split())
     assert "it must not exist yet" in text and "(default: None)" not in text
 
 

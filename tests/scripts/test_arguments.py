@@ -115,9 +115,9 @@ def test_help_and_argument_errors_are_quick(script, arguments, code):
 def test_every_flag_and_script_has_a_help_text():
     for script in SCRIPTS:
         module = __import__(script)
-        for action in module.arguments()._actions:
+        for action in module.build_parser()._actions:
             assert len(action.help) > 8, action.dest
-        assert module.arguments().description == module.__doc__.partition("\n")[0]
+        assert module.build_parser().description == module.__doc__.partition("\n")[0]
 
 
 # ----------------------------------------------------------------------------------- data set files

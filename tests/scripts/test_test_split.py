@@ -66,7 +66,7 @@ def held_out(call, pets, tmp_path, monkeypatch):
 
 def plan_of(script, *flags):
     """Return the plan of a training on custom images."""
-    args = script.arguments().parse_args([*map(str, flags)])
+    args = script.build_parser().parse_args([*map(str, flags)])
     if script is INCV_main:
         return plan.plan_training(args, load_noisy_data(args), args.method)
     dataset = load_data(args)

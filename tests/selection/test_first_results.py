@@ -46,7 +46,7 @@ class Guesses(InThisProcess):
 def select(call, tmp_path, monkeypatch):
     """Call INCV.py with these flags; each iteration counts as a long one."""
     monkeypatch.setattr("noisylabels.selection.processes.Trainers", Guesses)
-    monkeypatch.setattr("noisylabels.selection.processes.FIRST_RESULTS", -1)
+    monkeypatch.setattr("noisylabels.selection.processes.FIRST_RESULTS_SECONDS", -1)
 
     def select(*flags, results_dir=tmp_path, **attributes):
         for name, value in attributes.items():
@@ -115,7 +115,7 @@ def test_resumed_run_has_the_files_of_an_uninterrupted_one(select, tmp_path, wit
 
 
 def test_quick_iterations_write_nothing_early(select, tmp_path, without_figures, monkeypatch):
-    monkeypatch.setattr("noisylabels.selection.processes.FIRST_RESULTS", 60)
+    monkeypatch.setattr("noisylabels.selection.processes.FIRST_RESULTS_SECONDS", 60)
     assert "first results" not in select(stop_in=2).out
     assert contents(tmp_path / FOLDER) == {}
 

@@ -222,7 +222,7 @@ def test_selection_does_not_depend_on_true_labels(tmp_path, unstarted, monkeypat
             garbage = np.random.default_rng(0).integers(0, 10, 1437)
             experiment = with_data(experiment, y_train=garbage)
         run = selection_run(experiment)
-        processes.select(experiment, run, Progress(processes.trainings(experiment), quiet=True))
+        processes.select(experiment, run, Progress(processes.expected_work(experiment), quiet=True))
         frames.append(
             np.genfromtxt(
                 csv_path(experiment), delimiter=",", names=True, dtype=None, encoding=None

@@ -49,7 +49,7 @@ threading = tf.config.threading
 print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())
 """
 
-DIED = r"\S+: error: a process of the selection has died, .* the same command continues; .*\n"
+DIED = r"\S+: error: a process of the selection has died, .* repeat the command to resume; .*\n"
 
 FIRST = """
 import sys, time, INCV

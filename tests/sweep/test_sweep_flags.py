@@ -76,7 +76,7 @@ def test_executor_depends_on_jobs_and_scheduler(flags, expected, monkeypatch, tm
     monkeypatch.setattr(executors, "at_scheduler", lambda *given, **_: asked.append(given) or runs)
     monkeypatch.setattr(sweep, "fingerprint", lambda *_: {})
     monkeypatch.setattr("noisylabels.system.signals.LEAVING", leaving)
-    args = sweep.arguments().parse_args([*flags, "--results_dir", str(tmp_path)])
+    args = sweep.build_parser().parse_args([*flags, "--results_dir", str(tmp_path)])
     found = sweep.executor(args, load_dataset("digits", ""))
     assert isinstance(found, SerialExecutor) == (expected == "here") and asked == [expected] * (
         expected != "here"

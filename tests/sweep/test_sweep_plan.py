@@ -14,16 +14,18 @@ from utils import load_dataset
 
 
 def test_default_is_seeds_0_to_2_of_the_paper_s_settings(tmp_path):
-    args = sweep.arguments().parse_args(["--methods", "standard", "--results_dir", str(tmp_path)])
+    args = sweep.build_parser().parse_args(
+        ["--methods", "standard", "--results_dir", str(tmp_path)]
+    )
     plan = sweep.plan(args, load_dataset("digits", ""))
     assert [task.title for task in plan] == [
         f"standard {noise} seed {seed}"
         for noise in ("sym 0.2", "sym 0.5", "sym 0.8", "asym 0.4")
         for seed in (0, 1, 2)
     ]
-    assert sweep.arguments().parse_args(["--seeds", "0", "--jobs", "1"]).jobs == 1
+    assert sweep.build_parser().parse_args(["--seeds", "0", "--jobs", "1"]).jobs == 1
     with pytest.raises(SystemExit):
-        sweep.arguments().parse_args(["--seeds", "-1"])
+        sweep.build_parser().parse_args(["--seeds", "-1"])
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,7 @@ def test_default_is_seeds_0_to_2_of_the_paper_s_settings(tmp_path):
 )
 def test_selection_gets_the_flags_of_incv(flags, expected, tmp_path):
     argv = ["--settings", "sym:0.5", "--seeds", "4", "--results_dir", str(tmp_path), *flags.split()]
-    selection = sweep.plan(sweep.arguments().parse_args(argv), load_dataset("digits", ""))[0]
+    selection = sweep.plan(sweep.build_parser().parse_args(argv), load_dataset("digits", ""))[0]
     axes = "--noise_pattern sym --noise_ratio 0.5 --seed 4".split()
     assert selection.script == "INCV" and selection.flags[:6] == axes
     given = selection.flags[6:]
@@ -66,7 +68,7 @@ def test_selection_gets_the_flags_of_incv(flags, expected, tmp_path):
 )
 def test_overwritten_selection_is_made_once(methods, expected, tmp_path):
     """Its trainings do not repeat it; a student without teacher task makes all three."""
-    args = sweep.arguments().parse_args(
+    args = sweep.build_parser().parse_args(
         [
             "--settings",
             "sym:0.5",
@@ -89,7 +91,7 @@ def test_overwritten_selection_is_made_once(methods, expected, tmp_path):
 
 
 def planned(*argv):
-    args = sweep.arguments().parse_args(list(map(str, argv)))
+    args = sweep.build_parser().parse_args(list(map(str, argv)))
     return sweep.plan(args, load_data(args))
 
 
