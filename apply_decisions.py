@@ -64,7 +64,11 @@ def run(args: Namespace) -> None:
     """Write the corrected copy and print what changed."""
     check_paths(args.dataset, args.output, args.link)
     corrected = correct(
-        args.dataset, args.decisions, args.noisy_labels, args.image_column, args.label_column
+        args.dataset,
+        args.decisions,
+        noisy_labels=args.noisy_labels,
+        image_column=args.image_column,
+        label_column=args.label_column,
     )
     n = int(corrected.is_kept.sum())
     if args.output.suffix.lower() == ".csv":

@@ -75,7 +75,9 @@ def rows_of_settings(seeds: int, flags: list[str], folder: str) -> Iterator[dict
             experiment = selection_experiment(args, data, args.overwrite)
             findings = find_issues(experiment)
             findings |= find_issues_neighbours(data.y_noisy, *neighbours)
-            yield from score_findings(title, noise, args.seed, findings, ~data.is_clean)
+            yield from score_findings(
+                title, noise, seed=args.seed, findings=findings, is_mislabelled=~data.is_clean
+            )
 
 
 def find_issues(experiment: Experiment) -> Findings:
@@ -184,7 +186,9 @@ def finished_rows(results_dir: Path) -> Iterator[dict[str, Any]]:
             findings |= find_issues_cleanlab(y, pred_probs)
             title = dataset if run.name is None else f"{dataset}, {run.name}"
             is_mislabelled = y != issues.codes("y_true")
-            yield from score_findings(title, run.noise, run.seed, findings, is_mislabelled)
+            yield from score_findings(
+                title, run.noise, seed=run.seed, findings=findings, is_mislabelled=is_mislabelled
+            )
 
 
 def score_findings(

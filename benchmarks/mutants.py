@@ -100,7 +100,7 @@ def draw_changes(seed: int) -> Iterator[Change]:
         old, new = sources[file].splitlines(), changed.splitlines()
         i = next((i for i, (a, b) in enumerate(zip(old, new)) if a != b), line - 1)
         description = f"{old[i].strip()} -> {new[i].strip()}"
-        yield Change(next(numbers), file, i + 1, description, changed)
+        yield Change(next(numbers), file, line=i + 1, description=description, source=changed)
 
 
 def first_failure(clone: Path, file: str) -> str:

@@ -63,12 +63,22 @@ def main(args: argparse.Namespace) -> None:
     from noisylabels.training.trainer import Trainer, build
 
     dataset = load_dataset("cifar10", args.data_dir)
-    y_noisy = corrupt_labels(dataset.y_train, args.noise_pattern, args.noise_ratio, 10, args.seed)
+    y_noisy = corrupt_labels(
+        dataset.y_train, args.noise_pattern, ratio=args.noise_ratio, n_classes=10, seed=args.seed
+    )
     is_clean = y_noisy == dataset.y_train
     halves = np.array_split(generator(args.seed, "split", 1).permutation(len(y_noisy)), 2)
     samples, held_out = halves[0][: args.samples], np.sort(halves[1][: args.held_out])
-    inputs = MethodInputs(dataset.x_train, y_noisy, 10, settings.batch_size, settings.epochs)
-    method = build(method_class("standard"), inputs, settings, args.seed, "INCV")
+    inputs = MethodInputs(
+        dataset.x_train,
+        y_noisy,
+        n_classes=10,
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+    )
+    method = build(
+        method_class("standard"), inputs, settings=settings, seed=args.seed, stage="INCV"
+    )
     trainer = Trainer(method, is_clean, settings.augmentation, settings.learning_rate_at)
     method.restart(samples)
     print(settings, flush=True)
@@ -79,7 +89,13 @@ def main(args: argparse.Namespace) -> None:
 
     with tempfile.TemporaryDirectory() as temporary:
         checkpoint = args.checkpoint or Path(temporary, "checkpoint.npz")
-        trainer.fit(settings.epochs, args.seed, "INCV 1a", checkpoint, after_epoch)
+        trainer.fit(
+            settings.epochs,
+            args.seed,
+            stage="INCV 1a",
+            checkpoint=checkpoint,
+            after_epoch=after_epoch,
+        )
     minutes = time.process_time() / 60
     predicted = method.probabilities(trainer.images, held_out).argmax(axis=1)
     scores = label_scores(predicted == y_noisy[held_out], is_clean[held_out])

@@ -81,7 +81,9 @@ def create_comparisons(data_dir: str, folder: Path, precision: str) -> dict[str,
             settings = problem.settings(task, precision)
             scored = problem.scored[:whole]
             loops = {
-                "project": ProjectLoop(method, problem, settings, scored, folder),
+                "project": ProjectLoop(
+                    method, problem, settings=settings, scored=scored, folder=folder
+                ),
                 "plain": plain_loop(problem.inputs, settings, problem.samples, scored),
             }
             if task == "INCV":

@@ -60,7 +60,13 @@ class ProjectLoop:
     def train(self) -> None:
         """Train for one epoch."""
         self.checkpoint.unlink(missing_ok=True)
-        self.trainer.fit(1, 0, "benchmark", self.checkpoint, lambda epoch, memory: {})
+        self.trainer.fit(
+            1,
+            0,
+            stage="benchmark",
+            checkpoint=self.checkpoint,
+            after_epoch=lambda epoch, memory: {},
+        )
 
     def score(self) -> None:
         """Predict the scored samples with each network."""
@@ -109,7 +115,9 @@ def serve(connection: Connection, prefix: str, data_dir: str, precision: str) ->
     problem = load_problem(prefix, data_dir)
     settings = problem.settings("INCV", precision)
     with tempfile.TemporaryDirectory() as folder:
-        loop = ProjectLoop("standard", problem, settings, problem.scored, Path(folder))
+        loop = ProjectLoop(
+            "standard", problem, settings=settings, scored=problem.scored, folder=Path(folder)
+        )
         parts = {"train": loop.train, "score": loop.score}
         if not prefix:
             parts["convolutions"] = convolutions(precision)

@@ -128,7 +128,9 @@ def find_label_issues(
 
     Source: Chen et al. 2019, INCV.
     """
-    dataset = _dataset(labels, images, features, classes, may_be_mirrored)
+    dataset = _dataset(
+        labels, images, features=features, classes=classes, may_be_mirrored=may_be_mirrored
+    )
     n, recipe = len(dataset.given), recipe or dataset.default_recipe
     _check_choice("assumed_pattern", assumed_pattern, ASSUMABLE_PATTERNS)
     _check_choice("recipe", recipe, [r for r in RECIPES if (r == FEATURES) == dataset.is_embedded])
@@ -139,9 +141,9 @@ def find_label_issues(
     settings = resolve(
         recipe,
         "INCV",
-        may_be_mirrored,
-        dataset.may_be_shifted,
-        n // 2,
+        allows_flips=may_be_mirrored,
+        allows_shifts=dataset.may_be_shifted,
+        n_samples=n // 2,
         architecture="mlp" if build and dataset.is_embedded else None,
         optimizer="adam" if build else None,  # Muon's rates suit the recipe's networks
         epochs=epochs,
@@ -158,11 +160,11 @@ def find_label_issues(
         experiment = Experiment(
             data,
             assumed_pattern,
-            recipe,
-            settings,
-            Path(folder),
-            {"INCV_iter": iterations, "top_k": top_k, "assumed_pattern": assumed_pattern},
-            Execution(gpu_id, gpu_ids, threads),
+            recipe=recipe,
+            settings=settings,
+            folder=Path(folder),
+            arguments={"INCV_iter": iterations, "top_k": top_k, "assumed_pattern": assumed_pattern},
+            execution=Execution(gpu_id, gpu_ids, threads),
             build=build,
         )
         result = _select(experiment, quiet)
@@ -272,12 +274,12 @@ def _dataset(
     return Dataset(
         "labels",
         x,
-        None,
-        x[:0],
-        codes[:0],
-        classes,
-        may_be_mirrored,
-        "fast" if features is None else FEATURES,
+        y_train=None,
+        x_test=x[:0],
+        y_test=codes[:0],
+        classes=classes,
+        may_be_mirrored=may_be_mirrored,
+        default_recipe="fast" if features is None else FEATURES,
         given=codes,
         is_custom=True,
         test_rows=np.array([], int),

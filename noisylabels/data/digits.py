@@ -21,10 +21,10 @@ def load(name: str = "digits", data_dir: str | None = None) -> Dataset:
     return Dataset(
         name,
         images[train],
-        labels[train],
-        images[test],
-        labels[test],
-        tuple("0123456789"),
+        y_train=labels[train],
+        x_test=images[test],
+        y_test=labels[test],
+        classes=tuple("0123456789"),
         may_be_mirrored=False,
         default_recipe="digits",
     )

@@ -185,4 +185,6 @@ def with_features(dataset: Dataset, x_train: np.ndarray, x_test: np.ndarray) -> 
 def replace_images(dataset: Dataset, spec: str, report: Callable[[str], None] = print) -> Dataset:
     """Return a data set whose images are replaced by the features of a file."""
     test = np.arange(len(dataset.x_train) + len(dataset.x_test)) >= len(dataset.x_train)
-    return with_features(dataset, *read_features(spec, None, test, dataset.name, report))
+    return with_features(
+        dataset, *read_features(spec, None, test=test, name=dataset.name, report=report)
+    )

@@ -141,7 +141,7 @@ def read_files(
     UserError
         The images do not fit into memory.
     """
-    check_memory(name, len(files), size, size, 3, report, fixed)
+    check_memory(name, len(files), height=size, width=size, channels=3, report=report, fixed=fixed)
     base, stores, unreadable, peaks = os.fspath(base), [], {}, []
     for part, rows in (("training", np.flatnonzero(~test)), ("test", np.flatnonzero(test))):
         paths = [os.path.join(base, files[k]) for k in rows]
@@ -259,7 +259,7 @@ def read_arrays(
         The file is damaged, or does not fit into memory.
     """
     height, width, channels = (size, size, parts[0][1][3]) if size else parts[0][1][1:]
-    check_memory(name, len(test), height, width, channels, report)
+    check_memory(name, len(test), height=height, width=width, channels=channels, report=report)
     x = [pages(int(rows.sum()), height, width, channels) for rows in (~test, test)]
     places, row = np.where(test, np.cumsum(test), np.cumsum(~test)) - 1, 0
     archive, _ = open_npz(path)

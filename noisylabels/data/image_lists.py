@@ -60,10 +60,10 @@ class ImageList:
         return Dataset(
             own_name(self.source),
             pixels,
-            None if self.truth is None else self.truth[rows],
-            pixels[:0],
-            self.codes[:0],
-            self.classes,
+            y_train=None if self.truth is None else self.truth[rows],
+            x_test=pixels[:0],
+            y_test=self.codes[:0],
+            classes=self.classes,
             given=self.codes[rows],
             files=whole.files,
             are_files=True,
@@ -91,4 +91,6 @@ def list_images(
     """
     found = find_source(source, image_column, label_column)
     classes, codes, truth = class_codes(source, found.samples.labels, found.samples.truth)
-    return ImageList(source, found.base, found.samples, classes, codes, truth)
+    return ImageList(
+        source, found.base, samples=found.samples, classes=classes, codes=codes, truth=truth
+    )

@@ -103,30 +103,42 @@ def load(
     """
     source = find_source(Path(path), image_column, label_column)
     is_embedded = bool(features) or source.has_embeddings
-    _check_flags(source, is_embedded or bool(embed), image_size, no_mirror, test_split)
+    _check_flags(
+        source,
+        is_embedded or bool(embed),
+        image_size=image_size,
+        no_mirror=no_mirror,
+        test_split=test_split,
+    )
     name, unit = own_name(source.path), "samples" if is_embedded else "images"
     share = TEST_SPLIT if test_split is None else test_split
     labels = split_labels(source.path, source.samples, share if set_aside else 0, seed)
-    report_labels(source.path, name, labels, unit, report)
+    report_labels(source.path, name, labels=labels, unit=unit, report=report)
 
     in_test_set = labels.in_test_set
     x_train, x_test, reasons = _read_inputs(
-        source, in_test_set, name, features, embed, image_size, report
+        source,
+        in_test_set,
+        name=name,
+        features=features,
+        embed=embed,
+        image_size=image_size,
+        report=report,
     )
     is_kept = _is_kept(len(labels.given), reasons)
-    _check_unreadable(source, labels, reasons, is_kept, unreadable_csv)
+    _check_unreadable(source, labels, reasons=reasons, is_kept=is_kept, csv=unreadable_csv)
 
     train, test = (np.flatnonzero(is_kept & part) for part in (~in_test_set, in_test_set))
     files, has_files = np.array(source.samples.files, object), source.kind != ".npz"
     dataset = Dataset(
         name,
         x_train,
-        None if labels.truth is None else labels.truth[train],
-        x_test,
-        labels.best[test],
-        labels.classes,
-        not no_mirror,
-        "fast" if x_train.ndim == 4 else RECIPE,
+        y_train=None if labels.truth is None else labels.truth[train],
+        x_test=x_test,
+        y_test=labels.best[test],
+        classes=labels.classes,
+        may_be_mirrored=not no_mirror,
+        default_recipe="fast" if x_train.ndim == 4 else RECIPE,
         given=labels.given[train],
         clean_test=labels.truth is not None,
         files=tuple(files[train]),
@@ -160,11 +172,17 @@ def find_source(path: Path, image_column: str | None, label_column: str | None) 
             f"{path}"
         )
     if kind == "folder":
-        return Source(path, kind, path, in_folder(path), [])
+        return Source(path, kind, base=path, samples=in_folder(path), arrays=[])
     if kind == ".csv":
-        return Source(path, kind, path.parent, in_table(path, image_column, label_column), [])
+        return Source(
+            path,
+            kind,
+            base=path.parent,
+            samples=in_table(path, image_column, label_column),
+            arrays=[],
+        )
     samples, arrays = in_arrays(path)
-    return Source(path, kind, path.parent, samples, arrays)
+    return Source(path, kind, base=path.parent, samples=samples, arrays=arrays)
 
 
 def _check_flags(
@@ -203,15 +221,19 @@ def _read_inputs(
         return x[is_kept & ~in_test_set], x[is_kept & in_test_set], unreadable
     if features:
         files = None if is_npz else source.samples.files
-        return *read_features(features, files, in_test_set, name, report), {}
+        return *read_features(features, files, test=in_test_set, name=name, report=report), {}
     if source.has_embeddings:
         matrices = [array_of_npz(source.path, key) for key, *_ in source.arrays]
         return *read_matrices(matrices, np.arange(len(in_test_set)), in_test_set), {}
     if is_npz:
-        arrays = read_arrays(source.path, name, source.arrays, in_test_set, image_size, report)
+        arrays = read_arrays(
+            source.path, name, parts=source.arrays, test=in_test_set, size=image_size, report=report
+        )
         return *arrays, {}
     size = image_size or SIZE
-    return read_files(images.base, images.files, in_test_set, size, name, report)
+    return read_files(
+        images.base, images.files, test=in_test_set, size=size, name=name, report=report
+    )
 
 
 def _is_kept(n: int, unreadable: dict[int, str]) -> np.ndarray:

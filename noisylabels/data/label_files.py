@@ -87,7 +87,7 @@ def read_labels(
             )
     first = next(iter(labels.values()))
     if report:
-        report(_matching(path, first, whole.files, dataset, by_name))
+        report(_matching(path, first, files=whole.files, dataset=dataset, by_name=by_name))
     return first[whole.places]
 
 

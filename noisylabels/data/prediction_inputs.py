@@ -53,7 +53,13 @@ class ImageFiles:
             )
         everything = np.ones(len(self.files), bool)
         _, images, unreadable = read_files(
-            self.base, self.files, everything, max(shape[:2]), str(self.base), print, fixed=True
+            self.base,
+            self.files,
+            test=everything,
+            size=max(shape[:2]),
+            name=str(self.base),
+            report=print,
+            fixed=True,
         )
         return images, self.describe(classes, unreadable)
 

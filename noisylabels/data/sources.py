@@ -127,10 +127,14 @@ def in_table(
 
     def choose(header: list[str]) -> dict[str, str]:
         chosen = {
-            "file": _column(path, header, IMAGE_COLUMNS, image_column, "--image_column"),
+            "file": _column(
+                path, header, known=IMAGE_COLUMNS, named=image_column, flag="--image_column"
+            ),
         }
         if need_labels or {name.lower() for name in header}.intersection(LABEL_COLUMNS):
-            chosen["label"] = _column(path, header, LABEL_COLUMNS, label_column, "--label_column")
+            chosen["label"] = _column(
+                path, header, known=LABEL_COLUMNS, named=label_column, flag="--label_column"
+            )
         names.extend(chosen.values())
         further = {key: find_column(header, key) for key in ("split", "y_true")}
         return chosen | {key: name for key, name in further.items() if name}
@@ -165,7 +169,14 @@ def in_table(
     if not files:
         raise UserError(f"{path} holds no images: add a line for each")
     test = np.array([split.strip() == "test" for split in splits or []])
-    return Samples(files, labels, truth, test if test.any() else None, paths, tuple(names))
+    return Samples(
+        files,
+        labels,
+        truth=truth,
+        test=test if test.any() else None,
+        paths=paths,
+        columns=tuple(names),
+    )
 
 
 def _column(

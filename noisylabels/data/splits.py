@@ -58,7 +58,9 @@ def split_labels(path: Path, samples: Samples, share: float, seed: int) -> Label
     is_tested = in_test_set
     if is_drawn and share:
         is_tested = _draw_test_set(given, share, seed)
-    labels = Labels(classes, given, truth, in_test_set, is_tested, is_drawn)
+    labels = Labels(
+        classes, given, truth=truth, in_test_set=in_test_set, is_tested=is_tested, is_drawn=is_drawn
+    )
     _check_classes(path, labels)
     return labels
 
@@ -135,4 +137,4 @@ def report_labels(
         warnings.warn(f"{path}: {doubt}", stacklevel=3)
     trained = np.bincount(given[~test], minlength=len(classes))
     tested = np.bincount(given[test], minlength=len(classes)) if test.any() else None
-    report(counts(name, classes, trained, tested, unit))
+    report(counts(name, classes, train=trained, test=tested, unit=unit))

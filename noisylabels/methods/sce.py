@@ -49,7 +49,9 @@ class SCE(Method):
             A = LOG_ZERO
 
         def loss(logits: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_mean(symmetric_cross_entropy(logits, batch.y, alpha, beta, A))
+            return tf.reduce_mean(
+                symmetric_cross_entropy(logits, batch.y, alpha=alpha, beta=beta, A=A)
+            )
 
         value, logits = self.apply_gradients(0, batch.x, loss)
         return {"loss": value, "accuracy": accuracy(logits, batch.y)}

@@ -123,7 +123,9 @@ def correct(
     is_kept[found.of("drop")] = False
     if not is_kept.any():
         raise UserError(f"{decisions} drops all images: nothing is left to write")
-    return Corrected(images, dataset, before, labels, is_kept, found)
+    return Corrected(
+        images, dataset, before=before, labels=labels, is_kept=is_kept, decisions=found
+    )
 
 
 def count_changes(corrected: Corrected) -> pd.DataFrame:

@@ -123,7 +123,11 @@ def plan_theory(args: Namespace, data: NoisyData) -> TheoryPlan:
     n_samples, description = len(data.dataset.train_rows) // 2, "half of the training set"
     experiment = make_experiment(args, "verify", data, (n_samples, description), epochs=args.epochs)
     run = Run(
-        experiment.folder, "Verify_Theory", experiment.identity, experiment.overwrite, THEORY_FILES
+        experiment.folder,
+        "Verify_Theory",
+        arguments=experiment.identity,
+        overwrite=experiment.overwrite,
+        outputs=THEORY_FILES,
     )
     return TheoryPlan(experiment, run)
 
@@ -161,7 +165,9 @@ def plan_training(
     overwrite = args.overwrite if overwrite is None else overwrite
     if method in SELECTION_METHODS:
         overwrite = overwrite or args.overwrite_selection and not args.selection
-    experiment = training_experiment(args, data, method, overwrite, decisions)
+    experiment = training_experiment(
+        args, data, method=method, overwrite=overwrite, decisions=decisions
+    )
     if method in SELECTION_METHODS:
         wanted = selection_experiment(args, data, args.overwrite_selection)
         selected = find_selection(wanted, args.selection, decisions)
@@ -172,7 +178,15 @@ def plan_training(
         check_teacher(method, teacher)
     if selection is None and (teacher is None or teacher.finished):
         run = training_run(experiment, method, selected)
-    return TrainingPlan(experiment, method, selection, selected, decisions, teacher, run)
+    return TrainingPlan(
+        experiment,
+        method,
+        selection=selection,
+        selected=selected,
+        decisions=decisions,
+        teacher=teacher,
+        run=run,
+    )
 
 
 def training_run(experiment: Experiment, method: str, selected: Selected | None) -> Run:
@@ -183,10 +197,10 @@ def training_run(experiment: Experiment, method: str, selected: Selected | None)
     return Run(
         experiment.folder,
         f"{method}_training",
-        identity,
-        experiment.overwrite,
-        [f"{method}_{name}.csv" for name in ("training", "result", *METHODS[method].files)],
-        [f"{method}_?.keras"],
+        arguments=identity,
+        overwrite=experiment.overwrite,
+        outputs=[f"{method}_{name}.csv" for name in ("training", "result", *METHODS[method].files)],
+        more=[f"{method}_?.keras"],
         remedy=f"another --name or --results_dir, or --method {method} --overwrite",
     )
 

@@ -80,7 +80,13 @@ def train(plan: TrainingPlan, on_event: Callable[[Event], None]) -> None:
         def train_standard(samples: np.ndarray, held_out: np.ndarray) -> np.ndarray:
             checkpoint = run.checkpoint("standard")
             probabilities = standard_probabilities(
-                samples, held_out, inputs, settings, seed, checkpoint, create_trainer
+                samples,
+                held_out,
+                inputs=inputs,
+                settings=settings,
+                seed=seed,
+                checkpoint=checkpoint,
+                create_trainer=create_trainer,
             )
             return probabilities[experiment.dataset.train_rows]
 
@@ -169,7 +175,12 @@ def write_results(
     paths = [run.folder / f"{name}_{k + 1}.keras" for k in range(method.n_networks)]
     for network, path in zip(method.networks, paths, strict=True):
         save_inference_model(
-            network, path, dataset.classes, method.flip_tta, method.shift_tta, backbone
+            network,
+            path,
+            classes=dataset.classes,
+            flip_tta=method.flip_tta,
+            shift_tta=method.shift_tta,
+            backbone=backbone,
         )
     for matrix in method.matrices:
         frame = pd.DataFrame(getattr(method, matrix))

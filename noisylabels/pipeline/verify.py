@@ -37,9 +37,9 @@ def verify(plans: list[TheoryPlan], on_event: Callable[[Event], None]) -> None:
     hardware = device.start_tensorflow(
         execution.gpu_id,
         execution.jit_compile,
-        execution.threads,
-        settings.batch_size,
-        settings.precision,
+        threads=execution.threads,
+        batch_size=settings.batch_size,
+        precision=settings.precision,
     )
     inputs = MethodInputs(
         images=dataset.x_train,
@@ -91,7 +91,14 @@ def verify(plans: list[TheoryPlan], on_event: Callable[[Event], None]) -> None:
             if len(dataset.y_test):
                 test = method.probabilities(test_images).argmax(axis=1)
                 accuracy = (test == dataset.y_test).mean()
-            write_results(experiment, run, held_out, memory["predicted"], accuracy, history)
+            write_results(
+                experiment,
+                run,
+                held_out=held_out,
+                predicted=memory["predicted"],
+                test_accuracy=accuracy,
+                history=history,
+            )
 
     for plan in plans:
         if not plan.run.finished:  # by another process, since this one started

@@ -48,7 +48,9 @@ def summarise(results_dir: Path | str, dataset: str) -> Summary:
         [identity for found in identities.values() for identity in found.values()]
         + [identity_of(run, "INCV", {}) for run in runs]
     )
-    summary = Summary([], {}, {}, {}, common.recipe, set(), common.data)
+    summary = Summary(
+        [], {}, selections={}, published={}, recipe=common.recipe, doubtful=set(), data=common.data
+    )
     for noise in dict.fromkeys(run.noise for run in runs):
         for method, found in identities.items():
             for differs, group in labelled_groups(
@@ -60,7 +62,11 @@ def summarise(results_dir: Path | str, dataset: str) -> Summary:
                     else None
                 )
                 row = tables.table_row(
-                    noise, method, differs, {run: results[method][run] for run in group}, known
+                    noise,
+                    method,
+                    differs=differs,
+                    results={run: results[method][run] for run in group},
+                    known=known,
                 )
                 summary.rows.append(row)
                 summary.doubtful.update({noise} if row.get("test_labels") == PROVIDED else ())

@@ -91,7 +91,7 @@ def theory_curves(points: pd.DataFrame, n_classes: int, published: dict | None =
         handles.append(
             Line2D([], [], label=name, **GREY.style(linestyle="none", markerfacecolor="white"))
         )
-    add_legend(figure, SCORES.values(), 3, handles, published)
+    add_legend(figure, SCORES.values(), columns=3, more=handles, published=published)
     return figure
 
 

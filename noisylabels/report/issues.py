@@ -74,7 +74,9 @@ def contents(
             "" if judged is None or judged.can_judge else TITLE.capitalize(),
         )
     notes = [unfinished] if unfinished else []
-    found["review.html"] = review.page(dataset.name, issues, pictures, reviewed, judged, notes)
+    found["review.html"] = review.page(
+        dataset.name, issues, pictures=pictures, shown=reviewed, reliability=judged, notes=notes
+    )
     return found
 
 

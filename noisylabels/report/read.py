@@ -95,7 +95,7 @@ def read_iterations(
     if not required and is_unfinished(record):
         return None
     path, record = folder / "INCV_iterations.csv", if_finished(record)
-    frame = read_csv(path, "iteration", ITERATION_COLUMNS, record, required)
+    frame = read_csv(path, "iteration", columns=ITERATION_COLUMNS, record=record, required=required)
     if frame is None:
         return None
     with skipping(path, required):

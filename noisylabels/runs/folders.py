@@ -61,7 +61,7 @@ def run_at(folder: Path | str) -> RunFolder:
             "a name or seed<k>"
         )
     noise = Noise(match[2], float(match[3])) if match[2] else Noise(PROVIDED)
-    return RunFolder(match[1], noise, match[4], int(match[5] or 0), Path(folder))
+    return RunFolder(match[1], noise, name=match[4], seed=int(match[5] or 0), folder=Path(folder))
 
 
 def find_runs(results_dir: Path | str, dataset: str) -> list[RunFolder]:

@@ -146,8 +146,8 @@ def read_decisions(path: Path, dataset: Dataset, y_noisy: np.ndarray) -> Decisio
     return Decisions(
         path,
         hashlib.sha256(path.read_bytes()).hexdigest()[:16],
-        indices[rows],
-        decided,
-        labels,
-        len(indices) - len(rows),
+        indices=indices[rows],
+        decided=decided,
+        labels=labels,
+        others=len(indices) - len(rows),
     )

@@ -136,14 +136,14 @@ def run_incv(
     result = incv(
         train,
         dataset.y_train,
-        experiment.y_noisy,
-        dataset.n_classes,
-        experiment.assumed_pattern,
-        arguments["INCV_iter"],
-        arguments["top_k"],
-        experiment.seed,
-        after_iteration,
-        estimate if dataset.is_embedded else None,
+        y_noisy=experiment.y_noisy,
+        n_classes=dataset.n_classes,
+        pattern=experiment.assumed_pattern,
+        iterations=arguments["INCV_iter"],
+        top_k=arguments["top_k"],
+        seed=experiment.seed,
+        after_iteration=after_iteration,
+        estimate=estimate if dataset.is_embedded else None,
     )
     return result, history
 
@@ -241,9 +241,9 @@ def _serve(connection: Connection, experiment: Experiment, run: Run, gpu_id: str
             device.start_tensorflow(
                 gpu_id,
                 experiment.execution.jit_compile,
-                experiment.execution.threads,
-                experiment.settings.batch_size,
-                experiment.settings.precision,
+                threads=experiment.execution.threads,
+                batch_size=experiment.settings.batch_size,
+                precision=experiment.settings.precision,
             )
         )
         trainer = import_module("noisylabels.selection.fold_trainer").FoldTrainer(

@@ -189,9 +189,9 @@ def selection_run(experiment: Experiment) -> Run:
     return Run(
         csv.parent,
         RECORD.removesuffix(".json"),
-        experiment.identity,
-        experiment.overwrite,
-        [csv.name, HISTORY, ITERATIONS, ISSUES, PROBABILITIES],
+        arguments=experiment.identity,
+        overwrite=experiment.overwrite,
+        outputs=[csv.name, HISTORY, ITERATIONS, ISSUES, PROBABILITIES],
         editable=[ISSUES],
         remedy="another --name or --results_dir, or --overwrite (INCV_main.py: "
         "--overwrite_selection)",

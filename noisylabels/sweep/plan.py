@@ -55,7 +55,9 @@ def plan_sweep(
         is_alone = plan.teacher is not None and f"{plan.teacher.method} {title}" not in trainings
         axes = axis_flags(noise, seed)
         if plan.selection and not (is_alone and args.overwrite_selection):
-            selections.setdefault(title, selection_task(args, plan, title, axes, run_flags))
+            selections.setdefault(
+                title, selection_task(args, plan, title=title, axes=axes, run_flags=run_flags)
+            )
         selection = selections.get(title) if plan.selection else None
         flags = [*axes, "--method", method, *command_flags(args, run_flags, method)]
         if selection and not is_alone:  # the task of the selection repeats it

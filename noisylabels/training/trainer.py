@@ -182,7 +182,7 @@ class Trainer:
             row = {
                 "epoch": epoch + 1,
                 "learning_rate": self.learning_rate(epoch, epochs),
-                **self._train_epoch(epoch, epochs, rng, flip_mask, name),
+                **self._train_epoch(epoch, epochs, rng=rng, flip_mask=flip_mask, name=name),
                 **own_columns,
                 **self.method.end_epoch(self.is_clean),
                 **after_epoch(epoch, memory),
