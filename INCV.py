@@ -4,7 +4,7 @@
     python INCV.py --noise_pattern asym --noise_ratio 0.4 --dataset cifar10  # for a GPU
     python INCV.py --dataset photos/                                         # custom images
 
-This is Algorithm 1 of the paper. Files are written to results/<dataset>/<pattern>/<ratio>/, see
+Files are written to results/<dataset>/<pattern>/<ratio>/, see
 docs/outputs.md. The most important ones are:
 
 - <dataset>_<pattern><ratio>_INCV_results.csv, the selection, one row per training sample;
@@ -66,18 +66,17 @@ def run(args: Namespace) -> None:
         with Progress(plan.work, args.quiet) as progress:
             select(experiment, plan.run, progress, show)
 
-    # files that describe the selection
     csv = csv_path(plan.experiment)
     result = read_selection_result(csv.parent, data.dataset)
     draw.selection_files(result, data.dataset, args.review_images)
     print_selection(result)
     draw.summary(args.results_dir, data.dataset.name)
-    opened = {
+    files = {
         csv.with_name("review.html"): "review the labels that are most likely wrong",
         csv.with_name("label_issues.csv"): "all samples, the most suspicious label first",
         csv: "the selection that INCV_main.py trains on",
     }
-    print_files(opened, csv.parent)
+    print_files(files, csv.parent)
 
 
 def main(argv: list[str] | None = None) -> None:

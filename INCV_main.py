@@ -4,7 +4,7 @@
     python INCV_main.py --noise_pattern sym --noise_ratio 0.5 --dataset cifar10  # for a GPU
 
 The default method is the paper's modified Co-teaching. It reads the CSV of INCV.py, and runs INCV
-first if the CSV is missing. Files are written to results/<dataset>/<pattern>/<ratio>/[<recipe>/]:
+first if the CSV is missing. Files are written to results/<dataset>/<pattern>/<ratio>/:
 
 - <method>_training.csv, one row per epoch;
 - <method>_result.csv, the test accuracies;

@@ -58,8 +58,8 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
     add(
         "--name",
         type=folder_name,
-        help="name of a subfolder for this run; by default none, or the recipe's name if the "
-        "recipe is not the default one",
+        help="name of a subfolder for this run; by default none, or the recipe's name if it is "
+        "not the default of the images",
     )
     add(
         "--overwrite",
@@ -80,7 +80,7 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
     add(
         "--optimizer",
         choices=OPTIMIZERS,
-        help="by default the recipe's, but adam for networks other than fast's",
+        help="by default adam, or muon for the networks of the recipe fast",
     )
     add(
         "--learning_rate",

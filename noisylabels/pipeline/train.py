@@ -50,7 +50,7 @@ def train(plan: TrainingPlan, on_event: Callable[[Event], None]) -> None:
             return
         if selected:
             experiment = with_labels(experiment, selected)
-        print_wrapped(experiment, *([selected] if selected else []), run.place)
+        print_wrapped(experiment, *([selected] if selected else []), run.location)
         inputs = method_inputs(experiment, name, selected)
 
         def create_trainer(method: Method) -> training.Trainer:

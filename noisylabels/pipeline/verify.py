@@ -76,7 +76,7 @@ def verify(plans: list[TheoryPlan], on_event: Callable[[Event], None]) -> None:
         with run.session(lambda: hardware, execution.wait):
             if run.finished:  # by another process, in the meantime
                 return
-            print_wrapped(experiment, run.place)
+            print_wrapped(experiment, run.location)
             trainer.relabel(experiment.y_noisy, experiment.is_clean)
             method.restart(trained)
             history, memory = trainer.fit(

@@ -56,7 +56,7 @@ def summarise(results_dir: Path | str, dataset: str) -> Summary:
             for differs, group in labelled_groups(
                 {run: found[run] for run in found if run.noise == noise}, "main", common
             ):
-                known = (
+                published_accuracy = (
                     published.TEST_ACCURACY.get(method, {})
                     if published.is_cifar10(found[group[0]])
                     else None
@@ -66,13 +66,16 @@ def summarise(results_dir: Path | str, dataset: str) -> Summary:
                     method,
                     differs=differs,
                     results={run: results[method][run] for run in group},
-                    known=known,
+                    published_accuracy=published_accuracy,
                 )
                 summary.rows.append(row)
-                summary.doubtful.update({noise} if row.get("test_labels") == PROVIDED else ())
-                lines = [line for run in group if (line := read_accuracy(run, method)) is not None]
-                if lines:
-                    summary.curves.setdefault(noise, {})[method, differs] = over_seeds(lines)
+                if row.get("test_labels") == PROVIDED:
+                    summary.doubtful.add(noise)
+                curves = [
+                    curve for run in group if (curve := read_accuracy(run, method)) is not None
+                ]
+                if curves:
+                    summary.curves.setdefault(noise, {})[method, differs] = over_seeds(curves)
         frames = {
             run: frame
             for run in runs
@@ -85,7 +88,7 @@ def summarise(results_dir: Path | str, dataset: str) -> Summary:
             labelled_groups(selected, "INCV", common), key=lambda found: found[0]
         ):
             summary.selections[noise, differs] = {
-                score: over_seeds([frames[run][score] for run in group], hold=True)
+                score: over_seeds([frames[run][score] for run in group], extend=True)
                 for score in ("LP", "LR")
             }
             if published.is_cifar10(selected[group[0]]) and noise in published.SELECTION:
@@ -110,15 +113,15 @@ def known_without_record(run: RunFolder, method: str, result: pd.Series) -> dict
     return recipe | ({} if log is None else {"epochs": len(log)})
 
 
-def over_seeds(lines: list[pd.Series], hold: bool = False) -> pd.DataFrame:
+def over_seeds(curves: list[pd.Series], extend: bool = False) -> pd.DataFrame:
     """Return mean, sample standard deviation and count of several runs by epoch or iteration.
 
-    Only epochs that all runs have are kept. With `hold`, a run that ended early keeps its last
+    Only epochs that all runs have are kept. With `extend`, a run that ended early keeps its last
     value instead. Selections may end early.
     """
-    if hold:  # blanks within a line stay blank
-        longest = max(lines, key=len).index
-        together = pd.concat([line.reindex(longest, method="ffill") for line in lines], axis=1)
+    if extend:  # blanks within a curve stay blank
+        longest = max(curves, key=len).index
+        together = pd.concat([curve.reindex(longest, method="ffill") for curve in curves], axis=1)
     else:
-        together = pd.concat(lines, axis=1).dropna()
+        together = pd.concat(curves, axis=1).dropna()
     return together.T.agg(["mean", "std", "count"]).T

@@ -12,7 +12,9 @@ from noisylabels.report.read import RESULT_COLUMNS
 from noisylabels.report.styles import with_difference
 
 
-def table_row(noise: Noise, method: str, differs: str, results: dict, known: dict | None) -> dict:
+def table_row(
+    noise: Noise, method: str, differs: str, results: dict, published_accuracy: dict | None
+) -> dict:
     """Return a row of table.csv: means and sample standard deviations over the seeds of a group.
 
     Parameters
@@ -21,7 +23,7 @@ def table_row(noise: Noise, method: str, differs: str, results: dict, known: dic
         Difference from the recipe, in words.
     results : dict
         {run: Series of read.read_result}.
-    known : dict or None
+    published_accuracy : dict or None
         Published {noise: (mean, std)} of the method. None for another data set than the published
         one.
 
@@ -46,8 +48,8 @@ def table_row(noise: Noise, method: str, differs: str, results: dict, known: dic
         row |= {f"{column}_mean": scores.mean(), f"{column}_std": scores.std()}
     if frame["test_labels"].notna().any():
         row["test_labels"] = frame["test_labels"].dropna().iloc[0]
-    if known is not None:
-        row["published_mean"], row["published_std"] = known.get(noise, (None, None))
+    if published_accuracy is not None:
+        row["published_mean"], row["published_std"] = published_accuracy.get(noise, (None, None))
     return row
 
 

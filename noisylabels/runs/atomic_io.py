@@ -109,10 +109,10 @@ def load_arrays(path: Path | str) -> dict[str, np.ndarray] | None:
                 raise ValueError("compressed")
             return {name: archive[name] for name in archive.files}
     except Exception as error:  # zipfile and NumPy raise many kinds for damage
-        return set_aside(path, f"it is damaged or no checkpoint ({type(error).__name__})")
+        return move_aside(path, f"it is damaged or no checkpoint ({type(error).__name__})")
 
 
-def set_aside(path: Path, why: str) -> None:
+def move_aside(path: Path, why: str) -> None:
     """Rename a file that cannot be used to `<name>.unusable`, and print why."""
     aside = path.with_name(path.name + ".unusable")
     with disk(path):

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from noisylabels.errors import UserError
-from noisylabels.runs.atomic_io import disk, set_aside, write_json
+from noisylabels.runs.atomic_io import disk, move_aside, write_json
 from noisylabels.runs.comparison import (
     agree,
     compare,
@@ -32,10 +34,10 @@ from noisylabels.runs.record import (
 
 
 class Run:
-    """A run and its state in its folder. The constructor writes nothing; a `session` does the work.
+    """A run and its state in its folder.
 
-    A run that replaces a finished one (`overwrite`) keeps the finished result until its own is
-    complete:
+    The constructor only removes stale checkpoints. The work happens within a `session`. A run that
+    replaces a finished one (`overwrite`) keeps the finished result until its training is complete:
 
     1. It trains. The old record and outputs stay. The new record is in the folder of its
        checkpoints.
@@ -43,7 +45,7 @@ class Run:
        is unfinished.
     3. It writes its outputs and calls `finish`.
 
-    If it is killed in stage 1, the old run is still finished. If it is killed later, the new run is
+    If it is killed in step 1, the old run is still finished. If it is killed later, the new run is
     unfinished. In both cases the same command resumes from the checkpoints.
 
     Attributes
@@ -104,7 +106,7 @@ class Run:
             self._check_outputs(self.seen)
             remove_checkpoints(self.record_path)
         else:
-            self._check_places()
+            self._check_paths()
 
     @contextlib.contextmanager
     def session(self, start: Callable[[], dict], wait: bool = False) -> Iterator[None]:
@@ -124,9 +126,9 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True)
         with held(self.folder / f".{self.name}.lock", self.record_path, wait):
             found = read_record(self.record_path)
-            wanted = not self.overwrite or found != self.seen  # or another process has replaced it
+            was_replaced = found != self.seen  # by another process
             if (
-                wanted
+                (was_replaced or not self.overwrite)
                 and found
                 and agree(found["arguments"], self.arguments)
                 and self._is_finished(found)
@@ -137,12 +139,12 @@ class Run:
             yield
 
     @property
-    def is_repeated(self) -> bool:
+    def replaces_finished(self) -> bool:
         """Return whether this session replaces a finished run, whose outputs still exist."""
         return self.written_path == self.successor_path
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Hardware and folder of the session, in words."""
         hardware = self.record["sessions"][-1]["hardware"]
         threads = f"threads per training: {hardware['threads']}"
@@ -166,7 +168,7 @@ class Run:
         Call this when only the outputs remain to be written. The old outputs are removed before the
         old record, so that no old output is next to the new record.
         """
-        if self.is_repeated:
+        if self.replaces_finished:
             with disk(self.folder):
                 self._remove_outputs()
                 self.successor_path.replace(self.record_path)
@@ -182,8 +184,8 @@ class Run:
         self.record["finished"] = True
         self.record["sessions"][-1]["seconds"] = round(time.time() - self.started, 1)
         self.record["results"] = {
-            name: None if value != value else value for name, value in results.items()
-        }  # no nan
+            name: None if pd.isna(value) else value for name, value in results.items()
+        }  # JSON has no nan
         write_json(self.record_path, self.record)
         self.finished = True
         clear_checkpoints(self.record_path)
@@ -204,24 +206,26 @@ class Run:
                     "it away, and the same command makes it again"
                 )
 
-    def _check_places(self) -> None:
-        """Raise UserError if something else than a file is where the run will write one."""
+    def _check_paths(self) -> None:
+        """Raise UserError if something other than a file is where the run will write one."""
         others = [path for pattern in self.more for path in self.folder.glob(pattern)]
         for path in [*self.outputs, *others]:
             if path.exists() and not path.is_file():
-                raise UserError(f"{path} is not a file: move it away, or give {self.remedy}")
+                raise UserError(
+                    f"{path} is not a file: move it away, or give another --name or --results_dir"
+                )
 
     def _prepare(self, found: dict | None, start: Callable[[], dict]) -> None:
         """Choose the record to continue, remove files that belong to no run, begin the session."""
         if found is None and self.record_path.exists():
-            set_aside(self.record_path, "it is not the record of a run")
+            move_aside(self.record_path, "it is not the record of a run")
         elif found and not self.overwrite:
             compare(self.record_path, found["arguments"], self.arguments, self.remedy)
-        computing = start()
+        hardware = start()
         kept = bool(found and found["finished"])  # until this run has its own outputs
         successor = read_record(self.successor_path)
         if successor is None and self.successor_path.exists():
-            set_aside(self.successor_path, "it is not the record of a run")
+            move_aside(self.successor_path, "it is not the record of a run")
         with disk(self.folder):
             self.checkpoints.mkdir(exist_ok=True)
             self._remove_leftovers()
@@ -231,16 +235,16 @@ class Run:
             if (
                 base
                 and agree(base["arguments"], self.arguments)
-                and self._can_resume(base, computing)
+                and self._can_resume(base, hardware)
             ):
                 self.record = base
-            else:  # the checkpoints are of other or unknown arguments
+            else:  # the checkpoints cannot be resumed
                 clear_checkpoints(self.record_path)
                 self.record = {"name": self.name, "arguments": self.arguments, "sessions": []}
             if found and not kept and self.record is not found:
                 self._remove_outputs()
         self.record["finished"] = False
-        self.record["sessions"].append(environment(computing))
+        self.record["sessions"].append(environment(hardware))
         self.written_path = self.successor_path if kept else self.record_path
         write_json(self.written_path, self.record)
         if not kept:
@@ -248,12 +252,12 @@ class Run:
                 self.successor_path.unlink(missing_ok=True)
         self.started = time.time()
 
-    def _can_resume(self, record: dict, computing: dict) -> bool:
+    def _can_resume(self, record: dict, hardware: dict) -> bool:
         """Return whether this session computes in the number format of the checkpoints.
 
         Raises UserError if it does not and `overwrite` is False.
         """
-        before, now = computed_in(record), computing.get("computed_in")
+        before, now = computed_in(record), hardware.get("computed_in")
         if before in (None, now) or now is None or not any(self.checkpoints.glob("*.npz")):
             return True
         if not self.overwrite:

@@ -66,8 +66,8 @@ def is_removed(loss: np.ndarray, n_selected: int, r: float) -> np.ndarray:
 def best_epoch_iterations(eval_ratio: float, pattern: str | None) -> int:
     """Return m, the number of iterations that select with the best epoch's weights.
 
-    The best epoch has the highest accuracy on the noisy held-out half. Later iterations use the
-    last epoch, because their training sets are less noisy.
+    The best of the compared epochs has the highest accuracy on the noisy held-out half. Later
+    iterations use the last epoch, because their training sets are less noisy.
 
     Source: Chen et al. 2019, published code.
     """

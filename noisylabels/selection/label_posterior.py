@@ -3,12 +3,12 @@
 A network that memorises noisy labels predicts each wrong label as often as it occurs in training.
 Its agreement with held-out labels therefore shows the noise ratio (`theory.estimate_noise_ratio`).
 A regularised classifier, such as ridge regression, agrees more often, so this estimate is too low.
-Here the noise is measured on the most certain quarter of the held-out samples of each predicted
+Here the noise is measured on the most confident quarter of the held-out samples of each predicted
 class. For a predicted class i and an observed label j,
 
     T_ij = P(j | i),    noise ratio = max(P(i != j), estimate by agreement).
 
-The estimate by agreement matters for human label noise, which is rare among certain samples. The
+The estimate by agreement matters for human label noise, which is rare among confident samples. The
 off-diagonal elements of T are scaled to this noise ratio. For a sample with class probabilities p,
 the label j is right with the probability
 
@@ -22,14 +22,14 @@ import numpy as np
 from noisylabels.selection.algorithm import Scores, is_selected
 from noisylabels.theory import estimate_noise_ratio
 
-CERTAIN_SHARE = 0.25  # share of the held-out samples of a predicted class that count as certain
+CONFIDENT_SHARE = 0.25  # share of the held-out samples of a predicted class that count as confident
 PRIOR_SAMPLES = 20  # weight of the mean noise in each row of T, in samples
 ACCEPTANCE_THRESHOLD = 0.75  # a sample is selected if its label is right with a higher probability
 INVERSE_TEMPERATURES = 2.0 ** np.arange(-2, 7.1, 0.5)
 
 
-def certain_samples(outputs: np.ndarray) -> np.ndarray:
-    """Return the samples with the most certain predictions, a quarter of each predicted class.
+def confident_samples(outputs: np.ndarray) -> np.ndarray:
+    """Return the samples with the most confident predictions, a quarter of each predicted class.
 
     Certainty is the difference between the two largest outputs, (n, c).
     """
@@ -39,7 +39,7 @@ def certain_samples(outputs: np.ndarray) -> np.ndarray:
     found = []
     for k in np.unique(predicted):
         members = np.flatnonzero(predicted == k)
-        count = int(np.ceil(CERTAIN_SHARE * len(members)))
+        count = int(np.ceil(CONFIDENT_SHARE * len(members)))
         found.append(members[np.argsort(-margin[members], kind="stable")[:count]])
     return np.sort(np.concatenate(found))
 
@@ -49,18 +49,18 @@ def noise_ratio(outputs: np.ndarray, y_noisy: np.ndarray) -> float:
     n_classes = outputs.shape[1]
     agrees = outputs.argmax(axis=1) == y_noisy
     by_agreement = estimate_noise_ratio(max(agrees.mean(), 1 / n_classes), n_classes)
-    return max(float(np.mean(~agrees[certain_samples(outputs)])), by_agreement)
+    return max(float(np.mean(~agrees[confident_samples(outputs)])), by_agreement)
 
 
 def transition_matrix(outputs: np.ndarray, y_noisy: np.ndarray) -> np.ndarray:
     """Estimate T, float (c, c), from outputs (n, c) for held-out samples and their labels (n,).
 
-    For a class with few certain samples, the estimate shrinks towards symmetric noise of the mean
+    For a class with few confident samples, the estimate shrinks towards symmetric noise of the mean
     ratio.
     """
     n_classes = outputs.shape[1]
-    certain = certain_samples(outputs)
-    predicted, observed = outputs[certain].argmax(axis=1), y_noisy[certain]
+    confident = confident_samples(outputs)
+    predicted, observed = outputs[confident].argmax(axis=1), y_noisy[confident]
     ratio = noise_ratio(outputs, y_noisy)
     off_diagonal = ~np.eye(n_classes, dtype=bool)
     counts = np.where(off_diagonal, ratio / (n_classes - 1), 1 - ratio) * PRIOR_SAMPLES
@@ -91,15 +91,16 @@ def fit_inverse_temperature(outputs: np.ndarray, y_noisy: np.ndarray) -> float:
     Returns
     -------
     float
-        The most likely of `INVERSE_TEMPERATURES` / (2 standard deviations of the outputs).
+        The maximum-likelihood factor among `INVERSE_TEMPERATURES` / (2 standard deviations of the
+        outputs).
     """
     T = transition_matrix(outputs, y_noisy)
     factors = INVERSE_TEMPERATURES / (2 * max(float(outputs.std()), 1e-12))
     rows = np.arange(len(y_noisy))
-    likelihoods = [
+    log_likelihoods = [
         np.log((softmax(outputs * a) @ T)[rows, y_noisy] + 1e-12).mean() for a in factors
     ]
-    return float(factors[int(np.argmax(likelihoods))])
+    return float(factors[int(np.argmax(log_likelihoods))])
 
 
 def label_posterior(probabilities: np.ndarray, y_noisy: np.ndarray, T: np.ndarray) -> np.ndarray:

@@ -86,7 +86,7 @@ def select(
             show_first_results
             and seconds > FIRST_RESULTS_SECONDS
             and not is_last
-            and not run.is_repeated
+            and not run.replaces_finished
         ):
             write_first_results(experiment, result, duplicates())
             show_first_results(done)
@@ -99,8 +99,8 @@ def select(
     ):
         if run.finished:  # by another process, while this one waited
             return
-        print_wrapped(experiment, run.place)
-        if not (run.is_repeated or (experiment.folder / issues.ISSUES).exists()):
+        print_wrapped(experiment, run.location)
+        if not (run.replaces_finished or (experiment.folder / issues.ISSUES).exists()):
             page.unlink(missing_ok=True)  # stale
         started = time.monotonic()  # exclude the start of TensorFlow
         result, history = run_incv(experiment, trainers, after_iteration)

@@ -19,9 +19,8 @@ import numpy as np
 import tensorflow as tf
 
 from noisylabels.errors import UserError
-from noisylabels.lr_schedules import LRSchedule
 from noisylabels.recipes import Settings
-from noisylabels.runs.atomic_io import load_arrays, save_arrays, set_aside
+from noisylabels.runs.atomic_io import load_arrays, move_aside, save_arrays
 from noisylabels.seeding import derived_seed, generator
 from noisylabels.system.progress import Event
 from noisylabels.training import optimizers
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from noisylabels.methods.base import Method
     from noisylabels.methods.inputs import MethodInputs
 
-STEPS_PER_CALL = 16  # between two progress events
+STEPS_PER_CALL = 16  # training steps per call of the compiled function
 NEEDS_TRUE_LABELS = "kept_precision"  # prefix of the logged columns that need the true labels
 
 
@@ -109,7 +108,7 @@ class Trainer:
         method: Method,
         is_clean: np.ndarray | None,
         augmentation: str,
-        learning_rate: LRSchedule,
+        learning_rate: Callable[[float, int], float],
         jit_compile: bool = False,
         on_event: Callable[[Event], None] = lambda event: None,
     ) -> None:
@@ -168,7 +167,7 @@ class Trainer:
         Raises
         ------
         UserError
-            If the loss or a weight is no longer finite. The checkpoint of the epoch before remains.
+            If the loss or a weight is no longer finite. The previous epoch's checkpoint remains.
         """
         identity = [seed, stage] if samples_digest is None else [seed, stage, samples_digest]
         history, memory = self._restore(checkpoint, identity)
@@ -203,7 +202,7 @@ class Trainer:
     ) -> dict[str, Any]:
         """Train one epoch. Return the means of the logged values, and the number of steps.
 
-        `flip_mask`, bool (n,), marks the images that alternating flips mirror in this epoch.
+        `flip_mask`, bool (n,), marks the images that alternating flips flip in this epoch.
         """
         batches = self.method.batches(epoch, rng)
         n = len(batches)
@@ -235,9 +234,9 @@ class Trainer:
         columns = dict(zip(self.method.logged, means))
         if self.is_clean is None:
             columns = {
-                name: mean
-                for name, mean in columns.items()
-                if not name.startswith(NEEDS_TRUE_LABELS)
+                column: mean
+                for column, mean in columns.items()
+                if not column.startswith(NEEDS_TRUE_LABELS)
             }
         return {**columns, "steps": n}
 
@@ -275,7 +274,7 @@ class Trainer:
                 raise ValueError("a checkpoint of another training")
             self.method.set_state([arrays[f"state{i}"] for i in range(len(self.method.state))])
         except (KeyError, ValueError, TypeError):
-            set_aside(path, "it belongs to another training")
+            move_aside(path, "it belongs to another training")
             return [], {}
         memory = {
             name.removeprefix("memory_"): array
@@ -288,6 +287,6 @@ class Trainer:
 def _diverged(what: str, epoch: int, step: int) -> UserError:
     """Return the error of a training that diverged at an epoch and step, counted from 0."""
     return UserError(
-        f"{what} no longer finite in epoch {epoch + 1}, step {step + 1}: the epochs before are "
+        f"{what} no longer finite in epoch {epoch + 1}, step {step + 1}: earlier epochs are "
         "kept; try a smaller --learning_rate"
     )

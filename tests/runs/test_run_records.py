@@ -19,7 +19,7 @@ def test_each_session_records_time_and_hardware(tmp_path, monkeypatch):
     interrupt(tmp_path)
     run = start(tmp_path)
     with run.session(lambda: {"device": "a card", "threads": 3}):
-        assert run.place == f"on a card, threads per training: 3; to {tmp_path}"
+        assert run.location == f"on a card, threads per training: 3; to {tmp_path}"
         now[0] += 12.345
         run.finish()
     assert [session["seconds"] for session in record(tmp_path)["sessions"]] == [None, 12.3]

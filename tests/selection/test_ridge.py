@@ -94,7 +94,7 @@ def test_posterior_by_hand():
 
 def test_certain_samples_are_a_quarter_of_each_predicted_class():
     outputs = np.array([[k, 0.0] for k in range(1, 9)] + [[0.0, 9.0]])
-    assert posterior.certain_samples(outputs).tolist() == [6, 7, 8]
+    assert posterior.confident_samples(outputs).tolist() == [6, 7, 8]
 
 
 @pytest.mark.parametrize("pattern, ratio", [("sym", 0.2), ("sym", 0.6), ("asym", 0.4), ("sym", 0)])
