@@ -131,7 +131,9 @@ def train(call, tmp_path, monkeypatch):
         raise UserError("stop")
 
     monkeypatch.setattr("INCV_main.select", select)
-    monkeypatch.setattr(device, "start_tensorflow", lambda *given: told.append(given) or CPU)
+    monkeypatch.setattr(
+        device, "start_tensorflow", lambda *how, **more: told.append((*how, *more.values())) or CPU
+    )
     monkeypatch.setattr(trainer, "build", build)
     monkeypatch.setattr(trainer, "Trainer", stop)
 

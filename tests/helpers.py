@@ -94,7 +94,7 @@ def prepare_calls(patch):
 
 def leave_tensorflow(patch):
     """Let scripts called in this process use its TensorFlow, and start no other process."""
-    patch.setattr("noisylabels.training.device.start_tensorflow", lambda *_: CPU)
+    patch.setattr("noisylabels.training.device.start_tensorflow", lambda *_, **__: CPU)
     patch.setattr("noisylabels.selection.processes.Trainers", InThisProcess)
 
 

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import EPOCH_COLUMNS, SELECTION, SMALL, assert_is_one_line, shell
+from helpers import CPU, EPOCH_COLUMNS, SELECTION, SMALL, assert_is_one_line, shell
 
 from utils import corrupt_labels, load_dataset
 
@@ -36,7 +36,7 @@ def trained(call, finished, undrawn, tmp_path, monkeypatch):
         return step
 
     monkeypatch.setattr(trainer, "compile_steps", recording)
-    monkeypatch.setattr(device, "start_tensorflow", lambda *_: {"device": "CPU", "threads": 1})
+    monkeypatch.setattr(device, "start_tensorflow", lambda *_, **__: CPU)
 
     def trained(method, *flags):
         if method == "incv":

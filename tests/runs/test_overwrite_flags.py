@@ -28,7 +28,7 @@ def begins(finished, tmp_path, call, monkeypatch):
     shutil.copytree(finished("INCV_main")[0], tmp_path, dirs_exist_ok=True)
 
     def begin(what):
-        def end(*_):
+        def end(*_, **__):
             raise UserError(what)
 
         return end

@@ -172,7 +172,7 @@ begun = []
 sys.modules["noisylabels.training"] = ModuleType("without TensorFlow")
 sys.modules["noisylabels.training.device"] = device = ModuleType("device")
 sys.modules["noisylabels.selection.fold_trainer"] = networks = ModuleType("networks")
-device.start_tensorflow = lambda *how: begun.append(how) or how
+device.start_tensorflow = lambda *how, **more: begun.append((*how, *more.values())) or begun[-1]
 networks.FoldTrainer = FoldTrainer
 from noisylabels.selection.processes import Trainers
 

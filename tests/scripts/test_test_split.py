@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import SMALL
+from helpers import CPU, SMALL
 from image_sets import class_folders, shades
 
 import INCV_main
@@ -53,7 +53,7 @@ def held_out(call, pets, tmp_path, monkeypatch):
 
     original = pipeline.with_labels
     monkeypatch.setattr(pipeline, "with_labels", with_labels)
-    monkeypatch.setattr(device, "start_tensorflow", lambda *_: {"device": "CPU", "threads": 1})
+    monkeypatch.setattr(device, "start_tensorflow", lambda *_, **__: CPU)
     monkeypatch.setattr(trainer, "build", Method)
 
     def held_out(*flags):

@@ -51,8 +51,8 @@ class Script:
         self.told = augmentation, rate(0, EPOCHS), jit_compile
         return self
 
-    def start(self, *inputs):
-        self.started.append(inputs)
+    def start(self, *inputs, **more):
+        self.started.append((*inputs, *more.values()))
         return CPU
 
     def relabel(self, labels, clean):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import SELECTION, Halves, assert_is_one_line, files_in, record_of
+from helpers import CPU, SELECTION, Halves, assert_is_one_line, files_in, record_of
 
 from noisylabels import csv_files
 from noisylabels.errors import UserError
@@ -44,7 +44,7 @@ def train(call, tmp_path, monkeypatch):
             self.begun.append(samples)
             raise UserError("stop")
 
-    monkeypatch.setattr(device, "start_tensorflow", lambda *_: {"device": "CPU", "threads": 1})
+    monkeypatch.setattr(device, "start_tensorflow", lambda *_, **__: CPU)
     monkeypatch.setattr(trainer, "build", Method)
 
     def train(*flags):
