@@ -139,6 +139,12 @@ def test_saved_networks_load_in_safe_mode(finished, digits):
     )
 
 
+def test_theory_is_in_the_lists_of_runs(finished):
+    folder = finished("Verify_Theory")[0] / "digits"
+    assert list(pd.read_csv(folder / "runs.csv").run) == ["Verify_Theory", "Verify_Theory"]
+    assert "2 finished runs" in (folder / "runs.md").read_text()
+
+
 def test_theory_csvs_and_summary(finished):
     folder, ended = finished("Verify_Theory")
     scores = ["TA", "LP", "LR"]
