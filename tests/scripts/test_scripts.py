@@ -53,6 +53,8 @@ FILES = {
             "Verify_Theory.md",
             "Verify_Theory.png",
             "Verify_Theory_M.png",
+            "runs.csv",
+            "runs.md",
         )
     },
 }
