@@ -62,6 +62,7 @@ def run(args: Namespace) -> None:
     # files
     print_theory(args.noise_pattern, [plan.experiment.folder for plan in plans])
     draw.verify_figures(args.results_dir, dataset.name)
+    draw.summary(args.results_dir, dataset.name)
     folder = Path(args.results_dir, dataset.name)
     opened = {
         figure_path(

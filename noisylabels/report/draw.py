@@ -19,7 +19,7 @@ from noisylabels.methods import title_of
 from noisylabels.noise import PROVIDED, Noise, transition_matrix
 from noisylabels.report import figures, issues, published, review, run_list, tables
 from noisylabels.report.aggregate import Summary, methods_of, summarise
-from noisylabels.report.groups import common_settings, differences, identity_of
+from noisylabels.report.groups import common_settings, differences, identity_of, rows_of_records
 from noisylabels.report.outputs import save, save_all
 from noisylabels.report.read import (
     VERIFY_COLUMNS,
@@ -46,7 +46,7 @@ def set_format(name: str) -> None:
 
 
 def verify_figures(results_dir: Path | str, dataset: str) -> list[Path]:
-    """Write `Verify_Theory.csv`, `.md`, `.png`, `_M.png`, and the lists of runs.
+    """Write `Verify_Theory.csv`, `.md`, `.png` (with the curves of the theory) and `_M.png`.
 
     The last figure compares the confusion matrix M with the noise matrix T. M comes from the first
     run of a noise setting, preferably one with the settings of the most frequent recipe.
@@ -92,7 +92,7 @@ def verify_figures(results_dir: Path | str, dataset: str) -> list[Path]:
         T = [(f"T, {noise}", transition_matrix(*noise, len(matrices[noise]))) for noise in chosen]
         figure = figures.heat_maps([M, T], ["predicted class", "noisy label"])
         written.append(save(figure, folder / "Verify_Theory_M.png"))
-    return written + save_all(run_list.lists(results_dir, dataset), folder)
+    return written
 
 
 def representative(settings: list[Noise], n: int = 4) -> list[Noise]:
@@ -133,7 +133,14 @@ def training_figures(run_folder: Path, method: str) -> list[Path]:
 
 def summary(results_dir: Path | str, dataset: str) -> list[Path]:
     """Write the tables and figures of all trainings of a data set, and the lists of its runs."""
-    contents = run_list.lists(results_dir, dataset) | tables_and_figures(
+    runs = find_runs(results_dir, dataset)
+    contents = {}
+    records = [row for run in runs for row in rows_of_records(run)]
+    if records:
+        contents["runs.csv"] = pd.DataFrame(records)
+    if run_list_text := run_list.markdown(runs, dataset):
+        contents["runs.md"] = run_list_text
+    contents |= tables_and_figures(
         summarise(results_dir, dataset), dataset, table="table", curves="TestAcc", selections="INCV"
     )
     return save_all(contents, Path(results_dir) / dataset)

@@ -1,15 +1,12 @@
-"""The lists of runs: runs.csv of all records, and runs.md of the finished runs."""
+"""runs.md, the list of finished runs: the command, revision, machine and time of each."""
 
 import re
 import shlex
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath, PureWindowsPath
-
-import pandas as pd
+from pathlib import PurePosixPath, PureWindowsPath
 
 from noisylabels.methods import title_of
-from noisylabels.report.groups import rows_of_records
-from noisylabels.runs.folders import RunFolder, find_runs
+from noisylabels.runs.folders import RunFolder
 from noisylabels.runs.record import read_record
 
 TITLES = {"INCV": "INCV selection", "Verify_Theory": "theory"}
@@ -28,15 +25,6 @@ COLUMNS = {
     "hours": "---:",
     "date": "---",
 }
-
-
-def lists(results_dir: Path | str, dataset: str) -> dict[str, pd.DataFrame | str]:
-    """Return the contents of runs.csv and runs.md of a data set, if they have rows."""
-    runs = find_runs(results_dir, dataset)
-    records = [row for run in runs for row in rows_of_records(run)]
-    text = markdown(runs, dataset)
-    contents = {"runs.csv": pd.DataFrame(records)} if records else {}
-    return contents | ({"runs.md": text} if text else {})
 
 
 def markdown(runs: Iterable[RunFolder], dataset: str) -> str | None:
