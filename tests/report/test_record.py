@@ -93,6 +93,12 @@ def test_report_page_shows_generated_tables():
         )
 
 
+def test_readme_f_score_matches_record():
+    last = pd.read_csv(RECORD / "cifar10/sym/0.5/fast/INCV_iterations.csv").iloc[-1]
+    f_score = 2 * last.LP * last.LR / (last.LP + last.LR)
+    assert f"F-score {f_score:.3f} (published 0.915)" in (ROOT / "README.md").read_text()
+
+
 def test_report_page_theory_table_matches_csv():
     runs = pd.read_csv(JPEG / "Verify_Theory.csv")
     assert (runs.seed == 0).all()
