@@ -11,7 +11,7 @@ Files are written to results/<dataset>/<pattern>/<ratio>/ for each ratio:
 - Verify_Theory_history.csv, one row per epoch.
 
 The figures of all runs are written to results/<dataset>/: Verify_Theory.png (TA, LP and LR over
-the noise ratio) and Verify_Theory_M.png (M and T).
+the noise ratio) and Verify_Theory_M.png (M and T). The lists of runs are updated.
 """
 
 import noisylabels.system.check_requirements  # noqa: F401 # isort: skip

@@ -164,9 +164,24 @@ def test_tables_and_claims_on_embeddings_match_csv():
         if f1[(*each, last)] < max(f1[(*each, CLEANLAB)], f1[(*each, NEIGHBOURS)])
     ]
     assert lost == [("flowers", "sym 0.8")] and "highest F1 in 10 of 11 settings" in text
+    assert all(f1[(*each, last)] > f1[(*each, CLEANLAB)] for each in settings)
     behind = [ranking[(*each, CLEANLAB)] - ranking[(*each, last)] for each in settings]
     assert sum(value > 0 for value in behind) == 3 and max(behind) < 0.0085
     assert "in 3 of 11 settings, by at most 0.008" in text
+
+
+def test_table_of_classifiers_on_digits_matches_csv():
+    runs = pd.read_csv(ROOT / "benchmarks/digits_classifiers.csv")
+    means = runs.groupby(["classifier", "noise", "finder"]).issue_F1.mean()
+    text = (ROOT / "benchmarks/README.md").read_text().partition("## Classifiers on embeddings")[2]
+    table = text.partition("| digits |")[2].partition("\n\n")[0]
+    scores = {}
+    for name in ("ridge", "linear", "mlp"):
+        scores[name] = [
+            means[name, f"{pattern} {ratio}", "INCV, 4 iterations"] for pattern, ratio in SETTINGS
+        ]
+        assert f"| `{name}` | {' | '.join(f'{score:.3f}' for score in scores[name])} |" in table
+    assert all(ridge > max(others) for ridge, *others in zip(*scores.values(), strict=True))
 
 
 def test_claims_about_cleanlab_match_csvs():

@@ -31,7 +31,7 @@ INVERSE_TEMPERATURES = 2.0 ** np.arange(-2, 7.1, 0.5)
 def confident_samples(outputs: np.ndarray) -> np.ndarray:
     """Return the samples with the most confident predictions, a quarter of each predicted class.
 
-    Certainty is the difference between the two largest outputs, (n, c).
+    Confidence is the difference between the two largest outputs, (n, c).
     """
     predicted = outputs.argmax(axis=1)
     largest = np.partition(outputs, -2, axis=1)[:, -2:]

@@ -25,11 +25,11 @@ def test_label_issues_by_hand():
     }
     labels, asked = np.zeros(4, int), []
 
-    def train(halves, use_best):
-        asked.extend(held.tolist() for *_, held in halves)
+    def train(folds, use_best):
+        asked.extend(held.tolist() for *_, held in folds)
         return [
             score_predictions(np.float32([said[stage.iteration][k] for k in held]), labels[held])
-            for stage, _, held in halves
+            for stage, _, held in folds
         ]
 
     result = incv(train, None, labels, 2, None, iterations=2)
@@ -72,7 +72,7 @@ def test_label_issues_by_hand():
 def test_removed_sample_has_status_removed():
     labels = np.zeros(8, int)
     scores = Scores(np.array([1, 1, 0, 0], bool), np.arange(4.0), 1, 0.5, 0.5)
-    result = incv(lambda halves, _: [scores] * 2, None, labels, 2, "sym", iterations=1)
+    result = incv(lambda folds, _: [scores] * 2, None, labels, 2, "sym", iterations=1)
     frame = label_issues(replace(load_dataset("digits", ""), y_train=None), labels, result)
     assert frame.status.value_counts().to_dict() == {"selected": 4, "removed": 4}
     assert frame.is_label_issue.tolist() == (frame.status == "removed").tolist()

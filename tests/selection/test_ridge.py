@@ -92,7 +92,7 @@ def test_posterior_by_hand():
     np.testing.assert_allclose(right, [0.4 / (0.4 + 0.2), 0.3 / (0.1 + 0.3)])
 
 
-def test_certain_samples_are_a_quarter_of_each_predicted_class():
+def test_confident_samples_are_a_quarter_of_each_predicted_class():
     outputs = np.array([[k, 0.0] for k in range(1, 9)] + [[0.0, 9.0]])
     assert posterior.confident_samples(outputs).tolist() == [6, 7, 8]
 
@@ -124,10 +124,10 @@ def test_labels_that_are_probably_right_are_accepted():
 def test_estimate_replaces_the_formula_of_incv():
     y = np.arange(40) % 2
 
-    def train(halves, use_best):
+    def train(folds, use_best):
         return [
             posterior.score_labels(np.eye(2)[y[held_out]], y[held_out], 1.0)
-            for _, _, held_out in halves
+            for _, _, held_out in folds
         ]
 
     def estimate(scores, labels):
