@@ -18,6 +18,7 @@ from helpers import (
     QUICK,
     ROOT,
     SELECTION,
+    SMALL,
     assert_all_have_ended,
     end,
     held,
@@ -213,9 +214,8 @@ def test_two_methods_of_one_setting_at_the_same_time(finished, tmp_path):
     """Standard trains while INCV_main waits for a selection."""
     incv = start("INCV_main", *QUICK["INCV_main"], "--results_dir", tmp_path)
     begun(incv)
-    late = start(
-        "INCV_main", *QUICK["INCV_main"], "--results_dir", tmp_path, "--method", "standard"
-    )
+    flags = [*SMALL, "--epochs", 12, "--method", "standard", "--results_dir", tmp_path]
+    late = start("INCV_main", *flags)
     ends = [end(process, timeout=300) for process in (incv, late)]
     assert [(ended.code, ended.err) for ended in ends] == [(0, "")] * 2
     report = shell("report", "--results_dir", tmp_path)
