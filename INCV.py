@@ -46,18 +46,17 @@ def build_parser() -> cli.Parser:
 
 def run(args: Namespace) -> None:
     """Select the clean samples of a data set and print the result."""
-    check_flags(args, [None])
+    check_flags(args, methods=[None])
     draw.set_format(args.format)
     # the noisy data set D
     data = load_noisy_data(args, set_aside=False)
 
-    # S, C and the estimated noise ratio: in each iteration, train on S and each half of C
     plan = plan_selection(args, data)
     if not plan.run.finished:
         experiment = plan.experiment
         check_class_names(experiment, ["INCV"])
         show = partial(
-            draw.print_first_results,
+            draw.show_first_results,
             experiment.folder,
             data.dataset,
             iterations=experiment.arguments["INCV_iter"],

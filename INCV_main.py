@@ -64,11 +64,9 @@ def run(args: Namespace) -> None:
         print_training(training.experiment.folder, training.method, len(data.y_noisy))
     draw.summary(args.results_dir, data.dataset.name)
     folder = plan.experiment.folder
-    measure = "test accuracy" if data.dataset.clean_test else "agreement with test labels"
-    result = f"{measure} of the networks" if len(data.dataset.y_test) else "no test set"
     files = {
-        folder / f"{plan.method}_result.csv": result,
-        figure_path(folder / f"{plan.method}_training.png"): f"{measure} over the epochs",
+        folder / f"{plan.method}_result.csv": "scores of the networks",
+        figure_path(folder / f"{plan.method}_training.png"): "scores over the epochs",
         Path(args.results_dir, data.dataset.name, "table.md"): "all methods and noise settings",
     }
     print_files(files, folder)
@@ -76,12 +74,11 @@ def run(args: Namespace) -> None:
 
 def carry_out(plan: TrainingPlan, quiet: bool) -> None:
     """Run the selection if it is missing, then the pending trainings."""
-    needs_selection_figures = plan.needs_selection_figures  # with_selection() changes it
     with Progress(plan.work, quiet) as progress:
         if plan.selection:
             select(plan.selection.experiment, plan.selection.run, progress)
             plan = plan.with_selection()
-        if needs_selection_figures:
+        if plan.needs_selection_figures:
             result = read_selection_result(plan.experiment.folder, plan.experiment.dataset)
             draw.selection_files(result, plan.experiment.dataset)
             print_selection(result)

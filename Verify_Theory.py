@@ -41,7 +41,7 @@ def build_parser() -> cli.Parser:
 
 def run(args: Namespace) -> None:
     """Compare a network with the theory at each noise ratio and print the scores."""
-    check_flags(args, [None])
+    check_flags(args, methods=[None])
     draw.set_format(args.format)
     # D: images and observed labels, for each noise ratio
     dataset = load_data(args)

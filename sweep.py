@@ -125,7 +125,7 @@ def build_parser() -> cli.Parser:
     for axis in AXES:
         add(f"--{axis}", action=SweepFlag, default=None, help=argparse.SUPPRESS)
     own = parser.parse_args([])
-    flags.add_common(parser, axes=False)
+    flags.add_common(parser, seed=False)
     flags.add_data(parser)
     flags.add_methods(parser)
     parser.set_defaults(run_flags=[*(vars(parser.parse_args([])).keys() - vars(own).keys())])

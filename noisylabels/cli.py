@@ -44,14 +44,15 @@ class Parser(argparse.ArgumentParser):
     def parse_args(
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
-        """Parse a command line; `set_flags` of the result are the names of the flags in it."""
+        """Parse a command line and store the names of its flags in `set_flags`."""
         found, others = self.parse_known_args(args, namespace)
         if others:
             meant = did_you_mean(others[0].split("=")[0], self._option_string_actions)
             self.error(f"unrecognized arguments: {' '.join(others)}{meant}")
-        absent = argparse.Namespace(**dict.fromkeys(vars(found), self))
+        unset = object()
+        absent = argparse.Namespace(**dict.fromkeys(vars(found), unset))
         present, _ = self.parse_known_args(args, absent)
-        found.set_flags = {name for name, value in vars(present).items() if value is not self}
+        found.set_flags = {name for name, value in vars(present).items() if value is not unset}
         return found
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -102,7 +103,7 @@ def gpu_ids(text: str) -> str:
 
 
 def folder(text: str) -> str:
-    """Check that a folder exists or can be made, as an argparse type."""
+    """Reject an empty path, a file and a path through a file, as an argparse type."""
     if not text:
         raise argparse.ArgumentTypeError("an empty name is not a folder: give a folder, or .")
     for path in (text, *map(str, Path(text).parents)):
@@ -115,8 +116,8 @@ def folder_name(text: str) -> str:
     """Check the name of a folder of runs, as an argparse type."""
     if not re.fullmatch(NAME, text):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a name of letters, digits, '.', '-' and '_', or is one that other "
-            "folders have, such as seed1"
+            f"{text!r} is not a name of letters, digits, '.', '-' and '_', or is reserved, such as "
+            "seed1"
         )
     return text
 
@@ -141,8 +142,8 @@ def main(
     args = parser.parse_args(argv)
     prog = parser.prog
     warnings.showwarning = lambda message, *_: print(f"{prog}: warning: {message}", file=sys.stderr)
-    if any(flag.startswith("--overwrite") for flag in argv or sys.argv):
-        stopped += ", but repeats what is finished"
+    if any(flag.startswith("overwrite") for flag in args.set_flags):
+        stopped += ", but repeats finished runs"
     leave_on_signals(f"{prog}: interrupted; {stopped}\n")
     try:
         run(args)

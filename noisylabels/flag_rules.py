@@ -1,4 +1,4 @@
-"""The table of the conditions under which a flag has an effect. Else the flag is an error."""
+"""Conditions under which flags have an effect. A flag without an effect is an error."""
 
 from argparse import Namespace
 from collections.abc import Callable

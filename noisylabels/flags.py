@@ -17,8 +17,8 @@ PATTERN_HELP = (
 RATIO_HELP = "probability that a label is flipped; asym5 flips only labels of its five classes"
 
 
-def add_common(parser: ArgumentParser, axes: bool = True) -> None:
-    """Add the flags of INCV.py, INCV_main.py and Verify_Theory.py; the noise only with `axes`."""
+def add_common(parser: ArgumentParser, seed: bool = True) -> None:
+    """Add the flags that all training scripts have; --seed only with `seed`."""
     add = parser.add_argument
     add(
         "--dataset",
@@ -41,7 +41,7 @@ def add_common(parser: ArgumentParser, axes: bool = True) -> None:
         help="threads per network on the CPU; by default all cores, or an equal share of them for "
         "networks trained in parallel; results depend on it in their last decimal places",
     )
-    if axes:
+    if seed:
         add(
             "--seed",
             type=number(int, 0, 2**31 - 1),
@@ -208,7 +208,7 @@ def add_data(parser: ArgumentParser, labels: bool = True) -> None:
 
 
 def add_evaluation(parser: ArgumentParser) -> None:
-    """Add the flags of a training that is evaluated after its epochs."""
+    """Add --epochs, --evaluate_every and --wait."""
     add = parser.add_argument
     add("--epochs", type=number(int, 1), help="epochs of the training; by default the recipe's")
     add(

@@ -21,15 +21,15 @@ def read_labels(
     A CSV with a column of files is matched by name, in any order. It may also have rows for images
     that are unreadable or in the test set. All other files hold one label per image, in order.
 
-    Labels of numbers are class names if all class names are whole numbers, otherwise class indices.
-    Labels of text are class names. They are class indices if all of them are whole numbers and no
-    class name is.
+    Numeric labels are class names if all class names are whole numbers, otherwise class indices.
+    Text labels are class indices if all of them, but no class name, are whole numbers; otherwise
+    class names.
 
     Parameters
     ----------
     spec
         FILE or FILE#KEY. KEY is the column of a CSV, or the array of an npz or pt. Without KEY, the
-        file must hold one array or column in addition to `clean_label`. A CSV with files may
+        file must have one array or column, not counting `clean_label`. A CSV with files may
         instead have one column with a name of LABEL_COLUMNS.
     dataset
         The data set.
@@ -53,8 +53,8 @@ def read_labels(
         raise UserError(f"{path} is not a file of labels: give a .npy, .csv, .npz or .pt")
     if not path.is_file():
         raise UserError(
-            f"{path} is missing or not a file: give the file of the labels, and #KEY "
-            "after it if it has keys"
+            f"{path} is missing or not a file: give a file of labels; #KEY chooses its column or "
+            "array"
         )
     whole = dataset.whole or Whole(dataset.y_train, slice(None), dataset.files, ())
     n = len(dataset.x_train if dataset.whole is None else whole.labels)
@@ -121,13 +121,13 @@ def _indices(
 
     lines: line of each label in a CSV, for errors.
     """
-    codes, by_name = _codes(values, dataset.classes, what)
+    codes, are_names = _codes(values, dataset.classes, what)
     bad = np.flatnonzero(codes < 0)
     if len(bad):
         texts = label_texts(what, values)
         expected = (
             f"one of the classes {listed(dataset.classes)}"
-            if by_name
+            if are_names
             else f"an index from 0 to {dataset.n_classes - 1}"
         )
         where = f"at index {bad[0]}" if lines is None else f"in line {lines[bad[0]]}"
@@ -151,18 +151,18 @@ def _codes(
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
         present, inverse = np.unique(values.reshape(-1), return_inverse=True)
         present = [str(number) for number in present.tolist()]
-        names = all(name == str(number) for name, number in zip(classes, numbers))
+        are_names = all(name == str(number) for name, number in zip(classes, numbers))
     else:
         present, inverse = distinct([text.strip() for text in label_texts(what, values)])
-        names = any(number is not None for number in numbers) or any(
+        are_names = any(number is not None for number in numbers) or any(
             whole_number(text) is None for text in present
         )
-    if names:
+    if are_names:
         codes = places(present, classes)
     else:
         indices = [int(text) for text in present]
         codes = np.array([k if 0 <= k < len(classes) else -1 for k in indices], np.int64)
-    return codes[inverse], names
+    return codes[inverse], are_names
 
 
 def distinct(texts: list[str]) -> tuple[list[str], np.ndarray]:

@@ -14,8 +14,8 @@ then ranked in training mode, in the same pass that gives the gradients, and R(e
 1 - tau min(e / 9, 1). From epoch 80 of 200, the learning rate falls linearly to 0, and Adam's beta1
 is 0.1.
 
-Two details of that code are left out. It divides the mean loss by the number of samples, which has
-no effect with Adam. For CIFAR-100 the learning rate falls from epoch 100.
+Two details of that code are left out: the division of the mean loss by the number of samples, which
+has no effect with Adam, and the decay of the learning rate from epoch 100 for CIFAR-100.
 
 Source: Han et al., "Co-teaching: robust training of deep neural networks with extremely noisy
 labels", NeurIPS 2018.
@@ -95,7 +95,7 @@ def step_log(
     losses: Sequence[tf.Tensor],
     accuracies: Sequence[tf.Tensor],
 ) -> dict[str, tf.Tensor]:
-    """Return mean loss and accuracy, and the share of clean samples that each network keeps."""
+    """Return mean loss and accuracy, and the label precision of each network's kept samples."""
     precision = [masked_mean(tf.gather(batch.is_clean, chosen)) for chosen in kept]
     return {
         "loss": tf.reduce_mean(losses),
@@ -108,8 +108,8 @@ def step_log(
 def ramp_epochs(epochs: int) -> float:
     """Return the number of epochs until R(e) is constant: 10, or epochs / 2 if smaller.
 
-    It does not grow with the length of the training, because networks always need a few epochs to
-    distinguish easy samples from hard ones.
+    Longer trainings do not extend it, because networks always need a few epochs to distinguish easy
+    samples from hard ones.
     """
     return min(10, epochs / 2)
 

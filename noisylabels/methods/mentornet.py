@@ -10,7 +10,7 @@ their p-percentile:
 The weights v depend on the curriculum and on how much of the training is done:
 
 - self_paced: v = 1 in the first 18%, then v = 1[diff <= 0]. p = 0.7.
-- pd: v = 1 in the first 18%, then v = 1[diff <= 0], and from 90% on v = clip(1 - diff, 0, 1).
+- pd: v = 1 in the first 19%, then v = 1[diff <= 0], and from 90% on v = clip(1 - diff, 0, 1).
   In addition, a random half of the samples is dropped (v = 0) in the first 17%, and 5% afterwards.
   p = 0.75, or 0.5 by an option, the authors' value for a noise ratio of 0.8.
 
@@ -18,8 +18,8 @@ Needs no knowledge of the noise.
 
 Differences from the paper: Chen et al. 2019 do not say which MentorNet they ran. The default is
 self_paced, as in the Co-teaching paper, whose results their table includes. The authors' library
-keeps all samples in the first 18% by default. Its comparison stops at 17%. Their command for
-self_paced has 0%, see the option burn_in. With 0%, classes whose losses are large at first are
+keeps all samples in the first 18% by default. Their command for self_paced has 0%, see the option
+burn_in. With 0%, classes whose losses are large at first are
 discarded and never learned. As in the authors' code, the losses come from the same pass in training
 mode as the gradient. The authors' MentorNets are networks that learned these formulas. Here the
 formulas themselves are used. The authors' L2 penalty shrinks with v, here it does not. The

@@ -37,7 +37,7 @@ OPTIONS = {
         "percentile of the losses for pd; the authors use 0.5 at a noise ratio of 0.8",
     ),
     "gce_q": MethodOption(
-        (0.7,), "exponent q, from 0 (cross entropy) to 1 (absolute error)", (0.01, 1)
+        (0.7,), "exponent q, from 0.01 (near cross entropy) to 1 (absolute error)", (0.01, 1)
     ),
     "sce_alpha": MethodOption((0.1,), "weight of the cross entropy", (0, 1e6)),
     "sce_beta": MethodOption((1.0,), "weight of the reverse cross entropy", (0, 1e6)),

@@ -200,7 +200,7 @@ def training_run(experiment: Experiment, method: str, selected: Selected | None)
         arguments=identity,
         overwrite=experiment.overwrite,
         outputs=[f"{method}_{name}.csv" for name in ("training", "result", *METHODS[method].files)],
-        more=[f"{method}_?.keras"],
+        other_patterns=[f"{method}_?.keras"],
         remedy=f"another --name or --results_dir, or --method {method} --overwrite",
     )
 

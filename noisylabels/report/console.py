@@ -21,27 +21,27 @@ from noisylabels.selection.corrected_labels import scores_of
 from noisylabels.selection.reliability import TITLE, Reliability
 
 
-def print_files(opened: Mapping[Path, str], *folders: Path) -> None:
+def print_files(to_open: Mapping[Path, str], *folders: Path) -> None:
     """Print which files to open next, and how many others are in some folders.
 
     Parameters
     ----------
-    opened : mapping
+    to_open : mapping
         {path: description}. Files that do not exist are left out.
     folders : Path
         Folders whose other files are counted, including subfolders. Hidden files do not count.
     """
-    opened = {path: what for path, what in opened.items() if path.is_file()}
-    if opened:
+    to_open = {path: what for path, what in to_open.items() if path.is_file()}
+    if to_open:
         print("\nopen next:")
-    width = max((len(str(path)) for path in opened), default=0)
-    for path, what in opened.items():
+    width = max((len(str(path)) for path in to_open), default=0)
+    for path, what in to_open.items():
         print(f"  {path!s:<{width}}  {what}")
     for folder in folders:
         others = [
             path
             for path in folder.rglob("*")
-            if path.is_file() and not path.name.startswith(".") and path not in opened
+            if path.is_file() and not path.name.startswith(".") and path not in to_open
         ]
         if others:
             print(f"{len(others):,} other files are in {folder}")
@@ -92,7 +92,8 @@ def print_training(folder: Path, method: str, samples: int) -> None:
     """Print the test accuracies of a finished run and the scores of its labels, from its files."""
     columns = ["final", "last10_epochs", *RESULT_COLUMNS]
     result = read_csv(folder / f"{method}_result.csv", "network", columns, required=True)
-    averaged = {10: "ten"}.get(n := int(result.last10_epochs.iloc[0]), n)
+    n_averaged = int(result.last10_epochs.iloc[0])
+    averaged = "ten" if n_averaged == 10 else n_averaged
     titles = {
         "final": "network saved",
         "last": "last epoch",
@@ -109,8 +110,8 @@ def print_training(folder: Path, method: str, samples: int) -> None:
     if "test_labels" in result and is_tested:
         what = "test agreement"
         print(
-            "\nThe labels of the test images are as noisy as the rest. The values are agreement "
-            "with these labels,\nnot accuracy."
+            "\nThe test labels may be wrong. The values are agreement with these labels, not "
+            "accuracy."
         )
     if is_tested:
         print("", f"{what:<16}" + "   ".join(titles.values()), sep="\n")
@@ -129,8 +130,7 @@ def print_training(folder: Path, method: str, samples: int) -> None:
             f", {name.replace('_', ' ')} {value:.3f}" for name, value in scores_of(frame).items()
         )
         print(
-            f"its labels: {(frame.label == frame.y_noisy).sum():,} of {len(frame):,} as "
-            f"observed{scores}"
+            f"labels unchanged: {(frame.label == frame.y_noisy).sum():,} of {len(frame):,}{scores}"
         )
 
 

@@ -229,7 +229,7 @@ def everything(results_dir: Path | str, dataset: str) -> list[Path]:
     return written + summary(results_dir, dataset)
 
 
-def print_first_results(
+def show_first_results(
     folder: Path, dataset: Dataset, done: int, iterations: int, reviewed: int
 ) -> None:
     """Write review page and figures of an unfinished selection; print the path of the page.

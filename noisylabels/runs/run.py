@@ -1,4 +1,4 @@
-"""Runs: one process per run, its record, and the continuation of a stopped run.
+"""Runs: their locks, their records, and how they resume.
 
 A run is one script (and method) at one noise setting, recipe and seed. Several of them share a
 folder.
@@ -36,8 +36,9 @@ from noisylabels.runs.record import (
 class Run:
     """A run and its state in its folder.
 
-    The constructor only removes stale checkpoints. The work happens within a `session`. A run that
-    replaces a finished one (`overwrite`) keeps the finished result until its training is complete:
+    On disk, the constructor only removes stale checkpoints. The work happens within a `session`. A
+    run that replaces a finished one (`overwrite`) keeps the finished result until its training is
+    complete:
 
     1. It trains. The old record and outputs stay. The new record is in the folder of its
        checkpoints.
@@ -65,12 +66,12 @@ class Run:
         Repeat a finished run, or replace one with other arguments.
     outputs : sequence of str
         Files of a finished run. They must exist and be unchanged.
-    more : sequence of str
-        Patterns of its other files.
+    other_patterns : sequence of str
+        Patterns of files other than outputs.
     editable : sequence of str
         Outputs that people may edit.
     remedy : str
-        Advice of the error about other arguments.
+        Advice in error messages, after "give".
 
     Raises
     ------
@@ -86,14 +87,15 @@ class Run:
         arguments: dict,
         overwrite: bool = False,
         outputs: Sequence[str] = (),
-        more: Sequence[str] = (),
+        other_patterns: Sequence[str] = (),
         editable: Sequence[str] = (),
         remedy: str = "another --name or --results_dir, or --overwrite",
     ) -> None:
         self.remedy = remedy
         self.folder, self.name, self.overwrite = Path(folder), name, overwrite
         self.arguments = json.loads(json.dumps(arguments))
-        self.outputs, self.more = [self.folder / output for output in outputs], more
+        self.outputs = [self.folder / output for output in outputs]
+        self.other_patterns = other_patterns
         self.editable = editable
         self.record_path = self.folder / f"{name}.json"
         self.successor_path = successor_of(self.record_path)
@@ -203,12 +205,12 @@ class Run:
             if path.name not in self.editable and has_changed(record, path):
                 raise UserError(
                     f"{path} is damaged, or was edited since the run wrote it: restore it, or move "
-                    "it away, and the same command makes it again"
+                    "it away to repeat the whole run"
                 )
 
     def _check_paths(self) -> None:
         """Raise UserError if something other than a file is where the run will write one."""
-        others = [path for pattern in self.more for path in self.folder.glob(pattern)]
+        others = [path for pattern in self.other_patterns for path in self.folder.glob(pattern)]
         for path in [*self.outputs, *others]:
             if path.exists() and not path.is_file():
                 raise UserError(
@@ -222,7 +224,7 @@ class Run:
         elif found and not self.overwrite:
             compare(self.record_path, found["arguments"], self.arguments, self.remedy)
         hardware = start()
-        kept = bool(found and found["finished"])  # until this run has its own outputs
+        was_finished = bool(found and found["finished"])
         successor = read_record(self.successor_path)
         if successor is None and self.successor_path.exists():
             move_aside(self.successor_path, "it is not the record of a run")
@@ -230,7 +232,7 @@ class Run:
             self.checkpoints.mkdir(exist_ok=True)
             self._remove_leftovers()
             base = successor
-            if not successor and not kept:
+            if not successor and not was_finished:
                 base = found
             if (
                 base
@@ -241,13 +243,13 @@ class Run:
             else:  # the checkpoints cannot be resumed
                 clear_checkpoints(self.record_path)
                 self.record = {"name": self.name, "arguments": self.arguments, "sessions": []}
-            if found and not kept and self.record is not found:
+            if found and not was_finished and self.record is not found:
                 self._remove_outputs()
         self.record["finished"] = False
         self.record["sessions"].append(environment(hardware))
-        self.written_path = self.successor_path if kept else self.record_path
+        self.written_path = self.successor_path if was_finished else self.record_path
         write_json(self.written_path, self.record)
-        if not kept:
+        if not was_finished:
             with disk(self.folder):
                 self.successor_path.unlink(missing_ok=True)
         self.started = time.time()
@@ -273,7 +275,7 @@ class Run:
 
     def _remove_leftovers(self) -> None:
         """Remove temporary files of killed processes, except those of figures."""
-        names = [self.record_path.name, *(path.name for path in self.outputs), *self.more]
+        names = [self.record_path.name, *(path.name for path in self.outputs), *self.other_patterns]
         parts = [f".{Path(name).stem}.*.part{Path(name).suffix}" for name in names]
         for path in [
             *(path for part in parts for path in self.folder.glob(part)),

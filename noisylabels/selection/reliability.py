@@ -147,7 +147,7 @@ def assess(
         )
     remedy = "more images of each class, or better features"
     if has_epochs:
-        remedy = "more images of each class, or more epochs (--epochs)"
+        remedy = "more images of each class, or more epochs (--INCV_epochs)"
     if not embedded:
         remedy = f"features of a pretrained network (--backbone or --features), {remedy}"
     return Reliability(

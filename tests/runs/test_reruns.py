@@ -120,7 +120,7 @@ def test_damaged_result_is_one_error_and_can_be_repeated(
     ended = call(script, *QUICK[script], "--results_dir", tmp_path)
     assert (ended.code, ended.err.count("\n")) == (2, 1)
     assert re.search(
-        f"error: .*{name} is damaged, .*: .* move it away, and the same command makes it again",
+        f"error: .*{name} is damaged, .*: .* move it away to repeat the whole run",
         ended.err,
     )
     damaged.unlink()

@@ -156,7 +156,7 @@ def test_other_runs_in_the_folder_are_not_changed(other, tmp_path):
             ARGUMENTS,
             overwrite=True,
             outputs=[f"{other}.csv"],
-            more=[f"{other}_?.keras"],
+            other_patterns=[f"{other}_?.keras"],
         )
         with run.session(lambda: CPU):
             save_arrays(run.checkpoint("main"), ARRAYS)
@@ -177,5 +177,5 @@ def test_temporary_files_of_a_killed_process_are_removed(tmp_path):
     ]
     for path in leftovers:
         path.write_text("half")
-    finish(tmp_path, more=["incv_?.keras"])
+    finish(tmp_path, other_patterns=["incv_?.keras"])
     assert files_in(tmp_path).keys() == {"a.csv", "b.csv", "INCV.json", ".INCV.lock"}

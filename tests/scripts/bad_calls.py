@@ -52,7 +52,7 @@ FLAGS = [
     (["--threads", "two"], "--threads: 'two'"),
     (
         ["--name", "seed3"],
-        "--name: 'seed3' is not a name of letters, .* or is one that other folders have",
+        "--name: 'seed3' is not a name of letters, .* or is reserved",
     ),
     (["--name", "checkpoints"], "--name: 'checkpoints'"),
     (["--name", "INCV_checkpoints"], "--name: 'INCV_checkpoints'"),

@@ -192,14 +192,14 @@ def test_batch_larger_than_the_data_is_an_error(script, call, folders, tiny):
         (
             "INCV",
             ["--top_k", 10, "--overwrite"],
-            "finished epochs are saved, the same command continues from there, but repeats what is "
-            "finished",
+            "finished epochs are saved, the same command continues from there, but repeats "
+            "finished runs",
         ),
         (
             "sweep",
             ["--top_k", 10, "--overwrite_selection"],
-            "finished epochs are saved, the same command continues from there, but repeats what is "
-            "finished",
+            "finished epochs are saved, the same command continues from there, but repeats "
+            "finished runs",
         ),
         ("predict", ["nothing.keras", "digits"], "nothing is written"),
         (
