@@ -7,13 +7,15 @@
 Other flags are those of INCV.py. The settings are sym 0.2, 0.5, 0.8 and asym 0.4, or the labels of
 --noisy_labels.
 
-INCV is measured after 1 to 4 iterations. Its first iteration is 2-fold noisy cross-validation.
+INCV is measured after each iteration. Its label issues are those of label_issues.csv, with
+contradictory duplicates. Its first iteration is 2-fold noisy cross-validation.
 cleanlab receives the same out-of-sample probabilities, those of pred_probs.npy.
 Nearest neighbours are the 10 with the highest cosine similarity of images or embeddings. A label
 is an issue if another class has more of them (the vote of SimiFeat, Zhu et al., ICML 2022).
 
 With --results_dir, only the first and the last iteration are measured, because a finished run has
-the scores of these alone. Runs without known true labels are left out.
+the scores of these alone. A run of ridge regression has only those of the last iteration. Runs
+without known true labels are left out.
 
 Prints a Markdown table of the means over the seeds: F1 of the issues / average precision of the
 ranking. Writes one row per run and method to --output. Seconds include what a method builds on.
@@ -25,7 +27,7 @@ import io
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,8 @@ from sklearn.neighbors import NearestNeighbors
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import INCV
+from models import RIDGE
+from noisylabels.data.duplicates import Duplicates
 from noisylabels.experiment import Experiment
 from noisylabels.metrics import issue_scores
 from noisylabels.noise import PROVIDED, Noise
@@ -46,9 +50,16 @@ from noisylabels.pipeline.load import add_noise, load_data
 from noisylabels.pipeline.resolve import selection_experiment
 from noisylabels.report.read_issues import read_selection_result
 from noisylabels.runs.folders import find_runs
-from noisylabels.selection.algorithm import Fold, Scores, incv
-from noisylabels.selection.processes import choose_trainers, expected_work
-from noisylabels.selection.selection_csv import selection_run
+from noisylabels.runs.record import read_record
+from noisylabels.selection.algorithm import Selection
+from noisylabels.selection.issues import label_issues
+from noisylabels.selection.processes import (
+    choose_trainers,
+    duplicates_of,
+    expected_work,
+    run_incv,
+)
+from noisylabels.selection.selection_csv import RECORD, selection_run
 from noisylabels.system.progress import Progress
 
 SETTINGS = (Noise("sym", 0.2), Noise("sym", 0.5), Noise("sym", 0.8), Noise("asym", 0.4))
@@ -68,55 +79,46 @@ def rows_of_settings(seeds: int, flags: list[str], folder: str) -> Iterator[dict
         title += f", {Path(args.features).stem}"
     if args.noisy_labels:
         title += f", {args.noisy_labels.rpartition('#')[2]}"
+    start = time.perf_counter()
+    duplicates = duplicates_of(dataset)
+    seconds = time.perf_counter() - start
     neighbours = find_neighbours(dataset.x_train)
     for args.seed in range(seeds):
         for noise in [Noise(PROVIDED)] if args.noisy_labels else SETTINGS:
             data = add_noise(dataset, noise, args.seed)
             experiment = selection_experiment(args, data, args.overwrite)
-            findings = find_issues(experiment)
+            findings = find_issues(experiment, duplicates, seconds)
             findings |= find_issues_neighbours(data.y_noisy, *neighbours)
             yield from score_findings(
                 title, noise, seed=args.seed, findings=findings, is_mislabelled=~data.is_clean
             )
 
 
-def find_issues(experiment: Experiment) -> Findings:
-    """Return the findings of INCV after each iteration, and those of cleanlab."""
+def find_issues(experiment: Experiment, duplicates: Duplicates, seconds: float) -> Findings:
+    """Return the findings of INCV after each iteration, and those of cleanlab.
+
+    `seconds` is the time that the search for duplicates took.
+    """
     start, y = time.perf_counter(), experiment.y_noisy
-    n = len(y)
     run = selection_run(experiment)
     findings: Findings = {}
-    is_issue, score_sum, count = np.ones(n, bool), np.zeros(n), np.zeros(n)
+    elapsed: list[float] = []  # after each iteration, in seconds
 
-    def train(folds: Sequence[Fold], use_best: bool) -> list[Scores]:
-        answers = [scores for scores, _ in trainers.train(folds, use_best)]
-        for (_, _, held_out), scores in zip(folds, answers):
-            is_issue[held_out[scores.agrees]] = False
-            score_sum[held_out] += scores.label_score
-            count[held_out] += 1
-        iteration = folds[0].stage.iteration
-        name = "INCV, 1 iteration" if iteration == 1 else f"INCV, {iteration} iterations"
-        seconds = time.perf_counter() - start
-        findings[name] = is_issue.copy(), score_sum / count, seconds
-        return answers
+    def after_iteration(result: Selection) -> None:
+        elapsed.append(time.perf_counter() - start)
+        k = len(result.iterations)
+        name = "INCV, 1 iteration" if k == 1 else f"INCV, {k} iterations"
+        frame = label_issues(experiment.dataset, y, result, duplicates).sort_values("index")
+        is_issue, score = frame.is_label_issue.to_numpy(), frame.label_score.to_numpy()
+        findings[name] = is_issue, score, seconds + elapsed[-1]
 
     with (
         Progress(expected_work(experiment), quiet=True) as progress,
         choose_trainers(experiment)(experiment, run, progress) as trainers,
         run.session(trainers.start),
     ):
-        result = incv(
-            train,
-            y=None,
-            y_noisy=y,
-            n_classes=experiment.dataset.n_classes,
-            pattern=experiment.assumed_pattern,
-            seed=experiment.seed,
-        )
-    assert (is_issue == ~result.select).all()
-    assert np.allclose(score_sum / count, result.label_score, atol=1e-6)
-    first = findings["INCV, 1 iteration"][2]
-    return findings | find_issues_cleanlab(y, result.probabilities, first)
+        result, _ = run_incv(experiment, trainers, after_iteration)
+    return findings | find_issues_cleanlab(y, result.probabilities, elapsed[0])
 
 
 def find_neighbours(x: np.ndarray) -> tuple[np.ndarray, float]:
@@ -179,10 +181,14 @@ def finished_rows(results_dir: Path) -> Iterator[dict[str, Any]]:
             y = issues.codes("given_label")
             iteration = pd.to_numeric(issues.frame.selected_iteration)
             unknown = float("nan")
-            first = (iteration != 1).to_numpy(), pred_probs[np.arange(len(y)), y], unknown
+            findings: Findings = {}
+            record = read_record(run.folder / RECORD)
+            if not record or record["arguments"].get("architecture") != RIDGE:
+                is_issue = (iteration != 1) | issues.frame.duplicate_conflict
+                score = pred_probs[np.arange(len(y)), y]
+                findings["INCV, 1 iteration"] = is_issue.to_numpy(), score, unknown
             is_issue, score = issues.frame.is_label_issue, issues.frame.label_score
-            last = is_issue.to_numpy(), score.to_numpy(), unknown
-            findings: Findings = {"INCV, 1 iteration": first, "INCV, all iterations": last}
+            findings["INCV, all iterations"] = is_issue.to_numpy(), score.to_numpy(), unknown
             findings |= find_issues_cleanlab(y, pred_probs)
             title = dataset if run.name is None else f"{dataset}, {run.name}"
             is_mislabelled = y != issues.codes("y_true")

@@ -5,15 +5,18 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from helpers import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
+import label_issues
 import memory
 import recipe_trial
 import scaling
 
 from models import ARCHITECTURES
+from noisylabels.noise import Noise
 from noisylabels.recipes import RECIPES
 from noisylabels.sweep.tasks import Task
 
@@ -120,3 +123,27 @@ def test_speed_prints_all_goals(tmp_path):
         "predict_images_per_s",
     ]
     assert all(result[name] > 1 for name in [*result][:4]) and 0 < result["conv_bound_share"] < 1.1
+
+
+def test_label_issues_are_those_of_the_script(call, undrawn, tmp_path, monkeypatch):
+    """They include contradictory duplicates, and depend on the estimate for ridge regression."""
+    rng, y = np.random.default_rng(0), np.arange(600) % 3
+    x = (rng.normal(size=(600, 6)) + 2 * np.eye(3, 6)[y]).astype(np.float32)
+    np.savez(tmp_path / "texts.npz", x=np.append(x, x[:60], axis=0), y=np.append(y, y[:60]))
+    dataset = ["--dataset", str(tmp_path / "texts.npz"), "--trust_labels", "--INCV_iter", "2"]
+    flags = [*dataset, "--noise_pattern", "sym", "--noise_ratio", "0.5"]
+    results = tmp_path / "results"
+    assert call("INCV", *flags, "--quiet", "--results_dir", results).code == 0
+    expected = json.loads((results / "texts/sym/0.5/INCV.json").read_text())["results"]
+    monkeypatch.setattr(label_issues, "SETTINGS", [Noise("sym", 0.5)])
+    rows = [*label_issues.rows_of_settings(1, dataset, str(tmp_path / "benchmark"))]
+    finished = [*label_issues.finished_rows(results)]
+    assert [row["finder"] for row in rows[:3]] == [
+        "INCV, 1 iteration",
+        "INCV, 2 iterations",
+        "cleanlab find_label_issues",
+    ]
+    assert [row["finder"] for row in finished[:2]] == ["INCV, all iterations", rows[2]["finder"]]
+    for name in ("issue_precision", "issue_recall", "issue_average_precision"):
+        assert rows[1][name] == pytest.approx(expected[name], abs=1e-6), name
+        assert finished[0][name] == pytest.approx(expected[name], abs=1e-6), name

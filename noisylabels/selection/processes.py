@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from models import RIDGE
+from noisylabels.data.dataset import Dataset
 from noisylabels.data.duplicates import Duplicates, find_duplicates
 from noisylabels.data.image_source import pictures_of
 from noisylabels.errors import UserError
@@ -68,14 +69,8 @@ def select(
         last that takes more than FIRST_RESULTS_SECONDS. The label issues so far have then been
         written. A run that replaces a finished one does not call it.
     """
-    dataset = experiment.dataset
     page, started = experiment.folder / "review.html", time.monotonic()
-
-    @functools.cache
-    def duplicates() -> Duplicates:
-        pictures = pictures_of(dataset)
-        files = [pictures.path(i) for i in range(len(pictures))] if pictures else []
-        return find_duplicates(dataset.x_train, files)
+    duplicates = functools.cache(lambda: duplicates_of(experiment.dataset))
 
     def after_iteration(result: Selection) -> None:
         nonlocal started
@@ -112,6 +107,13 @@ def select(
             **result.iterations[-1],
             **issues.scores(experiment, result, duplicates()),
         )
+
+
+def duplicates_of(dataset: Dataset) -> Duplicates:
+    """Return the duplicates among the training samples: equal rows or files, similar embeddings."""
+    pictures = pictures_of(dataset)
+    files = [pictures.path(i) for i in range(len(pictures))] if pictures else []
+    return find_duplicates(dataset.x_train, files)
 
 
 def run_incv(
