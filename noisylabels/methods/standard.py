@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,8 @@ def standard_probabilities(
     np.ndarray
         Class probabilities, float32 (n, c), at the epoch of the lowest held-out loss.
     """
+    # Smoothed predictions would add label_smoothing / c to every entry of an estimated T.
+    settings = replace(settings, label_smoothing=0.0)
     method = build(Standard, inputs, settings, seed=seed, stage="standard")
     method.samples = samples
     trainer = create_trainer(method)

@@ -6,14 +6,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from toys import CLASSES, inputs_for, toy
+from toys import CLASSES, N, inputs_for, toy, whole_batch
 
 from models import create_model
+from noisylabels.lr_schedules import ADAM_MAIN
 from noisylabels.methods import d2l
 from noisylabels.methods.f_correction import FCorrection, estimate_T, forward_loss
 from noisylabels.methods.inputs import PreparationContext
 from noisylabels.methods.losses import cross_entropy
+from noisylabels.methods.standard import standard_probabilities
 from noisylabels.noise import transition_matrix
+from noisylabels.recipes import Settings
 
 # ---------------------------------------------------------------------------------------------- D2L
 
@@ -256,6 +259,22 @@ def test_true_matrix_option_ignores_the_assumption():
         assumed_pattern="sym",
     )
     np.testing.assert_array_equal(method.T, transition_matrix("asym", 0.3, CLASSES))
+
+
+def test_network_that_estimates_T_learns_without_label_smoothing(tmp_path):
+    made = []
+
+    def stop(method):
+        made.append(method)
+        raise InterruptedError
+
+    everything, inputs = np.arange(N), inputs_for("f_correction")
+    settings = Settings("MLP", 1, ADAM_MAIN, label_smoothing=0.2)
+    with pytest.raises(InterruptedError):
+        standard_probabilities(everything, everything, inputs, settings, 0, tmp_path / "T", stop)
+    batch = whole_batch(inputs)
+    expected = tf.reduce_mean(cross_entropy(made[0].networks[0](batch.x), batch.y))
+    assert float(made[0].train_step(batch)["loss"]) == pytest.approx(float(expected), rel=1e-5)
 
 
 @pytest.mark.parametrize("T", ["estimated", "true"])
