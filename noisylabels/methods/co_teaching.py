@@ -14,8 +14,8 @@ then ranked in training mode, in the same pass that gives the gradients, and R(e
 1 - tau min(e / 9, 1). From epoch 80 of 200, the learning rate falls linearly to 0, and Adam's beta1
 is 0.1.
 
-Two details of that code are left out: the division of the mean loss by the number of samples, which
-has no effect with Adam, and the decay of the learning rate from epoch 100 for CIFAR-100.
+That code also divides the mean loss by the number of samples, which has no effect with Adam. For
+CIFAR-100 it decays the learning rate from epoch 100. Both are left out.
 
 Source: Han et al., "Co-teaching: robust training of deep neural networks with extremely noisy
 labels", NeurIPS 2018.

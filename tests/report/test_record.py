@@ -93,10 +93,14 @@ def test_report_page_shows_generated_tables():
         )
 
 
-def test_readme_f_score_matches_record():
-    last = pd.read_csv(RECORD / "cifar10/sym/0.5/fast/INCV_iterations.csv").iloc[-1]
+def test_readme_shows_the_scores_of_the_record():
+    folder = RECORD / "cifar10/sym/0.5/fast"
+    last = pd.read_csv(folder / "INCV_iterations.csv").iloc[-1]
     f_score = 2 * last.LP * last.LR / (last.LP + last.LR)
-    assert f"F-score {f_score:.3f} (published 0.915)" in (ROOT / "README.md").read_text()
+    accuracy = pd.read_csv(folder / "incv_result.csv", index_col="network")["last"]["mean"]
+    readme = (ROOT / "README.md").read_text()
+    assert f"F-score {f_score:.3f} (published 0.915)" in readme
+    assert f"INCV reaches {100 * accuracy:.2f} at sym 0.5" in readme
 
 
 def test_report_page_theory_table_matches_csv():
