@@ -65,7 +65,7 @@ def measure_cost(options: argparse.Namespace) -> None:
         with executors.on_this_machine(folder, 1, 0) as executor:
             inside = run_seconds(empty_tasks(options.runs), executor) / options.runs
             print(f"empty script: {alone:.3f} s alone, {inside:.3f} s as a run of a sweep")
-            executor.task = lambda *task: (None, 0.0, "")
+            executor.remote_call = lambda *task: (None, 0.0, "")
             seconds = run_seconds(empty_tasks(options.tasks), executor)
             per_task = 1000 * seconds / options.tasks
             print(f"{options.tasks:,} empty tasks: {seconds:.1f} s, {per_task:.2f} ms per task")

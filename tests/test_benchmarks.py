@@ -4,6 +4,8 @@ import json
 import re
 import subprocess
 import sys
+from argparse import Namespace
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -54,14 +56,17 @@ def test_failing_script_has_no_peak(tmp_path):
 
 
 @pytest.mark.slow
-def test_sweep_cost_is_printed():
-    out = benchmark("scaling", "cost", "--runs", "2", "--tasks", "20")
+def test_sweep_cost_is_printed(tmp_path, monkeypatch, capsys):
+    """Empty tasks start no process, so they write no log."""
+    monkeypatch.setattr(scaling.tempfile, "TemporaryDirectory", lambda: nullcontext(tmp_path))
+    scaling.measure_cost(Namespace(runs=2, tasks=20))
     assert re.search(
         r"^empty script: 0\.\d{3} s alone, \d\.\d{3} s as a run of a sweep\n"
         r"20 empty tasks: \d+\.\d s, \d+\.\d\d ms per task$",
-        out,
+        capsys.readouterr().out,
         re.MULTILINE,
     )
+    assert {path.name for path in tmp_path.glob("*.log")} == {"0.log", "1.log"}
 
 
 def test_completion_time_is_that_of_the_last_gpu(tmp_path):

@@ -19,7 +19,7 @@ from noisylabels.report.read import read_classes
 from noisylabels.runs.record import read_record
 from noisylabels.runs.run import Run
 from noisylabels.selection.decisions import Decisions, read_decisions
-from noisylabels.selection.issues import CLASSES
+from noisylabels.selection.issues import CLASSES, ISSUES
 from noisylabels.selection.processes import expected_work
 from noisylabels.selection.selection_csv import (
     RECORD,
@@ -82,7 +82,8 @@ class TrainingPlan:
             return self.selection is not None
         csv = self.selected.path
         is_default_csv = bool(self.selected.made) and csv == csv_path(self.experiment)
-        return is_default_csv and not (csv.parent / "review.html").exists()
+        has_issues = (csv.parent / ISSUES).exists()
+        return is_default_csv and has_issues and not (csv.parent / "review.html").exists()
 
     @property
     def work(self) -> dict[str, float]:

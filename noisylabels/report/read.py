@@ -38,6 +38,8 @@ OF_NUMBERS = (
 )  # prefixes of numeric columns
 ROUNDING = 0.001  # largest rounding error of a probability in a CSV
 SIZES = ["selected", "candidate", "removed"]
+REPEAT = "repeat the command to make it again"
+RUN_INCV = "run INCV.py to make it again"
 
 
 def networks_of(frame: pd.DataFrame) -> list[str]:
@@ -95,10 +97,17 @@ def read_iterations(
     if not required and is_unfinished(record):
         return None
     path, record = folder / "INCV_iterations.csv", if_finished(record)
-    frame = read_csv(path, "iteration", columns=ITERATION_COLUMNS, record=record, required=required)
+    frame = read_csv(
+        path,
+        "iteration",
+        columns=ITERATION_COLUMNS,
+        record=record,
+        required=required,
+        remedy=RUN_INCV,
+    )
     if frame is None:
         return None
-    with skipping(path, required):
+    with skipping(path, required, RUN_INCV):
         if frame[SIZES].isna().any(axis=None):
             raise ValueError("a size is blank")
         results = record.get("results") or {}
@@ -108,7 +117,12 @@ def read_iterations(
 
 
 def read_csv(
-    path: Path, index: str, columns: list, record: dict | None = None, required: bool = False
+    path: Path,
+    index: str,
+    columns: list,
+    record: dict | None = None,
+    required: bool = False,
+    remedy: str = REPEAT,
 ) -> pd.DataFrame | None:
     """Read a CSV of numbers.
 
@@ -124,8 +138,10 @@ def read_csv(
         The record of the finished run that wrote the CSV.
     required : bool
         Raise UserError if the CSV is missing, empty or damaged. Otherwise return None.
+    remedy : str
+        Advice of this error.
     """
-    with skipping(path, required):
+    with skipping(path, required, remedy):
         frame = _frame(path, index, columns)
         check_unchanged(path, record)
         if required and not len(frame):
@@ -217,9 +233,10 @@ def _frame(path: Path, index: str, columns: list) -> pd.DataFrame:
 
 
 def read_matrix(path: Path, record: dict | None = None) -> np.ndarray | None:
-    """Read a matrix (c, c) whose rows sum to 1, or to 0 for an absent class; None if there is none.
+    """Read a matrix (c, c) whose rows sum to 1; None if there is none.
 
-    The CSV has a header and an index. `record` is as in `read_csv`.
+    The row of an absent class is 0, or blank in older files. The CSV has a header and an index.
+    `record` is as in `read_csv`.
     """
     with skipping(path):
         check_whole(path)
@@ -229,7 +246,8 @@ def read_matrix(path: Path, record: dict | None = None) -> np.ndarray | None:
         if not (matrix > 0).any() or (matrix < 0).any() or (matrix > 1 + ROUNDING).any():
             raise ValueError("not probabilities")
         sums = matrix.sum(axis=1)
-        if ((abs(sums - 1) > 0.002) & (sums != 0)).any():
+        is_absent = (sums == 0) | np.isnan(matrix).all(axis=1)
+        if not (is_absent | (abs(sums - 1) <= 0.002)).all():
             raise ValueError("a row that does not sum to one")
         check_unchanged(path, record)
         return matrix
@@ -247,25 +265,24 @@ def _numbers(column: pd.Series) -> pd.Series:
 
 
 @contextlib.contextmanager
-def skipping(path: Path, required: bool = False) -> Iterator[None]:
+def skipping(path: Path, required: bool = False, remedy: str = REPEAT) -> Iterator[None]:
     """Leave the block if a file is missing, and warn if it is damaged.
 
-    If `required`, both are a UserError.
+    If `required`, both are a UserError that ends in the remedy.
     """
-    again = "remove it, and the same command makes it again"
     try:
         yield
     except FileNotFoundError:
         if required:
-            raise UserError(f"{path} is missing: give --overwrite to make it again") from None
+            raise UserError(f"{path} is missing: {remedy}") from None
     except (OSError, ValueError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
         if required:
-            raise UserError(f"{path} is damaged, {reason}: {again}") from None
+            raise UserError(f"{path} is damaged, {reason}: remove it, and {remedy}") from None
         warn(f"{path}: left out, {reason}")
     except UserError as error:  # of a CSV that people edit; it names path and line
         if required:
-            raise UserError(f"{error}; or {again}") from None
+            raise UserError(f"{error}; or remove it, and {remedy}") from None
         warn(f"{error}; the file is left out")
 
 

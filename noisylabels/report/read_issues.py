@@ -11,6 +11,7 @@ import pandas as pd
 from noisylabels.csv_files import read_columns
 from noisylabels.report.read import (
     ROUNDING,
+    RUN_INCV,
     SIZES,
     check_unchanged,
     if_finished,
@@ -108,7 +109,7 @@ def read_issues(
     classes = read_classes(folder / CLASSES, dataset)
     if classes is None:
         return warn(f"{path}: left out without classes.json")
-    with skipping(path, required):
+    with skipping(path, required, RUN_INCV):
         table = read_columns(path, ISSUE_COLUMNS, DUPLICATE_COLUMNS)
         frame = pd.DataFrame(
             table.columns
@@ -142,7 +143,8 @@ def read_issues(
                     unknown[0],
                     f"has {frame[name][unknown[0]][:80]!a} as {name}, which is not in classes.json",
                 )
-        return issues
+        by_score = issues.frame.sort_values(["label_score", "index"], ignore_index=True)
+        return issues._replace(frame=by_score)
 
 
 def read_reliability(
@@ -165,13 +167,14 @@ def read_reliability(
     """
     path = folder / PROBABILITIES
     arguments = record["arguments"] if record else {}
-    with skipping(path, required):
-        check_unchanged(path, if_finished(record))
+    with skipping(path, required, RUN_INCV):
         with open(path, "rb") as file:
+            check_unchanged(path, if_finished(record))
             probabilities = np.lib.format.read_array(file, allow_pickle=False)
         n, c = len(issues.frame), len(issues.classes)
         if probabilities.shape != (n, c):
             raise ValueError(f"not {n:,} × {c} probabilities")
+        epochs = arguments.get("epochs") or 1
         labels = np.empty(n, int)
         labels[issues.frame["index"]] = issues.codes("given_label")
         return assess(
@@ -179,7 +182,7 @@ def read_reliability(
             labels,
             issues.classes,
             noise_ratio,
-            epochs=arguments.get("epochs") or 1,
+            epochs=min(arguments.get("compared_epochs") or epochs, epochs),
             embedded=arguments.get("recipe") == "features",
             has_epochs=arguments.get("architecture") != "ridge",
         )

@@ -48,6 +48,7 @@ class RidgeTrainers(contextlib.ExitStack):
         self, stage: Stage, samples: np.ndarray, held_out: np.ndarray
     ) -> tuple[Scores, list[dict[str, Any]]]:
         start, y = time.perf_counter(), self.experiment.y_noisy
+        self.progress.show(Event(f"INCV {stage}", 1, 0))
         fit = self.ridge.fit(samples)
         inverse_temperature = fit_inverse_temperature(fit.outputs, y[fit.left_out])
         outputs = self.ridge.outputs(fit.weights, held_out)

@@ -15,6 +15,7 @@ from noisylabels.selection.selection_csv import RECORD
 from noisylabels.sweep.tasks import Task
 
 TRAINING_FLAGS = (
+    "decisions",
     "epochs",
     "evaluate_every",
     "wait",

@@ -101,6 +101,16 @@ def test_label_issues_are_read_as_written(edit, selected):
     assert len(json.loads(issues.tasks(found.frame))) == (~select).sum() > 20
 
 
+def test_label_issues_are_read_worst_first(selected):
+    """The file may be sorted by another column. Equal scores are sorted by index."""
+    _, _, folder = selected
+    frame = pd.read_csv(folder / "label_issues.csv", dtype=str, keep_default_na=False)
+    frame.loc[3, "label_score"] = frame.label_score[2]
+    reverse = frame[::-1]
+    reverse.to_csv(folder / "label_issues.csv", index=False, lineterminator="\n", quoting=2)
+    assert read_issues.read_issues(folder).frame["index"].tolist() == list(range(len(frame)))
+
+
 @pytest.mark.parametrize(
     "column, value, remedy",
     [("is_label_issue", value, "give True or False") for value in ("yes", "", "WAHR", "2")]

@@ -10,6 +10,7 @@ from records import write_training
 
 from noisylabels.errors import UserError
 from noisylabels.report import issues, read, read_issues
+from noisylabels.selection.reliability import kappa_test
 from utils import load_dataset
 
 HEADER = (
@@ -63,6 +64,8 @@ def test_frame_has_a_row_for_each_index(text, columns, found, tmp_path):
         ([[0.9, 0.1], [0.2, 0.8]], True),
         ([[1.0005, 0], [0, 1]], True),
         ([[np.nan, np.nan], [0, 1]], True),
+        ([[0, 0], [0, 1]], True),
+        ([[0.9, np.nan], [0.5, 0.5]], False),
         ([[1]], False),
         ([[0.5, 0.5]], False),
         ([[1.5, 0], [0, 1]], False),
@@ -147,6 +150,19 @@ def test_label_score_must_be_a_probability(score, believed, folder):
     assert found.frame.label_score.tolist() == [score] if believed else found is None
 
 
+@pytest.mark.parametrize("compared, factor", [(0, 8), (3, 3), (20, 8)])
+def test_p_value_counts_the_compared_epochs(compared, factor, folder):
+    labels = np.arange(60) % 2
+    predicted = np.where(np.arange(60) < 42, labels, 1 - labels)
+    rows = [(k, ("cat", "dog")[label], "cat", 0.5, False) for k, label in enumerate(labels)]
+    path = folder(*rows)
+    np.save(path / "pred_probs.npy", np.eye(2)[predicted])
+    found = read_issues.read_issues(path)
+    record = {"finished": False, "arguments": {"epochs": 8, "compared_epochs": compared}}
+    p_value = read_issues.read_reliability(path, record, found, 0.2).p_value
+    assert p_value == pytest.approx(factor * kappa_test(predicted, labels)[2])
+
+
 def test_file_without_issues_is_left_out(folder, capsys):
     assert read_issues.read_issues(folder()) is None
     assert capsys.readouterr().err.endswith(
@@ -225,5 +241,12 @@ def test_selection_is_read_once(select, without_figures, tmp_path, monkeypatch, 
     assert len(result.issues.frame) == 1437 and result.reliability is None
     said = f"{damaged}: left out, it has changed since the run wrote it\n"
     assert capsys.readouterr().err == said
-    with pytest.raises(UserError, match="npy is damaged, it has changed since the run wrote it:"):
-        read_issues.read_selection_result(damaged.parent, load_dataset("digits", ""))
+    dataset, message = load_dataset("digits", ""), "npy is damaged, it has changed since the run"
+    with pytest.raises(UserError, match=f"{message} wrote it: remove it, and run INCV.py to make"):
+        read_issues.read_selection_result(damaged.parent, dataset)
+    for path in (damaged, damaged.with_name("INCV_iterations.csv")):
+        path.unlink()
+        assert read_issues.read_selection_result(damaged.parent).reliability is None
+        with pytest.raises(UserError, match=f"{path.name} is missing: run INCV.py to make it"):
+            read_issues.read_selection_result(damaged.parent, dataset)
+    assert capsys.readouterr().err == ""

@@ -47,8 +47,9 @@ def no_network(monkeypatch):
 
 
 def test_ridge_selects_without_tensorflow(run, undrawn, no_network, tmp_path):
-    ended = run("INCV", "--quiet")
+    ended = run("INCV")
     assert (ended.code, ended.err) == (0, "")
+    assert ended.out.count("ETA 0:0") == 8 and "INCV 1a  epoch 1/1" in ended.out
     folder = tmp_path / "results/texts/given"
     frame = pd.read_csv(folder / "texts_given_INCV_results.csv")
     clean = frame.y == frame.y_noisy

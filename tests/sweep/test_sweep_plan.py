@@ -38,10 +38,13 @@ def test_default_is_seeds_0_to_2_of_the_paper_s_settings(tmp_path):
             "--INCV_epochs 3",
         ),
         ("--overwrite_selection --epochs 3 --jit_compile", "--jit_compile --overwrite"),
+        ("--decisions decisions.csv --wait --evaluate_every 2", ""),
         ("", ""),
     ],
 )
-def test_selection_gets_the_flags_of_incv(flags, expected, tmp_path):
+def test_selection_gets_the_flags_of_incv(flags, expected, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "decisions.csv").write_text("index,file,given_label,decision,new_label\n")
     argv = ["--settings", "sym:0.5", "--seeds", "4", "--results_dir", str(tmp_path), *flags.split()]
     selection = sweep.plan(sweep.build_parser().parse_args(argv), load_dataset("digits", ""))[0]
     axes = "--noise_pattern sym --noise_ratio 0.5 --seed 4".split()
