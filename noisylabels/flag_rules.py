@@ -73,10 +73,11 @@ def _has_test(call: Call) -> bool:
 SELECTING = " and ".join(SELECTION_METHODS)
 RULES = (
     Rule(("data_dir",), "to cifar10 and cifar100", _reads_cifar),
+    Rule(("no_mirror",), "to custom images (--dataset PATH)", _is_custom),
     Rule(
-        ("no_mirror", "trust_labels"),
-        "to custom images (--dataset PATH)",
-        _is_custom,
+        ("trust_labels",),
+        "to custom images (--dataset PATH) without --noisy_labels",
+        lambda call: _is_custom(call) and not getattr(call.args, "noisy_labels", None),
     ),
     Rule(
         ("test_split",),

@@ -158,7 +158,8 @@ def add_data(parser: ArgumentParser, labels: bool = True) -> None:
         "--features",
         metavar="FILE[#KEY]",
         help="embeddings that replace the images, float (n, d): a .npy or .npz with one row per "
-        "sample in data set order, test samples last; or a .csv or .npz with file names",
+        "sample, in the order of a .csv data set, otherwise test samples last; or a .csv or .npz "
+        "with file names",
     )
     add(
         "--backbone",

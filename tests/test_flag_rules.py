@@ -40,6 +40,11 @@ from utils import load_dataset
         ("INCV", ["--dataset", "./x.npz", "--test_split", "0.1"], "test_split"),
         ("INCV_main", ["--test_split", "0.1"], "test_split"),
         ("Verify_Theory", ["--trust_labels"], "trust_labels"),
+        (
+            "INCV",
+            ["--dataset", "./x.npz", "--trust_labels", "--noisy_labels", "y.npy"],
+            "trust_labels",
+        ),
         ("INCV", ["--dataset", "./x.npz", "--label_column", "y"], "label_column"),
         ("sweep", ["--methods", "standard", "incv", "--gce_q", "0.2"], "gce_q"),
         ("sweep", ["--methods", "standard", "gce", "--top_k", "2"], "top_k"),

@@ -107,7 +107,12 @@ def load(
     """
     if is_path(name):
         dataset = import_module("noisylabels.data.images").load(
-            name, features=features, embed=embed, report=report, **own
+            name,
+            features=features,
+            embed=embed,
+            trusted=trust_labels or bool(noisy_labels),
+            report=report,
+            **own,
         )
         if trust_labels and dataset.y_train is not None:
             raise UserError(

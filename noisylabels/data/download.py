@@ -45,12 +45,16 @@ def fetch(name: str, archive: tuple[str, int, str], folder: Path, files: tuple[s
         data_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(data_dir / f".{name}.lock"):
             if not folder.is_dir():
-                path = _download(url, sha256, data_dir)
-                print(f"{name}: downloaded {n_bytes / 1e6:.0f} MB from {url}", file=sys.stderr)
+                path = data_dir / url.rpartition("/")[2]
+                is_own = path.is_file() and pooch.file_hash(path) == sha256
+                if not is_own:
+                    _download(url, sha256, path)
+                    print(f"{name}: downloaded {n_bytes / 1e6:.0f} MB from {url}", file=sys.stderr)
                 try:
                     _unpack(path, files, folder)
                 finally:
-                    path.unlink()
+                    if not is_own:
+                        path.unlink()
     except (requests.RequestException, ValueError, tarfile.TarError, EOFError, zlib.error) as error:
         reason = " ".join(str(error).split()).rpartition(": ")[2].strip("'\")")
         raise UserError(
@@ -64,19 +68,18 @@ def fetch(name: str, archive: tuple[str, int, str], folder: Path, files: tuple[s
         ) from None
 
 
-def _download(url: str, sha256: str, data_dir: Path) -> Path:
+def _download(url: str, sha256: str, path: Path) -> None:
     """Download and verify an archive; ValueError if the sha256 differs."""
-    file = url.rpartition("/")[2]
     store = pooch.create(
-        data_dir,
+        path.parent,
         base_url="",
-        registry={file: f"sha256:{sha256}"},
-        urls={file: url},
+        registry={path.name: f"sha256:{sha256}"},
+        urls={path.name: url},
         retry_if_failed=RETRIES,
     )
     pooch.get_logger().setLevel("WARNING")
     downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=TIMEOUT)
-    return Path(store.fetch(file, downloader=downloader))
+    store.fetch(path.name, downloader=downloader)
 
 
 def _unpack(path: Path, files: tuple[str, ...], target: Path) -> None:

@@ -14,6 +14,7 @@ from noisylabels.errors import UserError
 from noisylabels.names import listed
 
 BLOCK = 2**24  # bytes read at once
+LONGEST_NAME = 2**15  # bytes of a path, 4 per character
 NAME_KEYS = (*IMAGE_COLUMNS, "files", "paths", "file_names", "filenames", "filepaths", "names")
 
 Block = tuple[slice, slice, np.ndarray]  # rows, columns and values of a part of a matrix
@@ -103,25 +104,21 @@ def _in_npz(path: Path, key: str) -> Matrix:
     if not named:
         return found
     what = f"{path}: {named[0]}"
-    texts = read_label_array(what, lambda: archive.open(f"{named[0]}.npy"), found.shape[0])
+    texts = read_label_array(
+        what, lambda: archive.open(f"{named[0]}.npy"), found.shape[0], LONGEST_NAME
+    )
     return found._replace(names=label_texts(what, texts))
 
 
 def _in_csv(path: Path) -> Matrix:
     """Return the features in a CSV: a column of file names, and numbers in all others."""
-    header: list[str] = []
-
-    def choose(names: list[str]) -> dict[str, str]:
-        header.extend(names)
-        return {name: name for name in names}
-
-    table = read_table(path, choose)
-    files = [name for name in header if name.lower() in IMAGE_COLUMNS]
-    others = [name for name in header if name not in files]
+    table = read_table(path, lambda header: {name: name for name in header if name})
+    files = [name for name in table.columns if name.lower() in IMAGE_COLUMNS]
+    others = [name for name in table.columns if name not in files]
     if len(files) != 1 or not others or not table.lines:
         raise UserError(
             f"{path} needs a column of file names ({' or '.join(IMAGE_COLUMNS)}) and columns of "
-            f"numbers; it has {listed(header)}"
+            f"numbers; it has {listed(table.columns)}"
         )
     values = np.array([table.numbers(name) for name in others]).T
     block = (slice(0, len(values)), slice(0, len(others)), values)

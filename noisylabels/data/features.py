@@ -16,7 +16,7 @@ RECIPE = "features"
 
 
 def read_matrices(
-    matrices: Sequence[Matrix], targets: np.ndarray, test: np.ndarray
+    matrices: Sequence[Matrix], targets: np.ndarray, test: np.ndarray, must_differ: bool = True
 ) -> list[np.ndarray]:
     """Read features into the order of a data set.
 
@@ -28,6 +28,8 @@ def read_matrices(
         The sample of each row, int (m,). Rows with -1 are left out.
     test : np.ndarray
         Samples of the test set, bool (n,).
+    must_differ : bool
+        Whether equal features of all samples are an error.
 
     Returns
     -------
@@ -63,7 +65,7 @@ def read_matrices(
                 chosen &= samples >= 0
                 part[places_in_part[samples[chosen]], columns] = values[chosen]
         first += matrix.shape[0]
-    if len(test) > 1 and (low == high).all():
+    if must_differ and len(test) > 1 and (low == high).all():
         raise UserError(f"{what}: all samples have the same features: give others")
     return x
 
@@ -78,9 +80,9 @@ def _check_finite(what: str, values: np.ndarray, row: int, column: int) -> None:
 
 
 def read_array(matrix: Matrix) -> np.ndarray:
-    """Return all features of a file, float32 (n, d), see `read_matrices`."""
+    """Return all features of a file to predict, float32 (n, d), see `read_matrices`."""
     n = matrix.shape[0]
-    return read_matrices([matrix], np.arange(n), np.zeros(n, bool))[0]
+    return read_matrices([matrix], np.arange(n), np.zeros(n, bool), must_differ=False)[0]
 
 
 def read_features(
@@ -140,7 +142,7 @@ def _check_length(matrix: Matrix, test: np.ndarray, name: str) -> None:
     if rows == n - n_test:
         raise UserError(
             f"{matrix.what} has rows for the training samples only, but {wanted}: add the rows of "
-            "the test samples at the end"
+            "the test samples, in the order of the data set"
         )
     raise UserError(f"{matrix.what} has {rows:,} rows, but {wanted}: give {n:,} rows")
 

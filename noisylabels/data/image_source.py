@@ -109,7 +109,8 @@ class FileImages(ImageSource):
     def digest(self) -> str:
         """Identify the images by their relative names, sizes in bytes and times of change."""
         digest = hashlib.sha256()
-        for i, file in enumerate(self.files):
+        for i in range(len(self)):
+            file = relative_path(self.path(i), self.base)
             try:
                 found = os.stat(self.path(i))
                 state = [file, found.st_size, found.st_mtime_ns]
@@ -156,6 +157,11 @@ class ArrayImages(ImageSource):
     def _picture(self, i: int, fit: Fit, size: int, peaks: list[int] | None = None) -> Image.Image:
         image = self.images[i]
         return fit(Image.fromarray(image[..., 0] if image.shape[2] == 1 else image))
+
+
+def relative_path(file: str, base: str | os.PathLike) -> str:
+    """Return an absolute path relative to a folder; unchanged if it is not in the folder."""
+    return file.removeprefix(os.path.join(os.path.abspath(base), ""))
 
 
 def pictures_of(dataset: Dataset) -> ImageSource | None:

@@ -57,6 +57,7 @@ def load(
     features: str | None = None,
     embed: Embed | None = None,
     set_aside: bool = True,
+    trusted: bool = False,
     unreadable_csv: Path | None = None,
     report: Callable[[str], None] = print,
 ) -> Dataset:
@@ -86,6 +87,8 @@ def load(
         Computes embeddings. They replace the images.
     set_aside : bool
         Whether to set images aside if there is no test set.
+    trusted : bool
+        Whether the report says that the labels count as true.
     unreadable_csv : Path, optional
         CSV for the names of unreadable files. These files are left out.
     report : callable
@@ -113,7 +116,7 @@ def load(
     name, unit = own_name(source.path), "samples" if is_embedded else "images"
     share = TEST_SPLIT if test_split is None else test_split
     labels = split_labels(source.path, source.samples, share if set_aside else 0, seed)
-    report_labels(source.path, name, labels=labels, unit=unit, report=report)
+    report_labels(source.path, name, labels=labels, unit=unit, report=report, trusted=trusted)
 
     in_test_set = labels.in_test_set
     x_train, x_test, reasons = _read_inputs(

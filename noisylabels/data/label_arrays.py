@@ -39,7 +39,9 @@ def array_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     return read(file)
 
 
-def read_label_array(what: str, open_file: Callable[[], BinaryIO], n: int) -> np.ndarray:
+def read_label_array(
+    what: str, open_file: Callable[[], BinaryIO], n: int, longest: int = 1024
+) -> np.ndarray:
     """Read whole numbers or text from an npy of shape (n,) or (n, 1).
 
     Parameters
@@ -50,6 +52,8 @@ def read_label_array(what: str, open_file: Callable[[], BinaryIO], n: int) -> np
         Opens the file.
     n : int
         Required number of labels.
+    longest : int
+        Limit of the bytes per value.
 
     Raises
     ------
@@ -68,8 +72,10 @@ def read_label_array(what: str, open_file: Callable[[], BinaryIO], n: int) -> np
                 f"{what} must hold whole numbers or text, one for each of {n:,} images; it is "
                 f"{dtype} of shape {shape}"
             )
-        if dtype.itemsize > 1024:
-            raise UserError(f"{what} holds texts of {dtype.itemsize:,} bytes: give labels")
+        if dtype.itemsize > longest:
+            raise UserError(
+                f"{what} holds texts of {dtype.itemsize:,} bytes: give at most {longest:,}"
+            )
         return np.frombuffer(file.read(n * dtype.itemsize), dtype, n)
 
 
@@ -135,7 +141,7 @@ def _pt(path: Path, key: str, n: int) -> dict[str, np.ndarray]:
                 f"{path}: {name} has the shape {values.shape}, but there are {n:,} images: "
                 "give a label for each"
             )
-    return found
+    return {name: values.reshape(-1) for name, values in found.items()}
 
 
 def _torch_numbers(array: Array | Tensor, member: Callable[[str], bytes]) -> np.ndarray:

@@ -149,7 +149,7 @@ def _codes(
     """Return class indices, -1 for other labels. Also return whether the labels are names."""
     numbers = [whole_number(name) for name in classes]
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
-        present, inverse = np.unique(values.reshape(-1), return_inverse=True)
+        present, inverse = np.unique(values, return_inverse=True)
         present = [str(number) for number in present.tolist()]
         are_names = all(name == str(number) for name, number in zip(classes, numbers))
     else:

@@ -15,7 +15,7 @@ from noisylabels.data.feature_files import array, array_of_npz
 from noisylabels.data.features import read_array
 from noisylabels.data.image_files import read_files
 from noisylabels.data.image_folders import SUFFIXES, entries, folders, images_within
-from noisylabels.data.image_source import ArrayImages, FileImages
+from noisylabels.data.image_source import ArrayImages, FileImages, relative_path
 from noisylabels.data.label_arrays import array_header, damage, open_npz, read_label_array
 from noisylabels.data.label_files import label_codes
 from noisylabels.data.sources import in_table
@@ -187,9 +187,9 @@ def in_folder(folder: Path) -> ImageFiles:
 
 def in_csv(path: Path) -> ImageFiles:
     """Find the images that a CSV names, and their true or else their observed labels."""
-    samples = in_table(path, None, None, need_labels=False)
-    labels = samples.truth or samples.labels or None
-    return ImageFiles(path.parent, samples.paths or samples.files, labels)
+    samples = in_table(path, to_predict=True)
+    files = [relative_path(file, path.parent) for file in samples.paths]
+    return ImageFiles(path.parent, files, samples.truth or samples.labels or None)
 
 
 def named_files(patterns: list[str]) -> ImageFiles:
@@ -210,7 +210,7 @@ def named_files(patterns: list[str]) -> ImageFiles:
                 f"{', '.join(DATASETS)}{did_you_mean(pattern, DATASETS)}"
             )
         files += found
-    return ImageFiles(Path("."), files)
+    return ImageFiles(Path("."), list(dict.fromkeys(files)))
 
 
 def in_npz(path: Path) -> ImageArray:

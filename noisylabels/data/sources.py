@@ -48,7 +48,9 @@ def in_folder(path: Path) -> Samples:
     system = []
     tops = folders(path, system)
     parts, names = [""], tops
-    train, test = (folders(path / part) if part in tops else None for part in ("train", "test"))
+    train, test = (
+        folders(path / part, system) if part in tops else None for part in ("train", "test")
+    )
     if train and test is not None:
         if not test:
             raise UserError(
@@ -69,8 +71,8 @@ def in_folder(path: Path) -> Samples:
                 f"{path}: {listed(others)} left out, train/ and test/ are the data set",
                 stacklevel=4,
             )
-    files, labels, test, empty, other = [], [], [], [], -len(tops)
-    other += sum(entry.name != METADATA for entry in entries(path))
+    files, labels, test, empty = [], [], [], []
+    other = _loose(path, tops) + sum(_loose(path / part, names) for part in parts if part)
     for part in parts:
         found = {}
         for name in names:
@@ -96,7 +98,7 @@ def in_folder(path: Path) -> Samples:
     if system:
         names = sorted({os.path.basename(folder) for folder in system})
         warnings.warn(
-            f"{path}: system folders left out ({len(system):,}): {listed(names)}", stacklevel=4
+            f"{path}: system folders left out ({len({*system}):,}): {listed(names)}", stacklevel=4
         )
     if empty:
         warnings.warn(f"{path}: no image in {listed(empty)}", stacklevel=4)
@@ -109,31 +111,38 @@ def in_folder(path: Path) -> Samples:
     return Samples(files, labels, None, np.array(test) if len(parts) > 1 else None)
 
 
+def _loose(folder: Path, subfolders: list[str]) -> int:
+    """Count the files of a folder that are in none of its subfolders, without METADATA."""
+    expected = {*subfolders, METADATA}
+    return sum(entry.name not in expected for entry in entries(folder))
+
+
 # -------------------------------------------------------------------------------------- CSV and npz
 
 
 def in_table(
-    path: Path, image_column: str | None, label_column: str | None, need_labels: bool = True
+    path: Path,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    to_predict: bool = False,
 ) -> Samples:
     """Find the images that a CSV names, and their labels.
 
-    A file's name on disk may have another Unicode form than in the CSV. Without `need_labels`, the
-    column of labels may be missing, and `labels` are then empty.
+    A file's name on disk may have another Unicode form than in the CSV. With `to_predict`, the
+    column of labels may be missing, `labels` are then empty, and no flag chooses a column.
 
     Raises UserError, which names the line, if the CSV has a mistake.
     """
 
-    names = []
+    names, flags = [], (None, None) if to_predict else ("--image_column", "--label_column")
 
     def choose(header: list[str]) -> dict[str, str]:
         chosen = {
-            "file": _column(
-                path, header, known=IMAGE_COLUMNS, named=image_column, flag="--image_column"
-            ),
+            "file": _column(path, header, known=IMAGE_COLUMNS, named=image_column, flag=flags[0]),
         }
-        if need_labels or {name.lower() for name in header}.intersection(LABEL_COLUMNS):
+        if not to_predict or {name.lower() for name in header}.intersection(LABEL_COLUMNS):
             chosen["label"] = _column(
-                path, header, known=LABEL_COLUMNS, named=label_column, flag="--label_column"
+                path, header, known=LABEL_COLUMNS, named=label_column, flag=flags[1]
             )
         names.extend(chosen.values())
         further = {key: find_column(header, key) for key in ("split", "y_true")}
@@ -180,9 +189,9 @@ def in_table(
 
 
 def _column(
-    path: Path, header: list[str], known: tuple[str, ...], named: str | None, flag: str
+    path: Path, header: list[str], known: tuple[str, ...], named: str | None, flag: str | None
 ) -> str:
-    """Return the column that a flag names, or the only one with a known name.
+    """Return the column `named` by a flag, or the only one with a known name.
 
     Raises UserError if there is no such column, or if there are several.
     """
@@ -197,7 +206,11 @@ def _column(
             if fit
             else f"no column {named or ' or '.join(known)}"
         )
-        raise UserError(f"{path} has {which}: choose with {flag} one of {listed(header)}")
+        if flag:
+            remedy = f"choose with {flag} one of {listed(header)}"
+        else:
+            remedy = "keep one of them" if fit else f"rename the column of files to {known[0]}"
+        raise UserError(f"{path} has {which}: {remedy}")
     return fit[0]
 
 

@@ -71,12 +71,17 @@ def _draw_test_set(given: np.ndarray, share: float, seed: int) -> np.ndarray:
     The only image of a class is never drawn.
     """
     several = np.flatnonzero(np.bincount(given)[given] > 1)
+    if not len(several):
+        raise UserError(
+            "argument --test_split: each class has only one image, so none can be set aside: give "
+            "more images, or 0"
+        )
     n, n_classes = math.ceil(share * len(several)), len(np.unique(given[several]))
-    if not max(1, n_classes) <= n <= len(several) - n_classes:
+    if not n_classes <= n <= len(several) - n_classes:
         raise UserError(
             f"argument --test_split: {share} of the images are {n:,}, and {len(given) - n:,} are "
-            f"left to train on, too few of either for {n_classes} classes: give another share, or "
-            "more images"
+            f"left to train on, too few on one side for {n_classes} classes: give another share, "
+            "or more images"
         )
     _, chosen = train_test_split(
         several, test_size=n, random_state=derived_seed(seed, "test split"), stratify=given[several]
@@ -119,19 +124,28 @@ def _check_classes(path: Path, labels: Labels) -> None:
 
 
 def report_labels(
-    path: Path, name: str, labels: Labels, unit: str, report: Callable[[str], None]
+    path: Path,
+    name: str,
+    labels: Labels,
+    unit: str,
+    report: Callable[[str], None],
+    trusted: bool = False,
 ) -> None:
     """Report the split and the classes, and warn of class names that are probably mistakes.
 
-    `unit` is the word for samples, `report` receives the lines.
+    `unit` is the word for samples, `report` receives the lines. The labels of a data set without
+    y_true count as true if they are `trusted`.
     """
     classes, given, test = labels.classes, labels.given, labels.is_tested
     if labels.is_drawn and test.any():
-        whose = "as noisy as the rest" if labels.truth is None else "those of y_true"
+        if labels.truth is not None:
+            kind = "are those of y_true"
+        else:
+            kind = "count as true" if trusted else "are as noisy as the rest"
         report(
             f"{name}: no test set, so {test.sum():,} of {len(test):,} {unit} are set aside to "
-            "test the final network, the same share of each class; their labels are "
-            f"{whose}; INCV judges all {unit}"
+            "test the final network, the same share of each class; their labels "
+            f"{kind}; INCV judges all {unit}"
         )
     for doubt in doubts(classes):
         warnings.warn(f"{path}: {doubt}", stacklevel=3)

@@ -33,6 +33,23 @@ def test_existing_folder_is_not_changed(server, tmp_path):
     assert server.requests == [] and visible(tmp_path) == [LAYOUT.folder]
 
 
+def test_archive_of_the_user_is_unpacked_and_kept(server, tmp_path, capsys):
+    file = tmp_path / "cifar-10-python.tar.gz"
+    file.write_bytes(server.payload)
+    fetch(tmp_path)
+    assert server.requests == [] and capsys.readouterr().err == ""
+    assert file.read_bytes() == server.payload
+    file.unlink()
+    assert_fetched(tmp_path)
+
+
+def test_wrong_archive_is_downloaded_again(server, tmp_path):
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(server.payload[:100])
+    fetch(tmp_path)
+    assert len(server.requests) == 1
+    assert_fetched(tmp_path)
+
+
 def test_broken_connection_is_retried(server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "RETRIES", 1)
     server.breaks = [100]

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from noisylabels.data.feature_files import find_features
+from noisylabels.data.features import read_features
 from noisylabels.errors import UserError
 from utils import load_dataset
 
@@ -69,6 +71,30 @@ def test_rows_with_file_names_are_matched_by_name(pets, tmp_path, kind):
     for name, row in zip(names, X):
         np.testing.assert_allclose(found[name], row, rtol=1e-6)
     assert "13 rows of 5 features, matched by file name; 1 rows of other files" in printed[-1]
+
+
+def test_index_column_of_pandas_is_no_feature(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(",file,a,b\n0,a.png,1,2\n1,b.png,3,4\n")
+    matrix = find_features(str(path))
+    (_, _, values), *_ = matrix.blocks()
+    assert values.tolist() == [[1, 2], [3, 4]] and matrix.names == ["a.png", "b.png"]
+
+
+def test_names_of_files_may_be_long(tmp_path):
+    names = np.array(["a" * 5000 + ".png", "b.png"])
+    matrix = find_features(saved(tmp_path, X[:2], "x.npz", files=names))
+    assert matrix.names == names.tolist()
+
+
+def test_rows_follow_a_csv_whose_split_is_not_sorted(tmp_path):
+    test = np.arange(12) % 3 == 1
+    x = read_features(saved(tmp_path, X), None, test=test, name="own", report=str)
+    np.testing.assert_array_equal(x[0], X[~test])
+    np.testing.assert_array_equal(x[1], X[test])
+    message = "add the rows of the test samples, in the order of the data set"
+    with pytest.raises(UserError, match=message):
+        read_features(saved(tmp_path, X[~test]), None, test=test, name="own")
 
 
 def test_named_data_sets_take_training_rows_first(tmp_path):

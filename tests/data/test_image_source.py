@@ -114,6 +114,18 @@ def test_digest_identifies_files_and_pixels(tmp_path):
     assert len(digests) == 7
 
 
+def test_digest_is_independent_of_the_place_of_a_folder(tmp_path):
+    inside, outside = tmp_path / "old/a.png", tmp_path / "b.png"
+    inside.parent.mkdir()
+    stripes(inside), stripes(outside)
+    before = FileImages(tmp_path / "old", [str(inside), str(outside)])
+    relative = FileImages(tmp_path / "old", ["a.png", str(outside)])
+    assert before.digest == relative.digest
+    inside.parent.rename(tmp_path / "new")
+    files = [str(tmp_path / "new/a.png"), str(outside)]
+    assert FileImages(tmp_path / "new", files).digest == before.digest
+
+
 def test_rows_are_taken_in_their_order(tmp_path):
     files = [stripes(tmp_path / f"{name}.png", [(k, k, k)] * 3) for k, name in enumerate("abc")]
     arrays = ArrayImages(np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1))

@@ -195,6 +195,12 @@ def test_unknown_label_is_an_error(case, tmp_path):
     assert expected in (message := complaint(tmp_path / "own.npz")) and "own.npz: label" in message
 
 
+def test_unknown_label_in_a_column_is_an_error(tmp_path):
+    labels = np.where(np.arange(N) == 7, 4, NOISY)[:, np.newaxis]
+    torch_file(tmp_path / "own.pt", {"label": labels})
+    assert "the label '4' at index 7" in complaint(tmp_path / "own.pt")
+
+
 def test_unknown_text_label_is_an_error(tmp_path):
     for wrong, expected in (
         ("4", "'4' in line 2, which is not an index from 0 to 3"),

@@ -162,7 +162,7 @@ def test_text_and_number_labels_are_not_confused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "width, reason", [(1024, None), (1025, "y holds texts of 1,025 bytes: give labels")]
+    "width, reason", [(1024, None), (1025, "y holds texts of 1,025 bytes: give at most 1,024")]
 )
 def test_longest_text_labels(width, reason, tmp_path):
     path = tmp_path / "own.npz"

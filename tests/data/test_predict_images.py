@@ -233,6 +233,46 @@ def test_csv_without_labels_is_predicted(run, tmp_path):
     assert "accuracy" not in ended.out
 
 
+def test_folders_above_a_csv_are_no_labels(run, tmp_path):
+    shot(tmp_path / "cat/shots/0.png", 1)
+    shot(tmp_path / "cat/shots/dog/1.png", 1)
+    shot(tmp_path / "cat/2.png", 1)
+    path = tmp_path / "cat/shots/a.csv"
+    path.write_text(f"file\n0.png\n{tmp_path}/cat/shots/dog/1.png\n")
+    ended, frame = run(path)
+    assert frame.file.tolist() == ["0.png", "dog/1.png"]
+    assert "accuracy 1.0000, against the labels of 1 images\n" in ended.out
+
+
+@pytest.mark.parametrize(
+    "header, said",
+    [
+        ("picture,label", "no column file or .*: rename the column of files to file"),
+        ("file,image", r"several columns that fit \(file, image\): keep one of them"),
+        ("file,class,label", r"several columns that fit \(class, label\): keep one of them"),
+    ],
+)
+def test_unclear_columns_of_a_csv_name_no_flag(header, said, tmp_path):
+    (tmp_path / "a.csv").write_text(f"{header}\n")
+    with pytest.raises(UserError, match=f"a.csv has {said}$"):
+        find_images([str(tmp_path / "a.csv")], "")
+
+
+def test_image_that_is_named_twice_counts_once(run, tmp_path):
+    for k in range(2):
+        shot(tmp_path / f"{k}.png", k)
+    _, frame = run(tmp_path / "1.png", tmp_path / "*.png", tmp_path / "0.png")
+    assert frame.file.tolist() == [f"{tmp_path}/{k}.png" for k in (1, 0)]
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+def test_equal_embeddings_are_predicted(name, tmp_path):
+    x = np.ones((3, 4), np.float32)
+    path = tmp_path / name
+    np.save(path, x) if name == "x.npy" else np.savez(path, x=x)
+    assert find_images([str(path)], "").images.tolist() == x.tolist()
+
+
 def test_one_of_several_inputs_must_be_an_image(run, tmp_path):
     shot(tmp_path / "shots/0.png", 0)
     ended, _ = run(tmp_path / "shots/0.png", tmp_path / "shots")

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from image_sets import class_folders, complaint, load
 
+from utils import load_dataset
+
 
 def test_split_is_seeded_and_stratified(tmp_path):
     class_folders(tmp_path, a=50, b=20, c=5)
@@ -58,13 +60,21 @@ def test_smallest_and_largest_test_split(classes, share, tested, tmp_path):
         assert "argument --test_split: " in complaint(tmp_path / "own", test_split=share)
 
 
+def test_single_images_of_all_classes_cannot_be_set_aside(tmp_path):
+    class_folders(tmp_path / "own", a=1, b=1, c=1)
+    assert complaint(tmp_path / "own") == (
+        "argument --test_split: each class has only one image, so none can be set aside: give more "
+        "images, or 0"
+    )
+
+
 @pytest.mark.parametrize("share, tested, trained", [(0.01, 1, 18), (0.9, 17, 2)])
 def test_impossible_test_split_is_explained_with_counts(share, tested, trained, tmp_path):
     """Use 18 images of three classes, and the only one of a fourth."""
     class_folders(tmp_path / "own", a=6, b=6, c=6, rare=1)
     assert complaint(tmp_path / "own", test_split=share) == (
         f"argument --test_split: {share} of the images are {tested}, and {trained} are left to "
-        "train on, too few of either for 3 classes: give another share, or more images"
+        "train on, too few on one side for 3 classes: give another share, or more images"
     )
 
 
@@ -85,3 +95,13 @@ def test_class_used_up_by_the_split_is_explained(tmp_path):
     class_folders(tmp_path / "own", a=20, b=20, c=2)
     message = complaint(tmp_path / "own", test_split=0.75)
     assert "are in the test set: give a smaller --test_split, or more of them" in message
+
+
+@pytest.mark.parametrize("known", ["trust_labels", "noisy_labels"])
+def test_labels_of_the_test_set_that_count_as_true(known, tmp_path):
+    np.save(tmp_path / "labels.npy", np.arange(10) % 2)
+    how = {"trust_labels": True, "noisy_labels": str(tmp_path / "labels.npy")}
+    lines = []
+    path = str(class_folders(tmp_path / "pets", a=5, b=5))
+    assert load_dataset(path, report=lines.append, **{known: how[known]}).clean_test
+    assert "their labels count as true; INCV judges" in lines[0]

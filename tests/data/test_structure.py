@@ -195,3 +195,16 @@ def test_structure_warnings_point_at_the_caller(tmp_path):
         warnings.simplefilter("always")
         images.load(tmp_path, report=str)
     assert len(caught) == 3 and {warning.filename for warning in caught} == {__file__}
+
+
+def test_files_without_a_class_in_train_and_test_are_counted(tmp_path):
+    for part in ("train", "test"):
+        class_folders(tmp_path / part, a=2, b=2)
+        picture(tmp_path / part / "loose.png")
+        (tmp_path / part / "metadata.csv").write_text("")
+    picture(tmp_path / "train/@eaDir/0.png")
+    with pytest.warns(UserWarning) as caught:
+        images.load(tmp_path, report=str)
+    said = [str(warning.message).removeprefix(f"{tmp_path}: ") for warning in caught]
+    assert said[0] == "system folders left out (1): @eaDir"
+    assert said[1].startswith("2 left out of the files") and len(said) == 2
