@@ -1,8 +1,9 @@
 """Data sets and label noise, for the scripts and for notebooks.
 
-data = load_dataset("cifar10", "data")  # images uint8 (n, height, width, channels), labels int64
-(n,) y_noisy = corrupt_labels(data.y_train, "sym", 0.5, data.n_classes, seed=0) data =
-load_dataset("photos/")  # custom images: a folder with one subfolder per class, a CSV or an npz
+data = load_dataset("cifar10", "data")  # images uint8 (n, height, width, channels)
+y_noisy = corrupt_labels(data.y_train, "sym", 0.5, data.n_classes, seed=0)
+
+data = load_dataset("photos/")  # a folder with one subfolder per class, a CSV or an npz
 y_noisy = observed_labels(data, Noise("given"))
 """
 

@@ -145,5 +145,5 @@ def _check_preset(name: str, weights: Path | None, size: int) -> None:
     if weights and not (weights / "config.json").is_file():
         raise UserError(
             f"argument --backbone_weights: {weights} is not a preset folder of keras-hub with a "
-            f"config.json: give one of {name}"
+            f"config.json: give a preset folder of {name}"
         )

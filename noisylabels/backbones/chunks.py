@@ -35,7 +35,7 @@ def write_chunk(
 def read_chunks(chunks: Sequence[tuple[Path, range]]) -> tuple[Embeddings, list[int]] | None:
     """Read files of `write_chunk`, each with its rows.
 
-    Returns the embeddings and the peaks; None if a file is damaged, and renamed.
+    Return the embeddings and the peaks, or None if a file is damaged. The damaged file is renamed.
     """
     features, unreadable, peaks = np.empty((0, 0), np.float32), {}, []
     for path, rows in chunks:

@@ -85,7 +85,7 @@ def _download(url: str, sha256: str, path: Path) -> None:
 def _unpack(path: Path, files: tuple[str, ...], target: Path) -> None:
     """Copy the named regular files of a tar archive into a new folder and rename it to `target`.
 
-    Names, links and modes in the archive are never used.
+    Names in the archive only select members; its links and modes are ignored.
     """
     folder = target.with_name(f"{target.name}.part")
     wanted = {f"{target.name}/{name}": folder / name for name in files}

@@ -62,7 +62,7 @@ def entries(folder: str | Path, system: list[str] | None = None) -> list[os.DirE
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
-    """Return whether an entry is a folder, also for links that are broken or circular."""
+    """Return whether an entry is a folder; False for a broken or circular link."""
     return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
 
 
@@ -76,8 +76,8 @@ def images_within(
 ) -> tuple[list[str], int]:
     """Return the sorted paths of the images within a folder, and the number of other files.
 
-    The paths are relative to `root`, the parent of the folder `top`. Links are followed, but no
-    folder is entered twice, and no parent of `root` is entered. system: see `entries`.
+    `top` and the returned paths are relative to `root`. Links are followed, but no folder is
+    entered twice, and no parent of `root` is entered. system: see `entries`.
     """
     whole = Path(root).resolve()
     found, other, seen, waiting = [], 0, {*map(str, (whole, *whole.parents))}, [top]

@@ -26,7 +26,7 @@ class ImageList:
 
     @property
     def is_table(self) -> bool:
-        """Return whether the data set is a CSV."""
+        """Return whether the data set is a CSV, not a folder."""
         return self.base != self.source
 
     @property
@@ -42,7 +42,10 @@ class ImageList:
         return [os.path.abspath(self.base / path) for path in paths]
 
     def path_in_class(self, k: int) -> PurePosixPath:
-        """Return the path of image k within the folder of its class, or its whole path."""
+        """Return the path of image k within the folder of its class.
+
+        Without such a folder, return the whole path; for an absolute path, return only the name.
+        """
         *folders, name = PurePosixPath(self.samples.files[k].replace(os.sep, "/")).parts
         if PurePosixPath(self.samples.files[k]).is_absolute():
             return PurePosixPath(name)
@@ -80,7 +83,7 @@ def list_images(
     Parameters
     ----------
     source : Path
-        A folder or CSV, see `images.load`.
+        A folder or CSV, see `images.load`. The caller excludes an npz.
     image_column, label_column : str, optional
         Columns of a CSV.
 

@@ -256,7 +256,7 @@ def _check_unreadable(
     vanished = [labels.classes[k] for k in np.setdiff1d(trained, kept)]
     lost = ""
     if vanished:
-        lost = f"train on of {listed(vanished)}"
+        lost = f"train on for {listed(vanished)}"
     elif labels.is_tested.any() and not (is_kept & labels.is_tested).any():
         lost = "test on"
     failed = [(source.samples.files[k], reasons[k]) for k in sorted(reasons)]

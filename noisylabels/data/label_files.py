@@ -21,7 +21,8 @@ def read_labels(
     A CSV with a column of files is matched by name, in any order. It may also have rows for images
     that are unreadable or in the test set. All other files hold one label per image, in order.
 
-    Numeric labels are class names if all class names are whole numbers, otherwise class indices.
+    Numeric labels are class names if all class names are whole numbers without leading zeros,
+    otherwise class indices.
     Text labels are class indices if all of them, but no class name, are whole numbers; otherwise
     class names.
 

@@ -57,7 +57,7 @@ class ImageFiles:
             self.files,
             test=everything,
             size=max(shape[:2]),
-            name=str(self.base),
+            name="predict.py",
             report=print,
             fixed=True,
         )
@@ -90,8 +90,7 @@ class ImageFiles:
             )
         if len(unreadable) == len(self.files):
             raise UserError(
-                f"argument IMAGES: none of the {len(self.files):,} images in {self.base} can be "
-                "read: give others"
+                f"argument IMAGES: none of the {len(self.files):,} images can be read: give others"
             )
         kept = [k for k in range(len(self.files)) if k not in unreadable]
         files = [self.files[k] for k in kept]
@@ -141,8 +140,8 @@ def find_images(images: list[str], data_dir: str) -> ImageFiles | ImageArray:
     Parameters
     ----------
     images : list of str
-        A data set of DATASETS for its test images. Or a folder, an .npz, or a .csv with files and
-        labels. Or image files and glob patterns.
+        A data set of DATASETS for its test images. Or a folder, an .npz, an .npy of embeddings,
+        or a .csv with files and labels. Or image files and glob patterns.
     data_dir : str
         Folder of CIFAR.
 
@@ -202,11 +201,11 @@ def named_files(patterns: list[str]) -> ImageFiles:
             if len(patterns) > 1:
                 raise UserError(
                     f"argument IMAGES: {pattern!r} is neither an image file nor a pattern of image "
-                    "files: give a folder, .npz, .csv or data set as the only argument"
+                    "files: give a folder, .npz, .npy, .csv or data set as the only argument"
                 )
             raise UserError(
-                f"argument IMAGES: {pattern!r} is not an image file, folder, .npz, .csv or data "
-                "set: give existing images, or one of "
+                f"argument IMAGES: {pattern!r} is not an image file, folder, .npz, .npy, .csv or "
+                "data set: give existing images, or one of "
                 f"{', '.join(DATASETS)}{did_you_mean(pattern, DATASETS)}"
             )
         files += found

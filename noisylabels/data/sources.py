@@ -68,7 +68,7 @@ def in_folder(path: Path) -> Samples:
         others = [top for top in tops if top not in ("train", "test")]
         if others:
             warnings.warn(
-                f"{path}: {listed(others)} left out, train/ and test/ are the data set",
+                f"{path}: {listed(others)} left out, because train/ and test/ are the data set",
                 stacklevel=4,
             )
     files, labels, test, empty = [], [], [], []
@@ -104,7 +104,7 @@ def in_folder(path: Path) -> Samples:
         warnings.warn(f"{path}: no image in {listed(empty)}", stacklevel=4)
     if other:
         warnings.warn(
-            f"{path}: {other:,} left out of the files, which are in no class or not "
+            f"{path}: {other:,} files are left out, because they are in no class folder or not "
             f"{', '.join(SUFFIXES)}",
             stacklevel=4,
         )

@@ -25,7 +25,7 @@ def check_readable(n: int, unreadable: list[tuple[str, str]], path: Path | None,
     path : Path, optional
         The CSV. It is deleted if all files are readable.
     lost : str
-        The use that no image is left for, such as "test on". By default "".
+        The use that no image is left for, such as "test on"; "" if there is none.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def check_readable(n: int, unreadable: list[tuple[str, str]], path: Path | None,
     which = f"{len(unreadable):,} of {n:,} images cannot be read, such as {first}"
     which += "" if path is None else f"; all are in {path}"
     if lost:
-        raise UserError(f"{which}; none would be left to {lost}: repair or replace these files")
+        raise UserError(f"{which}; no image would be left to {lost}: repair or replace these files")
     if len(unreadable) > MAX_UNREADABLE * n:
         raise UserError(
             f"{which}; more than {100 * MAX_UNREADABLE:.0f} %: repair or remove these files"

@@ -263,7 +263,7 @@ def test_class_without_readable_image_is_an_error(tmp_path):
     for file in (root / "c").iterdir():
         file.write_text("text")
     with pytest.raises(
-        UserError, match="2 of 62 images.*none would be left to train on of c: repair"
+        UserError, match="2 of 62 images.*no image would be left to train on for c: repair"
     ):
         images.load(root, report=str, unreadable_csv=listed)
     assert listed.exists()

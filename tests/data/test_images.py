@@ -75,7 +75,7 @@ def test_subfolders_are_read_and_hidden_files_skipped(tmp_path):
     assert len(data.x_train) == 11
     (tmp_path / "a" / "Thumbs.db").write_bytes(b"x")
     picture(tmp_path / "loose.png")
-    with pytest.warns(UserWarning, match=": 2 left out of the files"):
+    with pytest.warns(UserWarning, match=": 2 files are left out"):
         images.load(tmp_path, report=str)
 
 
@@ -124,9 +124,7 @@ def test_links_are_followed(tmp_path):
         data = images.load(root, report=str)
     assert len(data.x_train) == 15 and data.classes == ("a", "b", "c")
     messages = sorted(str(warning.message).split(": ")[1] for warning in caught)
-    assert messages[0].startswith("2 left out of the files") and messages[1:] == [
-        "no image in loop"
-    ]
+    assert messages[0].startswith("2 files are left out") and messages[1:] == ["no image in loop"]
 
 
 @pytest.mark.parametrize("n", [12, 30])

@@ -44,7 +44,7 @@ def test_damage_in_one_class_does_not_remove_another(tmp_path):
         assert images.load(tmp_path / "own", report=str).classes == ("a", "b", "rare")
     (tmp_path / "own" / "a" / "03.png").unlink()
     spoil(tmp_path / "own", "rare/00.png")
-    assert "none would be left to train on of rare: repair" in complaint(tmp_path / "own")
+    assert "no image would be left to train on for rare: repair" in complaint(tmp_path / "own")
 
 
 def test_unwritable_list_says_why(tmp_path):
@@ -189,7 +189,7 @@ def test_warnings_point_at_the_caller(tmp_path):
         images.load(npz(tmp_path / "own.npz", x=X, y=Y, more=Y), report=str)
     said = [
         "no image in empty",
-        "1 left out of the files",
+        "1 files are left out",
         "1 of 31 images cannot be read",
         "other left out",
         "y_true has c, but no image",
@@ -219,7 +219,7 @@ def test_unreadable_test_set_is_an_error(tmp_path):
         class_folders(tmp_path / "own" / part, a=n, b=n)
     for name in "ab":
         (tmp_path / f"own/test/{name}/00.png").write_bytes(b"no image")
-    assert "none would be left to test on: repair or replace these files" in complaint(
+    assert "no image would be left to test on: repair or replace these files" in complaint(
         tmp_path / "own"
     )
 

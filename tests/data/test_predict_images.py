@@ -261,7 +261,8 @@ def test_unclear_columns_of_a_csv_name_no_flag(header, said, tmp_path):
 def test_image_that_is_named_twice_counts_once(run, tmp_path):
     for k in range(2):
         shot(tmp_path / f"{k}.png", k)
-    _, frame = run(tmp_path / "1.png", tmp_path / "*.png", tmp_path / "0.png")
+    ended, frame = run(tmp_path / "1.png", tmp_path / "*.png", tmp_path / "0.png")
+    assert ended.out.startswith("predict.py: 2 images of 9×9 need up to")
     assert frame.file.tolist() == [f"{tmp_path}/{k}.png" for k in (1, 0)]
 
 

@@ -207,4 +207,4 @@ def test_files_without_a_class_in_train_and_test_are_counted(tmp_path):
         images.load(tmp_path, report=str)
     said = [str(warning.message).removeprefix(f"{tmp_path}: ") for warning in caught]
     assert said[0] == "system folders left out (1): @eaDir"
-    assert said[1].startswith("2 left out of the files") and len(said) == 2
+    assert said[1].startswith("2 files are left out") and len(said) == 2

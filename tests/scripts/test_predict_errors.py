@@ -148,7 +148,7 @@ def test_missing_images_are_an_error(run, tmp_path):
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad/a.png").write_text("no image")
     for images, pattern in (
-        (tmp_path / "nothing", "IMAGES: .*nothing' is not an image file, folder, .npz, .csv"),
+        (tmp_path / "nothing", "IMAGES: .*nothing' is not an image file, folder, .npz, .npy, .csv"),
         (tmp_path / "empty/notes.txt", "IMAGES: .*notes.txt' is not an image file, folder, .npz"),
         (tmp_path / "empty", "IMAGES: .*empty holds no images: give a folder with some of .*png"),
         ("mnist", "IMAGES: 'mnist' is not .* or one of digits, cifar10, cifar100"),
