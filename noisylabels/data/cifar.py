@@ -4,7 +4,6 @@ The reader of the files builds containers and uint8 arrays. It cannot import or 
 """
 
 import math
-import mmap
 import os
 import pickle
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from noisylabels.data.dataset import Dataset
+from noisylabels.data.image_files import pages
+from noisylabels.data.label_arrays import damage
 from noisylabels.data.pickles import Array, unpickle
 from noisylabels.errors import UserError
 
@@ -142,11 +143,7 @@ def _read_split(
     """Return images uint8 (n, height, width, channels) and labels int64 (n,) of {file: rows}."""
     channels, height, width = layout.image
     n, end = sum(files.values()), 0
-    memory = mmap.mmap(-1, n * height * width * channels)
-    x, y = (
-        np.frombuffer(memory, np.uint8).reshape(n, height, width, channels),
-        np.empty(n, np.int64),
-    )
+    x, y = pages(n, height, width, channels), np.empty(n, np.int64)
     for file, rows in files.items():
         start, end = end, end + rows
         x[start:end], y[start:end] = _read_batch(folder / file, rows, layout)
@@ -198,14 +195,14 @@ def _read_pickle(path: Path, rows: int) -> dict:
             data = file.read(limit + 1)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
-    try:
+    with damage(
+        f"{path} is damaged or not in the published layout: delete {path.parent} to have it "
+        "downloaded again"
+    ):
         if len(data) > limit:
             raise pickle.UnpicklingError(f"it is longer than {limit} bytes")
         # The published files need 6 steps per row.
         content = unpickle(data, max_steps=16 * rows + 100_000)
         if type(content) is not dict:
             raise pickle.UnpicklingError("it holds no dictionary")
-    except (pickle.UnpicklingError, LookupError, ValueError, TypeError, AttributeError) as error:
-        reason = error if type(error) is pickle.UnpicklingError else "its pickle makes no sense"
-        raise UserError(f"{path} is damaged or not in the published layout: {reason}") from None
     return content

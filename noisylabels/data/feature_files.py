@@ -48,10 +48,10 @@ def find_features(spec: str) -> Matrix:
         return _in_npz(path, key)
     if key:
         raise UserError(f"{path} has no keys: give {path} without #{key}")
-    return _in_csv(path) if suffix == ".csv" else array(str(path), lambda: open(path, "rb"))
+    return _in_csv(path) if suffix == ".csv" else matrix_of_npy(str(path), lambda: open(path, "rb"))
 
 
-def array(what: str, open_file: Callable[[], BinaryIO]) -> Matrix:
+def matrix_of_npy(what: str, open_file: Callable[[], BinaryIO]) -> Matrix:
     """Return the features in an npy file; UserError if it is not float (n, d)."""
     problem = f"{what} is damaged or not a NumPy array: save it again"
     with damage(problem), open_file() as file:
@@ -84,10 +84,10 @@ def array(what: str, open_file: Callable[[], BinaryIO]) -> Matrix:
     return Matrix(what, shape, blocks)
 
 
-def array_of_npz(path: Path, key: str) -> Matrix:
+def matrix_of_npz(path: Path, key: str) -> Matrix:
     """Return the features in an array of an npz; UserError if it is not float (n, d)."""
     archive, _ = open_npz(path)
-    return array(f"{path}: {key}", lambda: archive.open(f"{key}.npy"))
+    return matrix_of_npy(f"{path}: {key}", lambda: archive.open(f"{key}.npy"))
 
 
 def _in_npz(path: Path, key: str) -> Matrix:
@@ -100,7 +100,7 @@ def _in_npz(path: Path, key: str) -> Matrix:
             f"{path} holds the arrays {listed(keys)}: give {path}#KEY with the KEY of the "
             "features; one other array, files, may hold their file names"
         )
-    found = array_of_npz(path, fit[0])
+    found = matrix_of_npz(path, fit[0])
     if not named:
         return found
     what = f"{path}: {named[0]}"

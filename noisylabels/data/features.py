@@ -49,7 +49,7 @@ def read_matrices(
             f"{free / 1e9:,.1f} GB are free: give fewer"
         )
     counts = [int((~test).sum()), int(test.sum())]
-    x = [pages(4 * n * width).view(np.float32)[: n * width].reshape(n, width) for n in counts]
+    x = [pages(4 * n * width).view(np.float32).reshape(n, width) for n in counts]
     places_in_part = np.where(test, np.cumsum(test), np.cumsum(~test)) - 1
     low, high = np.full(width, np.inf), np.full(width, -np.inf)
     first = 0
@@ -79,7 +79,7 @@ def _check_finite(what: str, values: np.ndarray, row: int, column: int) -> None:
     raise UserError(f"{what} is {kind} at row {row + i}, column {column + j}: give finite features")
 
 
-def read_array(matrix: Matrix) -> np.ndarray:
+def read_matrix(matrix: Matrix) -> np.ndarray:
     """Return all features of a file to predict, float32 (n, d), see `read_matrices`."""
     n = matrix.shape[0]
     return read_matrices([matrix], np.arange(n), np.zeros(n, bool), must_differ=False)[0]

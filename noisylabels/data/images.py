@@ -8,7 +8,7 @@ import numpy as np
 
 from noisylabels.data import Embed, own_name
 from noisylabels.data.dataset import TEST_SPLIT, Dataset, Whole
-from noisylabels.data.feature_files import array_of_npz
+from noisylabels.data.feature_files import matrix_of_npz
 from noisylabels.data.features import RECIPE, read_features, read_matrices
 from noisylabels.data.image_files import read_arrays, read_files
 from noisylabels.data.image_source import FileImages
@@ -226,7 +226,7 @@ def _read_inputs(
         files = None if is_npz else source.samples.files
         return *read_features(features, files, test=in_test_set, name=name, report=report), {}
     if source.has_embeddings:
-        matrices = [array_of_npz(source.path, key) for key, *_ in source.arrays]
+        matrices = [matrix_of_npz(source.path, key) for key, *_ in source.arrays]
         return *read_matrices(matrices, np.arange(len(in_test_set)), in_test_set), {}
     if is_npz:
         arrays = read_arrays(

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from noisylabels.data import DATASETS, load
-from noisylabels.data.feature_files import array, array_of_npz
-from noisylabels.data.features import read_array
+from noisylabels.data.feature_files import matrix_of_npy, matrix_of_npz
+from noisylabels.data.features import read_matrix
 from noisylabels.data.image_files import read_files
 from noisylabels.data.image_folders import SUFFIXES, entries, folders, images_within
 from noisylabels.data.image_source import ArrayImages, FileImages, relative_path
@@ -160,7 +160,7 @@ def find_images(images: list[str], data_dir: str) -> ImageFiles | ImageArray:
         if path.is_file() and path.suffix.lower() == ".npz":
             return in_npz(path)
         if path.is_file() and path.suffix.lower() == ".npy":
-            return ImageArray(read_array(array(str(path), lambda: open(path, "rb"))), None)
+            return ImageArray(read_matrix(matrix_of_npy(str(path), lambda: open(path, "rb"))), None)
         if path.is_file() and path.suffix.lower() == ".csv":
             return in_csv(path)
     return named_files(images)
@@ -238,10 +238,10 @@ def in_npz(path: Path) -> ImageArray:
                 "features of float32, (n, d)"
             )
         if is_embedded:
-            images = read_array(array_of_npz(path, key))
+            images = read_matrix(matrix_of_npz(path, key))
         else:
-            with damage(problem), np.load(path) as arrays:
-                images = arrays[key].reshape(whole)
+            with damage(problem), archive.open(f"{key}.npy") as file:
+                images = np.lib.format.read_array(file, allow_pickle=False).reshape(whole)
         label_key = "y_true" if key == "x" and "y_true" in names else ARRAYS[key]
         labels = None
         if label_key in names:

@@ -9,7 +9,7 @@ from zipfile import ZipFile
 import numpy as np
 
 from noisylabels.csv_files import find_column, read_table
-from noisylabels.data.feature_files import array_of_npz
+from noisylabels.data.feature_files import matrix_of_npz
 from noisylabels.data.image_folders import METADATA, SUFFIXES, entries, folders, images_within
 from noisylabels.data.label_arrays import array_header, damage, open_npz, read_label_array
 from noisylabels.data.label_csv import IMAGE_COLUMNS, LABEL_COLUMNS
@@ -273,7 +273,7 @@ def _input_shape(path: Path, name: str, archive: ZipFile) -> tuple[tuple[int, ..
     ):
         shape, fortran, dtype = array_header(file)
     if len(shape) == 2 and dtype.kind in "fO":
-        return array_of_npz(path, name).shape, fortran
+        return matrix_of_npz(path, name).shape, fortran
     whole = (*shape, 1) if len(shape) == 3 else shape
     if (
         dtype != np.uint8
