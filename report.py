@@ -1,9 +1,10 @@
-"""Draw all tables and figures again from the CSVs.
+"""Draw the tables and figures again from the CSVs.
 
     python report.py --results_dir results --dataset digits
     python report.py --results_dir results others    # compare them: results/<dataset>/compared.*
 
-This needs seconds and no TensorFlow. Without --dataset all data sets are drawn. Missing runs leave
+This needs seconds and no TensorFlow. It draws neither label_issues.png nor review.html, which show
+the images. Without --dataset all data sets are drawn. Missing runs leave
 gaps. Damaged files are named on standard error and left out. Only runs with identical settings are
 averaged.
 """

@@ -117,8 +117,8 @@ def build_parser() -> cli.Parser:
     add(
         "--gpus_per_run",
         type=gpus_per_run,
-        help="number of GPUs per run, or share of a GPU such as 0.25; by default 1 if there are "
-        "GPUs and several jobs",
+        help="number of GPUs per run, or share of a GPU such as 0.25; by default 1 with several "
+        "--jobs on this machine if it has GPUs; with --scheduler none is assigned",
     )
     add("--dry_run", action="store_true", help="print the plan and what is finished, run nothing")
     add("--fingerprint", action="store_true", help=argparse.SUPPRESS)  # for workers

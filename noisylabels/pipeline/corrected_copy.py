@@ -220,7 +220,7 @@ def _copy(path: Path, place: Path, link: bool) -> None:
 def _places(corrected: Corrected) -> tuple[dict[str, int], int]:
     """Return {path in the copy: index} of the kept images, and how many were renamed.
 
-    Images whose label is unchanged keep their name.
+    Images whose label is unchanged take their names first.
     """
     images, labels = corrected.images, corrected.class_names
     parts = _parts(images)

@@ -165,7 +165,7 @@ def plan_training(
         decisions = read_decisions(args.decisions, data.dataset, data.y_noisy)
     overwrite = args.overwrite if overwrite is None else overwrite
     if method in SELECTION_METHODS:
-        overwrite = overwrite or args.overwrite_selection and not args.selection
+        overwrite = overwrite or (args.overwrite_selection and not args.selection)
     experiment = training_experiment(
         args, data, method=method, overwrite=overwrite, decisions=decisions
     )

@@ -28,7 +28,7 @@ def verify(plans: list[TheoryPlan], on_event: Callable[[Event], None]) -> None:
     Parameters
     ----------
     plans : list of TheoryPlan
-        Plans that differ only in their noise.
+        Unfinished plans that differ only in their noise.
     on_event : callable
         Called with each progress.Event of the trainings.
     """
@@ -101,8 +101,7 @@ def verify(plans: list[TheoryPlan], on_event: Callable[[Event], None]) -> None:
             )
 
     for plan in plans:
-        if not plan.run.finished:  # by another process, since this one started
-            verify_one(plan.experiment, plan.run)
+        verify_one(plan.experiment, plan.run)
 
 
 def write_results(

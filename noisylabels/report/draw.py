@@ -219,12 +219,13 @@ def compare(results_dirs: list[Path], dataset: str) -> list[Path]:
 
 
 def everything(results_dir: Path | str, dataset: str) -> list[Path]:
-    """Draw all tables and figures of a data set."""
+    """Draw the tables and figures of a data set, except those that show images."""
     written = verify_figures(results_dir, dataset)
     runs = find_runs(results_dir, dataset)
+    methods = methods_of(runs)
     for run in runs:
         written += selection_files(read_selection_result(run.folder))
-        for method in methods_of(runs):
+        for method in methods:
             written += training_figures(run.folder, method)
     return written + summary(results_dir, dataset)
 

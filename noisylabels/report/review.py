@@ -21,8 +21,8 @@ from noisylabels.selection.reliability import TITLE, Reliability
 TEMPLATE = Path(__file__).with_name("review.html")
 SHOWN = 5000  # images, by default
 THUMBNAIL = 160  # pixels of the longer side
-LOSSLESS = 32  # pixels; smaller images are stored without loss
-PIXELATED = 64  # pixels; smaller images are enlarged without smoothing
+LOSSLESS = 32  # pixels; images up to this size are stored without loss
+PIXELATED = 64  # pixels; images up to this size are enlarged without smoothing
 LARGEST = 8000  # bytes of a thumbnail, so that 5,000 images need less than 60 MB
 LOSSLESS_OPTIONS = {"lossless": True, "quality": 0, "method": 0}  # 0: fastest
 QUALITIES = (80, 60, 40, 20, 5)  # of WebP; the first that is small enough
@@ -47,7 +47,7 @@ def page(
     issues : Issues
         The label issues, worst first.
     pictures : ImageSource, optional
-        The original images of the n samples. By default the page shows only file names.
+        The original images of the n samples. If None, the page shows only file names.
     shown : int
         Number of images.
     reliability : Reliability, optional

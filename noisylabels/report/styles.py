@@ -93,7 +93,7 @@ def line_style(method: str, differs: str = "", number: int = 0) -> LineStyle:
         Difference of its runs from the recipe; "" if there is none. Markers of other runs are
         hollow or half filled.
     number : int
-        Number of such runs of the method in the figure.
+        Number of lines with differences that this method already has in the figure.
     """
     style = STYLES.get(method)
     if style is None:

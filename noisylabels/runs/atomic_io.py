@@ -112,9 +112,9 @@ def load_arrays(path: Path | str) -> dict[str, np.ndarray] | None:
         return move_aside(path, f"it is damaged or no checkpoint ({type(error).__name__})")
 
 
-def move_aside(path: Path, why: str) -> None:
-    """Rename a file that cannot be used to `<name>.unusable`, and print why."""
+def move_aside(path: Path, why: str, lost: str = "this training") -> None:
+    """Rename a file that cannot be used to `<name>.unusable`; print why and what starts again."""
     aside = path.with_name(path.name + ".unusable")
     with disk(path):
         path.replace(aside)
-    print(f"{path}: {why}; renamed to {aside.name}; its stage starts again", file=sys.stderr)
+    print(f"{path}: {why}; renamed to {aside.name}; {lost} starts again", file=sys.stderr)

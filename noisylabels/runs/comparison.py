@@ -17,8 +17,9 @@ DIGESTS = {  # arguments that are or have digests, and their content
     "decisions": "the decisions",
     "teacher": "the networks of incv",
 }
+# Arguments that differ as a consequence. Errors name only the cause.
 FOLLOWS = {
-    "data": ("labels", "noise_ratio", "samples", "selection", "teacher"),  # what else differs then
+    "data": ("labels", "noise_ratio", "samples", "selection", "teacher"),
     "labels": ("noise_ratio", "selection", "teacher"),
     "decisions": ("selection", "teacher"),
     "selection": ("teacher",),

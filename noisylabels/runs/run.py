@@ -220,14 +220,14 @@ class Run:
     def _prepare(self, found: dict | None, start: Callable[[], dict]) -> None:
         """Choose the record to continue, remove files that belong to no run, begin the session."""
         if found is None and self.record_path.exists():
-            move_aside(self.record_path, "it is not the record of a run")
+            move_aside(self.record_path, "it is not the record of a run", lost="the run")
         elif found and not self.overwrite:
             compare(self.record_path, found["arguments"], self.arguments, self.remedy)
         hardware = start()
         was_finished = bool(found and found["finished"])
         successor = read_record(self.successor_path)
         if successor is None and self.successor_path.exists():
-            move_aside(self.successor_path, "it is not the record of a run")
+            move_aside(self.successor_path, "it is not the record of a run", lost="the run")
         with disk(self.folder):
             self.checkpoints.mkdir(exist_ok=True)
             self._remove_leftovers()

@@ -49,9 +49,9 @@ def scores_of(labels: pd.DataFrame | None) -> dict[str, float]:
     """
     if labels is None:
         return {}
-    said = labels.dropna(subset="label").astype({"label": float})
-    if said.y.isna().any():
+    assigned = labels.dropna(subset="label").astype({"label": float})
+    if assigned.y.isna().any():
         return {}
-    scores = label_scores(said.label == said.y_noisy, said.y == said.y_noisy)
-    scores["labels_right"] = (said.label == said.y).mean()
+    scores = label_scores(assigned.label == assigned.y_noisy, assigned.y == assigned.y_noisy)
+    scores["labels_right"] = (assigned.label == assigned.y).mean()
     return {name: float(value) for name, value in scores.items()}

@@ -80,8 +80,9 @@ class FoldTrainer:
         history : list of dict
             The training log, one row per epoch.
         """
-        epochs = self.experiment.settings.epochs
-        compared = self.experiment.settings.compared_epochs or epochs if use_best else 1
+        epochs, compared = self.experiment.settings.epochs, 1
+        if use_best:
+            compared = self.experiment.settings.compared_epochs or epochs
         top_k = self.experiment.arguments["top_k"]
         y = self.experiment.y_noisy[held_out]
 

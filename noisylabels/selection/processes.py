@@ -31,7 +31,7 @@ from noisylabels.selection.algorithm import Fold, Scores, Selection, Stage, incv
 from noisylabels.selection.label_posterior import noise_ratio
 from noisylabels.selection.local_trainers import LocalTrainers
 from noisylabels.selection.ridge_trainer import RidgeTrainers
-from noisylabels.selection.selection_csv import csv_path, write_first_results, write_selection
+from noisylabels.selection.selection_csv import write_first_results, write_selection
 from noisylabels.system.child_processes import begin_child, start_method
 from noisylabels.system.progress import Event, Progress, print_wrapped
 
@@ -65,9 +65,9 @@ def select(
     progress : Progress
         Shows the trainings.
     show_first_results : callable, optional
-        Called with the number of finished iterations. It is called after each iteration but the
-        last that takes more than FIRST_RESULTS_SECONDS. The label issues so far have then been
-        written. A run that replaces a finished one does not call it.
+        Called with the number of finished iterations, after each iteration that takes more than
+        FIRST_RESULTS_SECONDS, except the last one. The label issues so far have then been written.
+        A run that replaces a finished one does not call it.
     """
     page, started = experiment.folder / "review.html", time.monotonic()
     duplicates = functools.cache(lambda: duplicates_of(experiment.dataset))
@@ -103,7 +103,7 @@ def select(
         page.unlink(missing_ok=True)  # stale; it is drawn last
         write_selection(experiment, result, duplicates(), history)
         run.finish(
-            [csv_path(experiment), experiment.folder / issues.DUPLICATES],
+            [experiment.folder / issues.DUPLICATES],
             **result.iterations[-1],
             **issues.scores(experiment, result, duplicates()),
         )

@@ -90,8 +90,10 @@ def at_scheduler(scheduler: str, jobs: int | None, gpus: float | None, **plugin:
     ----------
     scheduler : str
         Address of a scheduler, or path of a dask-jobqueue configuration.
-    jobs, gpus
-        See `on_this_machine`.
+    jobs
+        Number of batch jobs, by default 1.
+    gpus
+        Number of GPUs per run, or share of a GPU. By default 0.
     **plugin
         Further arguments of `worker.SweepWorkerPlugin`.
 

@@ -25,7 +25,7 @@ def test_chosen_cards_are_marked_when_drawn_later(opened):
     deadline = time.monotonic() + 20
     while len(marks(browser)) == drawn and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert text(browser, "chosen") == "500 images chosen" and len(marks(browser)) > drawn
+    assert text(browser, "chosen") == "500 images selected" and len(marks(browser)) > drawn
     assert {
         card.get_attribute("aria-selected") for card in browser.find_elements(By.CLASS_NAME, "card")
     } == {"true"}

@@ -100,5 +100,5 @@ def test_checkpoint_of_another_stage_is_set_aside(fit, tmp_path, capsys):
     assert fit(stage="1b")[0] == expected
     assert capsys.readouterr().err == (
         f"{tmp_path / '1a.npz'}: it belongs to another training; renamed to "
-        "1a.npz.unusable; its stage starts again\n"
+        "1a.npz.unusable; this training starts again\n"
     )

@@ -183,9 +183,9 @@ def test_damaged_record_of_the_new_run_is_set_aside(killed, capsys):
     folder = killed("training")
     (folder / "INCV_checkpoints/INCV.json").write_text("{")
     work(folder, NEW)
-    assert (
-        "INCV_checkpoints/INCV.json: it is not the record of a run; renamed to"
-        in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith(
+        "INCV_checkpoints/INCV.json: it is not the record of a run; renamed to INCV.json.unusable; "
+        "the run starts again\n"
     )
     assert outputs(folder) == {"a.csv": "3", "b.csv": "3"} and len(record(folder)["sessions"]) == 1
 

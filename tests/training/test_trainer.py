@@ -126,7 +126,7 @@ def test_checkpoint_of_another_training_is_set_aside(change, checkpoint, tmp_pat
     assert fit(method, tmp_path, 0) == [] and not (tmp_path / "toy.npz").exists()
     assert capsys.readouterr().err == (
         f"{tmp_path / 'toy.npz'}: it belongs to another training; renamed to "
-        "toy.npz.unusable; its stage starts again\n"
+        "toy.npz.unusable; this training starts again\n"
     )
     for now, then in zip(method.get_state(), before, strict=True):
         np.testing.assert_array_equal(now, then)
