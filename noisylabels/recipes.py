@@ -29,6 +29,9 @@ AUGMENTATIONS = (
 # Optimizers of training/optimizers.py, and their default learning rates.
 OPTIMIZERS = {"adam": 1e-3, "muon": 0.24}
 
+# Iterations and accepted classes of a selection, in all recipes.
+SELECTION_DEFAULTS = {"INCV_iter": 4, "top_k": 1}
+
 MIN_UPDATES_PER_EPOCH = 8  # unless the user chooses the batch size
 
 

@@ -9,9 +9,9 @@ from models import HEADS
 from noisylabels.backbones import DEFAULT, NAMES, NONE, Backbone, cached_weights, find_backbone
 from noisylabels.backbones.embeddings import fetch_weights
 from noisylabels.data import name_of
+from noisylabels.data.features import RECIPE as FEATURES
 from noisylabels.data.sources import in_arrays
 from noisylabels.errors import UserError
-from noisylabels.pipeline.resolve import FEATURES
 
 # Values of flags that fit embeddings; other values train networks on the images themselves.
 FOR_EMBEDDINGS = {

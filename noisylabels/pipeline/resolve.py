@@ -8,17 +8,16 @@ import numpy as np
 
 from models import HEADS, RIDGE
 from noisylabels.data.dataset import TEST_SPLIT, Dataset
+from noisylabels.data.features import RECIPE as FEATURES
 from noisylabels.errors import UserError
 from noisylabels.experiment import Execution, Experiment, NoisyData
 from noisylabels.methods import OPTIONS, PATTERN_AWARE_METHODS
 from noisylabels.noise import PROVIDED, default_assumed_pattern
-from noisylabels.recipes import RECIPES, flips, resolve
+from noisylabels.recipes import RECIPES, SELECTION_DEFAULTS, flips, resolve
 from noisylabels.runs.folders import run_folder
 from noisylabels.selection.decisions import Decisions
 from noisylabels.system.sharing import share_machine
 
-ITERATIONS, TOP_K = 4, 1  # defaults of --INCV_iter and --top_k
-FEATURES = "features"  # the recipe for embeddings
 OVERRIDES = (  # flags that change the network or its training
     "architecture",
     "optimizer",
@@ -151,7 +150,8 @@ def training_experiment(
 
 def selection_experiment(args: Namespace, data: NoisyData, overwrite: bool) -> Experiment:
     """Resolve the settings of a selection."""
-    top_k, n_classes = args.top_k or TOP_K, data.dataset.n_classes
+    options = {name: getattr(args, name) or value for name, value in SELECTION_DEFAULTS.items()}
+    top_k, n_classes = options["top_k"], data.dataset.n_classes
     if top_k >= n_classes:
         raise UserError(f"argument --top_k: {top_k} must be below the {n_classes} classes")
     experiment = make_experiment(
@@ -161,8 +161,7 @@ def selection_experiment(args: Namespace, data: NoisyData, overwrite: bool) -> E
         samples=(len(data.y_noisy) // 2, "half of the training set"),
         epochs=args.INCV_epochs,
         overwrite=overwrite,
-        INCV_iter=args.INCV_iter or ITERATIONS,
-        top_k=top_k,
+        **options,
         assumed_pattern=args.assumed_pattern,
     )
     overrides = overrides_of(args, "INCV", data.dataset)

@@ -11,7 +11,13 @@ from typing import Any, NamedTuple
 from noisylabels.data.dataset import TEST_SPLIT
 from noisylabels.methods import OPTIONS, options_of
 from noisylabels.noise import default_assumed_pattern
-from noisylabels.recipes import OPTIMIZERS, RECIPES, RECORD_DEFAULTS, resolve
+from noisylabels.recipes import (
+    OPTIMIZERS,
+    RECIPES,
+    RECORD_DEFAULTS,
+    SELECTION_DEFAULTS,
+    resolve,
+)
 from noisylabels.report.read import warn
 from noisylabels.runs.comparison import computed_in
 from noisylabels.runs.folders import RunFolder
@@ -31,7 +37,6 @@ WORDS = {
     "validation_split": "{:g} held out",
     "evaluate_every": "evaluated every {}",
 }
-SELECTION = {"INCV_iter": 4, "top_k": 1}  # of any recipe
 # may_be_mirrored and may_be_shifted of built-in data sets, unless both are True
 LIMITS = {"digits": (False, False)}
 OF_ONE_SEED = (
@@ -192,7 +197,7 @@ def labelled_groups(identities: dict, task: str, common: CommonSettings) -> list
         words = differences(identity, task, common)
         while words in known:
             other = known[words]
-            words = ", ".join([words] * bool(words) + _distinctions(identity, other))
+            words = ", ".join(filter(None, [words, *_distinctions(identity, other)]))
         known[words] = identity
         found.append((words, runs))
     return found
@@ -230,17 +235,17 @@ def differences(identity: dict, task: str, common: CommonSettings) -> str:
         found.append(name)
     elif name and name in common.unnamed:
         found.append(f"named {name}")
-    own, limits = (
-        identity.get("recipe") or recipe,
-        LIMITS.get(identity.get("dataset"), (True, True)),
-    )
+    own = identity.get("recipe") or recipe
+    limits = LIMITS.get(identity.get("dataset"), (True, True))
     allowed = [
         identity.get(name, limit)
         for name, limit in zip(("may_be_mirrored", "may_be_shifted"), limits)
     ]
-    found += [own] * (own != recipe) + _settings(identity, own, task, allowed)
-    found += _number_format(identity, common)
-    found += ["reviewed"] * bool(identity.get("decisions"))
+    if own != recipe:
+        found.append(own)
+    found += _settings(identity, own, task, allowed) + _number_format(identity, common)
+    if identity.get("decisions"):
+        found.append("reviewed")
     if identity.get("test_split", TEST_SPLIT) != TEST_SPLIT:
         found.append(f"test split {identity['test_split']:g}")
     if "dataset" not in identity:
@@ -255,7 +260,8 @@ def differences(identity: dict, task: str, common: CommonSettings) -> str:
     for name, option in options_of(identity.get("method"), OPTIONS).items():
         # Older records lack options without a default.
         value = identity.get(f"{identity['method']}_{name}", option.default and "unknown")
-        found += [f"{name} {value}"] * (value != option.default)
+        if value != option.default:
+            found.append(f"{name} {value}")
     selection = identity.get("selection")
     if selection is not None and {*selection} <= {"digest"}:
         found.append("unknown selection")
@@ -265,7 +271,8 @@ def differences(identity: dict, task: str, common: CommonSettings) -> str:
         if selection_recipe != own:
             made = [selection_recipe, *made]
         made += _number_format(selection, common)
-        found += [f"selection: {', '.join(made)}"] * bool(made)
+        if made:
+            found.append(f"selection: {', '.join(made)}")
     return ", ".join(found)
 
 
@@ -279,7 +286,7 @@ def _settings(identity: dict, recipe: str, task: str, allowed: list[bool]) -> li
     """Return in words the settings that differ from the recipe; `allowed`: flips and shifts."""
     if recipe not in RECIPES:
         return []
-    values = resolve(recipe, task, *allowed, identity.get("samples")).values | SELECTION
+    values = resolve(recipe, task, *allowed, identity.get("samples")).values | SELECTION_DEFAULTS
     given = {name: identity.get(name) for name in ("architecture", "augmentation", "optimizer")}
     if given["optimizer"] not in OPTIMIZERS:  # an old record
         del given["optimizer"]

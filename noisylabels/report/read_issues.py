@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from noisylabels.csv_files import read_columns
+from noisylabels.data.features import RECIPE as FEATURES
 from noisylabels.report.read import (
     ROUNDING,
     RUN_INCV,
@@ -183,7 +184,7 @@ def read_reliability(
             issues.classes,
             noise_ratio,
             epochs=min(arguments.get("compared_epochs") or epochs, epochs),
-            embedded=arguments.get("recipe") == "features",
+            embedded=arguments.get("recipe") == FEATURES,
             has_epochs=arguments.get("architecture") != "ridge",
         )
 

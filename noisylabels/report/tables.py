@@ -129,9 +129,9 @@ def selections(found: dict, points: dict, dataset: str, recipe: str) -> str:
         "Mean ± sample standard deviation over the seeds, of selections with identical settings.",
         "A selection that ended early keeps its last value.",
         f"Recipe: {recipe}, unless a row names another setting.",
-        *["Published: read off the paper's figure."] * bool(points),
-        "",
     ]
+    if points:
+        lines.append("Published: read off the paper's figure.")
     columns, rows = ["setting", "n", "iteration"], []
     for score in ("LP", "LR", "F"):
         columns += [score, f"{score}, published"] if points else [score]
@@ -151,7 +151,7 @@ def selections(found: dict, points: dict, dataset: str, recipe: str) -> str:
             n = f"{max(LP.count, LR.count):.0f}"
             setting = with_difference(noise, differs)
             rows.append([setting, n, f"{iteration}", *(cells if points else cells[::2])])
-    return "\n".join([*lines, *_table(columns, rows)])
+    return "\n".join([*lines, "", *_table(columns, rows)])
 
 
 def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection[str] = ()) -> str:
@@ -175,12 +175,14 @@ def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection
         "row per run.",
         "Mean distance: mean absolute difference from the theory (number of runs).",
         f"Recipe: {recipe}, unless a row names another setting.",
-        *["Published: read off the paper's figure, ±0.005."] * bool(points),
-        "",
     ]
+    if points:
+        lines.append("Published: read off the paper's figure, ±0.005.")
     columns, rows = ["noise", "seed"], []
     for score in ("TA", "LP", "LR"):
-        columns += [score, f"{score}, theory"] + [f"{score}, published"] * bool(points)
+        columns += [score, f"{score}, theory"]
+        if points:
+            columns.append(f"{score}, published")
     table = table.sort_values(
         ["pattern", "ratio", "seed"],
         key=lambda column: column.map(PATTERNS.index) if column.name == "pattern" else column,
@@ -212,7 +214,7 @@ def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection
                 distance, *known = defined.mean().reindex(frame.columns)
                 cells += [f"{_fraction(distance)} ({len(defined)})", "", *map(_fraction, known)]
             rows.append([with_difference(f"mean distance, {pattern}", differs), "", *cells])
-    return "\n".join([*lines, *_table(columns, rows)])
+    return "\n".join([*lines, "", *_table(columns, rows)])
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> list[str]:
