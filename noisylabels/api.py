@@ -1,11 +1,12 @@
 """The Python API: find wrong labels and clean samples in memory, without files.
 
-import numpy as np
-from noisylabels import find_label_issues, select_clean
+Example:
 
-issues = find_label_issues(labels, images)    # images uint8 (n, height, width[, channels])
-clean = select_clean(labels, images)
-model.fit(images[clean.selected], labels[clean.selected])
+    from noisylabels import find_label_issues, select_clean
+
+    issues = find_label_issues(labels, images)  # images uint8 (n, height, width[, channels])
+    clean = select_clean(labels, images)
+    model.fit(images[clean.selected], labels[clean.selected])
 """
 
 from collections.abc import Callable, Sequence
@@ -17,11 +18,9 @@ import numpy as np
 import pandas as pd
 
 from models import RIDGE
-from noisylabels.data.class_names import class_codes
-from noisylabels.data.dataset import Dataset
 from noisylabels.data.duplicates import find_duplicates
 from noisylabels.data.features import RECIPE as FEATURES
-from noisylabels.data.label_files import label_codes
+from noisylabels.data.in_memory import dataset_of
 from noisylabels.experiment import Execution, Experiment, NoisyData
 from noisylabels.noise import ASSUMABLE_PATTERNS, PROVIDED, Noise
 from noisylabels.recipes import RECIPES, resolve
@@ -30,6 +29,7 @@ from noisylabels.selection.algorithm import Selection
 from noisylabels.selection.issues import label_issues
 from noisylabels.selection.processes import choose_trainers, expected_work, run_incv
 from noisylabels.selection.selection_csv import RECORD
+from noisylabels.system.child_processes import start_method
 from noisylabels.system.progress import Progress
 from noisylabels.system.sharing import share_machine
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     import keras
 
 Build = Callable[[tuple[int, ...], int], "keras.Model"]
-MIN_SIDE = 4  # pixels
 
 
 class CleanSamples(NamedTuple):
@@ -128,16 +127,18 @@ def find_label_issues(
 
     Source: Chen et al. 2019, INCV.
     """
-    dataset = _dataset(
+    dataset = dataset_of(
         labels, images, features=features, classes=classes, may_be_mirrored=may_be_mirrored
     )
     n, recipe = len(dataset.given), recipe or dataset.default_recipe
     _check_choice("assumed_pattern", assumed_pattern, ASSUMABLE_PATTERNS)
     _check_choice("recipe", recipe, [r for r in RECIPES if (r == FEATURES) == dataset.is_embedded])
-    _check_number("iterations", iterations, 1, n)
-    _check_number("top_k", top_k, 1, dataset.n_classes - 1)
-    _check_number("epochs", epochs, 1, 10**6)
-    _check_number("batch_size", batch_size, 2, n // 2)
+    iterations = _as_number("iterations", iterations, 1, n)
+    top_k = _as_number("top_k", top_k, 1, dataset.n_classes - 1)
+    epochs = _as_number("epochs", epochs, 1, 10**6)
+    batch_size = _as_number("batch_size", batch_size, 2, n // 2)
+    seed = _as_number("seed", seed, 0, 2**31 - 1)
+    threads = _as_number("threads", threads, 1, 10**6)
     settings = resolve(
         recipe,
         "INCV",
@@ -155,7 +156,8 @@ def find_label_issues(
             "build to train a network"
         )
     data = NoisyData(dataset, Noise(PROVIDED), seed, dataset.given)
-    gpu_ids, threads = share_machine("auto", gpu_id, threads)
+    in_parallel = settings.architecture != RIDGE and start_method() == "fork"
+    gpu_ids, threads = share_machine("auto" if in_parallel else "off", gpu_id, threads)
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         experiment = Experiment(
             data,
@@ -209,81 +211,13 @@ def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
         raise ValueError(f"{name} is {value!r}: give one of {', '.join(allowed)}")
 
 
-def _check_number(name: str, value: int | None, low: int, high: int) -> None:
-    """Raise ValueError unless a value is None or a whole number from low to high."""
-    if value is not None and (value != int(value) or not low <= value <= high):
+def _as_number(name: str, value: int | None, low: int, high: int) -> int | None:
+    """Return a whole number from low to high as int, None as None; ValueError for other values."""
+    if value is None:
+        return None
+    if value != int(value) or not low <= value <= high:
         raise ValueError(f"{name} is {value}: give a whole number, {low} to {high:,}")
-
-
-def _as_images(images: np.ndarray | None) -> np.ndarray:
-    """Return images uint8 (n, h, w, ch); ValueError if they are none."""
-    if images is None:
-        raise ValueError("there are no images and no features: give an array of either")
-    x = np.asarray(images)
-    if x.ndim == 3:
-        x = x[..., np.newaxis]
-    if x.dtype != np.uint8 or x.ndim != 4 or x.shape[3] not in (1, 3):
-        raise ValueError(
-            f"images are {x.dtype} of shape {x.shape}: give uint8, 0 to 255, of shape (n, height, "
-            "width) or (n, height, width, 1 or 3)"
-        )
-    if min(x.shape[1:3]) < MIN_SIDE:
-        raise ValueError(f"images have the shape {x.shape[1:3]}: give at least {MIN_SIDE} pixels")
-    return x
-
-
-def _as_features(features: np.ndarray) -> np.ndarray:
-    """Return features float32 (n, d); ValueError if they are none."""
-    x = np.asarray(features)
-    if x.dtype.kind != "f" or x.ndim != 2 or not x.size:
-        raise ValueError(f"features are {x.dtype} of shape {x.shape}: give floats of shape (n, d)")
-    with np.errstate(over="ignore"):
-        x = np.ascontiguousarray(x, np.float32)
-    if not np.isfinite(x).all():
-        raise ValueError("features are nan, infinite or too large for float32: give finite ones")
-    if (x == x[0]).all():
-        raise ValueError("all samples have the same features: give others")
-    return x
-
-
-def _dataset(
-    labels: Sequence | np.ndarray,
-    images: np.ndarray | None,
-    features: np.ndarray | None,
-    classes: Sequence[str] | None,
-    may_be_mirrored: bool,
-) -> Dataset:
-    """Return the samples as a data set; ValueError if they are none."""
-    x = _as_images(images) if features is None else _as_features(features)
-    y = np.asarray(labels)
-    if y.shape != (len(x),) or y.dtype.kind not in "iuUSO":
-        raise ValueError(
-            f"labels are {y.dtype} of shape {y.shape}: give whole numbers or text, one for each of "
-            f"{len(x):,} samples"
-        )
-    names = [str(label) for label in y.tolist()]
-    if classes is None:
-        classes, codes, _ = class_codes("labels", names, None)
-    else:
-        classes = tuple(map(str, classes))
-        codes = label_codes(y if y.dtype.kind in "iu" else names, classes)
-        if (codes < 0).any():
-            raise ValueError(f"the label {names[codes.argmin()]!r} is not among the classes")
-    if len(x) < 2 * len(classes):
-        raise ValueError(f"there are {len(x)} samples for {len(classes)} classes: give more")
-    return Dataset(
-        "labels",
-        x,
-        y_train=None,
-        x_test=x[:0],
-        y_test=codes[:0],
-        classes=classes,
-        may_be_mirrored=may_be_mirrored,
-        default_recipe="fast" if features is None else FEATURES,
-        given=codes,
-        is_custom=True,
-        test_rows=np.array([], int),
-    )
+    return int(value)
 
 
 def _select(experiment: Experiment, quiet: bool) -> Selection:

@@ -1,5 +1,6 @@
 """The Python API: what it returns, how it trains, and what it says of arguments that do not fit."""
 
+import json
 import re
 import subprocess
 import sys
@@ -100,23 +101,6 @@ def test_clean_samples_are_masks_in_the_order_of_the_labels(oracle):
     assert sym.removed.any() and sym.noise_ratio == clean.noise_ratio
 
 
-@pytest.mark.parametrize(
-    "labels, classes, expected",
-    [
-        (LABELS, None, ("0", "1", "2")),
-        (LABELS.astype(np.uint8), ["a", "b", "c"], ("a", "b", "c")),
-        (np.array(["dog", "cat", "emu"])[LABELS].tolist(), None, ("cat", "dog", "emu")),
-        (np.array(["dog", "cat", "emu"])[LABELS], ["dog", "cat", "emu"], ("dog", "cat", "emu")),
-    ],
-)
-def test_labels_are_indices_or_names(labels, classes, expected, oracle):
-    issues = api.find_label_issues(labels, IMAGES, classes=classes, quiet=True)
-    assert oracle.experiment.dataset.classes == expected
-    given = issues.sort_values("index").given_label.tolist()
-    names = [expected[label] for label in LABELS]
-    assert given == (names if classes is not None or labels is LABELS else [*labels])
-
-
 def test_settings_are_those_of_the_recipe_but_for_the_arguments(oracle):
     api.find_label_issues(LABELS, IMAGES[..., None], epochs=3, top_k=2, seed=7, quiet=True)
     made = oracle.experiment
@@ -126,6 +110,39 @@ def test_settings_are_those_of_the_recipe_but_for_the_arguments(oracle):
     api.find_label_issues(LABELS, IMAGES, recipe="paper", may_be_mirrored=False, quiet=True)
     assert oracle.experiment.settings.augmentation == "none"
     assert oracle.experiment.settings.architecture == "ResNet32"
+
+
+def test_whole_numbers_of_any_type_fit(oracle):
+    numbers = {"iterations": 2.0, "top_k": 1, "epochs": 3, "batch_size": 4, "threads": 1, "seed": 5}
+    for kind in (float, np.int64):
+        options = {name: kind(number) for name, number in numbers.items()}
+        api.find_label_issues(LABELS, IMAGES, quiet=True, **options)
+        made = oracle.experiment
+        found = (*made.arguments.values(), made.settings.epochs, made.settings.batch_size)
+        found = (*found, made.execution.threads, made.seed)
+        assert json.dumps(found) == '[2, 1, "asym", 3, 4, 1, 5]'
+
+
+@pytest.mark.parametrize(
+    "data, method, expected",
+    [
+        ({"images": IMAGES}, "fork", "auto"),
+        ({"images": IMAGES}, "spawn", "off"),
+        ({"features": np.eye(3)[TRUE]}, "fork", "off"),
+    ],
+)
+def test_only_parallel_trainings_share_the_cores(data, method, expected, oracle, monkeypatch):
+    """Ridge regression and trainings in this process run one after the other."""
+    asked = []
+
+    def share_machine(parallel, gpu_id, threads):
+        asked.append(parallel)
+        return (gpu_id,), 1
+
+    monkeypatch.setattr(api, "share_machine", share_machine)
+    monkeypatch.setattr(api, "start_method", lambda: method)
+    api.find_label_issues(LABELS, **data, quiet=True)
+    assert asked == [expected]
 
 
 def test_progress_is_shown_unless_quiet(monkeypatch, oracle):
@@ -141,22 +158,6 @@ def test_progress_is_shown_unless_quiet(monkeypatch, oracle):
 
 
 BAD = {
-    "no images": ((LABELS, None), {}, "there are no images and no features: give an array"),
-    "floats": ((LABELS, IMAGES / 255), {}, "images are float64 of shape .*: give uint8"),
-    "channels first": (
-        (LABELS, np.zeros((N, 3, 8, 8), np.uint8)),
-        {},
-        "images are .* give uint8, 0 to 255, of",
-    ),
-    "tiny": ((LABELS, IMAGES[:, :3]), {}, "images have .* give at least 4 pixels"),
-    "lengths": ((LABELS[1:], IMAGES), {}, r"labels are int64 of shape \(59,\): .* each of 60"),
-    "float labels": ((LABELS / 2, IMAGES), {}, "labels are float64"),
-    "unknown label": (
-        (LABELS, IMAGES),
-        {"classes": "ab"},
-        "the label '2' is not among the classes",
-    ),
-    "few": ((LABELS[:5], IMAGES[:5]), {}, "there are 5 samples for 3 classes: give more"),
     "recipe": ((LABELS, IMAGES), {"recipe": "slow"}, "recipe is 'slow': give one of paper, fast"),
     "pattern": ((LABELS, IMAGES), {"assumed_pattern": "x"}, "assumed_pattern is 'x': give one of"),
     "top_k": ((LABELS, IMAGES), {"top_k": 3}, "top_k is 3: give a whole number, 1 to 2"),
@@ -164,6 +165,7 @@ BAD = {
     "no epochs": ((LABELS, IMAGES), {"epochs": 0}, "epochs is 0: give a whole number, 1 to"),
     "batch": ((LABELS, IMAGES), {"batch_size": 31}, "batch_size is 31: .* 2 to 30"),
     "iterations": ((LABELS, IMAGES), {"iterations": 0}, "iterations is 0: give a whole number"),
+    "seed": ((LABELS, IMAGES), {"seed": -1}, "seed is -1: give a whole number, 0 to 2,147"),
 }
 
 
@@ -176,20 +178,14 @@ def test_arguments_that_do_not_fit(kind, oracle):
 
 
 FEATURES = np.random.default_rng(0).normal(size=(N, 5)) + 5 * np.eye(3, 5)[TRUE]
-NAN = np.where(np.arange(N)[:, None] == 7, np.nan, FEATURES)
 BAD_FEATURES = {
-    "whole numbers": (FEATURES.astype(int), {}, r"features are int64 of shape \(60, 5\): give"),
-    "one dimension": (FEATURES[:, 0], {}, r"features are float64 of shape \(60,\): give floats"),
-    "nan": (NAN, {}, "features are nan, infinite or too large"),
-    "equal": (np.ones((N, 2)), {}, "all samples have the same features"),
-    "length": (FEATURES[1:], {}, "labels are int64 of shape .* each of 59 samples"),
     "recipe": (FEATURES, {"recipe": "fast"}, "recipe is 'fast': give one of features$"),
     "epochs": (FEATURES, {"epochs": 3}, "epochs and batch_size have no effect on ridge"),
 }
 
 
 @pytest.mark.parametrize("kind", BAD_FEATURES)
-def test_features_that_do_not_fit(kind, oracle):
+def test_arguments_that_do_not_fit_features(kind, oracle):
     features, options, message = BAD_FEATURES[kind]
     with pytest.raises(ValueError, match=f"^{message}") as error:
         api.find_label_issues(LABELS, features=features, quiet=True, **options)
@@ -202,11 +198,6 @@ def test_features_are_judged_by_ridge_regression(capsys):
     assert set(issues["index"][:6]) == {0, 10, 20, 30, 40, 50}
     assert issues.predicted_label[0] == str(TRUE[issues["index"][0]])
     assert "INCV 1a" in capsys.readouterr().out
-
-
-def test_labels_of_one_class_are_an_error(oracle):
-    with pytest.raises(UserError, match="labels has one class only, 1: give"):
-        api.find_label_issues(np.ones(N, int), IMAGES, quiet=True)
 
 
 def test_imports_are_light():
@@ -258,11 +249,14 @@ def test_networks_that_do_not_fit(build, message, local):
     assert "\n" not in str(error.value)
 
 
-def test_network_with_softmax_is_refused(local):
+@pytest.mark.parametrize("is_layer", [False, True])
+def test_network_with_softmax_is_refused(is_layer, local):
     def build(input_shape, n_classes):
         import keras
 
         network = linear(input_shape, n_classes)
+        if is_layer:
+            return keras.Sequential([network, keras.layers.Softmax()])
         network.layers[-1].activation = keras.activations.softmax
         return network
 

@@ -234,9 +234,12 @@ def as_tensor(images: np.ndarray) -> tf.Tensor:
     UserError
         If a GPU has too little memory.
     """
-    aligned = images.ctypes.data % 64 == 0  # TensorFlow shares aligned memory only
+    # TensorFlow shares aligned memory only, and DLPack takes no other layout and nothing read-only.
+    can_share = (
+        images.ctypes.data % 64 == 0 and images.flags.c_contiguous and images.flags.writeable
+    )
     try:
-        if aligned:
+        if can_share:
             tensor = tf.experimental.dlpack.from_dlpack(images.__dlpack__())
         else:
             tensor = tf.constant(images)

@@ -64,6 +64,8 @@ def _built(
             f"build returns a network from {found[0]} to {found[1]}: return one from "
             f"{(None, *shape)} to {(None, n_classes)}"
         )
-    if getattr(network.layers[-1], "activation", None) is keras.activations.softmax:
+    last = network.layers[-1]
+    is_softmax = getattr(last, "activation", None) is keras.activations.softmax
+    if is_softmax or isinstance(last, keras.layers.Softmax):
         raise UserError("build returns a network that ends with softmax: return logits")
     return network

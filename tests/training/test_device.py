@@ -82,6 +82,19 @@ def test_images_become_a_tensor_at_any_address(offset):
     assert (tensor.numpy()[0, 0, 0, 0] == 99) == (offset == 0)  # one memory, or a copy
 
 
+@pytest.mark.parametrize("change", ["transposed", "strided", "read-only"])
+def test_images_of_any_layout_become_a_tensor(change):
+    memory = np.frombuffer(mmap.mmap(-1, 4096), np.uint8)  # aligned to a page
+    memory[:] = np.arange(4096) % 251
+    images = memory[:192].reshape(4, 3, 4, 4)
+    if change == "transposed":  # from channels first
+        images = images.transpose(0, 2, 3, 1)
+    if change == "strided":
+        images = images[::2]
+    images.flags.writeable = change != "read-only"
+    np.testing.assert_array_equal(as_tensor(images), images)
+
+
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="oneDNN is measured on x86 only")
 def test_convolutions_use_onednn_on_every_processor():
     code = """
