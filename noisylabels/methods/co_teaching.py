@@ -3,19 +3,20 @@
 For each batch of B samples, both networks rank the samples by their loss. The R(e) B samples with
 the smallest loss under one network train the other, with
 
-    R(e) = 1 - tau min(e / 10, 1)    in epoch e.
+    R(e) = 1 - tau min(e / r, 1),    r = min(10, E / 2),    in epoch e of E.
 
 Needs the noise ratio tau: the true one, or the option noise_ratio.
 
 Differences from the paper: Chen et al. 2019 do not say how they ran Co-teaching. By default it uses
 the settings shared by all methods, and ranks like their modified Co-teaching, see
 `small_loss_step`. With the option variant = 2018 it follows the authors' code instead. Losses are
-then ranked in training mode, in the same pass that gives the gradients, and R(e) is
-1 - tau min(e / 9, 1). From epoch 80 of 200, the learning rate falls linearly to 0, and Adam's beta1
+then ranked in training mode, in the same pass that gives the gradients. R(e) B is rounded down, and
+r is smaller by 1. From epoch 80 of 200, the learning rate falls linearly to 0, and Adam's beta1
 is 0.1.
 
-That code also divides the mean loss by the number of samples, which has no effect with Adam. For
-CIFAR-100 it decays the learning rate from epoch 100. Both are left out.
+That code also divides the mean loss by the number of samples, which has no effect with Adam. It
+drops the incomplete last batch, which is filled here, and its first epoch is 1. For CIFAR-100 it
+decays the learning rate from epoch 100. These details are left out.
 
 Source: Han et al., "Co-teaching: robust training of deep neural networks with extremely noisy
 labels", NeurIPS 2018.
@@ -148,9 +149,11 @@ class CoTeaching(Method):
             self.tau = inputs.noise_ratio
         self.ramp = ramp_epochs(inputs.epochs)
         self.step = small_loss_step
+        self.whole_number = round
         if inputs.options["variant"] == "2018":
             self.ramp = max(1, self.ramp - 1)
             self.step = single_pass_step
+            self.whole_number = int
             self.lr_schedule = linear_decay
             for optimizer in optimizers:
                 # A variable, so that the compiled step sees its change.
@@ -166,7 +169,7 @@ class CoTeaching(Method):
     def schedule(self, epoch: int) -> dict[str, Any]:
         """Return the number of samples that each network keeps of a batch."""
         share = remember_rate(epoch, self.tau, self.ramp)
-        return {"keep": max(1, round(self.inputs.batch_size * share))}
+        return {"keep": max(1, self.whole_number(self.inputs.batch_size * share))}
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Update both networks with one batch."""

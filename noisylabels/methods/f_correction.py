@@ -7,7 +7,8 @@
 
        x_i = argmax_x { eta_i(x) : eta_i(x) < 97th percentile of eta_i },    T[i, :] = eta(x_i)
 
-   If a class is predicted for less than 6% of the images, only half of these count as outliers.
+   If a class is predicted for less than 6% of the images, only half of those, rounded up, are left
+   out, but never the only one.
 3. Train a new network with the loss -log sum_j p_j T[j, y_noisy]. Return to the epoch of the lowest
    such loss on the held-out samples.
 
@@ -61,12 +62,13 @@ def estimate_T(eta: np.ndarray) -> np.ndarray:
     """
     eta = np.asarray(eta, np.float64)
     n, c = eta.shape
-    predicted_share = np.bincount(eta.argmax(axis=1), minlength=c) / n
-    outlier_share = np.minimum(OUTLIER_SHARE, predicted_share / 2)
+    predicted = np.bincount(eta.argmax(axis=1), minlength=c)
+    outlier_share = np.minimum(OUTLIER_SHARE, predicted / n / 2)
     cuts = [
         np.percentile(column, 100 * (1 - share), method="higher")
         for column, share in zip(eta.T, outlier_share)
     ]
+    cuts = np.where(predicted < 2, np.inf, cuts)
     T = eta[np.where(eta < cuts, eta, 0).argmax(axis=0)]
     return T / T.sum(axis=1, keepdims=True)
 

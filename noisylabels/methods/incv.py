@@ -4,7 +4,7 @@ The method trains two networks f1 and f2. An epoch passes once through the selec
 warm-up, a batch B_C of candidates is added to each batch B_S of S. Each network ranks the batch by
 its own loss, and the n(e) samples with the smallest loss train the *other* network:
 
-    n(e) = round(|B_S| (1 - eps_S min(1, e / 10)))    in epoch e,
+    n(e) = round(|B_S| (1 - eps_S min(1, e / r))),    r = min(10, E / 2),    in epoch e of E,
     |B_C| = min(floor(|C| |B_S| / |S|), |B_S| / 2),
 
 where eps_S is the expected noise ratio of S, see `theory.selected_noise_ratio`.

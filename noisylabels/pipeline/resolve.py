@@ -257,8 +257,13 @@ def check_labels(args: Namespace, data: NoisyData) -> None:
 
 
 def check_options(experiment: Experiment) -> None:
-    """Raise UserError if an option has no effect, or needs unknown facts about the noise."""
+    """Raise UserError if an option has no effect, or needs what is not there."""
     options = {"co_teaching_noise_ratio": 0, **experiment.arguments}
+    if options.get("method") == "d2l" and experiment.settings.architecture == "linear":
+        raise UserError(
+            "argument --architecture: d2l measures learned features, and linear learns none: give "
+            "mlp"
+        )
     curriculum = options.get("mentornet_curriculum")
     unused = {"self_paced": "mentornet_percentile", "pd": "mentornet_burn_in"}.get(curriculum)
     if unused and options[unused] != OPTIONS[unused].default:

@@ -20,7 +20,7 @@ def test_2018_variant_has_an_earlier_ramp_and_a_lower_beta(tmp_path):
         batch_size=128,
         options={"variant": "2018"},
     )
-    assert [method.schedule(epoch)["keep"] for epoch in (0, 3, 9, 10)] == [128, 107, 64, 64]
+    assert [method.schedule(epoch)["keep"] for epoch in (0, 3, 9, 10)] == [128, 106, 64, 64]
     betas = []
     for epoch in (0, 79, 80, 199):
         method.begin_epoch(epoch, [], 0)
@@ -43,7 +43,7 @@ def test_linear_decay_in_a_shorter_training(time, expected):
     assert linear_decay(time, 16) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("epochs, keep", [(1, [6, 3]), (4, [6, 3]), (10, [6, 5, 4, 4, 3])])
+@pytest.mark.parametrize("epochs, keep", [(1, [6, 3]), (4, [6, 3]), (10, [6, 5, 4, 3, 3])])
 def test_2018_variant_in_a_short_training(epochs, keep):
     method = toy(
         "co_teaching",
@@ -53,6 +53,19 @@ def test_2018_variant_in_a_short_training(epochs, keep):
         options={"variant": "2018"},
     )
     assert [method.schedule(epoch)["keep"] for epoch in range(len(keep))] == keep
+
+
+@pytest.mark.parametrize("variant, keep", [("harness", 26), ("2018", 25)])
+def test_only_the_2018_variant_rounds_down(variant, keep):
+    """0.2 of 128 samples are 25.6."""
+    method = toy(
+        "co_teaching",
+        optimizer=keras.optimizers.Adam,
+        noise_ratio=0.8,
+        batch_size=128,
+        options={"variant": variant},
+    )
+    assert method.schedule(10)["keep"] == keep
 
 
 @pytest.mark.slow

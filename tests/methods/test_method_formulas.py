@@ -236,6 +236,14 @@ def test_estimate_finds_each_class_however_small(c, rare):
     np.testing.assert_allclose(estimate_T(posterior @ T), T, atol=0.05)
 
 
+def test_estimate_keeps_the_only_image_of_a_class():
+    """Of classes 2 and 3, one image and none are predicted."""
+    eta = np.repeat([[0.8, 0.1, 0.05, 0.05], [0.1, 0.8, 0.05, 0.05]], 50, axis=0)
+    eta[7] = 0.2, 0.1, 0.6, 0.1
+    eta[8] = 0.5, 0.2, 0.1, 0.2
+    np.testing.assert_allclose(estimate_T(eta)[2:], eta[[7, 8]])
+
+
 def test_estimate_recovers_the_generating_matrix():
     T = transition_matrix("asym", 0.3, 4)
     posterior = np.random.default_rng(0).dirichlet([0.05] * 4, 5000)

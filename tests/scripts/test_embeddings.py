@@ -100,6 +100,7 @@ def test_a_wrong_number_of_rows_ends_before_the_work(call, no_network, tmp_path)
         ("INCV", ["--image_size", "8"], "--image_size: it applies to images"),
         ("INCV_main", ["--architecture", "ridge"], "ridge is for INCV.py only"),
         ("INCV_main", ["--INCV_epochs", "3"], "--INCV_epochs: it has no effect on ridge"),
+        ("INCV_main", ["--method", "d2l", "--architecture", "linear"], "linear learns none: give"),
     ],
 )
 def test_flags_that_do_not_fit_embeddings_end_in_one_line(run, no_network, script, flags, message):
