@@ -21,7 +21,7 @@ from noisylabels.errors import UserError
 from noisylabels.runs.atomic_io import write_json
 
 CPUINFO = Path("/proc/cpuinfo")
-TIMEOUT = 60  # seconds after which a measurement counts as failed
+TIMEOUT = 60  # seconds
 COMMAND = (sys.executable, "-m", "noisylabels.training.measure_precision")
 
 
@@ -29,19 +29,23 @@ def bfloat16_is_faster() -> bool:
     """Return whether a training step takes less time in bfloat16 than in float32.
 
     The first call on a machine measures. Later calls read the result from the user's cache folder.
-    A failed measurement means float32.
+    A failed measurement means float32. If it takes too long, nothing is stored, because the machine
+    may only be busy.
     """
     path, seconds = cache_folder() / f"precision_{machine_key()}.json", None
-    # The folder may be impossible to create or to write to.
-    with contextlib.suppress(OSError, UserError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The two halves of a selection start at the same time.
-        with filelock.FileLock(path.with_suffix(".lock")):
-            seconds = _read(path)
-            if seconds is None:
-                seconds = measure_in_subprocess()
-                write_json(path, seconds)
-    seconds = seconds or measure_in_subprocess()
+    try:
+        # The folder may be impossible to create or to write to.
+        with contextlib.suppress(OSError, UserError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # The two halves of a selection start at the same time.
+            with filelock.FileLock(path.with_suffix(".lock")):
+                seconds = _read(path)
+                if seconds is None:
+                    seconds = measure_in_subprocess()
+                    write_json(path, seconds)
+        seconds = seconds or measure_in_subprocess()
+    except subprocess.TimeoutExpired:
+        return False
     return seconds["bfloat16"] < seconds["float32"]
 
 
@@ -61,10 +65,19 @@ def machine_key() -> str:
 
 
 def measure_in_subprocess() -> dict[str, float]:
-    """Return the seconds of a step by name of the type. If that fails, bfloat16 is the slower."""
-    root = str(Path(__file__).resolve().parents[1])
-    environment = os.environ | {"PYTHONPATH": root, "CUDA_VISIBLE_DEVICES": "-1"}
-    with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
+    """Return the seconds of a step by name of the type. If that fails, bfloat16 is the slower.
+
+    Raises
+    ------
+    subprocess.TimeoutExpired
+        The measurement takes longer than TIMEOUT.
+    """
+    folders = str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH")
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, folders)),
+        "CUDA_VISIBLE_DEVICES": "-1",
+    }
+    with contextlib.suppress(OSError, subprocess.CalledProcessError, ValueError):
         finished = subprocess.run(
             COMMAND, capture_output=True, text=True, timeout=TIMEOUT, check=True, env=environment
         )

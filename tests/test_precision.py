@@ -4,6 +4,7 @@ import json
 import sys
 
 import pytest
+from helpers import ROOT
 
 from noisylabels import precision
 
@@ -65,17 +66,26 @@ def test_another_processor_is_measured_again(cached, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "code",
+    "code, is_stored",
     [
-        "import os, signal; os.kill(os.getpid(), signal.SIGILL)",
-        "print('no JSON')",
-        "import time; time.sleep(9)",
+        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", True),
+        ("print('no JSON')", True),
+        ("import time; time.sleep(9)", False),
     ],
 )
-def test_a_failed_measurement_means_float32(cached, monkeypatch, code):
+def test_a_failed_measurement_means_float32(cached, monkeypatch, code, is_stored):
+    """One that took too long is repeated later, because the machine may have been busy."""
     monkeypatch.setattr(precision, "COMMAND", (sys.executable, "-c", code))
     monkeypatch.setattr(precision, "TIMEOUT", 1)
     assert not precision.bfloat16_is_faster()
+    assert cached.exists() == is_stored
+
+
+def test_the_measurement_finds_the_packages_of_the_user(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    code = "import json, sys; print(json.dumps(sys.path))"
+    monkeypatch.setattr(precision, "COMMAND", (sys.executable, "-c", code))
+    assert {str(ROOT), str(tmp_path)} <= {*precision.measure_in_subprocess()}
 
 
 @pytest.mark.slow
