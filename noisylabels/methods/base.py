@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class Method:
     """A way to train one or two networks on noisy labels.
 
-    A method defines its training step (`train_step`), the samples of an epoch (`batches`) and what
-    changes from epoch to epoch (`schedule`, `begin_epoch`). `training.trainer.Trainer` runs the
-    epochs.
+    A method defines its loss (`sample_losses`) or its whole training step (`train_step`), the
+    samples of an epoch (`batches`) and what changes from epoch to epoch (`schedule`,
+    `begin_epoch`). `training.trainer.Trainer` runs the epochs.
 
     Parameters
     ----------
@@ -41,8 +41,7 @@ class Method:
         Average also over two shifts of the image, by (1, 1) and (-1, -1) pixels. The shifted images
         have half of the weight.
     label_smoothing : float
-        Share of the target that is spread over all classes. Methods with a loss of their own ignore
-        it.
+        Share of the target that is spread over all classes. Only Standard uses it.
 
     Attributes
     ----------
@@ -125,11 +124,15 @@ class Method:
         """
         return probabilities
 
+    def sample_losses(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """Return the loss of each sample, (n,), from logits (n, c)."""
+        return cross_entropy(logits, batch.y)
+
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Update the networks with one batch. Return the scalars that are named in `logged`."""
 
         def mean_loss(logits: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_mean(cross_entropy(logits, batch.y, self.label_smoothing))
+            return tf.reduce_mean(self.sample_losses(logits, batch))
 
         loss, logits = self.apply_gradients(0, batch.x, mean_loss)
         return {"loss": loss, "accuracy": accuracy(logits, batch.y)}

@@ -25,12 +25,12 @@ Needs no knowledge of the noise.
 
 Differences from the paper: Chen et al. 2019 do not say how they ran D2L. The constants w and e_1
 are those of the authors (40 + 5 and 5 of 120 epochs), scaled to E. The features are the input of
-the last layer. The return restores weights, batch statistics and optimizer; the authors' code
+the last dense layer. The return restores weights, batch statistics and optimizer; the authors' code
 loads the state that it has just saved, which has no effect. The prediction in the target comes
 from the same pass in training mode as the gradient. The authors' code of 2018 clips the labels to
 [0.01/9, 0.99], and later code has symmetric cross entropy before the turning point. Both are left
-out, so that D2L equals Standard until then. If no LID can be estimated, because all features are
-equal, the previous one is used, as in the authors' code.
+out, so that D2L equals Standard without label smoothing until then. If no LID can be estimated,
+because all features are equal, the previous one is used, as in the authors' code.
 
 Source: Ma et al., "Dimensionality-driven learning with noisy labels", ICML 2018.
 """
@@ -46,7 +46,7 @@ import tensorflow as tf
 
 from noisylabels.methods.base import Method
 from noisylabels.methods.inputs import MethodInputs
-from noisylabels.methods.losses import accuracy, cross_entropy
+from noisylabels.methods.losses import cross_entropy
 from noisylabels.seeding import generator
 from noisylabels.training.augmentation import scale
 from noisylabels.training.steps import Batch
@@ -180,11 +180,6 @@ class D2L(Method):
         """Return the weight of the observed labels."""
         return {"alpha": self.alpha}
 
-    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Update the network with one batch."""
-
-        def loss(logits: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_mean(paced_loss(logits, batch.y, batch.schedule["alpha"]))
-
-        value, logits = self.apply_gradients(0, batch.x, loss)
-        return {"loss": value, "accuracy": accuracy(logits, batch.y)}
+    def sample_losses(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """Return the cross entropy with the target of each sample, (n,)."""
+        return paced_loss(logits, batch.y, batch.schedule["alpha"])

@@ -33,7 +33,7 @@ import tensorflow as tf
 
 from noisylabels.methods.base import Method
 from noisylabels.methods.inputs import MethodInputs
-from noisylabels.methods.losses import accuracy, cross_entropy
+from noisylabels.methods.losses import cross_entropy
 from noisylabels.metrics import label_scores
 from noisylabels.training.steps import Batch
 
@@ -92,15 +92,9 @@ class ELR(Method):
             columns.update({name: float(value) for name, value in scores.items()})
         return columns
 
-    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Update the targets and the network with one batch."""
-
-        def loss(logits: tf.Tensor) -> tf.Tensor:
-            p = tf.clip_by_value(tf.nn.softmax(logits), CLIP, 1 - CLIP)
-            target = updated_target(tf.gather(self.targets, batch.indices), p, self.beta)
-            self.targets.scatter_update(tf.IndexedSlices(target, batch.indices))
-            losses = cross_entropy(logits, batch.y) + self.weight * regularizer(p, target)
-            return tf.reduce_mean(losses)
-
-        value, logits = self.apply_gradients(0, batch.x, loss)
-        return {"loss": value, "accuracy": accuracy(logits, batch.y)}
+    def sample_losses(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """Update the targets of a batch, and return the loss of each sample, (n,)."""
+        p = tf.clip_by_value(tf.nn.softmax(logits), CLIP, 1 - CLIP)
+        target = updated_target(tf.gather(self.targets, batch.indices), p, self.beta)
+        self.targets.scatter_update(tf.IndexedSlices(target, batch.indices))
+        return cross_entropy(logits, batch.y) + self.weight * regularizer(p, target)

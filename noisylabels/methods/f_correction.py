@@ -37,7 +37,6 @@ import tensorflow as tf
 
 from noisylabels.methods.base import Method
 from noisylabels.methods.inputs import PreparationContext
-from noisylabels.methods.losses import accuracy
 from noisylabels.seeding import generator
 from noisylabels.training.sampling import stratified_holdout
 from noisylabels.training.steps import Batch
@@ -100,11 +99,6 @@ class FCorrection(Method):
         """Return probabilities (n, c) of the observed labels."""
         return probabilities @ self.T
 
-    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Update the network with one batch."""
-
-        def loss(logits: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_mean(forward_loss(logits, batch.y, self.T))
-
-        value, logits = self.apply_gradients(0, batch.x, loss)
-        return {"loss": value, "accuracy": accuracy(logits, batch.y)}
+    def sample_losses(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """Return the forward loss of each sample, (n,)."""
+        return forward_loss(logits, batch.y, self.T)

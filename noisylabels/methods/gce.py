@@ -19,7 +19,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from noisylabels.methods.base import Method
-from noisylabels.methods.losses import accuracy, cross_entropy
+from noisylabels.methods.losses import cross_entropy
 from noisylabels.training.steps import Batch
 
 
@@ -36,12 +36,6 @@ class GCE(Method):
 
     shares_batches = True
 
-    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Update the network with one batch."""
-        q = self.inputs.options["q"]
-
-        def loss(logits: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_mean(generalised_cross_entropy(logits, batch.y, q))
-
-        value, logits = self.apply_gradients(0, batch.x, loss)
-        return {"loss": value, "accuracy": accuracy(logits, batch.y)}
+    def sample_losses(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """Return L of each sample, (n,)."""
+        return generalised_cross_entropy(logits, batch.y, self.inputs.options["q"])

@@ -26,7 +26,6 @@ import tensorflow as tf
 
 from noisylabels.methods.base import Method
 from noisylabels.methods.inputs import PreparationContext
-from noisylabels.methods.losses import accuracy, cross_entropy
 from noisylabels.training.steps import Batch
 
 
@@ -54,9 +53,4 @@ class Student(Method):
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Update the network with one batch."""
         y = tf.gather(tf.constant(self.labels, tf.int32), batch.indices)
-
-        def loss(logits: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_mean(cross_entropy(logits, y))
-
-        value, logits = self.apply_gradients(0, batch.x, loss)
-        return {"loss": value, "accuracy": accuracy(logits, y)}
+        return super().train_step(batch._replace(y=y))

@@ -23,7 +23,7 @@ import math
 import tensorflow as tf
 
 from noisylabels.methods.base import Method
-from noisylabels.methods.losses import accuracy, cross_entropy
+from noisylabels.methods.losses import cross_entropy
 from noisylabels.training.steps import Batch
 
 LOG_ZERO = math.log(1e-4)
@@ -42,16 +42,9 @@ class SCE(Method):
 
     shares_batches = True
 
-    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Update the network with one batch."""
+    def sample_losses(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """Return L of each sample, (n,)."""
         alpha, beta, A = (self.inputs.options[name] for name in ("alpha", "beta", "A"))
         if A is None:
             A = LOG_ZERO
-
-        def loss(logits: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_mean(
-                symmetric_cross_entropy(logits, batch.y, alpha=alpha, beta=beta, A=A)
-            )
-
-        value, logits = self.apply_gradients(0, batch.x, loss)
-        return {"loss": value, "accuracy": accuracy(logits, batch.y)}
+        return symmetric_cross_entropy(logits, batch.y, alpha=alpha, beta=beta, A=A)

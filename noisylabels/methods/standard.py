@@ -7,21 +7,28 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from noisylabels.methods.base import Method
 from noisylabels.methods.inputs import MethodInputs
+from noisylabels.methods.losses import cross_entropy
 from noisylabels.recipes import Settings
 from noisylabels.training.epoch_choice import fit_best_epoch
+from noisylabels.training.steps import Batch
 from noisylabels.training.trainer import Trainer, build
 
 
 class Standard(Method):
-    """Train one network with the loss -log p[y_noisy], averaged over the batch.
+    """Train one network with cross entropy, and with the recipe's label smoothing.
 
     It needs no knowledge of the noise.
     """
 
     shares_batches = True
+
+    def sample_losses(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """Return the smoothed cross entropy of each sample, (n,)."""
+        return cross_entropy(logits, batch.y, self.label_smoothing)
 
 
 def standard_probabilities(

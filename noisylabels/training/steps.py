@@ -34,7 +34,7 @@ def compile_steps(
 ) -> Callable[..., tf.Tensor]:
     """Compile a function that runs several training steps.
 
-    The function is traced once, for any number of steps and any batch size.
+    Without XLA, the function is traced once, for any number of steps and any batch size.
 
     Parameters
     ----------
@@ -75,7 +75,6 @@ def compile_steps(
     signature = None
     if not jit_compile:
         shape = method.inputs.images.shape[1:]
-        tensors = {name: value for name, value in schedule.items() if tf.is_tensor(value)}
         signature = [
             tf.TensorSpec([None, *shape], stored_type(shape)),
             tf.TensorSpec([None], tf.int32),
@@ -84,7 +83,7 @@ def compile_steps(
             tf.TensorSpec([None, 2], tf.int32),
             tf.TensorSpec([None], tf.float32),
             tf.TensorSpec([None], tf.bool),
-            {name: tf.TensorSpec.from_tensor(value) for name, value in tensors.items()},
+            {name: tf.TensorSpec.from_tensor(value) for name, value in schedule.items()},
         ]
 
     @tf.function(input_signature=signature, autograph=False)
