@@ -1,8 +1,8 @@
 """Network architectures by name.
 
 To add one, write a function `build(layers, input_shape, n_classes)` in a module of this package
-and add a line to `ARCHITECTURES`. Name the input of the last layer "features", and use only layer
-types that `noisylabels.training.export` can convert.
+and add a line to `ARCHITECTURES`. Name the input of the last dense layer "features", and use only
+layer types that `noisylabels.training.export` can convert.
 """
 
 from importlib import import_module

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,7 +102,10 @@ class NoisyData:
 
 @dataclass(frozen=True)
 class Execution:
-    """Where and how a run computes. Results depend on it in their last digits only."""
+    """Where and how a run computes.
+
+    Several GPUs change batch statistics. Otherwise results depend on it in their last digits only.
+    """
 
     gpu_id: str | None = None
     gpu_ids: tuple[str | None, ...] = (None,)  # one per parallel process
@@ -160,4 +163,7 @@ class Experiment:
         return {**self.data.identity, **settings, **self.arguments}
 
     def __str__(self) -> str:
-        return f"{self.data}\nrecipe {self.recipe}: {self.settings}"
+        settings = self.settings
+        if self.arguments.get("method", "standard") != "standard":
+            settings = replace(settings, label_smoothing=0.0)  # which only Standard uses
+        return f"{self.data}\nrecipe {self.recipe}: {settings}"

@@ -85,7 +85,8 @@ def add_common(parser: ArgumentParser, seed: bool = True) -> None:
     add(
         "--learning_rate",
         type=number(float, 0, above=True),
-        help="peak learning rate; by default the recipe's, or the chosen --optimizer's",
+        help="peak learning rate; for muon that of convolution kernels; by default the recipe's, "
+        "or the chosen --optimizer's",
     )
     add(
         "--weight_decay",

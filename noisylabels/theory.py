@@ -88,8 +88,8 @@ def estimate_noise_ratio(accuracy: float, n_classes: int, top_k: int = 1) -> flo
     minimum = top_k / n_classes
     if accuracy < minimum:
         warnings.warn(
-            f"test accuracy {accuracy:.4g} is below {minimum:.4g}, the least that noise explains: "
-            f"noise ratio set to {1 - minimum:.4g}",
+            f"held-out agreement {accuracy:.4g} is below chance, {minimum:.4g}: the noise ratio is "
+            f"set to its maximum, {1 - minimum:.4g}",
             stacklevel=2,
         )
         return 1 - minimum

@@ -13,6 +13,7 @@ from noisylabels.errors import UserError
 from noisylabels.experiment import Execution, Experiment, NoisyData
 from noisylabels.noise import Noise
 from noisylabels.pipeline.load import resolve_noise
+from noisylabels.recipes import FAST
 from utils import corrupt_labels, observed_labels
 
 TRUE, NOISY = np.array([0, 0, 1, 3]), np.array([0, 1, 1, 2])
@@ -94,6 +95,15 @@ def test_identity_of_a_run_on_custom_images():
         "may_be_mirrored": False,
         "may_be_shifted": True,
     }
+
+
+@pytest.mark.parametrize("method, is_shown", [("standard", True), ("gce", False), (None, True)])
+def test_label_smoothing_is_shown_where_it_is_used(method, is_shown):
+    """Selections and the theory have no method; they train Standard."""
+    arguments = {"method": method} if method else {}
+    made = replace(experiment(Noise("sym", 0.5)), settings=FAST, arguments=arguments)
+    assert ("label smoothing 0.2" in str(made)) == is_shown
+    assert made.identity["label_smoothing"] == 0.2
 
 
 @pytest.mark.parametrize(

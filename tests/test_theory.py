@@ -171,8 +171,8 @@ def test_accuracy_below_the_curve_warns(TA, c, k, ratio):
     with pytest.warns(UserWarning) as caught:
         assert theory.estimate_noise_ratio(TA, c, k) == pytest.approx(ratio)
     assert [str(warning.message) for warning in caught] == [
-        f"test accuracy {TA} is below {k / c:.4g}, the least that noise explains: noise ratio set "
-        f"to {ratio}"
+        f"held-out agreement {TA} is below chance, {k / c:.4g}: the noise ratio is set to its "
+        f"maximum, {ratio}"
     ]
     assert caught[0].filename == __file__  # it points at who called
 

@@ -46,8 +46,8 @@ class PreparationContext:
         Random seed of the run.
     train_standard : callable
         ``train_standard(samples, held_out)`` trains a standard network on the samples, and keeps
-        the epoch of the lowest held-out loss. It returns class probabilities of all images that
-        are not set aside for testing, float32 (n, c). A finished training is not repeated.
+        the epoch of the lowest held-out loss. It returns class probabilities of the k images that
+        are not set aside for testing, float32 (k, c). A finished training is not repeated.
     teacher_probabilities : callable
         ``teacher_probabilities()`` returns class probabilities of all training images, float (n,
         c). They are averaged over the networks that `incv` trained on the same selection.

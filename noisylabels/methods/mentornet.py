@@ -17,13 +17,13 @@ The weights v depend on the curriculum and on how much of the training is done:
 Needs no knowledge of the noise.
 
 Differences from the paper: Chen et al. 2019 do not say which MentorNet they ran. The default is
-self_paced, as in the Co-teaching paper, whose results their table includes. The authors' library
-keeps all samples in the first 18% by default. Their command for self_paced has 0%, see the option
-burn_in. With 0%, classes whose losses are large at first are
-discarded and never learned. As in the authors' code, the losses come from the same pass in training
-mode as the gradient. The authors' MentorNets are networks that learned these formulas. Here the
-formulas themselves are used. The authors' L2 penalty shrinks with v, here it does not. The
-data-driven MentorNet is left out, because it learns its curriculum from clean labels.
+self_paced, as in the Co-teaching paper, whose choice of methods their table follows. The authors'
+library keeps all samples in the first 18% by default. Their command for self_paced has 0%, see the
+option burn_in. With 0%, classes whose losses are large at first are discarded and never learned. As
+in the authors' code, the losses come from the same pass in training mode as the gradient. The
+authors' MentorNets are networks that learned these formulas. Here the formulas themselves are used.
+The authors' L2 penalty shrinks with v, here it does not. The data-driven MentorNet is left out,
+because it learns its curriculum from clean labels.
 
 Source: Jiang et al., "MentorNet: learning data-driven curriculum for very deep neural networks on
 corrupted labels", ICML 2018.

@@ -114,8 +114,8 @@ def start_tensorflow(
     Returns
     -------
     dict
-        What results depend on, for the run's record: "device", its name and whether it computes in
-        bfloat16; "threads"; and "computed_in", see `number_format`.
+        What results depend on, for the run's record: "device", its name; "threads"; and
+        "computed_in", see `number_format`.
 
     Raises
     ------
@@ -148,8 +148,6 @@ def start_tensorflow(
     name = device_name(names)
     if problem:
         raise gpu.failed(name, problem)
-    if computes_bfloat16():
-        name += " with bfloat16"
     return {"device": name, "threads": threads, "computed_in": number_format(precision)}
 
 

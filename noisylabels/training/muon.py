@@ -19,7 +19,8 @@ def orthogonalised(matrix: tf.Tensor, steps: int = 3) -> tf.Tensor:
     Returns
     -------
     tf.Tensor
-        Float32 (m, n), close to U Vᵀ of the singular value decomposition U S Vᵀ.
+        Float32 (m, n), U S' Vᵀ for the singular value decomposition U S Vᵀ. The largest singular
+        values become close to 1.
 
     Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024.
     """
@@ -38,8 +39,8 @@ class Muon(keras.optimizers.Optimizer):
 
     A kernel (h, w, in, out) is rescaled to the norm sqrt(out) before each update. Its update is the
     orthogonalised momentum of the kernel as a matrix (h w in, out). Vectors and matrices have
-    weight decay, and their own rates, proportional to the learning rate. The rate of the whitening
-    layer's bias reaches 0 when the learning rate is 5/8 of its peak.
+    weight decay, and peak rates of their own. All rates follow the same schedule, except that of
+    the whitening layer's bias. It reaches 0 when the learning rate is 5/8 of its peak.
 
     Parameters
     ----------

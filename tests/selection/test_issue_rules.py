@@ -13,7 +13,7 @@ from noisylabels.selection.issues import label_issues
 from utils import load_dataset
 
 
-@pytest.mark.filterwarnings("ignore:test accuracy 0 is below")
+@pytest.mark.filterwarnings("ignore:held-out agreement 0 is below")
 def test_label_issues_by_hand():
     """Sample 0 is selected at once; 1 and 2 in the second iteration, or never.
 

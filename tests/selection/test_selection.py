@@ -134,7 +134,7 @@ def test_accuracy_below_the_curve_warns():
     train = Recorder(
         lambda stage, held: (held == held.min(), held)
     )  # 1 of 20 in ten classes: below 1/10
-    with pytest.warns(UserWarning, match="test accuracy 0.05 is below 0.1"):
+    with pytest.warns(UserWarning, match="held-out agreement 0.05 is below chance, 0.1"):
         result = incv(train, labels, labels, 10, "sym", iterations=2)
     assert result.eval_ratio == 0.9
     assert [(row["selected"], row["removed"]) for row in result.iterations] == [

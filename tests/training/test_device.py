@@ -57,6 +57,16 @@ def test_a_measurement_decides_where_the_processor_has_bfloat16(
     assert device.computes_bfloat16.__wrapped__() == able
 
 
+def test_a_training_in_float32_starts_without_the_measurement(monkeypatch):
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [])
+    monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", lambda n: None)
+    monkeypatch.setattr(tf.config.threading, "set_inter_op_parallelism_threads", lambda n: None)
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
+    monkeypatch.setattr(device, "computes_bfloat16", lambda: pytest.fail("it measures"))
+    started = device.start_tensorflow.__wrapped__("-1", threads=2)
+    assert started == {"device": "CPU", "threads": 2, "computed_in": "float32"}
+
+
 @pytest.mark.parametrize(
     "capability, able", [((7, 5), False), ((8, 0), True), ((9, 0), True), (None, False)]
 )

@@ -131,13 +131,7 @@ A100, V100 = ("NVIDIA A100", (8, 0)), ("NVIDIA V100", (7, 0))
 @pytest.mark.parametrize(
     "cards, arguments, visible, shared, name",
     [
-        (
-            [A100, A100],
-            ("0,1", False, 1, 128),
-            ["GPU:0", "GPU:1"],
-            True,
-            "2 × NVIDIA A100 with bfloat16",
-        ),
+        ([A100, A100], ("0,1", False, 1, 128), ["GPU:0", "GPU:1"], True, "2 × NVIDIA A100"),
         (
             [A100, V100],
             ("0,1", False, 1, 128),
@@ -146,8 +140,8 @@ A100, V100 = ("NVIDIA A100", (8, 0)), ("NVIDIA V100", (7, 0))
             "NVIDIA A100 and NVIDIA V100",
         ),
         ([A100, V100], ("1", False, 1, 128), ["GPU:1"], False, "NVIDIA V100"),
-        ([A100, A100], (None, False, 1, 128), ["GPU:0"], False, "NVIDIA A100 with bfloat16"),
-        ([A100, A100], ("0", True, 1, 128), ["GPU:0"], False, "NVIDIA A100 with bfloat16"),
+        ([A100, A100], (None, False, 1, 128), ["GPU:0"], False, "NVIDIA A100"),
+        ([A100, A100], ("0", True, 1, 128), ["GPU:0"], False, "NVIDIA A100"),
         ([A100, A100], ("-1", False, 1, 128), [], False, "CPU"),
         ([("Another Maker's", None)], ("0", False, 1, 128), ["GPU:0"], False, "Another Maker's"),
     ],
@@ -161,7 +155,7 @@ def test_start_chooses_devices_and_determinism(
     assert found == {
         "device": name,
         "threads": 1,
-        "computed_in": "TF32" if "bfloat16" in name else "float32",
+        "computed_in": "TF32" if name.endswith("A100") else "float32",
     }
     assert done.growth == [(device, True) for device in done.visible] and done.visible == visible
     assert done.strategies == shared and done.deterministic != arguments[1]
