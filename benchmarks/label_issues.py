@@ -149,11 +149,15 @@ def find_issues_cleanlab(
     `seconds` is the time that the probabilities took.
     """
     start = time.perf_counter()
-    issues, scores = find_label_issues(y, pred_probs), get_label_quality_scores(y, pred_probs)
+    # Forks of a process that has run TensorFlow can deadlock.
+    one_process = {"n_jobs": 1}
+    issues = find_label_issues(y, pred_probs, **one_process)
+    scores = get_label_quality_scores(y, pred_probs)
     filtered = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
         lab = Datalab({"label": y}, label_name="label", task="classification", verbosity=0)
-        lab.find_issues(pred_probs=pred_probs, issue_types={"label": {}})
+        options = {"clean_learning_kwargs": {"find_label_issues_kwargs": one_process}}
+        lab.find_issues(pred_probs=pred_probs, issue_types={"label": options})
     found = lab.get_issues("label")
     audited = time.perf_counter()
     return {

@@ -130,6 +130,21 @@ def test_speed_prints_all_goals(tmp_path):
     assert all(result[name] > 1 for name in [*result][:4]) and 0 < result["conv_bound_share"] < 1.1
 
 
+def test_cleanlab_starts_no_processes(monkeypatch):
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("forks of a process that has run TensorFlow can deadlock")
+
+    monkeypatch.setattr("multiprocessing.pool.Pool.__init__", refuse)
+    y = np.arange(60) % 3
+    pred_probs = np.full((60, 3), 0.1)
+    pred_probs[np.arange(60), np.where(np.arange(60) < 6, (y + 1) % 3, y)] = 0.8
+    found = label_issues.find_issues_cleanlab(y, pred_probs)
+    assert {name: sum(issues) for name, (issues, _, _) in found.items()} == {
+        "cleanlab find_label_issues": 6,
+        "cleanlab Datalab": 6,
+    }
+
+
 def test_label_issues_are_those_of_the_script(call, undrawn, tmp_path, monkeypatch):
     """They include contradictory duplicates, and depend on the estimate for ridge regression."""
     rng, y = np.random.default_rng(0), np.arange(600) % 3
