@@ -42,10 +42,6 @@ def _assumes_pattern(call: Call) -> bool:
     return call.method in PATTERN_AWARE_METHODS
 
 
-def _skips_evaluations(call: Call) -> bool:
-    return call.method != "f_correction" and (call.args.epochs is None or call.args.epochs > 10)
-
-
 def _reads_cifar(call: Call) -> bool:
     return call.args.dataset in ("cifar10", "cifar100")
 
@@ -101,9 +97,8 @@ RULES = (
     ),
     Rule(
         ("evaluate_every",),
-        "to trainings of more than 10 epochs, because the last ten are always evaluated; "
-        "f_correction evaluates every epoch",
-        _skips_evaluations,
+        "to methods other than f_correction, which evaluates every epoch",
+        lambda call: call.method != "f_correction",
     ),
     *(
         Rule(

@@ -216,7 +216,7 @@ def add_evaluation(parser: ArgumentParser) -> None:
     add(
         "--evaluate_every",
         type=number(int, 1),
-        help="epochs between two evaluations; the last ten epochs are always evaluated; fewer "
+        help="epochs between two evaluations; the last epoch is always evaluated; fewer "
         "evaluations are faster; by default 4 for fast in INCV_main.py, else 1",
     )
     add(

@@ -53,7 +53,7 @@ class Settings:
     flip_tta: bool = False  # average the logits of an image and its horizontal flip
     shift_tta: bool = False  # also average over shifted images, see methods.base.Method
     validation_split: float = 0.0  # share of the samples held out to choose an epoch
-    evaluate_every: int = 1  # epochs between two evaluations; the last ten are all evaluated
+    evaluate_every: int = 1  # epochs between two evaluations; the last one is always evaluated
     compared_epochs: int = 0  # INCV chooses the best of this many last epochs; 0: of all
 
     def learning_rate_at(self, time: float, epochs: int) -> float:

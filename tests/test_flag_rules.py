@@ -28,12 +28,6 @@ from utils import load_dataset
         ("INCV_main", ["--selection", "s.csv", "--overwrite_selection"], "overwrite_selection"),
         ("INCV_main", ["--method", "sce", "--decisions", "d.csv"], "decisions"),
         ("INCV_main", ["--method", "f_correction", "--evaluate_every", "2"], "evaluate_every"),
-        (
-            "INCV_main",
-            ["--method", "gce", "--evaluate_every", "2", "--epochs", "10"],
-            "evaluate_every",
-        ),
-        ("Verify_Theory", ["--evaluate_every", "2", "--epochs", "3"], "evaluate_every"),
         ("INCV_main", ["--method", "standard", "--assumed_pattern", "sym"], "assumed_pattern"),
         ("INCV", ["--data_dir", "."], "data_dir"),
         ("Verify_Theory", ["--data_dir", "."], "data_dir"),

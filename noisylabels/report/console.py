@@ -93,7 +93,7 @@ def print_training(folder: Path, method: str, samples: int) -> None:
     columns = ["final", "last10_epochs", *RESULT_COLUMNS]
     result = read_csv(folder / f"{method}_result.csv", "network", columns, required=True)
     n_averaged = int(result.last10_epochs.iloc[0])
-    averaged = "ten" if n_averaged == 10 else n_averaged
+    averaged = "ten" if n_averaged == 10 else f"{n_averaged} evaluations"
     titles = {
         "final": "network saved",
         "last": "last epoch",

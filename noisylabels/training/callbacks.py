@@ -11,10 +11,10 @@ AfterEpoch = Callable[[int, dict[str, np.ndarray]], dict[str, Any]]
 
 
 def every_n_epochs(n: int, epochs: int, callback: AfterEpoch) -> AfterEpoch:
-    """Return a callback that runs another one every n epochs, and after each of the last ten."""
+    """Return a callback that runs another one after every n-th epoch and after the last."""
 
     def after_epoch(epoch: int, memory: dict[str, np.ndarray]) -> dict[str, Any]:
-        due = (epoch + 1) % n == 0 or epoch >= epochs - 10
+        due = (epoch + 1) % n == 0 or epoch == epochs - 1
         return callback(epoch, memory) if due else {}
 
     return after_epoch

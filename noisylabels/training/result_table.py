@@ -56,7 +56,7 @@ def test_accuracies(history: pd.DataFrame, n_networks: int) -> pd.DataFrame:
                 "final": final,
                 "last": curve.iloc[-1],
                 "last10": curve.iloc[-10:].mean(),
-                "last10_epochs": len(curve.iloc[-10:]),
+                "last10_epochs": curve.iloc[-10:].count(),
                 "best": curve.max(),
                 "validated": validated,
                 "steps": history.steps.sum(),

@@ -51,9 +51,10 @@ def test_noisy_test_labels_and_corrected_labels_are_summarised(tmp_path, capsys)
         == """
 The test labels may be wrong. The values are agreement with these labels, not accuracy.
 
-test agreement  network saved   last epoch   mean of last 4   epoch by held-out labels   \
-best epoch (by the test set)
-network 1       0.4000          0.5000       0.5500           0.6000                     0.9000
+test agreement  network saved   last epoch   mean of last 4 evaluations   \
+epoch by held-out labels   best epoch (by the test set)
+network 1       0.4000          0.5000       0.5500                       \
+0.6000                     0.9000
 labels unchanged: 2 of 5, LP 1.000, LR 0.667, labels right 0.800
 """
     )

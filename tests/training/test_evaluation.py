@@ -8,7 +8,7 @@ from helpers import EPOCH_COLUMNS, RESULT_COLUMNS
 from toys import N, fit, killed, toy
 
 from noisylabels.training import result_table
-from noisylabels.training.callbacks import combine_callbacks
+from noisylabels.training.callbacks import combine_callbacks, every_n_epochs
 from noisylabels.training.epoch_choice import HeldOutEvaluation
 from noisylabels.training.evaluation import dead_classes
 from noisylabels.training.result_table import curves_of
@@ -172,6 +172,13 @@ def test_several_evaluations_make_one_row():
     assert both(3, {"m": 0}) == {"a": 1, "b": 2} and seen == [(3, {"m": 0})] * 2
 
 
+def test_every_n_epochs_and_the_last_are_evaluated():
+    seen = []
+    callback = every_n_epochs(4, 10, lambda epoch, memory: seen.append(epoch) or {"a": epoch})
+    rows = [callback(epoch, {}) for epoch in range(10)]
+    assert seen == [3, 7, 9] and rows[3] == {"a": 3} and rows[4] == {}
+
+
 # ----------------------------------------------------------------------------------------- reported
 
 
@@ -200,6 +207,12 @@ def test_last10_of_a_short_training_states_its_epochs():
     history = history_of(test_accuracy_1=FIRST).head(4)
     (row, _) = result_table.test_accuracies(history, 1).itertuples()
     assert (row.last10, row.last10_epochs, row.steps) == (pytest.approx(0.4), 4, 8)
+
+
+def test_last10_averages_the_evaluated_epochs():
+    sparse = [value if epoch % 4 == 3 else np.nan for epoch, value in enumerate(FIRST)]
+    (row, _) = result_table.test_accuracies(history_of(test_accuracy_1=sparse), 1).itertuples()
+    assert (row.last, row.last10, row.last10_epochs) == (0.5, pytest.approx(0.4), 3)
 
 
 def test_validated_is_at_the_first_epoch_of_most_agreement():
