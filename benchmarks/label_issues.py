@@ -106,7 +106,7 @@ def find_issues(experiment: Experiment, duplicates: Duplicates, seconds: float) 
 
     def after_iteration(result: Selection) -> None:
         elapsed.append(time.perf_counter() - start)
-        k = len(result.iterations)
+        k = len(result.iteration_log)
         name = "INCV, 1 iteration" if k == 1 else f"INCV, {k} iterations"
         frame = label_issues(experiment.dataset, y, result, duplicates).sort_values("index")
         is_issue, score = frame.is_label_issue.to_numpy(), frame.label_score.to_numpy()

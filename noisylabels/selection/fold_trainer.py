@@ -10,7 +10,7 @@ from noisylabels.experiment import Experiment
 from noisylabels.methods import method_class
 from noisylabels.methods.inputs import MethodInputs
 from noisylabels.runs.run import Run
-from noisylabels.selection.algorithm import Scores, Stage, score_predictions
+from noisylabels.selection.algorithm import FoldId, Scores, score_predictions
 from noisylabels.system.progress import Event
 from noisylabels.training.trainer import Trainer, build
 
@@ -59,13 +59,13 @@ class FoldTrainer:
         )
 
     def train(
-        self, stage: Stage, samples: np.ndarray, held_out: np.ndarray, use_best: bool
+        self, fold_id: FoldId, samples: np.ndarray, held_out: np.ndarray, use_best: bool
     ) -> tuple[Scores, list[dict[str, Any]]]:
         """Train on some samples, or resume that training, and score the held-out samples.
 
         Parameters
         ----------
-        stage : Stage
+        fold_id : FoldId
             The iteration and half. They name the checkpoint and the random streams.
         samples, held_out : np.ndarray
             Indices of the samples to train on and to score.
@@ -94,7 +94,7 @@ class FoldTrainer:
             if accuracy > memory.get("accuracy", -1):
                 memory.update(score_predictions(p, y, top_k)._asdict())
                 memory["accuracy"] = np.array(accuracy)
-                if stage.iteration > 1:
+                if fold_id.iteration > 1:
                     del memory["probabilities"]  # only those of the first iteration are needed
             return {"heldout_accuracy": accuracy}
 
@@ -102,14 +102,14 @@ class FoldTrainer:
         rows, memory = self.trainer.fit(
             epochs,
             self.experiment.seed,
-            f"INCV {stage}",
-            self.run.checkpoint(str(stage)),
+            f"INCV {fold_id}",
+            self.run.checkpoint(str(fold_id)),
             after_epoch=after_epoch,
-            name=f"INCV {stage}",
+            name=f"INCV {fold_id}",
             samples_digest=_digest(samples, held_out),
         )
         scores = Scores(*(memory.get(name) for name in Scores._fields))
-        return scores, [{**stage._asdict(), **row} for row in rows]
+        return scores, [{**fold_id._asdict(), **row} for row in rows]
 
 
 def _digest(samples: np.ndarray, held_out: np.ndarray) -> str:

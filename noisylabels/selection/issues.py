@@ -56,7 +56,7 @@ def label_issues(
             "status": np.select(
                 [result.select, result.candidate], ["selected", "candidate"], "removed"
             ),
-            "selected_iteration": pd.array(result.iteration, "Int64"),
+            "selected_iteration": pd.array(result.selected_iteration, "Int64"),
             "y_true": None if dataset.y_train is None else names[dataset.y_train],
             "duplicate_group": pd.array(groups, "Int64"),
             "duplicate_conflict": conflict,

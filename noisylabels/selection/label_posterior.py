@@ -139,10 +139,10 @@ def score_labels(
     """
     probabilities = softmax(inverse_temperature * outputs)
     T_held_out = transition_matrix(outputs, y_noisy)
-    accepted = label_posterior(probabilities, y_noisy, T_held_out) > ACCEPTANCE_THRESHOLD
+    is_probable = label_posterior(probabilities, y_noisy, T_held_out) > ACCEPTANCE_THRESHOLD
     right = label_posterior(probabilities, y_noisy, T_held_out if T is None else T)
     return Scores(
-        agrees=is_selected(outputs, y_noisy, top_k) | accepted,
+        accepted=is_selected(outputs, y_noisy, top_k) | is_probable,
         loss=-np.log(right + 1e-8),
         predicted=outputs.argmax(axis=1),
         label_score=right,

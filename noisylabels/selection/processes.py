@@ -27,7 +27,7 @@ from noisylabels.errors import UserError
 from noisylabels.experiment import Experiment
 from noisylabels.runs.run import Run
 from noisylabels.selection import issues
-from noisylabels.selection.algorithm import Fold, Scores, Selection, Stage, incv
+from noisylabels.selection.algorithm import Fold, FoldId, Scores, Selection, incv
 from noisylabels.selection.label_posterior import noise_ratio
 from noisylabels.selection.local_trainers import LocalTrainers
 from noisylabels.selection.ridge_trainer import RidgeTrainers
@@ -42,7 +42,7 @@ def expected_work(experiment: Experiment) -> dict[str, float]:
     """Return the expected work of each training by name: samples times epochs."""
     n, epochs = len(experiment.y_noisy), experiment.settings.epochs
     return {
-        f"INCV {Stage(i, half)}": epochs * n * (0.5 if i == 1 else 0.7)
+        f"INCV {FoldId(i, half)}": epochs * n * (0.5 if i == 1 else 0.7)
         for i in range(1, experiment.arguments["INCV_iter"] + 1)
         for half in "ab"
     }
@@ -75,7 +75,7 @@ def select(
     def after_iteration(result: Selection) -> None:
         nonlocal started
         seconds, started = time.monotonic() - started, time.monotonic()
-        done = len(result.iterations)
+        done = len(result.iteration_log)
         is_last = done == experiment.arguments["INCV_iter"]
         if (
             show_first_results
@@ -104,7 +104,7 @@ def select(
         write_selection(experiment, result, duplicates(), history)
         run.finish(
             [experiment.folder / issues.DUPLICATES],
-            **result.iterations[-1],
+            **result.iteration_log[-1],
             **issues.scores(experiment, result, duplicates()),
         )
 
@@ -119,7 +119,7 @@ def duplicates_of(dataset: Dataset) -> Duplicates:
 def run_incv(
     experiment: Experiment,
     trainers: "Trainers | LocalTrainers | RidgeTrainers",
-    after_iteration: Callable[[Selection], None] = lambda result: None,
+    after_iteration: Callable[[Selection], None] | None = None,
 ) -> tuple[Selection, list[dict[str, Any]]]:
     """Return the selection, and its training log with one row per epoch.
 

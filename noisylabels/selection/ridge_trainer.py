@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from models.ridge import Ridge
 from noisylabels.experiment import Experiment
 from noisylabels.runs.run import Run
-from noisylabels.selection.algorithm import Fold, Scores, Stage
+from noisylabels.selection.algorithm import Fold, FoldId, Scores
 from noisylabels.selection.label_posterior import (
     fit_inverse_temperature,
     score_labels,
@@ -45,10 +45,10 @@ class RidgeTrainers(contextlib.ExitStack):
         return [self._train(*fold) for fold in folds]
 
     def _train(
-        self, stage: Stage, samples: np.ndarray, held_out: np.ndarray
+        self, fold_id: FoldId, samples: np.ndarray, held_out: np.ndarray
     ) -> tuple[Scores, list[dict[str, Any]]]:
         start, y = time.perf_counter(), self.experiment.y_noisy
-        self.progress.show(Event(f"INCV {stage}", 1, 0))
+        self.progress.show(Event(f"INCV {fold_id}", 1, 0))
         fit = self.ridge.fit(samples)
         inverse_temperature = fit_inverse_temperature(fit.outputs, y[fit.left_out])
         outputs = self.ridge.outputs(fit.weights, held_out)
@@ -57,11 +57,11 @@ class RidgeTrainers(contextlib.ExitStack):
         top_k = self.experiment.arguments["top_k"]
         scores = score_labels(outputs, y[held_out], inverse_temperature, self.T, top_k=top_k)
         row = {
-            **stage._asdict(),
+            **fold_id._asdict(),
             "epoch": 1,
             "penalty": fit.penalty,
             "heldout_accuracy": float(np.mean(scores.predicted == y[held_out])),
             "seconds": round(time.perf_counter() - start, 3),
         }
-        self.progress.show(Event(f"INCV {stage}", 1, 0, row=row))
+        self.progress.show(Event(f"INCV {fold_id}", 1, 0, row=row))
         return scores, [row]

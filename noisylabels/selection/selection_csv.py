@@ -201,7 +201,7 @@ def selection_run(experiment: Experiment) -> Run:
 def write_first_results(experiment: Experiment, result: Selection, duplicates: Duplicates) -> None:
     """Write the label issues and scores so far, for review while later iterations run."""
     write_issues(experiment, result, duplicates)
-    write_csv(experiment.folder / ITERATIONS, pd.DataFrame(result.iterations))
+    write_csv(experiment.folder / ITERATIONS, pd.DataFrame(result.iteration_log))
 
 
 def write_selection(

@@ -8,7 +8,7 @@ import pytest
 from experiments import selecting
 from helpers import CPU
 
-from noisylabels.selection.algorithm import Scores, Stage
+from noisylabels.selection.algorithm import FoldId, Scores
 from noisylabels.selection.selection_csv import selection_run
 
 EPOCHS, CLASSES = 4, 3
@@ -103,7 +103,7 @@ def script(monkeypatch, tmp_path):
         settings = replace(small.settings, **changes)
         chosen = replace(small, settings=settings, arguments=small.arguments | {"top_k": top_k})
         trainer = fold_trainer.FoldTrainer(chosen, selection_run(chosen), lambda event: None)
-        return trainer.train(Stage(2, "b"), SAMPLES, HELD_OUT, use_best)
+        return trainer.train(FoldId(2, "b"), SAMPLES, HELD_OUT, use_best)
 
     return script, train, experiment
 
@@ -152,8 +152,8 @@ def test_first_epoch_selects_if_nothing_agrees(script):
 
 def test_top_k_selects_among_the_k_most_likely(script):
     """The epoch is still that of the best accuracy."""
-    assert script[1](use_best=False, top_k=2)[0].agrees.tolist() == [True, True, True, True]
-    assert script[1](use_best=True, top_k=2)[0].agrees.tolist() == [True, True, True, False]
+    assert script[1](use_best=False, top_k=2)[0].accepted.tolist() == [True, True, True, True]
+    assert script[1](use_best=True, top_k=2)[0].accepted.tolist() == [True, True, True, False]
 
 
 def test_half_starts_from_initial_weights_on_its_samples(script):
@@ -198,12 +198,12 @@ def test_halves_do_not_influence_each_other(real):
     """Give equal answers whether the other half was trained before or not."""
     a, b = np.split(np.random.default_rng(0).permutation(1436), 2)
     both, alone = real("both"), real("alone")
-    probabilities = both.train(Stage(1, "a"), a, b, True)[
+    probabilities = both.train(FoldId(1, "a"), a, b, True)[
         0
     ].probabilities  # kept in the first iteration alone
     assert probabilities.shape == (718, 10) and np.abs(probabilities.sum(axis=1) - 1).max() < 1e-6
     for found, expected in zip(
-        both.train(Stage(1, "b"), b, a, True)[0], alone.train(Stage(1, "b"), b, a, True)[0]
+        both.train(FoldId(1, "b"), b, a, True)[0], alone.train(FoldId(1, "b"), b, a, True)[0]
     ):
         assert (found == expected).all()
 

@@ -34,12 +34,8 @@ def test_label_issues_by_hand():
 
     result = incv(train, None, labels, 2, None, iterations=2)
     assert sorted(asked[0] + asked[1]) == [0, 1, 2, 3] and sorted(asked[2] + asked[3]) == [1, 2]
-    assert result.select.tolist() == [True, True, False, True] and result.iteration.tolist() == [
-        1,
-        2,
-        0,
-        1,
-    ]
+    assert result.select.tolist() == [True, True, False, True]
+    assert result.selected_iteration.tolist() == [1, 2, 0, 1]
     assert result.predicted.tolist() == [0, 0, 1, 0]
     assert result.label_score == pytest.approx([0.9, 0.45, 0.25, 0.9])
     assert (

@@ -117,7 +117,7 @@ def test_labels_that_are_probably_right_are_accepted():
         labels = np.where(RNG.permutation(400) < noisy, 1 - y, y)
         labels[:8] = 1
         scores = posterior.score_labels(outputs, labels, inverse_temperature=1.0)
-        assert scores.agrees[:8].all() == expected
+        assert scores.accepted[:8].all() == expected
         assert (scores.predicted[:8] == 0).all()
 
 
@@ -131,7 +131,7 @@ def test_estimate_replaces_the_formula_of_incv():
         ]
 
     def estimate(scores, labels):
-        assert len(scores.agrees) == len(labels) == 20
+        assert len(scores.accepted) == len(labels) == 20
         return 0.25
 
     assert incv(train, y, y, 2, "sym", estimate=estimate).eval_ratio == 0.25

@@ -68,7 +68,7 @@ def test_bookkeeping_by_hand():
     assert sets(result) == [list(range(8)), [], []]
     assert result.eval_ratio == pytest.approx((3 - 6**0.5) / 4)
     assert [
-        (row["selected"], row["candidate"], row["LP"], row["LR"]) for row in result.iterations
+        (row["selected"], row["candidate"], row["LP"], row["LR"]) for row in result.iteration_log
     ] == [(6, 2, 1, 0.75), (8, 0, 1, 1)]
 
 
@@ -137,7 +137,7 @@ def test_accuracy_below_the_curve_warns():
     with pytest.warns(UserWarning, match="held-out agreement 0.05 is below chance, 0.1"):
         result = incv(train, labels, labels, 10, "sym", iterations=2)
     assert result.eval_ratio == 0.9
-    assert [(row["selected"], row["removed"]) for row in result.iterations] == [
+    assert [(row["selected"], row["removed"]) for row in result.iteration_log] == [
         (2, 4),
         (4, 8),
     ]  # r is at most 2
@@ -149,8 +149,8 @@ def test_empty_selection_trains_on_the_half_alone():
     with pytest.warns(UserWarning):
         result = incv(train, labels, labels, 3, "sym", iterations=2)
     assert [len(samples) for _, samples, _, _ in train.calls] == [5, 5, 5, 5]
-    assert result.iterations[0]["selected"] == result.iterations[0]["removed"] == 0
-    assert np.isnan(result.iterations[0]["LP"]) and result.iterations[0]["LR"] == 0
+    assert result.iteration_log[0]["selected"] == result.iteration_log[0]["removed"] == 0
+    assert np.isnan(result.iteration_log[0]["LP"]) and result.iteration_log[0]["LR"] == 0
     assert sets(result) == [list(range(10)), [], []]
 
 
@@ -158,14 +158,15 @@ def test_selection_may_stay_empty():
     labels = np.zeros(10, int)
     with pytest.warns(UserWarning):
         result = incv(Recorder(lambda stage, held: (held < 0, held)), labels, labels, 3, "sym")
-    assert sets(result) == [[], list(range(10)), []] and len(result.iterations) == 4  # the paper's
+    assert sets(result) == [[], list(range(10)), []]
+    assert len(result.iteration_log) == 4  # the paper's
 
 
 def test_selection_ends_early_if_everything_is_found():
     labels = np.zeros(10, int)
     train = Recorder(lambda stage, held: (held >= 0, held))
     result = incv(train, labels, labels, 3, "sym", iterations=4)
-    assert train.stages() == ["1a", "1b"] and len(result.iterations) == 1
+    assert train.stages() == ["1a", "1b"] and len(result.iteration_log) == 1
     assert sets(result) == [list(range(10)), [], []] and result.eval_ratio == 0
 
 
@@ -190,7 +191,7 @@ def test_fewer_than_two_samples_end_the_selection(n):
     result = incv(None, np.zeros(n, int), np.zeros(n, int), 10, "sym")
     assert (
         sets(result) == [[], list(range(n)), []]
-        and result.iterations == []
+        and result.iteration_log == []
         and np.isnan(result.eval_ratio)
     )
 
@@ -200,7 +201,7 @@ def test_odd_number_of_samples_and_unknown_true_labels():
     train = Recorder(lambda stage, held: (held % 2 == 0, held))
     result = incv(train, None, labels, 2, "asym", iterations=1)
     assert [len(held) for _, _, held, _ in train.calls] == [3, 4]
-    assert np.isnan(result.iterations[0]["LP"]) and np.isnan(result.iterations[0]["LR"])
+    assert np.isnan(result.iteration_log[0]["LP"]) and np.isnan(result.iteration_log[0]["LR"])
 
 
 def test_top_k_enters_the_estimate():
@@ -258,10 +259,10 @@ def test_nearest_neighbours_clean_the_digits(digits, seed):
     y = digits.y_train
     y_noisy = corrupt_labels(y, "sym", 0.5, 10, seed)
     result = incv(nearest_neighbours(digits, y_noisy), y, y_noisy, 10, "sym", seed=seed)
-    last = result.iterations[-1]
+    last = result.iteration_log[-1]
     assert last["LP"] > 0.97 and last["LR"] > 0.95 and 0.25 < result.eval_ratio < 0.5
-    assert [row["LR"] for row in result.iterations] == sorted(
-        row["LR"] for row in result.iterations
+    assert [row["LR"] for row in result.iteration_log] == sorted(
+        row["LR"] for row in result.iteration_log
     )
 
 
@@ -276,5 +277,5 @@ def test_absent_class_does_not_harm_others(digits):
     y_noisy = corrupt_labels(few.y_train, "sym", 0.3, 10, 0)
     assert (y_noisy == 3).any()
     result = incv(nearest_neighbours(few, y_noisy), few.y_train, y_noisy, 10, "sym")
-    last = result.iterations[-1]
+    last = result.iteration_log[-1]
     assert last["LP"] > 0.97 and last["LR"] > 0.95 and not result.select[y_noisy == 3].any()
