@@ -60,7 +60,7 @@ def main(args: argparse.Namespace) -> None:
     start_tensorflow("-1", threads=args.threads, precision=settings.precision)
     from noisylabels.methods import method_class
     from noisylabels.methods.inputs import MethodInputs
-    from noisylabels.training.trainer import Trainer, build
+    from noisylabels.training.trainer import Trainer, build_method
 
     dataset = load_dataset("cifar10", args.data_dir)
     y_noisy = corrupt_labels(
@@ -76,7 +76,7 @@ def main(args: argparse.Namespace) -> None:
         batch_size=settings.batch_size,
         epochs=settings.epochs,
     )
-    method = build(
+    method = build_method(
         method_class("standard"), inputs, settings=settings, seed=args.seed, stage="INCV"
     )
     trainer = Trainer(method, is_clean, settings.augmentation, settings.learning_rate_at)

@@ -21,7 +21,7 @@ from noisylabels.methods.inputs import MethodInputs
 from noisylabels.recipes import RECIPES, Settings
 from noisylabels.seeding import generator
 from noisylabels.training.device import dtype_policy, start_tensorflow
-from noisylabels.training.trainer import Trainer, build
+from noisylabels.training.trainer import Trainer, build_method
 from utils import load_dataset
 
 BATCH, STEPS, SCORED = 128, 16, 4096  # measured part of an epoch on CIFAR-10
@@ -45,7 +45,7 @@ class ProjectLoop:
         self, name: str, problem: Problem, settings: Settings, scored: np.ndarray, folder: Path
     ) -> None:
         inputs = problem.inputs
-        self.method = build(method_class(name), inputs, settings, seed=0, stage="main")
+        self.method = build_method(method_class(name), inputs, settings, seed=0, stage="main")
         self.method.samples = problem.samples
         self.method.warm_up = -1
         self.trainer = Trainer(

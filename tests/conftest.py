@@ -112,7 +112,7 @@ def train(call, tmp_path, monkeypatch):
 
     Return how it ended, and ("selection", its Experiment) or ("training", the method's inputs).
     """
-    from noisylabels.training import device, trainer
+    from noisylabels.training import device
 
     begun, told = [], []
 
@@ -123,7 +123,7 @@ def train(call, tmp_path, monkeypatch):
     def build(method, inputs, *_, **__):
         begun.append(("training", inputs))
         return SimpleNamespace(
-            lr_schedule=None, held_out=[], hold_out=lambda _: None, prepare=lambda *_: None
+            lr_schedule=None, held_out=[], exclude=lambda _: None, prepare=lambda *_: None
         )
 
     def stop(method, is_clean, augmentation, learning_rate, jit_compile, on_event):
@@ -134,8 +134,8 @@ def train(call, tmp_path, monkeypatch):
     monkeypatch.setattr(
         device, "start_tensorflow", lambda *how, **more: told.append((*how, *more.values())) or CPU
     )
-    monkeypatch.setattr(trainer, "build", build)
-    monkeypatch.setattr(trainer, "Trainer", stop)
+    monkeypatch.setattr("noisylabels.pipeline.train.build_method", build)
+    monkeypatch.setattr("noisylabels.pipeline.train.Trainer", stop)
 
     def train(*flags):
         begun.clear(), told.clear()

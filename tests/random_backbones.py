@@ -34,7 +34,7 @@ def save_weights(path, name=QUICK):
     return path
 
 
-build = functools.cache(pretrained.build)
+build = functools.cache(pretrained.build_backbone)
 
 
 def without_children(monkeypatch):
@@ -47,5 +47,5 @@ def without_children(monkeypatch):
 
     monkeypatch.setattr(embeddings, "call_in_child", call)
     monkeypatch.setattr(extraction, "start_tensorflow", lambda *_, **__: None)
-    monkeypatch.setattr(extraction, "build", build)
+    monkeypatch.setattr(extraction, "build_backbone", build)
     return called

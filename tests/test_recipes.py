@@ -9,7 +9,7 @@ from models.layers import Whitening
 from noisylabels.methods import method_class
 from noisylabels.methods.inputs import MethodInputs
 from noisylabels.recipes import ADAM_INCV, ADAM_MAIN, ADAM_VERIFY, RECIPES, Triangular, resolve
-from noisylabels.training.trainer import build
+from noisylabels.training.trainer import build_method
 from utils import load_dataset
 
 PAPER = {
@@ -204,13 +204,14 @@ def images():
 def test_flip_tta_follows_the_recipe(task, mirror, images):
     inputs = MethodInputs(images, np.zeros(40, int), 3, 8, 1)
     assert (
-        build(method_class("standard"), inputs, RECIPES["fast"][task], 0, "main").flip_tta == mirror
+        build_method(method_class("standard"), inputs, RECIPES["fast"][task], 0, "main").flip_tta
+        == mirror
     )
 
 
 def test_whitening_is_adapted_to_the_images(images):
     inputs = MethodInputs(images, np.zeros(40, int), 3, 8, 1)
-    method = build(method_class("standard"), inputs, RECIPES["fast"]["INCV"], 0, "a")
+    method = build_method(method_class("standard"), inputs, RECIPES["fast"]["INCV"], 0, "a")
     (found,) = [layer for layer in method.networks[0].layers if isinstance(layer, Whitening)]
     expected = Whitening()
     expected.build((None, 8, 8, 3))
@@ -230,7 +231,7 @@ def test_whitening_is_adapted_to_the_images(images):
 )
 def test_batch_norm_and_epsilon_of_adam(recipe, norm, images):
     inputs = MethodInputs(images, np.zeros(40, int), 3, 8, 1)
-    method = build(method_class("standard"), inputs, RECIPES[recipe]["INCV"], 0, "a")
+    method = build_method(method_class("standard"), inputs, RECIPES[recipe]["INCV"], 0, "a")
     norms = [
         layer
         for layer in method.networks[0].layers

@@ -139,7 +139,7 @@ class Method:
 
     # --- building blocks for methods ---
 
-    def hold_out(self, samples: Iterable[int]) -> None:
+    def exclude(self, samples: Iterable[int]) -> None:
         """Remove samples from the training.
 
         Raises

@@ -7,13 +7,13 @@ its batch, then the network:
     t <- beta t + (1 - beta) p / sum(p),    L = mean CE(logits, y) + lambda mean log(1 - <p, t>)
 
 without a gradient through t. CE is the cross entropy with the observed label y. The second term is
-smallest if p agrees with t, and can then outweigh a label that disagrees with t. It is never
-positive, so the loss can be negative.
+lowest if p agrees with t. Its gradient counteracts that of a label that disagrees with t. It is
+never positive, so the loss can be negative.
 
 Needs the assumed pattern: beta = 0.7 and lambda = 3 for "sym", else beta = 0.9 and lambda = 1.
 These are the authors' values for CIFAR-10 with symmetric and asymmetric noise.
 
-The targets also estimate the true labels by argmax t.
+argmax t estimates the true label.
 
 Differences from the paper: all methods here share the same training settings. The authors use
 ResNet-34, SGD with momentum and warm restarts of the learning rate. ELR+, with two networks and
@@ -42,8 +42,8 @@ BETA = {"sym": 0.7, "asym": 0.9}
 LAMBDA = {"sym": 3.0, "asym": 1.0}
 
 
-def updated_target(target: tf.Tensor, p: tf.Tensor, beta: float) -> tf.Tensor:
-    """Return targets (n, c) after a step with predictions p (n, c), without a gradient."""
+def update_target(target: tf.Tensor, p: tf.Tensor, beta: float) -> tf.Tensor:
+    """Return the targets (n, c) after a step with predictions p, (n, c), without a gradient."""
     total = tf.reduce_sum(p, axis=1, keepdims=True)
     return tf.stop_gradient(beta * target + (1 - beta) * p / total)
 
@@ -51,7 +51,7 @@ def updated_target(target: tf.Tensor, p: tf.Tensor, beta: float) -> tf.Tensor:
 def regularizer(p: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     """Return the second term of the loss for each sample, (n,), without lambda.
 
-    It is finite, because p (n, c) is clipped and the sum of a target is at most 1.
+    It is finite, because p, (n, c), is clipped and the sum of a target, (n, c), is at most 1.
     """
     return tf.math.log(1 - tf.reduce_sum(p * target, axis=1))
 
@@ -71,9 +71,9 @@ class ELR(Method):
         self.beta = inputs.options["beta"]
         if self.beta is None:
             self.beta = BETA[pattern]
-        self.weight = inputs.options["lambda"]
-        if self.weight is None:
-            self.weight = LAMBDA[pattern]
+        self.lambda_ = inputs.options["lambda"]
+        if self.lambda_ is None:
+            self.lambda_ = LAMBDA[pattern]
         zeros = tf.zeros([len(inputs.labels), inputs.n_classes])
         self.targets = tf.Variable(zeros, trainable=False)
         self.extra_state = [self.targets]
@@ -95,6 +95,6 @@ class ELR(Method):
     def sample_losses(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Update the targets of a batch, and return the loss of each sample, (n,)."""
         p = tf.clip_by_value(tf.nn.softmax(logits), CLIP, 1 - CLIP)
-        target = updated_target(tf.gather(self.targets, batch.indices), p, self.beta)
+        target = update_target(tf.gather(self.targets, batch.indices), p, self.beta)
         self.targets.scatter_update(tf.IndexedSlices(target, batch.indices))
-        return cross_entropy(logits, batch.y) + self.weight * regularizer(p, target)
+        return cross_entropy(logits, batch.y) + self.lambda_ * regularizer(p, target)

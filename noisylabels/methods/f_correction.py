@@ -89,7 +89,7 @@ class FCorrection(Method):
         """Draw the held-out samples, and estimate T unless the option gives the true one."""
         rng = generator(context.seed, "held_out")
         self.held_out = stratified_holdout(self.samples, self.inputs.labels, HELD_OUT_SHARE, rng)
-        self.hold_out(self.held_out)
+        self.exclude(self.held_out)
         if self.inputs.options["T"] == "true":
             self.T = self.inputs.T
         else:

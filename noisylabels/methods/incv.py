@@ -72,9 +72,9 @@ class ModifiedCoTeaching(Method):
         self.warm_up = warm_up_epochs(inputs.eval_ratio, pattern, inputs.epochs)
         self.ramp = ramp_epochs(inputs.epochs)
 
-    def hold_out(self, samples: Iterable[int]) -> None:
+    def exclude(self, samples: Iterable[int]) -> None:
         """Remove samples from the selected set and from the candidates."""
-        super().hold_out(samples)
+        super().exclude(samples)
         self.candidates = np.setdiff1d(self.candidates, samples)
 
     def batches(self, epoch: int, rng: np.random.Generator) -> np.ndarray:

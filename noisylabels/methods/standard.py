@@ -15,7 +15,7 @@ from noisylabels.methods.losses import cross_entropy
 from noisylabels.recipes import Settings
 from noisylabels.training.epoch_choice import fit_best_epoch
 from noisylabels.training.steps import Batch
-from noisylabels.training.trainer import Trainer, build
+from noisylabels.training.trainer import Trainer, build_method
 
 
 class Standard(Method):
@@ -47,7 +47,8 @@ def standard_probabilities(
     samples, held_out : np.ndarray
         Indices of the training samples and of the samples that choose the epoch.
     inputs, settings, seed
-        As for `training.trainer.build`. The initial weights differ from those of other networks.
+        As for `training.trainer.build_method`. The initial weights differ from those of other
+        networks.
     checkpoint : Path
         File to resume from. A finished training is not repeated.
     create_trainer : callable
@@ -60,7 +61,7 @@ def standard_probabilities(
     """
     # Smoothed predictions would add label_smoothing / c to every entry of an estimated T.
     settings = replace(settings, label_smoothing=0.0)
-    method = build(Standard, inputs, settings, seed=seed, stage="standard")
+    method = build_method(Standard, inputs, settings, seed=seed, stage="standard")
     method.samples = samples
     trainer = create_trainer(method)
     fit_best_epoch(

@@ -1,4 +1,4 @@
-"""Train by a method and write its files."""
+"""Train with a method and write its files."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,29 +21,42 @@ from noisylabels.selection.corrected_labels import scores_of, write_labels
 from noisylabels.selection.selection_csv import Selected
 from noisylabels.system.progress import Event, print_wrapped
 from noisylabels.training import device
-from noisylabels.training import trainer as training
-from noisylabels.training.backbone import build
+from noisylabels.training.backbone import build_backbone
 from noisylabels.training.callbacks import combine_callbacks, every_n_epochs
 from noisylabels.training.epoch_choice import HeldOutEvaluation, fit_best_epoch
 from noisylabels.training.evaluation import Evaluation
 from noisylabels.training.export import mean_probabilities, save_inference_model
 from noisylabels.training.result_table import NO_TEST_SET, test_accuracies
 from noisylabels.training.sampling import stratified_holdout
+from noisylabels.training.trainer import Trainer, build_method
 from noisylabels.training.training_log import training_log
 
 
 def train(plan: TrainingPlan, on_event: Callable[[Event], None]) -> None:
-    """Train by the method of a plan, or resume that training, and write its files."""
+    """Train with the method of a plan, or resume that training, and write its files.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        The training and the selection that it uses.
+    on_event : callable
+        Called with each `progress.Event` of the training.
+
+    Raises
+    ------
+    UserError
+        Another process works on the run, the training diverges, or no sample is left.
+    """
     experiment, run, name, selected = plan.experiment, plan.run, plan.method, plan.selected
     settings, execution, seed = experiment.settings, experiment.execution, experiment.seed
-    kind = method_class(name)
+    method_type = method_class(name)
     start = partial(
         device.start_tensorflow,
         execution.gpu_id,
         execution.jit_compile,
-        execution.threads,
-        settings.batch_size if kind.shares_batches else None,
-        settings.precision,
+        threads=execution.threads,
+        batch_size=settings.batch_size if method_type.shares_batches else None,
+        precision=settings.precision,
     )
     with run.session(start, execution.wait):
         if run.finished:  # by another process, in the meantime
@@ -53,10 +66,10 @@ def train(plan: TrainingPlan, on_event: Callable[[Event], None]) -> None:
         print_wrapped(experiment, *([selected] if selected else []), run.location)
         inputs = method_inputs(experiment, name, selected)
 
-        def create_trainer(method: Method) -> training.Trainer:
+        def create_trainer(method: Method) -> Trainer:
             schedule = method.lr_schedule or settings.lr_schedule
             rate = replace(settings, lr_schedule=schedule).learning_rate_at
-            return training.Trainer(
+            return Trainer(
                 method,
                 experiment.is_clean,
                 settings.augmentation,
@@ -65,7 +78,7 @@ def train(plan: TrainingPlan, on_event: Callable[[Event], None]) -> None:
                 on_event=on_event,
             )
 
-        method = training.build(kind, inputs, settings, seed=seed, stage="main")
+        method = build_method(method_type, inputs, settings, seed=seed, stage="main")
         train_rows = experiment.dataset.train_rows
         if selected:
             train_rows = np.setdiff1d(train_rows, selected.dropped)
@@ -75,7 +88,6 @@ def train(plan: TrainingPlan, on_event: Callable[[Event], None]) -> None:
             settings.validation_split,
             generator(seed, "validation"),
         )
-        rows = np.arange(len(inputs.labels))
 
         def train_standard(samples: np.ndarray, held_out: np.ndarray) -> np.ndarray:
             checkpoint = run.checkpoint("standard")
@@ -90,7 +102,8 @@ def train(plan: TrainingPlan, on_event: Callable[[Event], None]) -> None:
             )
             return probabilities[experiment.dataset.train_rows]
 
-        method.hold_out(np.setdiff1d(rows, np.setdiff1d(train_rows, validation)))
+        fit_rows = np.setdiff1d(train_rows, validation)
+        method.exclude(np.setdiff1d(np.arange(len(inputs.labels)), fit_rows))
         method.prepare(
             PreparationContext(
                 seed=seed,
@@ -101,7 +114,7 @@ def train(plan: TrainingPlan, on_event: Callable[[Event], None]) -> None:
             )
         )
         trainer = create_trainer(method)
-        # Held-out samples may choose any epoch.
+        # Held-out samples can select any epoch, so evaluate each.
         interval = 1 if len(method.held_out) else settings.evaluate_every
         evaluation = every_n_epochs(
             interval,
@@ -127,7 +140,18 @@ def train(plan: TrainingPlan, on_event: Callable[[Event], None]) -> None:
 def with_labels(experiment: Experiment, selected: Selected) -> Experiment:
     """Return the experiment with the labels of a selection, which a person may have corrected.
 
-    Corrections also apply to training samples that are set aside for testing.
+    Corrections also apply to the images set aside for testing.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The configuration with the labels of the data set.
+    selected : Selected
+        The selection, with a frame of n rows and the indices of dropped samples.
+
+    Returns
+    -------
+    Experiment
     """
     labels, dataset = selected.frame.y_noisy.to_numpy(int), experiment.dataset
     if selected.decisions and dataset.test_rows is not None:
@@ -138,7 +162,22 @@ def with_labels(experiment: Experiment, selected: Selected) -> Experiment:
 
 
 def method_inputs(experiment: Experiment, name: str, selected: Selected | None) -> MethodInputs:
-    """Return the inputs of a method."""
+    """Return the inputs of a method.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Training data and facts about the noise.
+    name : str
+        Name of the method. It determines the options.
+    selected : Selected or None
+        The selection to train on, if the method uses one.
+
+    Returns
+    -------
+    MethodInputs
+        Inputs with all n training samples; the selection consists of masks, bool (n,).
+    """
     data, settings = experiment.data, experiment.settings
     inputs = MethodInputs(
         images=data.dataset.x_train,
@@ -162,7 +201,19 @@ def method_inputs(experiment: Experiment, name: str, selected: Selected | None) 
 def write_results(
     plan: TrainingPlan, experiment: Experiment, method: Method, history: list[dict]
 ) -> None:
-    """Write networks, matrices, labels, log, result and figures of a training, then its record."""
+    """Write networks, matrices, labels, log, result and figures of a training, then its record.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        Run and method of the training.
+    experiment : Experiment
+        The configuration, with the labels of the training.
+    method : Method
+        The method with its final weights.
+    history : list of dict
+        The log, one row per epoch.
+    """
     run, name, dataset = plan.run, plan.method, experiment.dataset
     log = training_log(history)
     result = test_accuracies(log, method.n_networks)
@@ -170,7 +221,7 @@ def write_results(
         result["test_labels"] = NO_TEST_SET
     elif not dataset.clean_test:
         result["test_labels"] = PROVIDED
-    backbone = dataset.backbone and build(dataset.backbone)
+    backbone = dataset.backbone and build_backbone(dataset.backbone)
     run.begin_outputs()
     paths = [run.folder / f"{name}_{k + 1}.keras" for k in range(method.n_networks)]
     for network, path in zip(method.networks, paths, strict=True):

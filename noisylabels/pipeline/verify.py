@@ -17,9 +17,9 @@ from noisylabels.runs.run import Run
 from noisylabels.seeding import generator
 from noisylabels.system.progress import Event, print_wrapped
 from noisylabels.training import device
-from noisylabels.training import trainer as training
 from noisylabels.training.callbacks import every_n_epochs
 from noisylabels.training.evaluation import mean_by_correctness
+from noisylabels.training.trainer import Trainer, build_method
 
 
 def verify(plans: list[TheoryPlan], on_event: Callable[[Event], None]) -> None:
@@ -48,10 +48,10 @@ def verify(plans: list[TheoryPlan], on_event: Callable[[Event], None]) -> None:
         batch_size=settings.batch_size,
         epochs=settings.epochs,
     )
-    method = training.build(
+    method = build_method(
         method_class("standard"), inputs, settings, seed=first.seed, stage="verify"
     )
-    trainer = training.Trainer(
+    trainer = Trainer(
         method,
         first.is_clean,
         settings.augmentation,

@@ -12,7 +12,7 @@ from noisylabels.methods.inputs import MethodInputs
 from noisylabels.runs.run import Run
 from noisylabels.selection.algorithm import FoldId, Scores, score_predictions
 from noisylabels.system.progress import Event
-from noisylabels.training.trainer import Trainer, build
+from noisylabels.training.trainer import Trainer, build_method
 
 
 class FoldTrainer:
@@ -41,7 +41,7 @@ class FoldTrainer:
             batch_size=settings.batch_size,
             epochs=settings.epochs,
         )
-        self.method = build(
+        self.method = build_method(
             method_class("standard"),
             inputs,
             settings,

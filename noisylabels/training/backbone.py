@@ -14,7 +14,7 @@ from noisylabels.training.device import quiet_stderr
 TIMEOUT = 30  # seconds in which a server must answer
 
 
-def build(backbone: Backbone) -> keras.Model:
+def build_backbone(backbone: Backbone) -> keras.Model:
     """Build a pretrained network with its own preprocessing.
 
     Parameters

@@ -13,7 +13,7 @@ from noisylabels.data.image_batches import read_batches
 from noisylabels.data.image_source import ImageSource
 from noisylabels.errors import UserError
 from noisylabels.system.progress import clock
-from noisylabels.training.backbone import build
+from noisylabels.training.backbone import build_backbone
 from noisylabels.training.backbone import download as download_weights
 from noisylabels.training.device import start_tensorflow
 
@@ -60,7 +60,7 @@ def extract(
     """
     gpu_id, threads = device
     start_tensorflow(gpu_id, threads=threads)
-    network = build(backbone)
+    network = build_backbone(backbone)
     shape = (BATCH, backbone.size, backbone.size, 3)
     compute = tf.function(
         lambda x: network(tf.cast(x, tf.float32), training=False),

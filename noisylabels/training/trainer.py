@@ -37,7 +37,7 @@ STEPS_PER_CALL = 16  # training steps per call of the compiled function
 NEEDS_TRUE_LABELS = "kept_precision"  # prefix of the logged columns that need the true labels
 
 
-def build(
+def build_method(
     method_class: type[Method],
     inputs: MethodInputs,
     settings: Settings,

@@ -156,10 +156,10 @@ def test_candidates_are_shuffled_in_each_epoch():
 
 def test_held_out_samples_are_neither_selected_nor_candidates():
     method = toy("incv")
-    method.hold_out([0, 5, 7, 9, 10])
+    method.exclude([0, 5, 7, 9, 10])
     assert method.samples.tolist() == [1, 2, 3, 4] and method.candidates.tolist() == [11]
     with pytest.raises(UserError, match="nothing is left to train on"):
-        method.hold_out(range(6))
+        method.exclude(range(6))
 
 
 # ----------------------------------------------------------------------- batch statistics, and 2018

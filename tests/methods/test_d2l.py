@@ -76,7 +76,7 @@ def test_lid_is_measured_on_shuffled_training_images():
         [],
         np.random.default_rng(0),
     )
-    method.hold_out(range(10))
+    method.exclude(range(10))
     method.features = lambda images: (
         seen.append(images[:, 0, 0, 0].tolist()) or tf.zeros([len(images), 2])
     )

@@ -121,7 +121,7 @@ def test_a_tenth_of_each_class_is_held_out(T):
     tenths = []
     for seed in (0, 0, 1):
         method = FCorrection(inputs_for("f_correction", images, labels, {"T": T}), [], [])
-        method.hold_out(np.arange(10))
+        method.exclude(np.arange(10))
         method.prepare(PreparationContext(seed, lambda *sets: asked.append(sets) or told, None))
         tenths.append(method.held_out.tolist())
         assert (

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from toys import CLASSES, N, fit, killed, toy, whole_batch
 
-from noisylabels.methods.elr import regularizer, updated_target
+from noisylabels.methods.elr import regularizer, update_target
 from noisylabels.methods.gce import generalised_cross_entropy
 from noisylabels.methods.losses import cross_entropy
 from noisylabels.methods.sce import symmetric_cross_entropy
@@ -111,11 +111,11 @@ def test_options_change_the_step(name, options):
 def test_elr_target_moves_to_the_normalised_prediction():
     """0.7 (0.2, 0.6, 0.2) + 0.3 (0.3, 0.5, 0.2) / 1; and clipped p that sums to 1.25."""
     np.testing.assert_allclose(
-        updated_target(np.array([[0.2, 0.6, 0.2]]), np.array([[0.3, 0.5, 0.2]]), 0.7),
+        update_target(np.array([[0.2, 0.6, 0.2]]), np.array([[0.3, 0.5, 0.2]]), 0.7),
         [[0.23, 0.57, 0.2]],
     )
     np.testing.assert_allclose(
-        updated_target(np.zeros((1, 2)), np.array([[1.0, 0.25]]), 0.9), [[0.08, 0.02]]
+        update_target(np.zeros((1, 2)), np.array([[1.0, 0.25]]), 0.9), [[0.08, 0.02]]
     )
 
 
@@ -131,7 +131,7 @@ def test_elr_regulariser_has_no_gradient_through_the_target():
     before = (t - 0.3 * p.numpy()) / 0.7
     np.testing.assert_allclose(
         slope(
-            lambda z: regularizer(tf.nn.softmax(z), updated_target(before, tf.nn.softmax(z), 0.7)),
+            lambda z: regularizer(tf.nn.softmax(z), update_target(before, tf.nn.softmax(z), 0.7)),
             HALF,
         ),
         expected,
@@ -143,9 +143,9 @@ def test_elr_regulariser_has_no_gradient_through_the_target():
 )
 def test_constants_depend_on_the_assumed_pattern(pattern, expected):
     method = toy("elr", assumed_pattern=pattern)
-    assert (method.beta, method.weight) == expected
+    assert (method.beta, method.lambda_) == expected
     method = toy("elr", assumed_pattern=pattern, options={"beta": 0.0, "lambda": 0.0})
-    assert (method.beta, method.weight) == (0, 0)
+    assert (method.beta, method.lambda_) == (0, 0)
 
 
 def test_only_targets_of_the_batch_move():
@@ -190,7 +190,7 @@ def test_elr_targets_are_in_the_checkpoint(tmp_path):
 def test_elr_scores_its_corrected_labels():
     """Compute LP and LR of argmax t among the training samples."""
     method = toy("elr", labels=np.zeros(N, int))
-    method.hold_out(np.arange(8, N))
+    method.exclude(np.arange(8, N))
     assert method.corrected_labels().tolist() == [-1] * N
     method.targets.assign(
         np.eye(CLASSES + 1, CLASSES, dtype=np.float32)[[0, 0, 0, 1, 1, 2, 2, 2, 3, 0, 0, 3]]

@@ -220,15 +220,15 @@ def test_steps_of_an_epoch_are_logged(tmp_path):
 
 def test_first_network_starts_like_that_of_any_method():
     from noisylabels.recipes import RECIPES
-    from noisylabels.training.trainer import build
+    from noisylabels.training.trainer import build_method
 
     inputs = inputs_for("decoupling", images=np.zeros((N, 8, 8, 1), np.uint8))
     settings = RECIPES["digits"]["main"]
     two, one = (
-        build(method_class(name), inputs, settings, 0, "main")
+        build_method(method_class(name), inputs, settings, 0, "main")
         for name in ("decoupling", "standard")
     )
-    other = build(method_class("standard"), inputs, settings, 0, "INCV")
+    other = build_method(method_class("standard"), inputs, settings, 0, "INCV")
     first, second, alone, selecting = (
         network.get_weights()[0] for method in (two, one, other) for network in method.networks
     )

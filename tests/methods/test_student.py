@@ -50,7 +50,7 @@ def test_teacher_labels_replace_unselected_labels():
 
 def test_held_out_labels_are_not_corrected():
     method = toy("incv_student")
-    method.hold_out([0, 4])
+    method.exclude([0, 4])
     assert np.flatnonzero(method.corrected_labels() == -1).tolist() == [0, 4]
 
 

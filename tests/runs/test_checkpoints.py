@@ -31,7 +31,7 @@ def fit(tmp_path):
     from noisylabels.methods import method_class
     from noisylabels.methods.inputs import MethodInputs
     from noisylabels.recipes import Settings
-    from noisylabels.training.trainer import Trainer, build
+    from noisylabels.training.trainer import Trainer, build_method
 
     rng = np.random.default_rng(0)
     given = MethodInputs(
@@ -39,7 +39,7 @@ def fit(tmp_path):
     )
 
     def fit(rate=lambda epoch, epochs: 0.01, stage="1a", change=lambda trainer: None):
-        method = build(
+        method = build_method(
             method_class("standard"), given, Settings("MLP", 4, None, augmentation="none"), 0, ""
         )
         trainer = Trainer(method, np.ones(12, bool), "none", rate)

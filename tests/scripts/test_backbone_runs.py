@@ -48,7 +48,7 @@ def test_images_become_embeddings_and_a_network_of_images(
     photos, weights, call, unstarted, undrawn, tmp_path, monkeypatch
 ):
     called = without_children(monkeypatch)
-    monkeypatch.setattr("noisylabels.pipeline.train.build", build)
+    monkeypatch.setattr("noisylabels.pipeline.train.build_backbone", build)
     monkeypatch.setattr("noisylabels.data.unreadable.MAX_UNREADABLE", 0.1)
     chosen = ("--backbone", QUICK, "--backbone_weights", weights, "--image_size", SIZE)
     flags = ("--dataset", photos, *chosen, "--results_dir", tmp_path / "results")
@@ -90,7 +90,7 @@ def test_images_become_embeddings_and_a_network_of_images(
     def lost(_):
         raise UserError("no weights")
 
-    monkeypatch.setattr("noisylabels.pipeline.train.build", lost)
+    monkeypatch.setattr("noisylabels.pipeline.train.build_backbone", lost)
     before = files_in(folder)
     repeated = (*flags, "--method", "standard", "--epochs", 2, "--quiet", "--overwrite")
     ended = call("INCV_main", *repeated)

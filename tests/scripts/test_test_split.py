@@ -35,7 +35,7 @@ def selected(pets, select, tmp_path, undrawn):
 def held_out(call, pets, tmp_path, monkeypatch):
     """Return the samples that INCV_main.py holds out of a training, and the test labels."""
     from noisylabels.pipeline import train as pipeline
-    from noisylabels.training import device, trainer
+    from noisylabels.training import device
 
     found = {}
 
@@ -43,7 +43,7 @@ def held_out(call, pets, tmp_path, monkeypatch):
         def __init__(self, kind, inputs, *_, **__):
             found["inputs"] = inputs
 
-        def hold_out(self, samples):
+        def exclude(self, samples):
             found["held_out"] = samples
             raise UserError("stop")
 
@@ -54,7 +54,7 @@ def held_out(call, pets, tmp_path, monkeypatch):
     original = pipeline.with_labels
     monkeypatch.setattr(pipeline, "with_labels", with_labels)
     monkeypatch.setattr(device, "start_tensorflow", lambda *_, **__: CPU)
-    monkeypatch.setattr(trainer, "build", Method)
+    monkeypatch.setattr("noisylabels.pipeline.train.build_method", Method)
 
     def held_out(*flags):
         ended = call("INCV_main", "--dataset", pets, "--quiet", *flags)

@@ -83,12 +83,12 @@ class Script:
 
 @pytest.fixture
 def script(monkeypatch):
-    from noisylabels.training import device, trainer
+    from noisylabels.training import device
 
     script = Script(load_dataset("digits", ""))
     monkeypatch.setattr(device, "start_tensorflow", script.start)
-    monkeypatch.setattr(trainer, "build", script.build)
-    monkeypatch.setattr(trainer, "Trainer", script.trainer)
+    monkeypatch.setattr("noisylabels.pipeline.verify.build_method", script.build)
+    monkeypatch.setattr("noisylabels.pipeline.verify.Trainer", script.trainer)
     monkeypatch.setattr(device, "as_tensor", lambda images: "the test images")
     return script
 

@@ -32,7 +32,7 @@ def selected(call, tmp_path, monkeypatch):
 @pytest.fixture
 def train(call, tmp_path, monkeypatch):
     """Call INCV_main.py until it would train; return how it ended, inputs and held-out samples."""
-    from noisylabels.training import device, trainer
+    from noisylabels.training import device
 
     class Method:
         begun = []
@@ -40,12 +40,12 @@ def train(call, tmp_path, monkeypatch):
         def __init__(self, kind, inputs, *_, **__):
             self.begun.append(inputs)
 
-        def hold_out(self, samples):
+        def exclude(self, samples):
             self.begun.append(samples)
             raise UserError("stop")
 
     monkeypatch.setattr(device, "start_tensorflow", lambda *_, **__: CPU)
-    monkeypatch.setattr(trainer, "build", Method)
+    monkeypatch.setattr("noisylabels.pipeline.train.build_method", Method)
 
     def train(*flags):
         Method.begun = []

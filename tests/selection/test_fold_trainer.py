@@ -87,7 +87,7 @@ def script(monkeypatch, tmp_path):
     from noisylabels.selection import fold_trainer
 
     script = Script()
-    monkeypatch.setattr(fold_trainer, "build", script.build)
+    monkeypatch.setattr(fold_trainer, "build_method", script.build)
     monkeypatch.setattr(fold_trainer, "Trainer", script.trainer)
     experiment = selecting(tmp_path, "--INCV_epochs", EPOCHS, "--seed", 5, "--augmentation", "flip")
     truth = np.array([0, 0, 2, 0, 2, 2])

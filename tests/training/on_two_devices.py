@@ -26,7 +26,7 @@ from noisylabels.noise import transition_matrix
 from noisylabels.recipes import RECIPES
 from noisylabels.training import optimizers, tf
 from noisylabels.training.muon import Muon
-from noisylabels.training.trainer import Trainer, build
+from noisylabels.training.trainer import Trainer, build_method
 from utils import load_dataset
 
 EPOCHS = 3
@@ -146,5 +146,7 @@ for name in names:
                 folder,
                 name,
                 devices,
-                functools.partial(build, method_class(name), method_inputs, SETTINGS, 0, "main"),
+                functools.partial(
+                    build_method, method_class(name), method_inputs, SETTINGS, 0, "main"
+                ),
             )

@@ -54,7 +54,7 @@ def test_embeddings_are_those_of_the_application(name, weights, images):
     network.load_weights(weights(name))
     module = getattr(keras.applications, PREPROCESSING[name])
     expected = network.predict(module.preprocess_input(images.astype(np.float32)), verbose=0)
-    model = pretrained.build(find_backbone(name, weights(name), SIZE))
+    model = pretrained.build_backbone(find_backbone(name, weights(name), SIZE))
     assert np.allclose(model.predict(images, verbose=0), expected, atol=1e-3 * expected.std())
     assert model.input_shape == (None, SIZE, SIZE, 3) and not model.trainable_weights
     assert expected.std() > 0.01
@@ -106,7 +106,7 @@ def test_unusable_weights_are_an_error_in_one_line(kind, weights, tmp_path):
         )
         path.write_bytes((tmp_path / "a.weights.h5").read_bytes())
     with pytest.raises(UserError, match="does not hold the weights of MobileNet") as caught:
-        pretrained.build(find_backbone(QUICK, path, SIZE))
+        pretrained.build_backbone(find_backbone(QUICK, path, SIZE))
     assert "\n" not in str(caught.value)
 
 
@@ -171,7 +171,7 @@ def test_unreadable_images_are_named(weights, images, tmp_path, in_process, monk
 
 
 def test_almost_black_images_are_a_warning(tmp_path, in_process, monkeypatch):
-    monkeypatch.setattr(extraction, "build", lambda found: keras.Sequential([mean]))
+    monkeypatch.setattr(extraction, "build_backbone", lambda found: keras.Sequential([mean]))
     mean = keras.layers.GlobalAveragePooling2D()
     Image.fromarray(np.full((8, 8), 4095, np.uint16)).save(tmp_path / "12_bits.png")
     (tmp_path / "a.h5").write_text("weights")
@@ -185,7 +185,7 @@ def test_almost_black_images_are_a_warning(tmp_path, in_process, monkeypatch):
 def test_embeddings_that_are_not_finite_are_an_error(images, tmp_path, in_process, monkeypatch):
     layers = [keras.layers.Rescaling(np.inf), keras.layers.Flatten()]
     damaged = keras.Sequential([keras.Input((SIZE, SIZE, 3)), *layers])
-    monkeypatch.setattr(extraction, "build", lambda found: damaged)
+    monkeypatch.setattr(extraction, "build_backbone", lambda found: damaged)
     (tmp_path / "a.h5").write_text("weights")
     found = find_backbone(QUICK, tmp_path / "a.h5", SIZE)
     with pytest.raises(UserError, match="not finite"):
@@ -259,8 +259,8 @@ def test_networks_of_keras_hub_scale_images_as_their_preset_says(tmp_path):
             expected = network({"images": scaled})[:, 0]
         else:
             expected = network.get_vision_embeddings(scaled)
-        embedded = pretrained.build(found).predict(images, verbose=0)
+        embedded = pretrained.build_backbone(found).predict(images, verbose=0)
         assert np.allclose(embedded, expected, atol=1e-5), name
     (tmp_path / name / "config.json").write_text("{}")
     with pytest.raises(UserError, match="clip_vit_base_patch32 cannot be loaded"):
-        pretrained.build(found)
+        pretrained.build_backbone(found)

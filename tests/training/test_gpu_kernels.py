@@ -72,7 +72,7 @@ def test_networks_and_augmentations_have_gpu_kernels(recipe, as_on_a_gpu, monkey
     monkeypatch.setattr(device, "computes_bfloat16", lambda: True)
     settings = RECIPES[recipe]["main"]
     inputs = inputs_for("standard", np.zeros((12, 8, 8, 3), np.uint8))
-    method = trainer.build(method_class("standard"), inputs, settings, 0, "INCV")
+    method = trainer.build_method(method_class("standard"), inputs, settings, 0, "INCV")
     assert without_kernel(compile_steps(method, settings.augmentation, {})) == {}
     assert without_kernel(method._predict[0]) == {}
 

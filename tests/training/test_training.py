@@ -20,7 +20,7 @@ from noisylabels.recipes import (
 from noisylabels.training import device
 from noisylabels.training.optimizers import Adam
 from noisylabels.training.sampling import random_batches
-from noisylabels.training.trainer import Trainer, build
+from noisylabels.training.trainer import Trainer, build_method
 from utils import load_dataset
 
 pytestmark = pytest.mark.runs
@@ -64,7 +64,7 @@ def digits():
 def trainer_of(digits, name="standard", jit_compile=False, **changes):
     settings = RECIPES["digits"]["INCV"]
     inputs = MethodInputs(digits.x_train[:256], digits.y_train[:256], 10, 32, 4, **changes)
-    method = build(method_class(name), inputs, settings, 0, "main")
+    method = build_method(method_class(name), inputs, settings, 0, "main")
     return method, Trainer(
         method, np.ones(256, bool), "none", settings.learning_rate_at, jit_compile
     )
@@ -74,7 +74,7 @@ def trainer_of(digits, name="standard", jit_compile=False, **changes):
 def test_weight_decay_is_scaled_by_the_learning_rate(digits, decay, left):
     settings = replace(RECIPES["digits"]["INCV"], weight_decay=decay, learning_rate=0.5)
     inputs = MethodInputs(digits.x_train[:64], digits.y_train[:64], 10, 32, 4)
-    method = build(method_class("standard"), inputs, settings, 0, "main")
+    method = build_method(method_class("standard"), inputs, settings, 0, "main")
     variables = method.networks[0].trainable_variables
     before = [variable.numpy() for variable in variables]
     method.optimizers[0].apply([tf.zeros_like(variable) for variable in variables], variables)
@@ -97,7 +97,7 @@ def test_mixed_precision_needs_support_of_the_machine(
     monkeypatch.setattr(device, "computes_bfloat16", lambda: able)
     settings = replace(RECIPES["digits"]["INCV"], precision=precision)
     inputs = MethodInputs(digits.x_train[:64], digits.y_train[:64], 10, 32, 4)
-    method = build(method_class("standard"), inputs, settings, 0, "main")
+    method = build_method(method_class("standard"), inputs, settings, 0, "main")
     (convolution, *_) = [
         layer for layer in method.networks[0].layers if isinstance(layer, keras.layers.Conv2D)
     ]
@@ -226,7 +226,7 @@ def test_xla_step_equals_the_plain_step(architecture, precision, tolerance, monk
     losses = []
     for jit_compile in (False, True):
         settings = replace(RECIPES["paper"]["INCV"], architecture=architecture, precision=precision)
-        method = build(
+        method = build_method(
             method_class("standard"), MethodInputs(images, labels, 10, 32, 1), settings, 0, "main"
         )
         trainer = Trainer(
