@@ -1,5 +1,6 @@
 """Find images in folders."""
 
+import heapq
 import os
 from pathlib import Path
 
@@ -23,7 +24,7 @@ SUFFIXES = (
     ".webp",
 )
 METADATA = "metadata.csv"  # labels of a folder's images, for Hugging Face's imagefolder
-SYSTEM = {
+SYSTEM_FOLDERS = {
     "@eadir",
     "#recycle",
     "@recycle",
@@ -40,18 +41,32 @@ SYSTEM = {
 }  # folders of operating systems and devices
 
 
-def entries(folder: str | Path, system: list[str] | None = None) -> list[os.DirEntry]:
-    """List the entries of a folder by name, without hidden ones and folders of SYSTEM.
+def list_entries(folder: str | Path, skipped: list[str] | None = None) -> list[os.DirEntry]:
+    """List the entries of a folder by name, without hidden ones and system folders.
 
-    The paths of the latter are added to `system`. Raises UserError if the folder cannot be read.
+    Parameters
+    ----------
+    folder : str or Path
+        The folder.
+    skipped : list of str, optional
+        The paths of skipped system folders are appended to this list.
+
+    Returns
+    -------
+    list of os.DirEntry
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be read.
     """
     kept = []
     try:
         with os.scandir(folder) as found:
             for entry in found:
-                if entry.name.lower() in SYSTEM and _is_folder(entry):
-                    if system is not None:
-                        system.append(entry.path)
+                if entry.name.lower() in SYSTEM_FOLDERS and _is_folder(entry):
+                    if skipped is not None:
+                        skipped.append(entry.path)
                 elif not entry.name.startswith("."):
                     kept.append(entry)
         return sorted(kept, key=lambda entry: entry.name)
@@ -66,33 +81,51 @@ def _is_folder(entry: os.DirEntry) -> bool:
     return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
 
 
-def folders(folder: str | Path, system: list[str] | None = None) -> list[str]:
-    """Return the sorted names of the subfolders that `entries` lists."""
-    return [entry.name for entry in entries(folder, system) if _is_folder(entry)]
+def subfolder_names(folder: str | Path, skipped: list[str] | None = None) -> list[str]:
+    """Return the sorted names of the subfolders that `list_entries` returns."""
+    return [entry.name for entry in list_entries(folder, skipped) if _is_folder(entry)]
 
 
 def images_within(
-    root: str | Path, top: str, system: list[str] | None = None
+    root: str | Path, top: str, skipped: list[str] | None = None
 ) -> tuple[list[str], int]:
-    """Return the sorted paths of the images within a folder, and the number of other files.
+    """Find the images within a folder.
 
-    `top` and the returned paths are relative to `root`. Links are followed, but no folder is
-    entered twice, and no parent of `root` is entered. system: see `entries`.
+    Links are followed after all other folders, so a linked image keeps the name that it has without
+    the link. No folder is entered twice, and no parent of `root` is entered.
+
+    Parameters
+    ----------
+    root : str or Path
+        Folder to which paths are relative.
+    top : str
+        Path of the folder to search.
+    skipped : list of str, optional
+        See `list_entries`.
+
+    Returns
+    -------
+    images : list of str
+        Sorted paths of the images.
+    other : int
+        Number of other files.
     """
-    whole = Path(root).resolve()
-    found, other, seen, waiting = [], 0, {*map(str, (whole, *whole.parents))}, [top]
+    resolved_root = Path(root).resolve()
+    images, other = [], 0
+    seen = {*map(str, (resolved_root, *resolved_root.parents))}
+    waiting = [(False, top)]  # a heap of (whether it is a link, path)
     while waiting:
-        here = waiting.pop()
-        real = os.path.realpath(os.path.join(root, here))
+        _, current = heapq.heappop(waiting)
+        real = os.path.realpath(os.path.join(root, current))
         if real in seen:
             continue
         seen.add(real)
-        for entry in entries(os.path.join(root, here), system):
-            file = f"{here}/{entry.name}"
+        for entry in list_entries(os.path.join(root, current), skipped):
+            path = f"{current}/{entry.name}"
             if _is_folder(entry):
-                waiting.append(file)
+                heapq.heappush(waiting, (entry.is_symlink(), path))
             elif entry.name.lower().endswith(SUFFIXES):
-                found.append(file)
+                images.append(path)
             else:
                 other += 1
-    return sorted(found), other
+    return sorted(images), other

@@ -14,7 +14,7 @@ from noisylabels.data import DATASETS, load
 from noisylabels.data.feature_files import matrix_of_npy, matrix_of_npz
 from noisylabels.data.features import read_matrix
 from noisylabels.data.image_files import read_files
-from noisylabels.data.image_folders import SUFFIXES, entries, folders, images_within
+from noisylabels.data.image_folders import SUFFIXES, images_within, list_entries, subfolder_names
 from noisylabels.data.image_source import ArrayImages, FileImages, relative_path
 from noisylabels.data.label_arrays import array_header, damage, open_npz, read_label_array
 from noisylabels.data.label_files import label_codes
@@ -168,10 +168,10 @@ def find_images(images: list[str], data_dir: str) -> ImageFiles | ImageArray:
 
 def in_folder(folder: Path) -> ImageFiles:
     """Find the images in a folder, at any depth."""
-    tops = folders(folder)
+    tops = subfolder_names(folder)
     files = [
         entry.name
-        for entry in entries(folder)
+        for entry in list_entries(folder)
         if entry.name not in tops and entry.name.lower().endswith(SUFFIXES)
     ]
     for top in tops:

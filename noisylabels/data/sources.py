@@ -10,7 +10,13 @@ import numpy as np
 
 from noisylabels.csv_files import find_column, read_table
 from noisylabels.data.feature_files import matrix_of_npz
-from noisylabels.data.image_folders import METADATA, SUFFIXES, entries, folders, images_within
+from noisylabels.data.image_folders import (
+    METADATA,
+    SUFFIXES,
+    images_within,
+    list_entries,
+    subfolder_names,
+)
 from noisylabels.data.label_arrays import array_header, damage, open_npz, read_label_array
 from noisylabels.data.label_csv import IMAGE_COLUMNS, LABEL_COLUMNS
 from noisylabels.data.label_files import label_texts
@@ -45,11 +51,12 @@ def in_folder(path: Path) -> Samples:
 
     Raises UserError if it is not clear which folders are the classes. Warns about skipped files.
     """
-    system = []
-    tops = folders(path, system)
+    skipped = []
+    tops = subfolder_names(path, skipped)
     parts, names = [""], tops
     train, test = (
-        folders(path / part, system) if part in tops else None for part in ("train", "test")
+        subfolder_names(path / part, skipped) if part in tops else None
+        for part in ("train", "test")
     )
     if train and test is not None:
         if not test:
@@ -76,7 +83,7 @@ def in_folder(path: Path) -> Samples:
     for part in parts:
         found = {}
         for name in names:
-            found[name], ignored = images_within(path, part + name, system)
+            found[name], ignored = images_within(path, part + name, skipped)
             files += found[name]
             labels += [name] * len(found[name])
             test += [part == "test/"] * len(found[name])
@@ -95,10 +102,10 @@ def in_folder(path: Path) -> Samples:
         )
     # "a-b/1.png" comes before "a/1.png"
     test, files, labels = map(list, zip(*sorted(zip(test, files, labels))))
-    if system:
-        names = sorted({os.path.basename(folder) for folder in system})
+    if skipped:
+        names = sorted({os.path.basename(folder) for folder in skipped})
         warnings.warn(
-            f"{path}: system folders left out ({len({*system}):,}): {listed(names)}", stacklevel=4
+            f"{path}: system folders left out ({len({*skipped}):,}): {listed(names)}", stacklevel=4
         )
     if empty:
         warnings.warn(f"{path}: no image in {listed(empty)}", stacklevel=4)
@@ -114,7 +121,7 @@ def in_folder(path: Path) -> Samples:
 def _loose(folder: Path, subfolders: list[str]) -> int:
     """Count the files of a folder that are in none of its subfolders, without METADATA."""
     expected = {*subfolders, METADATA}
-    return sum(entry.name not in expected for entry in entries(folder))
+    return sum(entry.name not in expected for entry in list_entries(folder))
 
 
 # -------------------------------------------------------------------------------------- CSV and npz

@@ -12,7 +12,7 @@ import pandas as pd
 
 from noisylabels.csv_files import read_table
 from noisylabels.data.dataset import Dataset
-from noisylabels.data.image_folders import METADATA, SYSTEM
+from noisylabels.data.image_folders import METADATA, SYSTEM_FOLDERS
 from noisylabels.data.image_lists import ImageList, list_images
 from noisylabels.data.label_files import read_labels
 from noisylabels.errors import UserError
@@ -252,7 +252,7 @@ def _parts(images: ImageList) -> np.ndarray:
 
 def _is_folder_name(name: str) -> bool:
     """Return whether all systems allow a folder of this name, and INCV.py reads it as a class."""
-    is_hidden = name.startswith(".") or name.lower() in SYSTEM
+    is_hidden = name.startswith(".") or name.lower() in SYSTEM_FOLDERS
     return not (is_hidden or NOT_IN_A_FOLDER_NAME.intersection(name) or name != name.strip())
 
 

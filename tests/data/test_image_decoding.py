@@ -242,4 +242,4 @@ def test_unreadable_folder_is_an_error(tmp_path):
     with pytest.raises(
         UserError, match="cannot read the folder .*file.png: Not a directory; make it readable"
     ):
-        image_folders.entries(tmp_path / "file.png")
+        image_folders.list_entries(tmp_path / "file.png")

@@ -9,6 +9,7 @@ from image_sets import class_folders, complaint, load, picture, table
 from PIL import Image
 
 from noisylabels.data import images
+from noisylabels.data.image_folders import images_within
 
 SPLIT = "rename the training set to train/ and the test set to test/"
 
@@ -208,3 +209,11 @@ def test_files_without_a_class_in_train_and_test_are_counted(tmp_path):
     said = [str(warning.message).removeprefix(f"{tmp_path}: ") for warning in caught]
     assert said[0] == "system folders left out (1): @eaDir"
     assert said[1].startswith("2 files are left out") and len(said) == 2
+
+
+@pytest.mark.parametrize("link, target", [("zlink", "real"), ("0link", "deep/folder")])
+def test_link_does_not_rename_images(link, target, tmp_path):
+    picture(tmp_path / "a" / target / "1.png")
+    expected = images_within(tmp_path, "a")
+    (tmp_path / "a" / link).symlink_to(tmp_path / "a" / target)
+    assert images_within(tmp_path, "a") == expected == ([f"a/{target}/1.png"], 0)
