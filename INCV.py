@@ -33,7 +33,7 @@ def build_parser() -> cli.Parser:
     parser = cli.Parser(__doc__)
     flags.add_noise(parser)
     flags.add_common(parser)
-    flags.add_data(parser)
+    flags.add_data(parser, test_split=False)
     flags.add_selection(parser, "--epochs")
     parser.add_argument(
         "--review_images",

@@ -43,9 +43,9 @@ def build_parser() -> cli.Parser:
         "images",
         nargs="+",
         metavar="IMAGES",
-        help="image files or quoted patterns; a folder; a .csv of files and labels; an .npz with "
-        f"one of the arrays {', '.join(ARRAYS)}; a .npy of embeddings; or the test "
-        f"images of {', '.join(DATASETS)}",
+        help="image files or quoted glob patterns; a folder; a .csv of files (labels "
+        f"optional); an .npz with one of the arrays {', '.join(ARRAYS)}; a .npy of embeddings; or "
+        f"the test images of {', '.join(DATASETS)}",
     )
     add("--output", type=Path, default=Path("predictions.csv"), help="CSV for the predictions")
     add(

@@ -94,7 +94,7 @@ def build_parser() -> cli.Parser:
         nargs="+",
         choices=METHODS,
         default=[*PAPER_METHODS],
-        help="methods; by default the paper's seven",
+        help="methods; by default Standard and the paper's six",
     )
     add(
         "--seeds",

@@ -1,6 +1,6 @@
 """All flags of the scripts that train, with their help texts."""
 
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from pathlib import Path
 
 from models import ARCHITECTURES, HEADS, RIDGE
@@ -58,8 +58,8 @@ def add_common(parser: ArgumentParser, seed: bool = True) -> None:
     add(
         "--name",
         type=folder_name,
-        help="name of a subfolder for this run; by default none, or the recipe's name if it is "
-        "not the default of the images",
+        help="name of a subfolder for this run; by default none, or the name of a recipe that is "
+        "not the images' default recipe",
     )
     add(
         "--overwrite",
@@ -91,8 +91,8 @@ def add_common(parser: ArgumentParser, seed: bool = True) -> None:
     add(
         "--weight_decay",
         type=number(float, 0),
-        help="weight decay: decoupled for adam; L2 for muon, except on kernels; by default "
-        "the recipe's",
+        help="weight decay: decoupled for adam; L2 for muon, except on convolution kernels; by "
+        "default the recipe's",
     )
     add(
         "--batch_size",
@@ -102,8 +102,9 @@ def add_common(parser: ArgumentParser, seed: bool = True) -> None:
     add(
         "--augmentation",
         choices=AUGMENTATIONS,
-        help="random changes of the training images; alternate: flip each image in every second "
-        "epoch; by default the recipe's",
+        help="random changes of the training images; shift: by up to 4 pixels, interpolated; "
+        "translate: by up to 2 whole pixels; alternate: flip each image in every second epoch; by "
+        "default the recipe's",
     )
     add(
         "--precision",
@@ -145,8 +146,11 @@ def add_noise_ratios(parser: ArgumentParser) -> None:
     )
 
 
-def add_data(parser: ArgumentParser, labels: bool = True) -> None:
-    """Add the flags of custom data; `labels` adds the flag for a file of observed labels."""
+def add_data(parser: ArgumentParser, labels: bool = True, test_split: bool = True) -> None:
+    """Add the flags of custom data; `labels` adds the flag for a file of observed labels.
+
+    Without `test_split`, --test_split is hidden, and is an error of `flag_rules.check_flags`.
+    """
     add = parser.add_argument_group("custom images and labels").add_argument
     if labels:
         add(
@@ -159,8 +163,8 @@ def add_data(parser: ArgumentParser, labels: bool = True) -> None:
         "--features",
         metavar="FILE[#KEY]",
         help="embeddings that replace the images, float (n, d): a .npy or .npz with one row per "
-        "sample, in the order of a .csv data set, otherwise test samples last; or a .csv or .npz "
-        "with file names",
+        "sample, in data set order (test samples last, except for a .csv); or a .csv or .npz with "
+        "file names",
     )
     add(
         "--backbone",
@@ -185,8 +189,9 @@ def add_data(parser: ArgumentParser, labels: bool = True) -> None:
         "--test_split",
         type=number(float, 0, 0.9),
         help="share of the images that INCV_main.py and Verify_Theory.py set aside for testing if "
-        "there is no test set; by default 0.2; 0 trains on all images; not allowed in "
-        "INCV.py, which judges all images",
+        "there is no test set; by default 0.2; 0 trains on all images"
+        if test_split
+        else SUPPRESS,
     )
     add(
         "--image_column",

@@ -50,6 +50,11 @@ def test_flag_without_effect_is_an_error(script, flags, unused, call, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_help_shows_the_test_split_only_where_it_applies():
+    assert "--test_split" not in INCV.build_parser().format_help()
+    assert "--test_split" in INCV_main.build_parser().format_help()
+
+
 def test_elr_constants_make_the_pattern_ineffective(call, tmp_path):
     flags = ["--method", "elr", "--elr_beta", "0.5", "--assumed_pattern", "sym"]
     args = INCV_main.build_parser().parse_args(flags)

@@ -1,4 +1,4 @@
-"""All methods by name: the methods of the paper in the order of its table, then later ones."""
+"""All methods by name: Standard, the paper's six in the order of its table, and later ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ METHODS = {
     "d2l": MethodEntry("D2L", "D2L"),
     "incv": MethodEntry("ModifiedCoTeaching", "INCV", 1.5),
 }
-PAPER_METHODS = tuple(METHODS)  # those of Chen et al. 2019
+PAPER_METHODS = tuple(METHODS)  # Standard and the six of Chen et al. 2019
 METHODS |= {
     "gce": MethodEntry("GCE", "GCE"),
     "sce": MethodEntry("SCE", "SCE"),
