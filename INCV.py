@@ -38,7 +38,7 @@ def build_parser() -> cli.Parser:
     parser.add_argument(
         "--review_images",
         type=cli.number(int, 1),
-        default=review.SHOWN,
+        default=review.DEFAULT_IMAGES,
         help="number of images on the review page, review.html",
     )
     return parser

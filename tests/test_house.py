@@ -39,7 +39,8 @@ MAY_IMPORT = {
     "methods": "errors metrics recipes runs seeding system theory training",
     "selection": "csv_files data errors names experiment methods metrics models noise runs seeding "
     "system theory training",
-    "report": "csv_files data errors names methods metrics noise recipes runs selection theory",
+    "report": "csv_files data errors names methods metrics noise recipes runs selection system "
+    "theory",
     "cli": "errors runs system",
     "flags": "backbones cli methods models noise recipes",
     "flag_rules": "backbones data errors methods",

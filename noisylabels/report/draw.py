@@ -256,7 +256,7 @@ def show_first_results(
 def selection_files(
     result: SelectionResult,
     dataset: Dataset | None = None,
-    reviewed: int = review.SHOWN,
+    reviewed: int = review.DEFAULT_IMAGES,
     unfinished: str = "",
 ) -> list[Path]:
     """Write the files that are derived from a selection, the review page last.

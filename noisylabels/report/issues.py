@@ -34,7 +34,7 @@ def contents(
     issues: Issues,
     judged: Reliability | None,
     dataset: Dataset | None = None,
-    reviewed: int = review.SHOWN,
+    reviewed: int = review.DEFAULT_IMAGES,
     unfinished: str = "",
 ) -> dict[str, Figure | pd.DataFrame | str]:
     """Return the contents of all files that follow from label issues, by name.
@@ -74,7 +74,7 @@ def contents(
             "" if judged is None or judged.can_judge else TITLE.capitalize(),
         )
     notes = [unfinished] if unfinished else []
-    found["review.html"] = review.page(
+    found["review.html"] = review.render_page(
         dataset.name, issues, pictures=pictures, shown=reviewed, reliability=judged, notes=notes
     )
     return found
@@ -95,9 +95,9 @@ def labels(issues: Issues) -> dict[str, pd.DataFrame | str]:
 def picture(pictures: ImageSource, i: int) -> Image.Image:
     """Return a thumbnail of image i, or an empty one if its file has become unreadable."""
     try:
-        return pictures.thumbnail(i, review.THUMBNAIL)
+        return pictures.thumbnail(i, review.THUMBNAIL_SIDE)
     except Exception:  # a damaged file may raise any
-        return Image.new("RGB", (review.THUMBNAIL,) * 2, "white")
+        return Image.new("RGB", (review.THUMBNAIL_SIDE,) * 2, "white")
 
 
 def tasks(frame: pd.DataFrame) -> str:

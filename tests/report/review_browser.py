@@ -12,7 +12,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 
 from noisylabels.data.image_source import ArrayImages
-from noisylabels.report.review import page
+from noisylabels.report.review import render_page
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 
@@ -85,7 +85,7 @@ def open_page(
     images = np.random.default_rng(0).integers(0, 256, (n, side, side, 3), np.uint8)
     path = folder / "review.html"
     path.write_text(
-        page("a & b", issues, source or ArrayImages(images), shown, **more), encoding="utf-8"
+        render_page("a & b", issues, source or ArrayImages(images), shown, **more), encoding="utf-8"
     )
     browser.get(path.as_uri())
     wait_for_storage(browser)

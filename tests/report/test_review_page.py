@@ -4,6 +4,8 @@ import base64
 import io
 import json
 import re
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from noisylabels.selection.reliability import assess
 
 def data_of(issues, pictures=None, *arguments, **keywords):
     """Return the data of a page as its script reads them."""
-    html = review.page("x", issues, pictures, *arguments, **keywords)
+    html = review.render_page("x", issues, pictures, *arguments, **keywords)
     return json.loads(re.search(r'id="data">(.*?)</script>', html)[1])
 
 
@@ -29,7 +31,7 @@ def grey(n, *size):
 
 def test_names_cannot_become_markup():
     found = issues_of([0, 1], [1, 1], ["<!--", "b"], file=["</script>", "&lt;"])
-    html = review.page("x", found, grey(2))
+    html = review.render_page("x", found, grey(2))
     (inside,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html)
     data = json.loads(inside)
     assert not set("<>&") & set(inside) and html.count("</script>") == 2
@@ -78,11 +80,12 @@ def test_the_page_says_that_the_model_cannot_judge():
     found, labels = issues_of([0, 1] * 4, [1] * 8, "ab"), np.array([0, 1] * 4)
     judged = assess(np.ones(8, int), labels, ["a", "b"], 0.6)
     data = data_of(found, reliability=judged, notes=["Written after iteration 1."])
-    assert data["doubt"]["title"] == "This model cannot judge these labels"
-    assert data["doubt"]["reasons"] == judged.reasons and judged.remedy in data["doubt"]["remedy"]
+    assert data["warning"]["title"] == "This model cannot judge these labels"
+    assert data["warning"]["reasons"] == judged.reasons
+    assert judged.remedy in data["warning"]["remedy"]
     assert data["notes"] == ["Written after iteration 1.", *judged.notes] and judged.notes
     good = data_of(found, reliability=assess(labels, labels, ["a", "b"], 0))
-    assert good["doubt"] is None
+    assert good["warning"] is None
 
 
 # ---------------------------------------------------------------------------------- the thumbnails
@@ -142,6 +145,21 @@ def test_without_images_there_are_names_alone():
 def test_5000_images_need_less_than_60_megabytes():
     """Measure 20 images of noise, which compression does not shrink."""
     noise = np.random.default_rng(0).integers(0, 256, (20, 200, 200, 3), np.uint8)
-    html = review.page("x", issues_of([0] * 20, [0] * 20, "a"), ArrayImages(noise))
+    html = review.render_page("x", issues_of([0] * 20, [0] * 20, "a"), ArrayImages(noise))
     template = Path(review.TEMPLATE).stat().st_size
     assert template + 5000 / 20 * (len(html) - template) < 60e6
+
+
+def test_thumbnails_use_only_the_cores_of_this_process(monkeypatch):
+    threads = set()
+
+    class SlowImages(ArrayImages):
+        def thumbnail(self, *arguments, **keywords):
+            threads.add(threading.get_ident())
+            time.sleep(0.01)
+            return super().thumbnail(*arguments, **keywords)
+
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr(review, "cores", lambda: 1)
+    data_of(issues_of([0] * 8, [0] * 8, "a"), SlowImages(np.zeros((8, 8, 8, 1), np.uint8)))
+    assert len(threads) == 1

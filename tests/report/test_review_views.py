@@ -190,13 +190,13 @@ def test_without_duplicates_there_is_no_filter_for_them(opened):
     browser = opened()
     assert not browser.find_element(By.ID, "by-same").is_displayed()
     assert not browser.find_element(By.ID, "same-part").is_displayed()
-    assert not browser.find_element(By.ID, "doubt").is_displayed()
+    assert not browser.find_element(By.ID, "warning").is_displayed()
 
 
 def test_the_page_says_at_the_top_that_the_model_cannot_judge(opened):
     judged = assess(np.zeros(200, int), np.arange(200) % 5, CLASSES, 0.8)
     browser = opened(reliability=judged, notes=["Written after iteration 1 of 4."])
-    banner = browser.find_element(By.ID, "doubt")
+    banner = browser.find_element(By.ID, "warning")
     assert banner.is_displayed() and banner.text.startswith("This model cannot judge these labels")
     assert len(banner.find_elements(By.TAG_NAME, "li")) == len(judged.reasons) > 1
     assert judged.remedy in banner.text and browser.title == "Review of labels: a & b"

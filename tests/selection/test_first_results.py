@@ -149,7 +149,7 @@ def test_doubt_near_chance_is_in_summary_page_and_file(select, tmp_path, without
     said = out[out.index("This model cannot judge these labels:") :]
     assert all(f"- {reason}" in said for reason in reliability["reasons"])
     assert f"What would help: {reliability['remedy']}." in said
-    doubt = page_data(tmp_path / FOLDER / PAGE)["doubt"]
+    doubt = page_data(tmp_path / FOLDER / PAGE)["warning"]
     assert doubt["reasons"] == reliability["reasons"]
 
 
@@ -157,7 +157,7 @@ def test_good_run_can_judge_the_labels(select, tmp_path, without_figures):
     out = select().out
     reliability = json.loads((tmp_path / FOLDER / "reliability.json").read_text())
     assert reliability["can_judge"] and "cannot judge" not in out
-    assert page_data(tmp_path / FOLDER / PAGE)["doubt"] is None
+    assert page_data(tmp_path / FOLDER / PAGE)["warning"] is None
 
 
 def test_picture_says_that_the_model_cannot_judge(select, tmp_path, without_figures, monkeypatch):
