@@ -46,21 +46,23 @@ def run(args: Namespace) -> None:
         root: [folder.name for folder in sorted(root.glob("*")) if find_runs(root, folder.name)]
         for root in roots
     }
-    everywhere = sorted({name for names in found.values() for name in names})
-    if everywhere and args.dataset and args.dataset not in everywhere:
+    all_datasets = sorted({name for names in found.values() for name in names})
+    if all_datasets and args.dataset and args.dataset not in all_datasets:
         raise UserError(
             f"argument --dataset: no runs of {args.dataset} in {' or '.join(args.results_dir)}, "
-            f"only of {', '.join(everywhere)}{did_you_mean(args.dataset, everywhere)}"
+            f"only of {', '.join(all_datasets)}{did_you_mean(args.dataset, all_datasets)}"
         )
-    for dataset in [args.dataset] if args.dataset else everywhere:
-        having = [root for root in roots if dataset in found[root]]
-        for root in having:
+    for dataset in [args.dataset] if args.dataset else all_datasets:
+        roots_with_dataset = [root for root in roots if dataset in found[root]]
+        for root in roots_with_dataset:
             if draw.everything(root, dataset):
                 folders.append(root / dataset)
                 opened |= to_open(root / dataset)
-        if len(having) > 1:
-            draw.compare(having, dataset)
-            opened[having[0] / dataset / "compared.md"] = f"the comparison of {len(having)} folders"
+        if len(roots_with_dataset) > 1:
+            draw.compare(roots_with_dataset, dataset)
+            opened[roots_with_dataset[0] / dataset / "compared.md"] = (
+                f"the comparison of {len(roots_with_dataset)} folders"
+            )
     if not folders:
         raise UserError(
             f"argument --results_dir: no finished run in {' or '.join(args.results_dir)}; make "
@@ -81,7 +83,10 @@ def to_open(folder: Path) -> dict[Path, str]:
 def main(argv: list[str] | None = None) -> None:
     """Run the script."""
     cli.main(
-        build_parser(), run, argv, stopped="every file is whole, the same command draws all of them"
+        build_parser(),
+        run,
+        argv,
+        stopped="all files are complete; repeat the command to draw the rest",
     )
 
 

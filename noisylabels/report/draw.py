@@ -64,7 +64,7 @@ def verify_figures(results_dir: Path | str, dataset: str) -> list[Path]:
     common = common_settings(identities.values())
     recipe = common.recipe
     differs = {run: differences(identities[run], "verify", common) for run in rows}
-    unknown = {differs[run] for run, identity in identities.items() if identity["data"] is None}
+    never_averaged = {differs[run] for run in rows if identities[run]["data"] is None}
     comparable = [published.is_cifar10(identities[run]) for run in rows]
     table = pd.DataFrame(
         [
@@ -79,7 +79,8 @@ def verify_figures(results_dir: Path | str, dataset: str) -> list[Path]:
     points = published.THEORY_POINTS if any(comparable) else None
     if len(table):
         written.append(save(table, folder / "Verify_Theory.csv"))
-        text = tables.verified(table.assign(comparable=comparable), dataset, recipe, unknown)
+        marked = table.assign(comparable=comparable)
+        text = tables.theory_markdown(marked, dataset, recipe, never_averaged)
         written.append(save(text, folder / "Verify_Theory.md"))
     if len(table) and matrices:
         n_classes = len(next(iter(matrices.values())))
@@ -156,13 +157,13 @@ def tables_and_figures(
     contents = {}
     if found.rows:
         contents[f"{table}.csv"] = frame = pd.DataFrame(found.rows)
-        contents[f"{table}.md"] = tables.markdown(frame, dataset, found.recipe)
+        contents[f"{table}.md"] = tables.accuracy_markdown(frame, dataset, found.recipe)
     if found.curves:
         contents[f"{curves}.png"] = figures.test_accuracy(found.curves, found.doubtful)
     if found.selections:
         points = {noise: scores for (noise, _), scores in found.published.items()}
         contents[f"{selections}.png"] = figures.selection(found.selections, points)
-        contents[f"{selections}.md"] = tables.selections(
+        contents[f"{selections}.md"] = tables.selection_markdown(
             found.selections, found.published, dataset, found.recipe
         )
     return contents

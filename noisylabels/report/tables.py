@@ -53,7 +53,7 @@ def table_row(
     return row
 
 
-def markdown(table: pd.DataFrame, dataset: str, recipe: str) -> str:
+def accuracy_markdown(table: pd.DataFrame, dataset: str, recipe: str) -> str:
     """Return table.md: methods by settings, in per cent, the paper's methods first.
 
     Runs of the published data set have the published values next to them.
@@ -61,13 +61,13 @@ def markdown(table: pd.DataFrame, dataset: str, recipe: str) -> str:
     Parameters
     ----------
     table : DataFrame
-        Rows as of table_row.
+        Rows from `table_row`.
     recipe : str
         Recipe of the rows that do not differ from it.
     """
     columns = {}
-    doubtful = table.get("test_labels", pd.Series(index=table.index)).eq(PROVIDED)
-    for setting, rows in table.assign(mark=np.where(doubtful, " †", "")).groupby(
+    has_noisy_test_labels = table.get("test_labels", pd.Series(index=table.index)).eq(PROVIDED)
+    for setting, rows in table.assign(mark=np.where(has_noisy_test_labels, " †", "")).groupby(
         ["pattern", "ratio"], sort=False, dropna=False
     ):
         name = setting[0] if setting[0] == PROVIDED else str(Noise(*setting))
@@ -87,16 +87,18 @@ def markdown(table: pd.DataFrame, dataset: str, recipe: str) -> str:
         f"# Test accuracy on {dataset}",
         "",
         "Per cent after the last epoch: mean ± sample standard deviation (number of seeds).",
-        "F-correction: at the epoch with the lowest loss on held-out noisy labels.",
+    ]
+    if table["method"].eq("f_correction").any():
+        lines.append("F-correction: at the epoch with the lowest loss on held-out noisy labels.")
+    lines += [
         "Methods with two networks: mean of both. Only runs with identical settings are averaged.",
-        "`table.csv` also has the mean of the last ten epochs, the best epoch (selected on the "
-        "test set)",
-        "and the number of optimizer steps.",
+        "`table.csv` also has the mean of the evaluations in the last ten epochs, the best epoch",
+        "(selected on the test set) and the number of training batches.",
         f"Recipe: {recipe}, unless a row names another setting.",
     ]
     if any(name.endswith(", published") for name in columns):
         lines.append("Published: mean ± standard deviation of five runs; the epoch is not stated.")
-    if doubtful.any():
+    if has_noisy_test_labels.any():
         lines.append("†: agreement with noisy test labels, not accuracy.")
     order = [*METHODS, *sorted(set(table["method"]) - set(METHODS))]
     found = {row for cells in columns.values() for row in cells}
@@ -111,7 +113,7 @@ def markdown(table: pd.DataFrame, dataset: str, recipe: str) -> str:
     return "\n".join([*lines, "", *_table(["method", *columns], rows)])
 
 
-def selections(found: dict, points: dict, dataset: str, recipe: str) -> str:
+def selection_markdown(found: dict, points: dict, dataset: str, recipe: str) -> str:
     """Return INCV.md: LP, LR and F-score after each iteration, next to published values.
 
     Parameters
@@ -119,13 +121,13 @@ def selections(found: dict, points: dict, dataset: str, recipe: str) -> str:
     found : dict
         {(noise, differs): {"LP" and "LR": frame by iteration, columns mean, std, count}}.
     points : dict
-        {(noise, differs): {"LP" and "LR": published values}} of those that can be compared.
+        {(noise, differs): {"LP" and "LR": published values}}, where comparable.
     """
     lines = [
         f"# Label precision and recall of INCV's selections on {dataset}",
         "",
-        "After each iteration. LP: label precision. LR: label recall. F: their F-score. n: number "
-        "of seeds.",
+        "After each iteration. LP: label precision. LR: label recall. F: F-score of both means. "
+        "n: number of seeds.",
         "Mean ± sample standard deviation over the seeds, of selections with identical settings.",
         "A selection that ended early keeps its last value.",
         f"Recipe: {recipe}, unless a row names another setting.",
@@ -154,7 +156,9 @@ def selections(found: dict, points: dict, dataset: str, recipe: str) -> str:
     return "\n".join([*lines, "", *_table(columns, rows)])
 
 
-def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection[str] = ()) -> str:
+def theory_markdown(
+    table: pd.DataFrame, dataset: str, recipe: str, never_averaged: Collection[str] = ()
+) -> str:
     """Return Verify_Theory.md: TA, LP and LR of each run, of the theory, and as published.
 
     The last rows of each pattern are the mean distances of runs and published values from the
@@ -164,10 +168,10 @@ def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection
     ----------
     table : DataFrame
         Verify_Theory.csv and a column `comparable`, whether a run used the published data set.
-    unknown : collection of str
+    never_averaged : collection of str
         Values of `differs` whose runs are never averaged.
     """
-    points = table["comparable"].any()
+    has_published = table["comparable"].any()
     lines = [
         f"# Theory and measurement on {dataset}",
         "",
@@ -176,12 +180,12 @@ def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection
         "Mean distance: mean absolute difference from the theory (number of runs).",
         f"Recipe: {recipe}, unless a row names another setting.",
     ]
-    if points:
+    if has_published:
         lines.append("Published: read off the paper's figure, ±0.005.")
     columns, rows = ["noise", "seed"], []
     for score in ("TA", "LP", "LR"):
         columns += [score, f"{score}, theory"]
-        if points:
+        if has_published:
             columns.append(f"{score}, published")
     table = table.sort_values(
         ["pattern", "ratio", "seed"],
@@ -195,7 +199,7 @@ def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection
             noise, cells = Noise(pattern, row["ratio"]), []
             for score, found in distances[row["differs"]].items():
                 values = [row[score], row[f"{score}_theory"]]
-                if points:
+                if has_published:
                     values.append(
                         published.theory_point(*noise, score) if row["comparable"] else np.nan
                     )
@@ -203,7 +207,7 @@ def verified(table: pd.DataFrame, dataset: str, recipe: str, unknown: Collection
                 found.append([abs(value - values[1]) for value in values[::2]])
             rows.append([with_difference(noise, row["differs"]), f"{row['seed']}", *cells])
         for differs, scores in distances.items():
-            if differs in unknown:
+            if differs in never_averaged:
                 continue
             frames = [pd.DataFrame(found) for found in scores.values()]
             # Without published values, the distances are averaged over all runs.
@@ -229,7 +233,7 @@ def _f_score(LP: float, LR: float) -> float:
 
 
 def _fraction(mean: float, std: float = np.nan) -> str:
-    """Return 0.123, or 0.123 ± 0.004; a dash for what is not defined."""
+    """Return 0.123, or 0.123 ± 0.004; a dash if undefined."""
     if np.isnan(mean):
         return "–"
     return f"{mean:.3f}" if np.isnan(std) else f"{mean:.3f} ± {std:.3f}"

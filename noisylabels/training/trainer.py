@@ -200,7 +200,7 @@ class Trainer:
         flip_mask: np.ndarray,
         name: str,
     ) -> dict[str, Any]:
-        """Train one epoch. Return the means of the logged values, and the number of steps.
+        """Train one epoch. Return the means of the logged values, and the number of batches.
 
         `flip_mask`, bool (n,), marks the images that alternating flips flip in this epoch.
         """

@@ -59,6 +59,15 @@ def test_later_methods_are_below_the_paper_s(digits):
     ]
 
 
+def test_epoch_of_f_correction_is_explained_only_with_its_row(digits):
+    note = "F-correction: at the epoch with the lowest loss on held-out noisy labels."
+    draw.summary(digits, "digits")
+    assert note not in lines_of(digits / "digits/table.md")
+    write_training(digits / "digits/sym/0.5", "f_correction", [0.5, 0.8])
+    draw.summary(digits, "digits")
+    assert note in lines_of(digits / "digits/table.md")
+
+
 def test_new_method_needs_no_change_in_the_report(digits):
     write_training(digits / "digits/sym/0.5", "newest", [0.5, 0.99])
     written = names(draw.everything(digits, "digits"))

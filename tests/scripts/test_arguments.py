@@ -210,7 +210,7 @@ def test_batch_larger_than_the_data_is_an_error(script, call, folders, tiny):
         (
             "report",
             ["--results_dir", "nothing"],
-            "every file is whole, the same command draws all of them",
+            "all files are complete; repeat the command to draw the rest",
         ),
     ],
 )
