@@ -69,7 +69,8 @@ def test_unknown_true_labels_give_no_accuracy(trained):
         for name in log
         if "test_accuracy" in name or "clean" in name or "noisy" in name or "precision" in name
     ]
-    assert log.test_agreement_1.between(0, 1).all() and log.loss_all_1.notna().all()
+    evaluated = log[log.epoch.isin([4, 6])]  # every 4th epoch and the last
+    assert evaluated.test_agreement_1.between(0, 1).all() and evaluated.loss_all_1.notna().all()
     assert (pd.read_csv(run / "incv_result.csv").test_labels == "given").all()
     record = json.loads((run / "incv_training.json").read_text())
     assert (
