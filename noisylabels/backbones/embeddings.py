@@ -14,7 +14,7 @@ from noisylabels.system.child_processes import call_in_child
 
 CHUNK = 512  # images per file; a killed extraction repeats at most these
 CHILD = "noisylabels.training.extraction"
-VERSION = 1  # of the image reader; a new version computes all embeddings again
+VERSION = 2  # of the image reader; a new version computes all embeddings again
 
 
 def fetch_weights(backbone: Backbone, report: Callable[[str], None]) -> None:

@@ -46,7 +46,7 @@ class ImageSource(ABC):
     def read(self, i: int, size: int, peaks: list[int] | None = None) -> np.ndarray:
         """Read an image at size × size pixels.
 
-        The shorter side is resized to `size`, and the centre is cropped.
+        The shorter side is resized to `size` by bicubic interpolation, and the centre is cropped.
 
         Parameters
         ----------
@@ -176,7 +176,7 @@ def _cropped(image: Image.Image, size: int) -> Image.Image:
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     box = (left, top, left + side, top + side)
-    return image.resize((size, size), Image.Resampling.BILINEAR, box, reducing_gap=3)
+    return image.resize((size, size), Image.Resampling.BICUBIC, box, reducing_gap=3)
 
 
 def _bounded(image: Image.Image, pixels: int, least: int) -> Image.Image:

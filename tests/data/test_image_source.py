@@ -30,6 +30,13 @@ def test_reading_keeps_proportions_and_crops_the_centre(tmp_path):
     assert [tuple(image[15, column]) for column in (2, 7, 22, 27)] == [RED, GREEN, GREEN, BLUE]
 
 
+def test_reading_interpolates_bicubically():
+    """The weights of 4 pixels at distances 1.25, 0.25, 0.75, 1.75 are -.070, .867, .227, -.023."""
+    columns = np.array([100, 100, 200, 200], np.uint8)
+    image = ArrayImages(np.broadcast_to(columns[None, None, :, None], (1, 4, 4, 1))).read(0, 8)
+    assert (image[:, 3] == 120).all()  # bilinear: 125
+
+
 def test_reading_applies_the_exif_orientation(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees clockwise
