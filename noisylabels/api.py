@@ -42,9 +42,9 @@ Build = Callable[[tuple[int, ...], int], "keras.Model"]
 class CleanSamples(NamedTuple):
     """The result of `select_clean`. Each of the n samples is in exactly one of three sets."""
 
-    selected: np.ndarray  # the label is probably right, bool (n,)
-    candidate: np.ndarray  # undecided, bool (n,)
-    removed: np.ndarray  # the label is probably wrong, bool (n,)
+    selected: np.ndarray  # no label issue, bool (n,)
+    candidate: np.ndarray  # a label issue that INCV did not remove, bool (n,)
+    removed: np.ndarray  # a label issue with a high loss, bool (n,); none if "asym" is assumed
     noise_ratio: float  # estimated share of wrong labels
 
 
@@ -70,8 +70,8 @@ def find_label_issues(
     """Find labels that are probably wrong by iterative noisy cross-validation (INCV).
 
     The computation is that of INCV.py, without files. On features, ridge regression takes seconds
-    and needs no TensorFlow. On Linux, networks train in child processes. They train in this process
-    if it has imported TensorFlow, whose configuration then does not change.
+    and needs no TensorFlow. Networks train in child processes on Linux if TensorFlow is not
+    imported yet. Otherwise they train in this process and keep its TensorFlow configuration.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def find_label_issues(
     Raises
     ------
     ValueError
-        An argument does not fit.
+        An argument is invalid.
     UserError
         The labels leave nothing to learn, or a training fails.
 
@@ -200,9 +200,10 @@ def select_clean(
         As for `find_label_issues`.
     """
     issues = find_label_issues(labels, images, features, **options)
-    status = issues.sort_values("index").status.to_numpy()
-    sets = [status == name for name in ("selected", "candidate", "removed")]
-    return CleanSamples(*sets, issues.attrs["noise_ratio"])
+    issues = issues.sort_values("index")
+    selected = ~issues.is_label_issue.to_numpy(bool)
+    removed = (issues.status == "removed").to_numpy()
+    return CleanSamples(selected, ~(selected | removed), removed, issues.attrs["noise_ratio"])
 
 
 def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:

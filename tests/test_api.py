@@ -101,6 +101,17 @@ def test_clean_samples_are_masks_in_the_order_of_the_labels(oracle):
     assert sym.removed.any() and sym.noise_ratio == clean.noise_ratio
 
 
+def test_duplicates_with_different_labels_are_not_clean(oracle):
+    images = IMAGES.copy()
+    first, other = 0, np.flatnonzero(LABELS != LABELS[0])[0]
+    images[other] = images[first]
+    issues = api.find_label_issues(LABELS, images, quiet=True).sort_values("index")
+    clean = api.select_clean(LABELS, images, quiet=True)
+    assert not clean.selected[[first, other]].any()
+    assert (clean.selected == ~issues.is_label_issue).all()
+    assert (clean.selected.astype(int) + clean.candidate + clean.removed == 1).all()
+
+
 def test_settings_are_those_of_the_recipe_but_for_the_arguments(oracle):
     api.find_label_issues(LABELS, IMAGES[..., None], epochs=3, top_k=2, seed=7, quiet=True)
     made = oracle.experiment

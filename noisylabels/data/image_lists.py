@@ -55,7 +55,7 @@ class ImageList:
         return PurePosixPath(*folders, name)
 
     def as_dataset(self, rows: np.ndarray) -> Dataset:
-        """Return some images, bool (n,), as a training set without pixels."""
+        """Return the images of the mask `rows`, bool (n,), as a training set without pixels."""
         files = np.array(self.samples.files, object)
         true = self.codes if self.truth is None else self.truth
         whole = Whole(true[rows], slice(None), tuple(files[rows]), tuple(files[~rows]))
@@ -86,6 +86,10 @@ def list_images(
         A folder or CSV, see `images.load`. The caller excludes an npz.
     image_column, label_column : str, optional
         Columns of a CSV.
+
+    Returns
+    -------
+    ImageList
 
     Raises
     ------

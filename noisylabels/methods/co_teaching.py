@@ -9,13 +9,13 @@ Needs the noise ratio tau: the true one, or the option noise_ratio.
 
 Differences from the paper: Chen et al. 2019 do not say how they ran Co-teaching. By default it uses
 the settings shared by all methods, and ranks like their modified Co-teaching, see
-`small_loss_step`. With the option variant = 2018 it follows the authors' code instead. Losses are
-then ranked in training mode, in the same pass that gives the gradients. R(e) B is rounded down, and
-r is smaller by 1. From epoch 80 of 200, the learning rate falls linearly to 0, and Adam's beta1
-is 0.1.
+`small_loss_step`. With the option variant = 2018 it follows the authors' code instead. Samples are
+then ranked by losses in training mode, in the same pass that gives the gradients. R(e) B is rounded
+down, and r is smaller by 1. From epoch 80 of 200, the learning rate falls linearly to 0, and Adam's
+beta1 is 0.1.
 
 That code also divides the mean loss by the number of samples, which has no effect with Adam. It
-drops the incomplete last batch, which is filled here, and its first epoch is 1. For CIFAR-100 it
+counts epochs from 1, and drops the incomplete last batch, which is filled here. For CIFAR-100 it
 decays the learning rate from epoch 100. These details are left out.
 
 Source: Han et al., "Co-teaching: robust training of deep neural networks with extremely noisy
@@ -36,7 +36,7 @@ from noisylabels.methods.losses import accuracy, cross_entropy, masked_mean
 from noisylabels.training.steps import Batch
 
 
-def smallest(losses: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
+def small_loss_indices(losses: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
     """Return the indices of the `count` smallest losses, in ascending order, (count,)."""
     return tf.argsort(losses, stable=True)[:count]
 
@@ -52,7 +52,7 @@ def small_loss_step(method: Method, batch: Batch, count: int | tf.Tensor) -> dic
     kept = []
     for network in method.networks:
         losses = cross_entropy(network(batch.x, training=False), batch.y)
-        kept.append(smallest(losses, count))
+        kept.append(small_loss_indices(losses, count))
     values, accuracies = [], []
     for k, chosen in enumerate(reversed(kept)):
         # The second network waits for the first, which halves the memory for activations.
@@ -77,7 +77,7 @@ def single_pass_step(method: Method, batch: Batch, count: int | tf.Tensor) -> di
 
     def exchanged_losses(*logits: tf.Tensor) -> list[tf.Tensor]:
         losses = [cross_entropy(z, batch.y) for z in logits]
-        kept.extend(smallest(loss, count) for loss in losses)
+        kept.extend(small_loss_indices(loss, count) for loss in losses)
         return [
             tf.reduce_mean(tf.gather(loss, chosen)) for loss, chosen in zip(losses, reversed(kept))
         ]
@@ -149,11 +149,11 @@ class CoTeaching(Method):
             self.tau = inputs.noise_ratio
         self.ramp = ramp_epochs(inputs.epochs)
         self.step = small_loss_step
-        self.whole_number = round
+        self.round_count = round
         if inputs.options["variant"] == "2018":
             self.ramp = max(1, self.ramp - 1)
             self.step = single_pass_step
-            self.whole_number = int
+            self.round_count = int
             self.lr_schedule = linear_decay
             for optimizer in optimizers:
                 # A variable, so that the compiled step sees its change.
@@ -169,7 +169,7 @@ class CoTeaching(Method):
     def schedule(self, epoch: int) -> dict[str, Any]:
         """Return the number of samples that each network keeps of a batch."""
         share = remember_rate(epoch, self.tau, self.ramp)
-        return {"keep": max(1, self.whole_number(self.inputs.batch_size * share))}
+        return {"keep": max(1, self.round_count(self.inputs.batch_size * share))}
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Update both networks with one batch."""

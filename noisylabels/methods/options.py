@@ -28,7 +28,9 @@ OPTIONS = {
     "co_teaching_noise_ratio": MethodOption(
         (None,), "noise ratio that Co-teaching assumes; by default the true one", (0, 1)
     ),
-    "mentornet_curriculum": MethodOption(("self_paced", "pd"), "predefined curriculum"),
+    "mentornet_curriculum": MethodOption(
+        ("self_paced", "pd"), "curriculum: self-paced, or pd, the authors' predefined one"
+    ),
     "mentornet_burn_in": MethodOption(
         ("18", "0"), "percentage of the training in which self_paced keeps all samples"
     ),

@@ -1,4 +1,4 @@
-"""Train a network on one half of the candidates and score the other half."""
+"""Training and scoring of one fold of INCV."""
 
 import hashlib
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from noisylabels.training.trainer import Trainer, build_method
 
 
 class FoldTrainer:
-    """Train a network on one half of the candidates, and score the other half.
+    """Train a network on the selected samples and half of the candidates, and score the other half.
 
     All trainings start from the same initial weights, and share one network and one compiled step.
 

@@ -117,7 +117,7 @@ class Trainer:
         self.learning_rate = learning_rate
         self.jit_compile = jit_compile
         self.on_event = on_event
-        self.steps: Callable[..., tf.Tensor] | None = None
+        self.run_steps: Callable[..., tf.Tensor] | None = None
         self.images = as_tensor(method.inputs.images)
         self.relabel(method.inputs.labels, is_clean)
 
@@ -167,7 +167,8 @@ class Trainer:
         Raises
         ------
         UserError
-            If the loss or a weight is no longer finite. The previous epoch's checkpoint remains.
+            If the loss or a weight is not finite, or the device's memory is too small. The previous
+            epoch's checkpoint remains.
         """
         identity = [seed, stage] if samples_digest is None else [seed, stage, samples_digest]
         history, memory = self._restore(checkpoint, identity)
@@ -209,15 +210,17 @@ class Trainer:
         seeds = rng.integers(2**31, size=(n, 2), dtype=np.int32)
         rates = np.float32([self.learning_rate(epoch + i / n, epochs) for i in range(n)])
         schedule = self._schedule(epoch)
-        if self.steps is None:
-            self.steps = compile_steps(self.method, self.augmentation, schedule, self.jit_compile)
+        if self.run_steps is None:
+            self.run_steps = compile_steps(
+                self.method, self.augmentation, schedule, self.jit_compile
+            )
         logs = []
         for i in range(0, n, STEPS_PER_CALL):
             part = slice(i, i + STEPS_PER_CALL)
             data = (self.images, self._labels, self._is_clean)
-            steps = (batches[part], seeds[part], rates[part])
+            step_inputs = (batches[part], seeds[part], rates[part])
             try:
-                logs.append(self.steps(*data, *steps, flip_mask, schedule).numpy())
+                logs.append(self.run_steps(*data, *step_inputs, flip_mask, schedule).numpy())
             except tf.errors.ResourceExhaustedError:
                 raise UserError(
                     "argument --batch_size: the device has too little memory, give a smaller one"
@@ -241,7 +244,7 @@ class Trainer:
         return {**columns, "steps": n}
 
     def _schedule(self, epoch: int) -> dict[str, Any]:
-        """Return the method's schedule as tensors. With XLA, integers stay Python's."""
+        """Return the method's schedule as tensors. With XLA, integers remain Python integers."""
         schedule = {}
         for name, value in self.method.schedule(epoch).items():
             keep = self.jit_compile and isinstance(value, int)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from toys import N, toy, whole_batch
 
 from noisylabels.errors import UserError
-from noisylabels.methods.co_teaching import remember_rate, smallest
+from noisylabels.methods.co_teaching import remember_rate, small_loss_indices
 from noisylabels.methods.decoupling import disagreement_loss
 from noisylabels.methods.incv import candidate_batch_size, keep_count, warm_up_epochs
 from noisylabels.noise import Noise
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.runs
 
 def test_each_network_learns_from_the_samples_the_other_keeps():
     first, second = np.array([0.1, 0.5, 0.2, 0.9]), np.array([0.3, 0.05, 0.8, 0.4])
-    kept = smallest(first, 2).numpy(), smallest(second, 2).numpy()
+    kept = small_loss_indices(first, 2).numpy(), small_loss_indices(second, 2).numpy()
     assert set(kept[0]) == {0, 2} and set(kept[1]) == {0, 1}
     assert first[kept[1]].mean() == pytest.approx(0.30) and second[kept[0]].mean() == pytest.approx(
         0.55
@@ -26,7 +26,7 @@ def test_each_network_learns_from_the_samples_the_other_keeps():
 
 
 def test_ties_are_kept_in_batch_order():
-    assert smallest(np.ones(5), 3).numpy().tolist() == [0, 1, 2]
+    assert small_loss_indices(np.ones(5), 3).numpy().tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

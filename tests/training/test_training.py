@@ -122,7 +122,7 @@ def test_one_trace_serves_all_trainings(digits, tmp_path):
     method.restart(np.arange(100))
     trainer.relabel(np.zeros(256, int), np.zeros(256, bool))
     trainer.fit(2, 0, "b", tmp_path / "b.npz", no_more)
-    assert trainer.steps.experimental_get_tracing_count() == 1
+    assert trainer.run_steps.experimental_get_tracing_count() == 1
 
 
 @pytest.mark.slow
@@ -132,7 +132,7 @@ def test_one_graph_trains_both_networks(digits, tmp_path):
     )
     before = [network.get_weights()[0] for network in method.networks]
     history, _ = trainer.fit(4, 0, "a", tmp_path / "a.npz", no_more)
-    assert trainer.steps.experimental_get_tracing_count() == 1
+    assert trainer.run_steps.experimental_get_tracing_count() == 1
     for network, old in zip(method.networks, before):
         assert np.abs(network.get_weights()[0] - old).max() > 0
     assert history[-1]["accuracy"] > history[0]["accuracy"]
