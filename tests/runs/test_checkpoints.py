@@ -88,7 +88,7 @@ def test_too_little_memory_is_one_clear_error(fit):
     with pytest.raises(
         UserError, match="--batch_size: the device has too little memory, give a smaller one"
     ):
-        fit(change=lambda trainer: setattr(trainer, "steps", steps))
+        fit(change=lambda trainer: setattr(trainer, "run_steps", steps))
 
 
 @pytest.mark.slow
